@@ -1,0 +1,15 @@
+#![doc = include_str!("../README.md")]
+
+mod context;
+mod demo;
+mod interrupt;
+mod output;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use context::{Cause, Context};
+pub use demo::{Demo, Outcome, parse};
+pub use interrupt::{interrupted, interrupted_channel};
+#[doc(hidden)]
+pub use output::print_line;
+pub use output::{Stdout, stdout};
