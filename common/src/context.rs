@@ -171,29 +171,32 @@ impl Context {
             token: self.node.token.child_token(),
             deadline: self.node.deadline,
             canceled_at: OnceLock::new(),
-            cause: OnceLock::new(),
+            // A child of an ended context has ended too, and for the same cause.
+            cause: self.err().map(OnceLock::from).unwrap_or_default(),
             value: None,
         }
-    }
-
-    fn to_root(&self) -> impl Iterator<Item = &Self> {
-        successors(Some(self), |context| context.node.parent.as_ref())
     }
 
     /// What came first: a `cancel` on the way to the root, or the deadline. The instants decide,
     /// so nobody has to be watching when one of them passes.
     fn first_cause(&self) -> Option<Cause> {
-        let canceled =
-            self.to_root().filter_map(|context| context.node.canceled_at.get().copied()).min();
         let deadline = self.node.deadline;
-        match (canceled, deadline) {
-            (Some(canceled), Some(deadline)) if deadline <= canceled => {
-                Some(Cause::DeadlineExceeded)
-            }
-            (Some(_), _) => Some(Cause::Canceled),
-            (None, Some(deadline)) if deadline <= Instant::now() => Some(Cause::DeadlineExceeded),
-            (None, _) => None,
+        if !self.node.token.is_cancelled() {
+            return (deadline? <= Instant::now()).then_some(Cause::DeadlineExceeded);
         }
+        let canceled = self
+            .to_root()
+            .filter_map(|context| context.node.canceled_at.get().copied())
+            .min()
+            .expect("`cancel` notes its instant before it cancels the token");
+        match deadline {
+            Some(deadline) if deadline <= canceled => Some(Cause::DeadlineExceeded),
+            _ => Some(Cause::Canceled),
+        }
+    }
+
+    fn to_root(&self) -> impl Iterator<Item = &Self> {
+        successors(Some(self), |context| context.node.parent.as_ref())
     }
 }
 
