@@ -65,7 +65,7 @@ struct Value {
 impl Context {
     /// The root of a tree: no deadline, no values, and it ends only if it is cancelled itself.
     pub fn background() -> Self {
-        Self::from_node(Node::new(None, None, OnceLock::new()))
+        Self::from_node(Node::below(None))
     }
 
     /// A child that can be cancelled without touching this context.
@@ -181,7 +181,7 @@ impl Context {
     }
 
     fn child(&self) -> Node {
-        Node::new(Some(self.clone()), self.node.deadline, self.node.cause.clone())
+        Node::below(Some(self))
     }
 
     /// Ends when this context, or one above it, is cancelled.
@@ -221,13 +221,14 @@ impl Context {
 }
 
 impl Node {
-    fn new(parent: Option<Context>, deadline: Option<Instant>, cause: OnceLock<Cause>) -> Self {
+    /// A child has its parent's deadline, and its cause if that stands already.
+    fn below(parent: Option<&Context>) -> Self {
         Self {
-            parent,
+            parent: parent.cloned(),
             canceled: Event::new(),
             canceled_at: OnceLock::new(),
-            deadline,
-            cause,
+            deadline: parent.and_then(|parent| parent.node.deadline),
+            cause: parent.map(|parent| parent.node.cause.clone()).unwrap_or_default(),
             value: None,
         }
     }
