@@ -166,6 +166,23 @@ pub const PROGRAMS: &[Program] = &[
     Program { panics: &[&["--pace", "0", "--panic-at", "1"]], ..section("values") },
     section("errors"),
     section("leaks"),
+    // It waits for a signal, which no clock can jump to: `--for` ends it, and there is no pace 0.
+    Program {
+        name: "shutdown",
+        args: &["--pace", "0.01", "--for", "2s"],
+        bad: &[
+            &["--pace", "0", "--for", "2s"],
+            &["--for", "2"],
+            &["--deadline", "soon"],
+            &["--stubborn", "4"],
+            &["--seed", "x"],
+            &["--no-such-flag"],
+        ],
+        panics: &[
+            &["--pace", "0.01", "--for", "2s", "--panic-at", "1"],
+            &["--pace", "0.01", "--for", "2s", "--panic-at", "2"],
+        ],
+    },
 ];
 
 /// Puts the program at this path through the fault table.
