@@ -183,6 +183,19 @@ pub const PROGRAMS: &[Program] = &[
             &["--pace", "0.01", "--for", "2s", "--panic-at", "2"],
         ],
     },
+    // It measures each design in a process of its own: with fewer tasks that is quick.
+    Program {
+        name: "performance",
+        args: &["--pace", "0", "--tasks", "50"],
+        bad: &[
+            &["--tasks", "0"],
+            &["--workers", "-1"],
+            &["--work", "10"],
+            &["--pace", "inf"],
+            &["--no-such-flag"],
+        ],
+        ..section("performance")
+    },
 ];
 
 /// Puts the program at this path through the fault table.
