@@ -2,6 +2,7 @@
 
 use std::collections::{VecDeque, vec_deque::Drain};
 use std::future::Future;
+use std::mem;
 use std::num::NonZeroUsize;
 use std::panic::resume_unwind;
 use std::time::Duration;
@@ -78,7 +79,7 @@ where
     T: Send + 'static,
     U: Send + 'static,
 {
-    filter_map(input, move |item| Some(work(item)))
+    map_chunks(input, move |chunk| chunk.into_iter().map(&mut work).collect())
 }
 
 /// A stage that hands on the items that `keep` wants.
@@ -89,7 +90,10 @@ pub fn filter<T>(
 where
     T: Send + 'static,
 {
-    filter_map(input, move |item| keep(&item).then_some(item))
+    map_chunks(input, move |mut chunk| {
+        chunk.retain(&mut keep);
+        chunk
+    })
 }
 
 /// A stage that hands on what `work` makes of each item, if it makes anything. It works through a
@@ -102,10 +106,22 @@ where
     T: Send + 'static,
     U: Send + 'static,
 {
+    map_chunks(input, move |chunk| chunk.into_iter().filter_map(&mut work).collect())
+}
+
+/// Collecting a vector from one whose items have the same size happens in place: no allocation.
+fn map_chunks<T, U>(
+    input: Receiver<T>,
+    mut work: impl FnMut(Vec<T>) -> Vec<U> + Send + 'static,
+) -> Receiver<U>
+where
+    T: Send + 'static,
+    U: Send + 'static,
+{
     stage(input, |mut input, mut output| async move {
-        let (mut chunk, mut results) = (VecDeque::new(), VecDeque::new());
+        let mut chunk = VecDeque::new();
         while input.recv_all(&mut chunk).await {
-            results.extend(chunk.drain(..).filter_map(&mut work));
+            let mut results = work(mem::take(&mut chunk).into()).into();
             if output.send_all(&mut results).await.is_err() {
                 return;
             }
