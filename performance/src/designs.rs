@@ -108,8 +108,10 @@ where
 mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::sync::Barrier;
+    use std::time::Duration;
 
     use leaks::leak_check;
+    use tokio::time::sleep;
 
     use super::*;
     use crate::Gauge;
@@ -181,6 +183,7 @@ mod tests {
         async move {
             let _running = gauge.start();
             meet.wait().await;
+            sleep(Duration::from_secs(1)).await; // one too many would come in now
         }
     }
 }
