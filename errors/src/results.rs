@@ -203,6 +203,7 @@ mod tests {
                 let work = async move {
                     assert!(RUNNING.fetch_add(1, Ordering::SeqCst) < 3, "never a fourth");
                     meet.wait().await;
+                    sleep(SECOND).await; // a fourth would come in now
                     RUNNING.fetch_sub(1, Ordering::SeqCst);
                     Ok(id)
                 };

@@ -21,8 +21,9 @@ const QUEUE_BOUND: usize = 64;
 /// If `work` does, once all threads have ended.
 pub fn threads(tasks: usize, work: impl Fn() + Sync) -> io::Result<()> {
     thread::scope(|scope| {
-        for _ in 0..tasks {
-            thread::Builder::new().spawn_scoped(scope, &work)?;
+        for started in 0..tasks {
+            let thread = thread::Builder::new().spawn_scoped(scope, &work);
+            thread.map_err(|err| refused(started, tasks, &err))?;
         }
         Ok(())
     })
@@ -41,11 +42,11 @@ pub fn pool(tasks: usize, workers: usize, work: impl Fn() + Sync) -> io::Result<
     thread::scope(|scope| {
         let (sender, queue) = bounded(QUEUE_BOUND);
         let work = &work;
-        for _ in 0..workers {
+        for started in 0..workers {
             let queue = queue.clone();
-            thread::Builder::new().spawn_scoped(scope, move || {
-                queue.iter().for_each(|()| work());
-            })?;
+            let worker = move || queue.iter().for_each(|()| work());
+            let thread = thread::Builder::new().spawn_scoped(scope, worker);
+            thread.map_err(|err| refused(started, workers, &err))?;
         }
         drop(queue); // the workers hold the only receivers: without them a send fails
         for _ in 0..tasks {
@@ -55,6 +56,11 @@ pub fn pool(tasks: usize, workers: usize, work: impl Fn() + Sync) -> io::Result<
         }
         Ok(()) // `sender` is dropped here, and the workers end with the queue
     })
+}
+
+fn refused(started: usize, wanted: usize, err: &io::Error) -> io::Error {
+    let advice = "ask for fewer, or see the limits of memory and of processes (`ulimit -a`)";
+    io::Error::other(format!("the system gave {started} of {wanted} threads: {advice}: {err}"))
 }
 
 /// A task for each piece of work, all at once. A panic in `work` is not reported: count what was
@@ -102,8 +108,10 @@ where
 mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::sync::Barrier;
+    use std::time::Duration;
 
     use leaks::leak_check;
+    use tokio::time::sleep;
 
     use super::*;
     use crate::Gauge;
@@ -175,6 +183,7 @@ mod tests {
         async move {
             let _running = gauge.start();
             meet.wait().await;
+            sleep(Duration::from_secs(1)).await; // one too many would come in now
         }
     }
 }

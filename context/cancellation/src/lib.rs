@@ -133,7 +133,8 @@ mod tests {
             let (_source, mut from) = channel::<i32>(1);
             let (to, sink) = channel(1);
             drop(sink); // nobody takes them
-            assert_eq!(forward(&Context::background(), &mut from, &to).await, Ok(()));
+            let ctx = Context::background().with_timeout(HOUR); // a guard against a hang
+            assert_eq!(forward(&ctx, &mut from, &to).await, Ok(()));
         })
         .await;
     }
