@@ -142,13 +142,60 @@ pub const PROGRAMS: &[Program] = &[
     section("channels"),
     section("wait-group"),
     section("worker-pool"),
-    section("pipeline"),
+    Program {
+        bad: &[
+            &["--pace", "-1"],
+            &["--seed", "x"],
+            &["--no-such-flag"],
+            &["--buffer", "0"],
+            &["--chunk", "0"],
+            &["--range", "1..5"],
+            &["--range", "1..=x"],
+            &["1.5"],
+            &["9223372036854775808"],
+            &["1", "-"],
+            &["1", "--range", "1..=2"],
+        ],
+        args: &["--range", "1..=100000"],
+        ..section("pipeline")
+    },
     section("fan-out-fan-in"),
     section("cancellation"),
     section("timeout"),
-    section("values"),
+    // One request is one piece of work: there is no second one to panic in.
+    Program { panics: &[&["--pace", "0", "--panic-at", "1"]], ..section("values") },
     section("errors"),
     section("leaks"),
+    // It waits for a signal, which no clock can jump to: `--for` ends it, and there is no pace 0.
+    Program {
+        name: "shutdown",
+        args: &["--pace", "0.01", "--for", "2s"],
+        bad: &[
+            &["--pace", "0", "--for", "2s"],
+            &["--for", "2"],
+            &["--deadline", "soon"],
+            &["--stubborn", "4"],
+            &["--seed", "x"],
+            &["--no-such-flag"],
+        ],
+        panics: &[
+            &["--pace", "0.01", "--for", "2s", "--panic-at", "1"],
+            &["--pace", "0.01", "--for", "2s", "--panic-at", "2"],
+        ],
+    },
+    // It measures each design in a process of its own: with fewer tasks that is quick.
+    Program {
+        name: "performance",
+        args: &["--pace", "0", "--tasks", "50"],
+        bad: &[
+            &["--tasks", "0"],
+            &["--workers", "-1"],
+            &["--work", "10"],
+            &["--pace", "inf"],
+            &["--no-such-flag"],
+        ],
+        ..section("performance")
+    },
 ];
 
 /// Puts the program at this path through the fault table.
