@@ -1,4 +1,3 @@
-use std::future::pending;
 use std::panic::panic_any;
 use std::sync::Arc;
 use std::sync::Barrier;
@@ -6,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use leaks::leak_check;
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
@@ -56,42 +56,52 @@ fn a_group_without_workers_does_not_wait() {
 
 #[tokio::test(start_paused = true)]
 async fn waiting_for_tasks_ends_after_the_last_of_them() {
-    let done = Arc::new(AtomicUsize::new(0));
-    let mut group = TaskGroup::new();
-    for id in 0..100 {
-        let done = Arc::clone(&done);
-        group.spawn(async move {
-            sleep(Duration::from_secs(id)).await;
-            done.fetch_add(1, Ordering::Relaxed);
-        });
-    }
-    assert_eq!(group.wait().await, []);
-    assert_eq!(done.load(Ordering::Relaxed), 100);
-    assert_eq!(Arc::strong_count(&done), 1, "the group holds what its tasks held");
+    leak_check(async {
+        let done = Arc::new(AtomicUsize::new(0));
+        let mut group = TaskGroup::new();
+        for id in 0..100 {
+            let done = Arc::clone(&done);
+            group.spawn(async move {
+                sleep(Duration::from_secs(id)).await;
+                done.fetch_add(1, Ordering::Relaxed);
+            });
+        }
+        assert_eq!(group.wait().await, []);
+        assert_eq!(done.load(Ordering::Relaxed), 100);
+        assert_eq!(Arc::strong_count(&done), 1, "the group holds what its tasks held");
+    })
+    .await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_task_that_panics_counts_down_and_is_reported() {
-    let mut group = TaskGroup::new();
-    group.spawn(async { panic!("at once") });
-    group.spawn(sleep(Duration::from_secs(2)));
-    group.spawn(async {
-        sleep(Duration::from_secs(1)).await;
-        panic!("after a {}", "wait");
-    });
-    assert_eq!(group.wait().await, [panicked(1, "at once"), panicked(3, "after a wait")]);
-    assert_eq!(group.wait().await, [], "a panic is reported once");
+    leak_check(async {
+        let mut group = TaskGroup::new();
+        group.spawn(async { panic!("at once") });
+        group.spawn(sleep(Duration::from_secs(2)));
+        group.spawn(async {
+            sleep(Duration::from_secs(1)).await;
+            panic!("after a {}", "wait");
+        });
+        assert_eq!(group.wait().await, [panicked(1, "at once"), panicked(3, "after a wait")]);
+        assert_eq!(group.wait().await, [], "a panic is reported once");
+    })
+    .await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_wait_for_tasks_can_be_given_up_and_taken_up_again() {
-    let (release, released) = oneshot::channel::<()>();
-    let mut group = TaskGroup::new();
-    group.spawn(async { drop(released.await) });
-    let hour = Duration::from_hours(1);
-    assert!(timeout(hour, group.wait()).await.is_err(), "it is still at work");
-    drop(release);
-    assert_eq!(timeout(hour, group.wait()).await, Ok(vec![]));
-    group.spawn(pending()); // the group can be used again
-    assert!(timeout(hour, group.wait()).await.is_err(), "it never ends");
+    leak_check(async {
+        let (release, released) = oneshot::channel::<()>();
+        let mut group = TaskGroup::new();
+        group.spawn(async { drop(released.await) });
+        let hour = Duration::from_hours(1);
+        assert!(timeout(hour, group.wait()).await.is_err(), "it is still at work");
+        drop(release);
+        assert_eq!(timeout(hour, group.wait()).await, Ok(vec![]));
+        group.spawn(sleep(hour)); // the group can be used again
+        assert!(timeout(hour / 2, group.wait()).await.is_err(), "it sleeps");
+        assert_eq!(timeout(hour, group.wait()).await, Ok(vec![]));
+    })
+    .await;
 }
