@@ -23,9 +23,10 @@ pub use worker::{Done, Panicked};
 pub struct WorkerPool<J, R> {
     /// `None` once the pool is closed.
     jobs: Option<Sender<(u64, J)>>,
+    queue: Receiver<(u64, J)>,
     submitted: AtomicU64,
     results: Receiver<Done<R>>,
-    /// Dropped to tell the workers to give up.
+    /// Dropped to tell the workers that they need not wait for a reader any more.
     alive: Option<Sender<Infallible>>,
     /// Disconnected when the last worker has ended.
     working: Receiver<Infallible>,
@@ -82,6 +83,7 @@ impl<J: Send + 'static, R: Send + 'static> WorkerPool<J, R> {
         let (ending, working) = bounded(0);
         let mut pool = Self {
             jobs: Some(jobs),
+            queue,
             submitted: AtomicU64::new(0),
             results,
             alive: Some(alive),
@@ -92,7 +94,7 @@ impl<J: Send + 'static, R: Send + 'static> WorkerPool<J, R> {
         for id in 0..bounds.workers {
             let (work, ending) = (Arc::clone(&work), ending.clone());
             let worker = worker::Worker {
-                queue: queue.clone(),
+                queue: pool.queue.clone(),
                 results: sender.clone(),
                 given_up: given_up.clone(),
             };
@@ -184,8 +186,9 @@ impl<J> Error for Cancelled<J> {}
 
 impl<J, R> Drop for WorkerPool<J, R> {
     fn drop(&mut self) {
-        self.jobs = None; // no more jobs
-        self.alive = None; // and no more of those in the queue
+        self.jobs = None; // no job will follow
+        self.queue.try_iter().for_each(drop); // nothing to do any more, if there was
+        self.alive = None; // and no reader to wait for
         for thread in self.threads.drain(..) {
             thread.join().expect("a worker catches the panics of its jobs");
         }

@@ -3,6 +3,7 @@ use std::panic::panic_any;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use crossbeam::channel::{bounded, never};
 
@@ -14,6 +15,13 @@ where
     R: Send + 'static,
 {
     jobs.into_iter().map(|job| pool.submit(job)).collect()
+}
+
+/// What `wait` gives; a failure instead of a test that hangs.
+fn in_time<T: Send + 'static>(wait: impl FnOnce() -> T + Send + 'static) -> T {
+    let (sender, result) = bounded(1);
+    thread::spawn(move || sender.send(wait()));
+    result.recv_timeout(Duration::from_secs(10)).expect("it ends")
 }
 
 fn numbers<R>(done: impl IntoIterator<Item = Done<R>>) -> Vec<u64> {
@@ -33,7 +41,7 @@ fn every_job_of_every_submitter_gives_one_result_and_the_results_end() {
             scope.spawn(move || submit_all(pool, from..from + 500));
         }
     });
-    assert_eq!(pool.close().into_iter().count(), 0); // all of them are the reader's
+    drop(pool.close()); // what is left is the reader's
     let done = reader.join().unwrap();
     let mut outputs: Vec<u64> = done.iter().map(|done| done.result.clone().unwrap()).collect();
     outputs.sort_unstable();
@@ -95,7 +103,7 @@ fn a_result_beyond_the_limit_waits_for_a_reader() {
     });
     submit_all(&pool, 1..=4);
     // The first result takes the only place. The second finds no room until the pool gives up.
-    assert_eq!(numbers(pool.close_unless(&cancelled)), [1]);
+    assert_eq!(in_time(move || numbers(pool.close_unless(&cancelled))), [1]);
 }
 
 #[test]
@@ -140,12 +148,13 @@ fn a_submit_that_waits_for_room_can_be_cancelled_and_gives_the_job_back() {
     let (pool, release) = busy_pool(1);
     pool.submit(2); // fills the queue
     let (cancel, cancelled) = bounded(0);
-    thread::scope(|scope| {
-        let waiting = scope.spawn(|| pool.submit_unless(&cancelled, 3));
-        drop(cancel);
-        let Err(Cancelled(job)) = waiting.join().unwrap() else { panic!("there was no room") };
-        assert_eq!(job, 3);
+    let other = thread::spawn(move || drop(cancel));
+    let (pool, refused) = in_time(move || {
+        let refused = pool.submit_unless(&cancelled, 3);
+        (pool, refused)
     });
+    other.join().unwrap();
+    assert_eq!(refused.expect_err("there is no room").0, 3);
     drop(release);
     assert_eq!(numbers(pool.close()), [1, 2]);
 }
@@ -174,19 +183,32 @@ fn closing_drains_the_queue() {
 }
 
 #[test]
-fn dropping_the_pool_drops_the_queue_and_joins_the_workers() {
-    let ran = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&ran);
-    let job = Arc::new(());
-    // Nobody reads: the worker cannot get beyond its first job.
-    let pool = WorkerPool::start(Bounds::new(1, 3).with_result_limit(0), move |_, _: Arc<()>| {
-        count.fetch_add(1, Ordering::SeqCst);
-    });
-    submit_all(&pool, (0..3).map(|_| Arc::clone(&job)));
+fn giving_up_drops_the_queue_at_once_and_joins_the_workers() {
+    let (release, released) = bounded(0);
+    let (started, wait_for_start) = bounded(1);
+    let held = Arc::new(());
+    let work = {
+        let held = Arc::clone(&held);
+        move |_, job: Option<Sender<Infallible>>| {
+            started.send(()).unwrap();
+            let _ = released.recv(); // until the second job is dropped
+            (Arc::clone(&held), job)
+        }
+    };
+    let pool = WorkerPool::start(Bounds::new(1, 1), work);
+    submit_all(&pool, [None, Some(release)]);
+    wait_for_start.recv().unwrap();
     let results = pool.results();
-    drop(pool);
-    assert_eq!(results.into_iter().count(), 0);
-    assert!(ran.load(Ordering::SeqCst) <= 1, "the queue was worked through");
-    assert_eq!(Arc::strong_count(&job), 1, "a job is still held");
-    assert_eq!(Arc::strong_count(&ran), 1, "a worker still holds what `work` has captured");
+    in_time(|| drop(pool));
+    assert_eq!(numbers(results), [1]); // what ran was finished
+    assert_eq!(Arc::strong_count(&held), 1, "a worker still holds what `work` has captured");
+}
+
+#[test]
+fn giving_up_waits_for_no_reader() {
+    let pool = WorkerPool::start(Bounds::new(1, 3).with_result_limit(0), |_, ()| ());
+    submit_all(&pool, [(); 3]);
+    let results = pool.results(); // somebody could read, and does not
+    in_time(|| drop(pool));
+    assert_eq!(numbers(results), []);
 }

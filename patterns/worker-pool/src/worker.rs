@@ -5,7 +5,7 @@ use std::fmt;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crossbeam::channel::{Receiver, Sender, TryRecvError, select_biased};
+use crossbeam::channel::{Receiver, Sender, select_biased};
 
 /// What became of a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,12 +32,9 @@ pub(crate) struct Worker<J, R> {
 }
 
 impl<J, R> Worker<J, R> {
-    /// Works until the pool is closed and the queue is empty, or until the pool gives up.
+    /// Works until the pool is closed and the queue is empty.
     pub(crate) fn run(self, work: impl Fn(J) -> R) {
-        for (number, job) in &self.queue {
-            if self.given_up.try_recv() == Err(TryRecvError::Disconnected) {
-                return;
-            }
+        for (number, job) in self.queue {
             // A job that panics may leave what `work` shares between jobs half done. That is the
             // danger of every shared value, and a `Mutex` would be poisoned: no reason to stop.
             let result = catch_unwind(AssertUnwindSafe(|| work(job))).map_err(Panicked::from);
@@ -45,7 +42,7 @@ impl<J, R> Worker<J, R> {
             // The result first: what is done is told as long as there is room for it.
             select_biased! {
                 send(self.results, done) -> _ => {} // the pool itself holds a receiver
-                recv(self.given_up) -> _ => return,
+                recv(self.given_up) -> _ => {}
             }
         }
     }
