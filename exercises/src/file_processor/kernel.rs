@@ -3,7 +3,7 @@
 
 #![allow(clippy::inline_always, reason = "what is not inlined is not compiled for AVX2")]
 
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 
 use super::whitespace::is_space;
 
@@ -18,11 +18,26 @@ const ROUNDS: usize = 255;
 /// not whitespace.
 pub(super) fn lines_and_words(text: &[u8]) -> (u64, u64) {
     let Some(&first) = text.first() else { return (0, 0) };
-    let (lines, words) = Arch::new().dispatch(
-        #[inline(always)]
-        || line_feeds_and_rises(&text[1..], &text[..text.len() - 1]),
-    );
+    let pairs = Pairs { bytes: &text[1..], before: &text[..text.len() - 1] };
+    let (lines, words) = Arch::new().dispatch(pairs);
     (lines + u64::from(first == b'\n'), words + u64::from(!is_space(first)))
+}
+
+/// A text and the same one byte earlier.
+struct Pairs<'a> {
+    bytes: &'a [u8],
+    before: &'a [u8],
+}
+
+impl WithSimd for Pairs<'_> {
+    type Output = (u64, u64);
+
+    /// Compiled for each level of `S`, which is not used itself. (A closure would do, were it sure
+    /// to be inlined; where it is not, it is compiled for the oldest CPUs.)
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Self::Output {
+        line_feeds_and_rises(self.bytes, self.before)
+    }
 }
 
 /// Counts the positions at which `bytes` has a line feed, and those at which it has a word's byte

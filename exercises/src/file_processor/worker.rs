@@ -202,7 +202,9 @@ impl Worker<'_> {
 
     /// Counts chunks until none is left to claim.
     fn help_with(&mut self, large: &Large) {
-        while let Some(number) = large.stretches().claim() {
+        loop {
+            // A lock in the head of a `while let` would be held for the whole round.
+            let Some(number) = large.stretches().claim() else { break };
             let chunk = guarded(|| self.chunk(large, number));
             let frequencies = self.frequencies.as_mut();
             let finished = large.stretches().deliver(number, chunk, frequencies);
