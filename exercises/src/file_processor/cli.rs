@@ -15,7 +15,7 @@ use crossbeam_channel::Receiver;
 use super::bar::Bar;
 use super::table::plain;
 use super::{
-    By, Column, Columns, Counter, Filter, FilterArgs, FormatName, Inputs, Listing, Options,
+    By, CHUNK, Column, Columns, Counter, Filter, FilterArgs, FormatName, Inputs, Listing, Options,
     Outcome, Report, Row, Summary, Whitespace, process,
 };
 
@@ -176,6 +176,7 @@ impl Cli {
             by: self.by,
             jobs,
             io_threads: self.io_threads.unwrap_or(jobs).min(most),
+            chunk: CHUNK,
             filter,
             panic_at: self.panic_at,
         }

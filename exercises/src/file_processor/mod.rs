@@ -33,6 +33,6 @@ pub use piece::Counter;
 pub use report::{FormatName, Listing, Report};
 pub use row::{By, Failure, Operation, Outcome, Row, Summary, Total};
 use run::WINDOW_STEP;
-pub use run::{Options, Progress, process};
+pub use run::{CHUNK, Options, Progress, process};
 pub use walk::{Filter, FilterArgs, Inputs};
 pub use whitespace::Whitespace;

@@ -1,8 +1,10 @@
 use std::any::Any;
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
+use std::iter;
 use std::path::{Path, PathBuf};
 
 use super::{Counts, Frequency};
@@ -137,9 +139,12 @@ impl Failure {
         Self { operation, reason: reason.into() }
     }
 
-    /// From an error of the operating system, without Rust's `(os error 13)`.
+    /// From an error of the operating system, in its own words: without what others have wrapped
+    /// around it, and without Rust's `(os error 13)`.
     pub(super) fn io(operation: Operation, err: &io::Error) -> Self {
-        let text = err.to_string();
+        let causes = iter::successors(err.source(), |&cause| cause.source());
+        let innermost = causes.filter_map(|cause| cause.downcast_ref()).last().unwrap_or(err);
+        let text = innermost.to_string();
         let reason = text.split(" (os error").next().unwrap_or_default();
         Self::new(operation, reason)
     }

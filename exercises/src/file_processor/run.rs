@@ -12,21 +12,24 @@ use super::frequency::{self, Frequencies};
 use super::order::InOrder;
 use super::permits::Permits;
 use super::walk::{Filter, Inputs, Job, Producer};
-use super::worker::{Shared, Worker};
+use super::worker::{self, Shared, Worker};
 use super::{By, Counter, Outcome, Row, Summary};
 
-/// Paths that wait for a worker.
-const JOBS: usize = 1024;
+/// How many paths may be under way, from the walk to the report: [`WINDOW_STEP`] for each place.
+/// Rows that are done but have to wait for an earlier one are among them.
+const WINDOW: usize = 8;
+
+/// A place in the window is worth so many paths: the walk is woken once for all of them.
+pub(super) const WINDOW_STEP: u64 = 512;
+
+/// Paths that wait for a worker. The window is full before this is, and wakes the walk less often.
+const JOBS: usize = WINDOW * WINDOW_STEP as usize;
 
 /// Batches of rows that wait to be reported.
 const ROWS: usize = 64;
 
-/// A place in the window is worth so many paths.
-pub(super) const WINDOW_STEP: u64 = 32;
-
-/// How many paths may be under way, from the walk to the report: [`WINDOW_STEP`] for each place.
-/// Rows that are done but have to wait for an earlier one are among them.
-const WINDOW: usize = 128;
+/// The best size of a chunk.
+pub const CHUNK: NonZeroUsize = NonZeroUsize::new(worker::CHUNK).expect("it is not 0");
 
 /// What a run does.
 #[derive(Clone, Debug)]
@@ -41,6 +44,9 @@ pub struct Options {
     pub jobs: NonZeroUsize,
     /// How many threads read. More than `jobs` keep a disk busy that makes them wait.
     pub io_threads: NonZeroUsize,
+    /// How many bytes are read and counted at a time; a file of many such chunks is shared by all
+    /// workers. [`CHUNK`] is best, tests take less.
+    pub chunk: NonZeroUsize,
     /// Which files of a directory count.
     pub filter: Filter,
     /// For tests: panics in this piece of work, a file or a chunk of a large one.
@@ -113,6 +119,7 @@ fn shared<'a>(options: &Options, stop: &'a AtomicBool, progress: &'a Progress) -
     Shared {
         counter: options.counter,
         workers: readers.get(),
+        chunk: options.chunk.get(),
         stop,
         progress,
         permits: (readers > options.jobs).then(|| Permits::new(options.jobs)),

@@ -1,4 +1,4 @@
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::FileType;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::ffi::OsStringExt;
@@ -99,7 +99,8 @@ impl Filter {
             .git_exclude(!self.no_ignore)
             .parents(!self.no_ignore)
             .follow_links(self.follow)
-            .sort_by_file_path(Path::cmp)
+            // Siblings in the order of their names come in the order of their paths.
+            .sort_by_file_name(OsStr::cmp)
             .build()
     }
 }
@@ -202,23 +203,12 @@ impl Producer<'_> {
             self.report(entry.path().into(), Outcome::Note(err.to_string()))?;
         }
         match entry.file_type() {
-            Some(kind) if kind.is_file() => {
-                let path = self.shown(entry.into_path());
-                self.job(path, Origin::Walked)
-            }
+            Some(kind) if kind.is_file() => self.job(entry.into_path(), Origin::Walked),
             Some(kind) if kind.is_dir() || kind.is_symlink() => Ok(()),
             kind => {
                 let note = format!("skipped, {}", kind.map_or("of unknown type", name));
                 self.report(entry.into_path(), Outcome::Note(note))
             }
-        }
-    }
-
-    /// Without the `./` that nobody asked for.
-    fn shown(&self, path: PathBuf) -> PathBuf {
-        match path.strip_prefix(".") {
-            Ok(rest) if self.implied => rest.into(),
-            _ => path,
         }
     }
 
@@ -247,7 +237,7 @@ impl Producer<'_> {
     }
 
     fn job(&mut self, path: PathBuf, origin: Origin) -> Result<(), Stopped> {
-        let number = self.number()?;
+        let (number, path) = (self.number()?, self.shown(path));
         Ok(self.jobs.send(Job { number, path, origin })?)
     }
 
@@ -256,8 +246,16 @@ impl Producer<'_> {
     }
 
     fn report(&mut self, path: PathBuf, outcome: Outcome) -> Result<(), Stopped> {
-        let number = self.number()?;
+        let (number, path) = (self.number()?, self.shown(path));
         Ok(self.rows.send(vec![(number, Row { path, outcome })])?)
+    }
+
+    /// Without the `./` that nobody asked for.
+    fn shown(&self, path: PathBuf) -> PathBuf {
+        match path.strip_prefix(".") {
+            Ok(rest) if self.implied => rest.into(),
+            _ => path,
+        }
     }
 
     fn number(&mut self) -> Result<u64, Stopped> {

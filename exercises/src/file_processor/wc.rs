@@ -55,24 +55,21 @@ impl Format for Wc {
     }
 }
 
-/// A name with a line feed in it is quoted for the shell, as `wc` does.
+/// A name with a line feed in it is quoted for the shell.
 fn quoted(path: &Path) -> Vec<u8> {
     let name = path.as_os_str().as_bytes();
     if !name.contains(&b'\n') {
         return name.to_vec();
     }
-    let parts: Vec<_> = name.split(|byte| *byte == b'\n').map(quote).collect();
+    let mut parts: Vec<_> = name.split(|byte| *byte == b'\n').map(quote).collect();
+    if name.ends_with(b"\n") {
+        parts.pop();
+        parts.push(Vec::new());
+    }
     parts.join(&b"$'\\n'"[..])
 }
 
 fn quote(part: &[u8]) -> Vec<u8> {
-    let mut quoted = vec![b'\''];
-    for byte in part {
-        match byte {
-            b'\'' => quoted.extend(b"'\\''"),
-            byte => quoted.push(*byte),
-        }
-    }
-    quoted.push(b'\'');
-    quoted
+    let parts: Vec<_> = part.split(|byte| *byte == b'\'').collect();
+    [b"'", &parts.join(&b"'\\''"[..])[..], b"'"].concat()
 }
