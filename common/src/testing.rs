@@ -196,6 +196,21 @@ pub const PROGRAMS: &[Program] = &[
         ],
         ..section("performance")
     },
+    Program {
+        name: "file-processor",
+        args: &["src", "Cargo.toml"],
+        bad: &[
+            &["--top", "0"],
+            &["--jobs", "0"],
+            &["--glob", "["],
+            &["--type", "no-such-type"],
+            &["--format", "yaml"],
+            &["--files0-from", "-", "src"],
+            &["--errors", "no/such/directory/errors", "src"],
+            &["--no-such-flag"],
+        ],
+        panics: &[&["--panic-at", "1", "src"], &["--panic-at", "2", "--top", "3", "src"]],
+    },
 ];
 
 /// Puts the program at this path through the fault table.
