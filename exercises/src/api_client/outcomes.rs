@@ -155,6 +155,11 @@ impl<'a, T: Transport> Outcomes<'a, T> {
                 self.start(job);
                 true
             }
+            Turn::GiveUp(job) => {
+                let error = ErrorKind::Status.because("the host has rejected everything for long");
+                self.ready.push_back(Flight::canceled(job, error));
+                true
+            }
             Turn::At(time) => {
                 let at = self.started + time;
                 if self.wake.deadline() != at || self.wake.is_elapsed() {
@@ -182,7 +187,7 @@ impl<'a, T: Transport> Outcomes<'a, T> {
         job.item.took += attempt.took;
         let now = self.started.elapsed();
         let answer = attempt.answer();
-        match self.scheduler.answered(now, job, answer) {
+        match self.scheduler.answered(now, job, &answer) {
             Fate::Again if self.over.is_some() => self.cancel_waiting(),
             Fate::Again => {}
             Fate::GivenUp(job, reason) => {

@@ -10,7 +10,7 @@ use tokio::task::spawn_blocking;
 use url::Url;
 
 use super::outcome::ErrorKind;
-use super::transport::Failure;
+use super::transport::{Failure, is_starved};
 
 /// A name of a file is cut to so many bytes; file systems take 255.
 const LONGEST_NAME: usize = 120;
@@ -36,9 +36,7 @@ impl Store {
 
     pub(super) async fn begin(&self) -> Result<Download, Failure> {
         let directory = self.directory.clone();
-        let made = blocking(move || {
-            tempfile::Builder::new().prefix(".").suffix(".part").tempfile_in(directory)
-        });
+        let made = blocking(move || part_in(&directory));
         let (file, path) = made.await.map_err(|err| cannot_write(&err))?.into_parts();
         Ok(Download { path, file: File::from_std(file) })
     }
@@ -58,6 +56,15 @@ impl Download {
         let kept = blocking(move || keep(NamedTempFile::from_parts(file, path), &name, number));
         kept.await.map_err(|err| cannot_write(&err))
     }
+}
+
+/// A file that is not complete yet. tempfile's errors hide the system's, which says more.
+fn part_in(directory: &Path) -> io::Result<NamedTempFile> {
+    let mut reason = None;
+    let part = tempfile::Builder::new().prefix(".").suffix(".part").make_in(directory, |path| {
+        std::fs::File::create_new(path).inspect_err(|err| reason = err.raw_os_error())
+    });
+    part.map_err(|err| reason.map_or(err, io::Error::from_raw_os_error))
 }
 
 fn keep(mut file: NamedTempFile, name: &str, number: u64) -> io::Result<PathBuf> {
@@ -102,8 +109,9 @@ async fn blocking<T: Send + 'static>(
 
 fn cannot_write(err: &io::Error) -> Failure {
     let detail = format!("cannot store the body: {err}");
-    match err.raw_os_error() {
-        Some(23 | 24) => Failure::starved(ErrorKind::Body, detail),
-        _ => Failure::permanent(ErrorKind::Body, detail),
+    if is_starved(err) {
+        Failure::starved(ErrorKind::Body, detail)
+    } else {
+        Failure::permanent(ErrorKind::Body, detail)
     }
 }

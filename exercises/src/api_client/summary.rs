@@ -86,14 +86,13 @@ impl Summary {
         self.attempts += u64::from(outcome.attempts);
         self.rejected += u64::from(outcome.rejected);
         self.bytes += outcome.bytes;
-        match &outcome.error {
-            Some(error) => *self.failed.entry(error.kind).or_default() += 1,
-            None => {
-                self.fetched += 1;
-                let micros = u64::try_from(outcome.latency.as_micros()).unwrap_or(LONGEST);
-                self.latency.saturating_record(micros.max(1));
-            }
+        if let Some(error) = &outcome.error {
+            *self.failed.entry(error.kind).or_default() += 1;
+            return;
         }
+        self.fetched += 1;
+        let micros = u64::try_from(outcome.latency.as_micros()).unwrap_or(LONGEST);
+        self.latency.saturating_record(micros.max(1));
     }
 
     /// How many outcomes were counted.

@@ -1,4 +1,6 @@
+use std::error::Error as StdError;
 use std::future::Future;
+use std::io;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Response};
@@ -82,4 +84,22 @@ impl Failure {
     pub fn starved(kind: ErrorKind, detail: impl Into<String>) -> Self {
         Self { error: kind.because(detail), cure: Cure::Fewer }
     }
+}
+
+/// An error and its causes. An `io::Error` passes over the error that it wraps; here it counts.
+pub(super) fn causes<'a>(
+    err: &'a (dyn StdError + 'static),
+) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(err), |cause| {
+        let cause: &'a (dyn StdError + 'static) = *cause;
+        let wrapped = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        wrapped.map_or_else(|| cause.source(), |wrapped| Some(wrapped))
+    })
+}
+
+/// No more file descriptors, in the process (24) or in the system (23), or no more local ports.
+pub(super) fn is_starved(err: &(dyn StdError + 'static)) -> bool {
+    causes(err).filter_map(|cause| cause.downcast_ref::<io::Error>()).any(|err| {
+        matches!(err.raw_os_error(), Some(23 | 24)) || err.kind() == io::ErrorKind::AddrNotAvailable
+    })
 }

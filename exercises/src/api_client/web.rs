@@ -1,12 +1,15 @@
 use std::error::Error as StdError;
-use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
 
 use super::outcome::ErrorKind;
-use super::transport::{Body, Call, Failure, Transport};
+use super::transport::{Body, Call, Failure, Transport, causes, is_starved};
+
+/// A connection that is not used for so long is closed: the files of a run over thousands of hosts
+/// are those of its last seconds.
+const IDLE_CONNECTION: Duration = Duration::from_secs(10);
 
 /// The web, by reqwest: HTTP/1.1 and 2, TLS by rustls with the system's certificates, proxies from
 /// the environment.
@@ -27,6 +30,7 @@ impl Web {
         let client = reqwest::Client::builder()
             .connect_timeout(connect_timeout)
             .pool_max_idle_per_host(connections)
+            .pool_idle_timeout(IDLE_CONNECTION)
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .referer(false)
@@ -64,7 +68,7 @@ impl Body for reqwest::Response {
 /// reqwest says what it was doing; why that failed is found among the causes.
 fn failure(err: &reqwest::Error) -> Failure {
     let detail = innermost(err);
-    if out_of_files(err) {
+    if is_starved(err) {
         return Failure::starved(ErrorKind::Connect, detail);
     }
     if err.is_builder() {
@@ -76,7 +80,7 @@ fn failure(err: &reqwest::Error) -> Failure {
     if !err.is_connect() {
         return Failure::passing(ErrorKind::Connect, detail);
     }
-    if causes(err).any(is_tls) {
+    if causes(err).any(<dyn StdError>::is::<rustls::Error>) {
         return Failure::permanent(ErrorKind::Tls, detail);
     }
     if causes(err).any(|cause| cause.to_string().starts_with("dns error")) {
@@ -91,26 +95,6 @@ fn failure(err: &reqwest::Error) -> Failure {
     Failure::unsent(ErrorKind::Connect, detail)
 }
 
-fn causes<'a>(err: &'a reqwest::Error) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(err.source(), |cause| {
-        let cause: &'a (dyn StdError + 'static) = *cause;
-        cause.source()
-    })
-}
-
 fn innermost(err: &reqwest::Error) -> String {
     causes(err).last().map_or_else(|| err.to_string(), ToString::to_string)
-}
-
-/// An `io::Error` shows the error that it wraps only on request.
-fn is_tls(cause: &(dyn StdError + 'static)) -> bool {
-    let wrapped = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-    cause.is::<rustls::Error>() || wrapped.is_some_and(|inner| inner.is::<rustls::Error>())
-}
-
-/// No more file descriptors, in the process (24) or in the system (23), or no more local ports.
-fn out_of_files(err: &reqwest::Error) -> bool {
-    causes(err).filter_map(|cause| cause.downcast_ref::<io::Error>()).any(|err| {
-        matches!(err.raw_os_error(), Some(23 | 24)) || err.kind() == io::ErrorKind::AddrNotAvailable
-    })
 }

@@ -182,6 +182,12 @@ pub(super) enum SummaryFormat {
     None,
 }
 
+impl OutputArgs {
+    pub(super) fn stores(&self) -> bool {
+        self.output.is_some()
+    }
+}
+
 impl Args {
     pub(super) fn deadline(&self) -> Option<Duration> {
         self.limits.deadline
@@ -199,11 +205,12 @@ impl Args {
         request
     }
 
-    pub(super) fn config(&self) -> Config {
+    /// The client's settings, with no more than `most` requests in flight.
+    pub(super) fn config(&self, most: usize) -> Config {
         let PaceArgs { concurrency, adaptive, one_limit, polite, patience, .. } = self.pace;
         let RetryArgs { retries, backoff, max_retry_after, .. } = self.retry;
         let policy = Policy {
-            concurrency: concurrency as usize,
+            concurrency: most.min(concurrency as usize),
             rate: self.pace.rate.map(|rate| Rate { per_second: rate, burst: self.burst(rate) }),
             adaptive,
             polite,

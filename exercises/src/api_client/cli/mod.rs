@@ -1,6 +1,7 @@
 //! The program: flags in, outcomes out.
 
 mod args;
+mod files;
 mod input;
 mod print;
 
@@ -60,7 +61,7 @@ async fn run(args: &Args) -> Result<ExitCode, Failed> {
         Some(deadline) => Context::background().with_timeout(deadline),
         None => Context::background(),
     };
-    let client = Client::new(args.config())?;
+    let client = Client::new(args.config(files::most_requests(args.output.stores())))?;
     let journal = args.output.journal.as_deref();
     let journal = journal.map(|path| Journal::open(path, args.output.resume)).transpose()?;
     let mut writer = journal.as_ref().map(Journal::writer).transpose()?;
@@ -141,8 +142,8 @@ fn recall(journal: &mut Journal, request: Request) -> Request {
 
 fn complain(err: &Failed) {
     let causes = std::iter::successors(err.source(), |cause| cause.source());
-    let causes: String = causes.map(|cause| format!(": {cause}")).collect();
-    tell(format_args!("error: {err}{causes}"));
+    let message = causes.fold(err.to_string(), |message, cause| format!("{message}: {cause}"));
+    tell(format_args!("error: {message}"));
 }
 
 /// A line to stderr. If nobody hears it, nobody can be told.

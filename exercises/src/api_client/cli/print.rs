@@ -47,16 +47,18 @@ impl Printer {
 }
 
 fn row(outcome: &Outcome) -> String {
+    use std::fmt::Write; // writing to a string cannot fail
+
     let Outcome { attempts, rejected, waited_ms, took_ms, bytes, url, .. } = outcome;
     let status = outcome.status.map_or_else(|| "-".to_owned(), |status| status.to_string());
     let mut row = format!(
         "{status:6}  {attempts:8}  {rejected:8}  {waited_ms:9}  {took_ms:7}  {bytes:8}  {url}"
     );
     if let Some(file) = &outcome.file {
-        row += &format!(" -> {}", file.display());
+        let _ = write!(row, " -> {}", file.display());
     }
     if let Some(error) = &outcome.error {
-        row += &format!(" ({error})");
+        let _ = write!(row, " ({error})");
     }
     row
 }

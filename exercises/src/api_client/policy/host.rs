@@ -24,6 +24,8 @@ const RESET_ROUNDING: f64 = 0.4;
 /// last fifty replies were one: a limiter falls silent when the rate is right, a fault does not.
 const FAULTS: u32 = 6;
 
+const READY: &str = "a host that is ready has a job";
+
 /// One host: who waits for it, and when the next may go.
 pub(super) struct Host<T> {
     fresh: VecDeque<Job<T>>,
@@ -39,13 +41,22 @@ pub(super) struct Host<T> {
     window: Option<Window>,
     pub(super) budget: Budget,
     /// The last accept, or when the host was first sent anything.
-    pub(super) heard: Option<Time>,
+    heard: Option<Time>,
+    /// Until then it is of no use to ask.
+    hopeless_until: Option<Time>,
     faults: u64,
     faults_believed: bool,
     pub(super) accepted: u64,
     pub(super) rejected: u64,
     /// Where it stands in the scheduler's agenda.
     pub(super) listed: Option<Time>,
+}
+
+/// What taking the next job comes to.
+pub(super) enum Taken<T> {
+    Job(Job<T>),
+    Hopeless(Job<T>),
+    NotBefore(Time),
 }
 
 /// What the host has announced: so many until then.
@@ -70,6 +81,7 @@ impl<T> Host<T> {
             window: None,
             budget: Budget::default(),
             heard: None,
+            hopeless_until: None,
             faults: 0,
             faults_believed: eager || rate.is_none(),
             accepted: 0,
@@ -101,6 +113,9 @@ impl<T> Host<T> {
     /// When the next job may go as far as is known; `None` if there is none, or a reply has to come
     /// in first.
     pub(super) fn ready(&self) -> Option<Time> {
+        if self.hopeless_until.is_some() {
+            return (!self.fresh.is_empty() || !self.again.is_empty()).then_some(Time::ZERO);
+        }
         let first_again = self.again.first_key_value().map(|((due, _), _)| *due);
         let job = if self.fresh.is_empty() { first_again? } else { Time::ZERO };
         let paced = if let Some(window) = &self.window {
@@ -114,10 +129,26 @@ impl<T> Host<T> {
     }
 
     /// The job whose turn it is, or when to ask again if the ceiling says no. Call it when `ready`.
-    pub(super) fn take(&mut self, now: Time) -> Result<Job<T>, Time> {
-        self.ceiling.as_ref().map_or(Ok(()), |ceiling| ceiling.check(now))?;
+    pub(super) fn take(&mut self, now: Time) -> Taken<T> {
+        if self.hopeless_until.is_some_and(|until| now < until) {
+            let first = self.again.pop_first().map(|(_, job)| job);
+            return Taken::Hopeless(first.or_else(|| self.fresh.pop_front()).expect(READY));
+        }
+        if self.hopeless_until.take().is_some() {
+            self.heard = None; // from here on it has another chance
+        }
+        if let Some(Err(later)) = self.ceiling.as_ref().map(|ceiling| ceiling.check(now)) {
+            return Taken::NotBefore(later);
+        }
         let due = self.again.first_entry().filter(|entry| entry.key().0 <= now);
-        let job = due.map(|entry| entry.remove()).or_else(|| self.fresh.pop_front());
+        let job = due
+            .map(std::collections::btree_map::OccupiedEntry::remove)
+            .or_else(|| self.fresh.pop_front());
+        let job = match job {
+            Some(job) => job,
+            // The last chance of a hopeless host: none is due, but one waits.
+            None => self.again.pop_first().map(|(_, job)| job).expect(READY),
+        };
         self.in_flight += 1;
         self.learner.sent(now);
         self.budget.sent(now);
@@ -125,7 +156,17 @@ impl<T> Host<T> {
         if let Some(window) = &mut self.window {
             window.sent(now);
         }
-        Ok(job.expect("a host that is ready has a job that is due"))
+        Taken::Job(job)
+    }
+
+    /// Whether nothing but rejections came for too long. Then all who wait are hopeless for as long
+    /// again.
+    pub(super) fn rejects_everything(&mut self, now: Time, patience: Duration) -> bool {
+        let hopeless = now.saturating_sub(self.heard.unwrap_or(now)) > patience;
+        if hopeless {
+            self.hopeless_until = Some(now + patience);
+        }
+        hopeless
     }
 
     pub(super) fn pause(&mut self, until: Time) {
@@ -135,6 +176,7 @@ impl<T> Host<T> {
     pub(super) fn accepted(&mut self, now: Time, sent: Time) {
         self.accepted += 1;
         self.heard = Some(now);
+        self.hopeless_until = None;
         self.faults <<= 1;
         self.learner.accepted(now, sent);
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use super::host::Host;
+use super::host::{Host, Taken};
 use super::{Answer, Hints, Time, Trouble};
 
 /// When so many hosts are known, those without a request are forgotten, with what was learned.
@@ -94,6 +94,8 @@ pub struct Job<T> {
 pub enum Turn<T> {
     /// This one's, now. Answer it with [`Scheduler::answered`].
     Send(Job<T>),
+    /// This one's, but its host rejects everything: it is given up without being sent.
+    GiveUp(Job<T>),
     /// Nobody's before this time.
     At(Time),
     /// Nobody's until something is added or answered.
@@ -150,6 +152,8 @@ pub struct Scheduler<T> {
     in_flight: usize,
     /// Lower than the policy's while this machine cannot do as many.
     concurrency: usize,
+    /// The answers since it was last changed.
+    recovery: usize,
     rng: StdRng,
 }
 
@@ -162,6 +166,7 @@ impl<T> Scheduler<T> {
             waiting: 0,
             in_flight: 0,
             concurrency: policy.concurrency.max(1),
+            recovery: 0,
             rng: StdRng::seed_from_u64(policy.seed),
             policy,
         }
@@ -205,32 +210,40 @@ impl<T> Scheduler<T> {
             }
             let taken = self.hosts.get_mut(&host).expect("the agenda lists hosts").take(now);
             match taken {
-                Ok(mut job) => {
+                Taken::Job(job) => return Turn::Send(self.send(now, job)),
+                Taken::Hopeless(mut job) => {
                     self.waiting -= 1;
-                    self.in_flight += 1;
-                    job.attempts += 1;
                     job.waited += now.saturating_sub(job.since);
-                    job.sent = now;
                     self.list(&host);
-                    return Turn::Send(job);
+                    return Turn::GiveUp(job);
                 }
-                Err(later) => self.list_at(&host, Some(later)),
+                Taken::NotBefore(later) => self.list_at(&host, Some(later)),
             }
         }
         Turn::Idle
     }
 
+    fn send(&mut self, now: Time, mut job: Job<T>) -> Job<T> {
+        self.waiting -= 1;
+        self.in_flight += 1;
+        job.attempts += 1;
+        job.waited += now.saturating_sub(job.since);
+        job.sent = now;
+        self.list(&job.host);
+        job
+    }
+
     /// A job has been answered at `now`.
-    pub fn answered(&mut self, now: Time, mut job: Job<T>, answer: Answer) -> Fate<T> {
+    pub fn answered(&mut self, now: Time, mut job: Job<T>, answer: &Answer) -> Fate<T> {
         self.in_flight -= 1;
         job.since = now;
         let name = job.host.clone();
         self.host(&name).in_flight -= 1;
-        let fate = match answer {
+        let fate = match *answer {
             Answer::Accepted(hints) => {
                 self.heed(now, &job, hints);
                 self.host(&name).accepted(now, job.sent);
-                self.concurrency = (self.concurrency + 1).min(self.policy.concurrency.max(1));
+                self.recover();
                 Fate::Done(job)
             }
             Answer::Rejected(hints) => self.rejected(now, job, hints),
@@ -283,7 +296,7 @@ impl<T> Scheduler<T> {
         let (patience, name) = (self.policy.patience, job.host.clone());
         let host = self.host(&name);
         host.rejected(now, job.sent);
-        if now.saturating_sub(host.heard.unwrap_or(now)) > patience {
+        if host.rejects_everything(now, patience) {
             return Fate::GivenUp(job, Reason::Patience);
         }
         self.again(job, now + wait)
@@ -312,13 +325,29 @@ impl<T> Scheduler<T> {
         self.again(job, now + wait.max(backoff))
     }
 
-    /// As many as are in flight now seem to be possible. The last one alone is an ordinary failure.
-    fn starved(&mut self, now: Time, job: Job<T>) -> Fate<T> {
-        if self.in_flight == 0 {
-            return self.failed(now, job, Trouble::Unsent, Hints::default());
+    /// As many as are in flight now seem to be possible. The last one alone waits for better times,
+    /// as often as a failure does.
+    fn starved(&mut self, now: Time, mut job: Job<T>) -> Fate<T> {
+        self.concurrency = self.in_flight.max(1);
+        self.recovery = 0;
+        if self.in_flight > 0 {
+            return self.again(job, now);
         }
-        self.concurrency = self.in_flight;
-        self.again(job, now)
+        job.failures += 1;
+        if job.failures > self.policy.retries {
+            return Fate::GivenUp(job, Reason::Retries);
+        }
+        let backoff = self.backoff(job.failures);
+        self.again(job, now + backoff)
+    }
+
+    /// One more at once after every round of as many as there are now.
+    fn recover(&mut self) {
+        self.recovery += 1;
+        if self.concurrency < self.policy.concurrency && self.recovery >= self.concurrency {
+            self.concurrency += 1;
+            self.recovery = 0;
+        }
     }
 
     /// Exponential backoff with full jitter.
