@@ -211,6 +211,24 @@ pub const PROGRAMS: &[Program] = &[
         ],
         panics: &[&["--panic-at", "1", "src"], &["--panic-at", "2", "--top", "3", "src"]],
     },
+    Program {
+        name: "api-client",
+        // No request at all: the table's heading is printed all the same.
+        args: &["-i", "/dev/null"],
+        bad: &[
+            &[],
+            &["--no-such-flag", "http://localhost/"],
+            &["--rate", "fast", "http://localhost/"],
+            &["--rate", "0/s", "http://localhost/"],
+            &["-c", "0", "http://localhost/"],
+            &["-H", "no colon", "http://localhost/"],
+            &["-i", "/no/such/file"],
+            &["--resume", "http://localhost/"],
+            &["--timeout", "0", "http://localhost/"],
+            &["-d", "@/no/such/file", "http://localhost/"],
+        ],
+        panics: &[],
+    },
 ];
 
 /// Puts the program at this path through the fault table.

@@ -2,3 +2,5 @@
 
 #[cfg(feature = "file-processor")]
 pub mod file_processor;
+#[cfg(feature = "api-client")]
+pub mod api_client;
