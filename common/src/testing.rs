@@ -229,6 +229,19 @@ pub const PROGRAMS: &[Program] = &[
         ],
         panics: &[],
     },
+    Program {
+        name: "data-pipeline",
+        args: &["--for", "300ms", "--seed", "1"],
+        bad: &[
+            &["--for", "soon"],
+            &["--pace", "-1"],
+            &["--no-such-flag"],
+            &["run", "--window", "1"],
+            &["run", "--stdin", "--policy", "perhaps"],
+            &["check", "--max-line", "1MB"],
+        ],
+        panics: &[&["--for", "300ms", "--seed", "1", "--panic-at", "2"]],
+    },
 ];
 
 /// Puts the program at this path through the fault table.

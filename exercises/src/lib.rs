@@ -4,3 +4,5 @@
 pub mod file_processor;
 #[cfg(feature = "api-client")]
 pub mod api_client;
+#[cfg(feature = "data-pipeline")]
+pub mod data_pipeline;
