@@ -46,7 +46,7 @@ pub struct Demo {
 impl Demo {
     /// Runs a program of threads. At pace 0 they skip their sleeps.
     pub fn threads(self, body: impl FnOnce(Demo) -> Outcome) -> ExitCode {
-        exit_code(|| body(self.seeded()))
+        run(|| body(self.seeded()))
     }
 
     /// Runs a program of tasks. At pace 0 it runs on one thread whose clock jumps to the next
@@ -151,7 +151,7 @@ fn block_on<F>(
 where
     F: Future<Output = Outcome>,
 {
-    exit_code(|| {
+    run(|| {
         let runtime = runtime?;
         let body = AssertUnwindSafe(|| runtime.block_on(body(demo.seeded())));
         let outcome = panic::catch_unwind(body);
@@ -161,8 +161,8 @@ where
     })
 }
 
-/// Runs `body`; an error is printed with its causes, and a panic has been by its hook.
-fn exit_code(body: impl FnOnce() -> Outcome) -> ExitCode {
+/// Runs `body`: an error is printed with its causes, and it or a panic gives exit status 1.
+pub fn run(body: impl FnOnce() -> Outcome) -> ExitCode {
     let outcome: Result<Outcome, Box<dyn Any + Send>> = panic::catch_unwind(AssertUnwindSafe(body));
     match outcome {
         Ok(Ok(())) => ExitCode::SUCCESS,

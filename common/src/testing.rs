@@ -196,6 +196,18 @@ pub const PROGRAMS: &[Program] = &[
         ],
         ..section("performance")
     },
+    // Its work is that of the sections, where a panic is planted in it.
+    Program {
+        name: "versus-go",
+        args: &["--short", "--rows", "context,context-value"],
+        bad: &[
+            &["--rows", "no-such-row"],
+            &["--pairs", "0"],
+            &["--run", "context"],
+            &["--no-such-flag"],
+        ],
+        panics: &[],
+    },
     Program {
         name: "file-processor",
         args: &["src", "Cargo.toml"],

@@ -5,6 +5,7 @@ mod gauge;
 mod measure;
 mod memory;
 mod report;
+pub mod versus;
 
 pub use designs::{limited, pool, threads, unlimited};
 pub use gauge::{Gauge, Running};

@@ -6,6 +6,11 @@ pub fn peak_memory() -> Option<u64> {
     high_water_mark(&fs::read_to_string("/proc/self/status").ok()?)
 }
 
+/// The same of another process, while it runs.
+pub(crate) fn peak_memory_of(process: u32) -> Option<u64> {
+    high_water_mark(&fs::read_to_string(format!("/proc/{process}/status")).ok()?)
+}
+
 fn high_water_mark(status: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kibibytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;

@@ -5,7 +5,7 @@ use std::fmt;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crossbeam::channel::{Receiver, Sender, select_biased};
+use crossbeam::channel::{Receiver, Sender, TrySendError, select_biased};
 
 /// What became of a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,10 +39,14 @@ impl<J, R> Worker<J, R> {
             // danger of every shared value, and a `Mutex` would be poisoned: no reason to stop.
             let result = catch_unwind(AssertUnwindSafe(|| work(job))).map_err(Panicked::from);
             let done = Done { job: number, result };
-            // The result first: what is done is told as long as there is room for it.
-            select_biased! {
-                send(self.results, done) -> _ => {} // the pool itself holds a receiver
-                recv(self.given_up) -> _ => {}
+            // The result first: what is done is told as long as there is room for it. The pool
+            // itself holds a receiver, so a send fails only for want of room; and only then is a
+            // select worth its price.
+            if let Err(TrySendError::Full(done)) = self.results.try_send(done) {
+                select_biased! {
+                    send(self.results, done) -> _ => {}
+                    recv(self.given_up) -> _ => {}
+                }
             }
         }
     }
