@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use common::{Demo, Outcome, duration, parse, say};
+use common::{Demo, Outcome, bar, duration, parse, say};
 use leaks::{NamedTasks, bad, best, good, literal, live_tasks, settled};
 
 /// What the runtime may take to count a task out. That is real time, which no pace makes shorter.
@@ -61,6 +61,7 @@ async fn run(demo: Demo, timeout: Option<Duration>) -> Outcome {
 
 async fn show_good(demo: Demo, timeout: Duration) -> Outcome {
     let work = async move {
+        let _bar = bar("good example", "works");
         demo.piece();
         42
     };
@@ -73,6 +74,7 @@ async fn show_good(demo: Demo, timeout: Duration) -> Outcome {
 
 async fn show_best(demo: Demo, timeout: Duration) -> Outcome {
     let work = async move {
+        let _bar = bar("best example", "works");
         demo.piece();
         42
     };

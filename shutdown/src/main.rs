@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, value_parser};
-use common::{Cause, Context, Demo, Outcome, duration, interrupted, parse, say};
+use common::{Cause, Context, Demo, Outcome, bar, duration, interrupted, parse, say};
 use shutdown::{Server, every};
 
 const WORKERS: u8 = 3;
@@ -85,6 +85,6 @@ async fn worker(ctx: Context, name: String, demo: Demo, stubborn: bool) {
         demo.piece();
         std::future::ready(())
     };
-    every(&ctx, demo.millis(500), tick).await;
+    bar(&name, "ticking").of(every(&ctx, demo.millis(500), tick)).await;
     say!("Worker {name} shutting down gracefully");
 }

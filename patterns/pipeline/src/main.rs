@@ -35,8 +35,8 @@ async fn run(demo: &Demo, input: Input, limits: Limits, summary: bool) -> Outcom
     let read = Arc::new(AtomicU64::new(0));
 
     let numbers = read_numbers(demo, input, limits, &read);
-    let squared = pause(square(numbers), demo.millis(100));
-    let added = pause(add_constant(squared, CONSTANT), demo.millis(50));
+    let squared = pause(square(numbers), "stage 2: square", demo.millis(100));
+    let added = pause(add_constant(squared, CONSTANT), "stage 3: add", demo.millis(50));
     let filtered = filter_even(added);
 
     let failed = print(filtered).await?;

@@ -7,6 +7,7 @@ use std::num::NonZeroUsize;
 use std::panic::resume_unwind;
 use std::time::Duration;
 
+use common::bar;
 use tokio::runtime::Handle;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::sleep;
@@ -177,8 +178,13 @@ async fn front<U>(running: &mut VecDeque<AbortOnDropHandle<U>>) -> Option<Result
     Some(running.front_mut()?.await)
 }
 
-/// A stage that hands on each item and then rests: simulated work. No pause is no stage.
-pub fn pause<T: Send + 'static>(input: Receiver<T>, pause: Duration) -> Receiver<T> {
+/// A stage that hands on each item and then rests: simulated work, which a picture of the run shows
+/// under `name`. No pause is no stage.
+pub fn pause<T: Send + 'static>(
+    input: Receiver<T>,
+    name: &'static str,
+    pause: Duration,
+) -> Receiver<T> {
     if pause.is_zero() {
         return input;
     }
@@ -189,7 +195,7 @@ pub fn pause<T: Send + 'static>(input: Receiver<T>, pause: Duration) -> Receiver
                 if output.send(item).await.is_err() {
                     return;
                 }
-                sleep(pause).await;
+                bar(name, "item").of(sleep(pause)).await;
             }
         }
     })

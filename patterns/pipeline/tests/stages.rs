@@ -127,7 +127,7 @@ async fn a_slow_reader_slows_the_source() {
 #[tokio::test(start_paused = true)]
 async fn an_item_never_waits_for_a_chunk_to_fill() {
     let started = Instant::now();
-    let items = pause(generate(1..=5, limits(1024, 1024)), SECOND);
+    let items = pause(generate(1..=5, limits(1024, 1024)), "rest", SECOND);
     let mut results = map(map(items, |item| item), |item| item);
     for item in 1..=5 {
         assert_eq!(results.next().await, Some(item));
