@@ -27,7 +27,7 @@ const DOUBLING_REQUESTS: f64 = 100.0;
 const SEARCHING: f64 = 0.4;
 const ALERT: f64 = 0.85;
 const PATIENT: f64 = 8.0;
-const PATIENCE_STEP: f64 = 1.35;
+const PATIENCE_STEP: f64 = 1.6;
 /// For so many seconds after a drop the host is probed more often: what falls may rise again.
 const ALERT_TIME: f64 = 60.0;
 /// A probe has overshot, rather than the estimate, if the rate was above the estimate by this.
