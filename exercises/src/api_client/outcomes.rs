@@ -171,10 +171,10 @@ impl<'a, T: Transport> Outcomes<'a, T> {
         }
     }
 
-    /// Starts a task for an attempt. Under a given rate its first step is done here: a task that has
-    /// to wait for a thread would send later than the rate was checked, and closer to the next one.
+    /// Starts a task for an attempt. If its time matters its first step is done here: a task that has
+    /// to wait for a thread would send later than it should, and closer to the next one.
     fn start(&mut self, cx: &mut task::Context<'_>, job: Job<Flight>) {
-        let given = self.shared.config.policy.rate.is_some();
+        let paced = job.paced;
         let (shared, ctx) = (self.shared.clone(), self.ctx.clone());
         let mut made = Box::pin(async move {
             let Shared { transport, config, store } = &*shared;
@@ -183,7 +183,7 @@ impl<'a, T: Transport> Outcomes<'a, T> {
             let made = attempt(&ctx, transport, limits, store.as_ref(), call, number).await;
             (job, made)
         });
-        if given && let Poll::Ready(made) = made.as_mut().poll(cx) {
+        if paced && let Poll::Ready(made) = made.as_mut().poll(cx) {
             self.attempts.spawn(ready(made));
         } else {
             self.attempts.spawn(made);
