@@ -46,7 +46,7 @@ pub struct Demo {
 impl Demo {
     /// Runs a program of threads. At pace 0 they skip their sleeps.
     pub fn threads(self, body: impl FnOnce(Demo) -> Outcome) -> ExitCode {
-        exit_code(|| body(self.seeded()))
+        run(|| body(self.seeded()))
     }
 
     /// Runs a program of tasks. At pace 0 it runs on one thread whose clock jumps to the next
@@ -93,7 +93,11 @@ impl Demo {
     /// A duration of the chapter at this run's pace: all simulated time goes through here, work
     /// and deadlines alike.
     pub fn time(&self, chapter: Duration) -> Duration {
-        if self.virtual_clock { chapter } else { chapter.mul_f64(self.pace()) }
+        if self.virtual_clock {
+            return chapter;
+        }
+        // Days at a slow pace may be more than a duration holds: then they are for ever.
+        Duration::try_from_secs_f64(chapter.as_secs_f64() * self.pace()).unwrap_or(Duration::MAX)
     }
 
     /// [`time`](Demo::time) for a number of milliseconds.
@@ -115,8 +119,10 @@ impl Demo {
     ///
     /// In the N-th piece of a run with `--panic-at N`.
     pub fn piece(&self) {
-        let piece = self.pieces.fetch_add(1, Ordering::Relaxed) + 1;
-        assert!(self.panic_at != Some(piece), "planted panic in piece {piece}");
+        if let Some(planted) = self.panic_at {
+            let piece = self.pieces.fetch_add(1, Ordering::Relaxed) + 1;
+            assert!(piece != planted, "planted panic in piece {piece}");
+        }
     }
 
     fn seeded(mut self) -> Self {
@@ -145,7 +151,7 @@ fn block_on<F>(
 where
     F: Future<Output = Outcome>,
 {
-    exit_code(|| {
+    run(|| {
         let runtime = runtime?;
         let body = AssertUnwindSafe(|| runtime.block_on(body(demo.seeded())));
         let outcome = panic::catch_unwind(body);
@@ -155,8 +161,8 @@ where
     })
 }
 
-/// Runs `body`; an error is printed with its causes, and a panic has been by its hook.
-fn exit_code(body: impl FnOnce() -> Outcome) -> ExitCode {
+/// Runs `body`: an error is printed with its causes, and it or a panic gives exit status 1.
+pub fn run(body: impl FnOnce() -> Outcome) -> ExitCode {
     let outcome: Result<Outcome, Box<dyn Any + Send>> = panic::catch_unwind(AssertUnwindSafe(body));
     match outcome {
         Ok(Ok(())) => ExitCode::SUCCESS,
@@ -172,6 +178,12 @@ fn exit_code(body: impl FnOnce() -> Outcome) -> ExitCode {
         }
         Err(_panic) => ExitCode::FAILURE,
     }
+}
+
+/// A duration on the command line, such as `5s`, `200ms` or `1m 30s`: for clap's `value_parser`.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text)
+        .map_err(|err| format!("a duration is a number with a unit, such as 5s or 200ms: {err}"))
 }
 
 fn pace(text: &str) -> Result<f64, String> {

@@ -8,7 +8,7 @@ mod output;
 pub mod testing;
 
 pub use context::{Cause, Context};
-pub use demo::{Demo, Outcome, parse};
+pub use demo::{Demo, Outcome, duration, parse, run};
 pub use interrupt::{interrupted, interrupted_channel};
 #[doc(hidden)]
 pub use output::print_line;

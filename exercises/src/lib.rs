@@ -2,3 +2,7 @@
 
 #[cfg(feature = "api-client")]
 pub mod api_client;
+#[cfg(feature = "data-pipeline")]
+pub mod data_pipeline;
+#[cfg(feature = "file-processor")]
+pub mod file_processor;

@@ -1,0 +1,67 @@
+//! `data-pipeline`: reads events from many sources, filters them, counts them in windows, and
+//! passes them on. Without arguments it shows a demo.
+
+use std::path::PathBuf;
+use std::process::{self, ExitCode};
+
+use clap::{Parser, Subcommand};
+use common::{Demo, Outcome, interrupted, say};
+use exercises::data_pipeline::{self, Config, Span};
+
+#[derive(Parser)]
+#[command(version, about = "A pipeline that is real-time, exact and observable")]
+struct Args {
+    #[command(flatten)]
+    demo: Demo,
+
+    /// How long the demo runs
+    #[arg(long = "for", value_name = "SPAN", default_value = "10s")]
+    span: Span,
+
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a pipeline, from a file, from flags, or from both
+    Run(Pipeline),
+    /// Check a pipeline, and print its effective settings as TOML
+    Check(Pipeline),
+}
+
+#[derive(clap::Args)]
+struct Pipeline {
+    /// Settings in TOML; a key is a flag without its dashes, and flags win
+    #[arg(value_name = "PIPELINE.toml")]
+    settings: Option<PathBuf>,
+
+    #[command(flatten)]
+    config: Box<Config>,
+}
+
+fn main() -> ExitCode {
+    let Args { demo, span, command } = common::parse();
+    demo.mixed(async |demo| match command {
+        None => Ok(data_pipeline::demo(&demo, span, &interrupted()).await?),
+        Some(Command::Run(pipeline)) => run(pipeline, &demo).await,
+        Some(Command::Check(pipeline)) => check(pipeline),
+    })
+}
+
+async fn run(pipeline: Pipeline, demo: &Demo) -> Outcome {
+    let config = pipeline.config.load(pipeline.settings.as_deref())?;
+    let ended = data_pipeline::run(&config, demo, &interrupted()).await?;
+    data_pipeline::report(&ended);
+    if ended.cut_short {
+        process::exit(3);
+    }
+    Ok(())
+}
+
+fn check(pipeline: Pipeline) -> Outcome {
+    let config = pipeline.config.load(pipeline.settings.as_deref())?;
+    data_pipeline::check(&config)?;
+    say!("{}", config.explain());
+    Ok(())
+}

@@ -1,0 +1,211 @@
+//! The checkpoint file: what it holds, how it is written so that a crash leaves a whole one, and
+//! how it is read back.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::warnings::warn;
+use super::windows;
+
+const MAGIC: &str = "data-pipeline checkpoint 1";
+
+/// All that a resumed run has to know. It is consistent: the outputs up to their lengths and the
+/// open windows hold exactly the events before the sources' positions.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Checkpoint {
+    /// The settings that the windows depend on; a run with others cannot resume.
+    pub(crate) job: String,
+    /// By source.
+    pub(crate) sources: BTreeMap<String, Position>,
+    pub(crate) windows: Option<windows::Saved>,
+    /// Lengths in bytes, by path.
+    pub(crate) outputs: BTreeMap<String, u64>,
+}
+
+/// How far a source has been read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Position {
+    /// Which file under this name, from 1: rotation puts a new one there.
+    pub(crate) generation: u32,
+    /// How that file is told from others.
+    pub(crate) file: FileId,
+    /// The files that were read under this name before, the newest last.
+    pub(crate) retired: Vec<FileId>,
+    /// Of the first byte that was not processed.
+    pub(crate) offset: u64,
+    /// How many parts of an overlong line end here, if it is in the middle of one.
+    pub(crate) parts: u64,
+    /// The latest event time, the base of the watermark.
+    pub(crate) latest: Option<i64>,
+}
+
+/// A file by its inode and its beginning, since an inode is used again for another file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FileId {
+    pub(crate) device: u64,
+    pub(crate) inode: u64,
+    pub(crate) head: u32,
+    pub(crate) head_crc: u32,
+}
+
+/// The checkpoint file, locked for this process.
+#[derive(Debug)]
+pub(crate) struct Store {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Store {
+    /// Locks the checkpoint at `path`; it need not exist yet.
+    pub(crate) fn open(path: &Path) -> Result<Self, String> {
+        let lock = with_suffix(path, ".lock");
+        let file = File::options().create(true).truncate(false).write(true).open(&lock);
+        let file = file.map_err(|err| format!("cannot create {}: {err}", lock.display()))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { path: path.to_owned(), _lock: file }),
+            Err(fs::TryLockError::WouldBlock) => Err(format!(
+                "another data-pipeline runs on the checkpoint {}; stop it, or give this one \
+                 another --checkpoint",
+                path.display()
+            )),
+            Err(fs::TryLockError::Error(err)) => {
+                Err(format!("cannot lock {}: {err}", lock.display()))
+            }
+        }
+    }
+
+    /// The newest checkpoint that is whole: the current one, or else the one before it. `None` if
+    /// there has never been one.
+    pub(crate) fn load(&self) -> Result<Option<Checkpoint>, String> {
+        let mut broken: Option<String> = None;
+        for path in [self.path.clone(), with_suffix(&self.path, ".prev")] {
+            match fs::read(&path).map(|bytes| decode(&bytes)) {
+                Ok(Ok(checkpoint)) => {
+                    if let Some(broken) = broken {
+                        self.set_aside(&broken)?;
+                    }
+                    return Ok(Some(checkpoint));
+                }
+                Ok(Err(reason)) => broken = Some(format!("{}: {reason}", path.display())),
+                Err(err) if err.kind() == ErrorKind::NotFound => {}
+                Err(err) => broken = Some(format!("{}: {err}", path.display())),
+            }
+        }
+        let remedy = "delete it and the outputs to start over";
+        broken.map_or(Ok(None), |broken| Err(format!("no usable checkpoint, {broken}; {remedy}")))
+    }
+
+    /// The next save would put the broken one in the place of the whole one before it.
+    fn set_aside(&self, broken: &str) -> Result<(), String> {
+        warn(format_args!("{broken}; going on from the checkpoint before it"));
+        let renamed = fs::rename(&self.path, with_suffix(&self.path, ".broken"));
+        renamed.map_err(|err| format!("cannot rename {}: {err}", self.path.display()))
+    }
+
+    /// Writes, syncs, keeps the previous one, renames, syncs the directory: a crash at any point
+    /// leaves the new or the previous checkpoint, whole.
+    pub(crate) fn save(&self, checkpoint: &Checkpoint) -> io::Result<()> {
+        let new = with_suffix(&self.path, ".tmp");
+        let mut file = File::create(&new)?;
+        file.write_all(&encode(checkpoint))?;
+        file.sync_all()?;
+        match fs::rename(&self.path, with_suffix(&self.path, ".prev")) {
+            Err(err) if err.kind() != ErrorKind::NotFound => return Err(err),
+            _ => fs::rename(&new, &self.path)?,
+        }
+        let directory = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
+    }
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// One line with the checksum, then the checkpoint as JSON.
+fn encode(checkpoint: &Checkpoint) -> Vec<u8> {
+    let body = serde_json::to_vec(checkpoint).expect("a checkpoint has only string keys");
+    let mut bytes = format!("{MAGIC} {:08x}\n", crc32fast::hash(&body)).into_bytes();
+    bytes.extend(body);
+    bytes
+}
+
+fn decode(bytes: &[u8]) -> Result<Checkpoint, String> {
+    let end = memchr::memchr(b'\n', bytes).ok_or("it is empty or torn")?;
+    let (head, body) = (&bytes[..end], &bytes[end + 1..]);
+    let expected = format!("{MAGIC} {:08x}", crc32fast::hash(body));
+    if head != expected.as_bytes() {
+        return Err("it is torn, or not a checkpoint: the checksum differs".to_owned());
+    }
+    serde_json::from_slice(body).map_err(|err| err.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checkpoint(offset: u64) -> Checkpoint {
+        let position = Position { offset, ..Position::default() };
+        Checkpoint { sources: [("a".to_owned(), position)].into(), ..Checkpoint::default() }
+    }
+
+    fn offset(store: &Store) -> Option<u64> {
+        store.load().unwrap().map(|checkpoint| checkpoint.sources["a"].offset)
+    }
+
+    #[test]
+    fn the_newest_checkpoint_is_loaded() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("c")).unwrap();
+        assert_eq!(offset(&store), None);
+        for n in 1..4 {
+            store.save(&checkpoint(n)).unwrap();
+            assert_eq!(offset(&store), Some(n));
+        }
+    }
+
+    #[test]
+    fn any_torn_or_altered_checkpoint_falls_back_to_the_previous() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("c");
+        let store = Store::open(&path).unwrap();
+        store.save(&checkpoint(1)).unwrap();
+        store.save(&checkpoint(2)).unwrap();
+        let whole = fs::read(&path).unwrap();
+        for length in 0..whole.len() {
+            fs::write(&path, &whole[..length]).unwrap();
+            assert_eq!(offset(&store), Some(1), "cut to {length} bytes");
+            let mut altered = whole.clone();
+            altered[length] ^= 1;
+            fs::write(&path, altered).unwrap();
+            assert_eq!(offset(&store), Some(1), "byte {length} altered");
+        }
+        assert!(!path.exists(), "set aside, as after a crash between the two renames");
+        assert_eq!(offset(&store), Some(1));
+    }
+
+    #[test]
+    fn without_a_whole_checkpoint_nothing_is_guessed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("c");
+        fs::write(&path, "").unwrap();
+        let err = Store::open(&path).unwrap().load().unwrap_err();
+        assert!(err.contains("no usable checkpoint"), "{err}");
+    }
+
+    #[test]
+    fn a_second_process_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("c");
+        let first = Store::open(&path).unwrap();
+        assert!(Store::open(&path).unwrap_err().contains("another data-pipeline"));
+        drop(first);
+        assert!(Store::open(&path).is_ok());
+    }
+}

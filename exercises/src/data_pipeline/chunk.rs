@@ -1,0 +1,73 @@
+//! What crosses the edges: chunks, never single events.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::budget::Share;
+use super::checkpoint::FileId;
+use super::ledger::Held;
+use super::splitter::Piece;
+use super::windows::Rows;
+
+/// So much is read at once: larger chunks are no faster, and take more memory.
+pub(crate) const CHUNK: usize = 256 * 1024;
+
+/// A stretch of a source, on its way to the workers.
+#[derive(Debug)]
+pub(crate) struct Chunk {
+    pub(crate) tag: Tag,
+    pub(crate) piece: Piece,
+}
+
+/// Where a chunk comes from, and what it holds until it is settled. It goes along with the chunk
+/// from stage to stage.
+#[derive(Debug)]
+pub(crate) struct Tag {
+    pub(crate) lane: u64,
+    /// In its lane, from 0.
+    pub(crate) sequence: u64,
+    pub(crate) origin: Arc<Origin>,
+    pub(crate) held: Held,
+    /// Shared by the chunks of one read.
+    pub(crate) _share: Arc<Share>,
+    /// The source ends with this chunk.
+    pub(crate) last: bool,
+}
+
+/// A source as its chunks name it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Origin {
+    /// As a checkpoint knows it.
+    pub(crate) source: String,
+    /// As ids and dead letters name it: with its generation, if that is not the first.
+    pub(crate) name: String,
+    pub(crate) generation: u32,
+    pub(crate) file: FileId,
+    /// Files that were read under this name before.
+    pub(crate) retired: Vec<FileId>,
+    /// Whether it can be read again from an offset: then its position is worth saving.
+    pub(crate) replayable: bool,
+}
+
+/// A chunk parsed.
+#[derive(Debug)]
+pub(crate) struct Parsed {
+    pub(crate) tag: Tag,
+    /// Behind the last byte.
+    pub(crate) end: u64,
+    /// How many parts of an overlong line end here, if it goes on.
+    pub(crate) parts: u64,
+    pub(crate) filtered: u64,
+    pub(crate) dead: u64,
+    pub(crate) accepted: u64,
+    /// The accepted lines as they were.
+    pub(crate) plain: Bytes,
+    /// The accepted lines, each with its id.
+    pub(crate) tagged: Bytes,
+    /// Dead letters, one line of JSON each.
+    pub(crate) letters: Bytes,
+    pub(crate) rows: Rows,
+    /// For each condition how many events it has seen, and how many met it.
+    pub(crate) met: Vec<(u64, u64)>,
+}

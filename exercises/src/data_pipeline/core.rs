@@ -1,0 +1,190 @@
+//! The one owner of all that must be consistent: the order of the sources, the windows, what went
+//! to which sink, and the checkpoint. It takes one parsed chunk at a time, and between two chunks
+//! everything adds up.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::checkpoint::{Checkpoint, Store};
+use super::chunk::Parsed;
+use super::lanes::Lanes;
+use super::order::Order;
+use super::outlets::{Outlets, To, deliver};
+use super::warnings::Warnings;
+use super::windows::Windows;
+
+/// How often the state is saved.
+pub(crate) const BEAT: Duration = Duration::from_millis(250);
+
+/// With a message that names what failed.
+pub(crate) type Result<T> = std::result::Result<T, String>;
+
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) order: Order<Parsed>,
+    pub(crate) lanes: Lanes,
+    pub(crate) windows: Windows,
+    pub(crate) outlets: Outlets,
+    /// The sinks' tasks.
+    pub(crate) running: JoinSet<Result<()>>,
+    pub(crate) store: Option<Arc<Store>>,
+    pub(crate) committing: Option<JoinHandle<Result<()>>>,
+    /// The settings that a checkpoint belongs to.
+    pub(crate) job: String,
+    pub(crate) warnings: Warnings,
+    /// Lose the chunk after so many, planted.
+    pub(crate) lose_after: Option<u64>,
+}
+
+impl Core {
+    /// Takes chunks until the workers are done, then makes everything safe.
+    pub(crate) async fn run(mut self, mut parsed: mpsc::Receiver<Result<Parsed>>) -> Result<()> {
+        let mut beat = interval(BEAT);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let waiting = self.outlets.is_waiting();
+            tokio::select! {
+                biased; // what failed first, new work last
+                Some(ended) = self.running.join_next() => sink_ended(ended)?,
+                done = commit_done(&mut self.committing) => self.committed(done)?,
+                _ = beat.tick() => self.beat(),
+                share = self.outlets.room(), if waiting => self.outlets.post(share),
+                chunk = parsed.recv(), if !waiting => match chunk {
+                    Some(chunk) => self.take(chunk?),
+                    None => break,
+                },
+            }
+        }
+        self.finish().await
+    }
+
+    /// A chunk comes in; all that it makes ready goes on.
+    fn take(&mut self, chunk: Parsed) {
+        let (lane, sequence) = (chunk.tag.lane, chunk.tag.sequence);
+        for chunk in self.order.push(lane, sequence, chunk) {
+            self.account(chunk);
+        }
+        self.close_windows();
+    }
+
+    fn account(&mut self, chunk: Parsed) {
+        if self.is_to_be_lost() {
+            return; // and what it held with it: the ledger shows it
+        }
+        let late = self.windows.observe(self.lanes.latest(chunk.tag.lane), &chunk.rows);
+        self.lanes.advance(&chunk, Instant::now());
+        if chunk.tag.last {
+            self.order.remove(chunk.tag.lane);
+        }
+        self.warnings.conditions(&chunk.met);
+        self.warnings.keys(self.windows.sizes().2);
+        if self.outlets.letters.is_none() {
+            self.warnings.letters(chunk.dead, &chunk.letters);
+        }
+        deliver(&mut self.outlets, chunk, late);
+    }
+
+    fn is_to_be_lost(&mut self) -> bool {
+        let lost = self.lose_after == Some(0);
+        self.lose_after = self.lose_after.and_then(|chunks| chunks.checked_sub(1));
+        lost
+    }
+
+    fn close_windows(&mut self) {
+        if let Some(latest) = self.lanes.latest_of_all(Instant::now()) {
+            let lines = self.windows.close(self.windows.watermark(latest));
+            self.outlets.put(To::Aggregates, lines.into(), None);
+        }
+    }
+
+    fn beat(&mut self) {
+        self.close_windows(); // a source may have become idle
+        if self.committing.is_none() {
+            self.commit();
+        }
+    }
+
+    /// Starts to save the state of this moment. It is committed when all sinks have made safe what
+    /// they were sent up to now.
+    fn commit(&mut self) {
+        let Some(store) = self.store.clone() else { return };
+        let checkpoint = Checkpoint {
+            job: self.job.clone(),
+            sources: self.lanes.positions(),
+            windows: Some(self.windows.save()),
+            outputs: self.outlets.lengths(),
+        };
+        let safe = self.outlets.barriers();
+        self.committing = Some(tokio::spawn(commit(store, checkpoint, safe)));
+    }
+
+    fn committed(&mut self, done: Result<()>) -> Result<()> {
+        self.committing = None;
+        done
+    }
+
+    /// All chunks are in: saves the state, closes what can be closed, and waits for the sinks.
+    async fn finish(mut self) -> Result<()> {
+        self.settle().await?;
+        self.commit(); // with the windows open, so that a run with more input can go on
+        self.settle().await?;
+        if self.lanes.are_finished() || self.store.is_none() {
+            let lines = self.windows.close(i64::MAX);
+            self.outlets.put(To::Aggregates, lines.into(), None);
+        }
+        let safe = self.outlets.barriers();
+        self.settle().await?;
+        drop(self.outlets); // closes the queues: the sinks' tasks end
+        while let Some(ended) = self.running.join_next().await {
+            sink_ended(ended)?;
+        }
+        all_safe(safe).await
+    }
+
+    /// Waits until the outbox is empty and no commit is under way.
+    async fn settle(&mut self) -> Result<()> {
+        while self.outlets.is_waiting() || self.committing.is_some() {
+            tokio::select! {
+                biased;
+                Some(ended) = self.running.join_next() => sink_ended(ended)?,
+                done = commit_done(&mut self.committing) => self.committed(done)?,
+                share = self.outlets.room() => self.outlets.post(share),
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn commit(
+    store: Arc<Store>,
+    checkpoint: Checkpoint,
+    safe: Vec<oneshot::Receiver<()>>,
+) -> Result<()> {
+    all_safe(safe).await?;
+    let saved = spawn_blocking(move || store.save(&checkpoint)).await;
+    let saved = saved.map_err(|err| err.to_string())?;
+    saved.map_err(|err| format!("cannot write the checkpoint: {err}"))
+}
+
+async fn all_safe(safe: Vec<oneshot::Receiver<()>>) -> Result<()> {
+    for safe in safe {
+        safe.await.map_err(|_| "a sink ended before its time".to_owned())?;
+    }
+    Ok(())
+}
+
+/// The end of the commit under way; never, if there is none.
+async fn commit_done(committing: &mut Option<JoinHandle<Result<()>>>) -> Result<()> {
+    match committing {
+        Some(commit) => commit.await.map_err(|err| err.to_string())?,
+        None => std::future::pending().await,
+    }
+}
+
+fn sink_ended(ended: std::result::Result<Result<()>, tokio::task::JoinError>) -> Result<()> {
+    ended.map_err(|err| err.to_string())?
+}

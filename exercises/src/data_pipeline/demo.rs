@@ -1,0 +1,53 @@
+//! The demo: four sources in memory, and a sink that stalls for a while.
+
+use std::time::Duration;
+
+use common::{Context, Demo, say};
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use super::config::{Config, Policy};
+use super::core::Result;
+use super::run::run_with;
+use super::sink::{Sink, Writer};
+use super::units::Span;
+
+/// How long each batch takes while the sink is slow.
+const STALL: Duration = Duration::from_millis(400);
+
+/// Runs the demo for `span`: in the middle third of it the sink is slow.
+pub async fn demo(demo: &Demo, span: Span, ctx: &Context) -> Result<()> {
+    let config = Config {
+        generate: Some(4),
+        rate: (demo.pace() > 0.0).then_some((100_000.0 / demo.pace()) as u32),
+        conditions: vec!["status>=500".to_owned()],
+        by: Some("service".to_owned()),
+        p: Some("latency_ms".to_owned()),
+        aggregates: Some("/dev/null".to_owned()),
+        out: vec!["a slow sink".to_owned()],
+        run_for: Some(span),
+        ..Config::default()
+    };
+    let config = config.load(None)?;
+    say!("Four sources, a filter, windows of 1 s, and a sink that is slow in the middle third");
+    let (delay, watched) = watch::channel(Duration::ZERO);
+    let third = span.0 / 3;
+    let script = async move {
+        sleep(third).await;
+        say!("The sink stalls: its queue fills, then the sources stop");
+        delay.send_replace(STALL);
+        sleep(third).await;
+        say!("The sink is fast again");
+        delay.send_replace(Duration::ZERO);
+        std::future::pending::<()>().await;
+    };
+    let outs = |_: Option<&_>| {
+        Ok(vec![Sink::with_writer("slow sink", Policy::Block, None, Writer::Slow(watched))])
+    };
+    let ended = tokio::select! {
+        ended = run_with(&config, demo, ctx, outs) => ended?,
+        () = script => unreachable!("the script ends with a wait without end"),
+    };
+    say!("{}", ended.counts);
+    Ok(())
+}

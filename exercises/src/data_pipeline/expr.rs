@@ -1,0 +1,329 @@
+//! What users write about fields: `status>=500` keeps events, `seconds=latency_ms/1000` adds a
+//! field. A derived field is seen by later expressions and by the windows, never by `--out`.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+
+use regex::Regex;
+
+use super::value::{Fields, Number, Value};
+
+/// `FIELD OP LITERAL`, one `--where`.
+#[derive(Clone, Debug)]
+pub(crate) struct Condition {
+    slot: usize,
+    test: Test,
+}
+
+#[derive(Clone, Debug)]
+enum Test {
+    Compare(Operator, Literal),
+    Matches(Regex),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Operator {
+    AtLeast,
+    AtMost,
+    Above,
+    Below,
+    Equal,
+    Unequal,
+}
+
+#[derive(Clone, Debug)]
+struct Literal {
+    text: String,
+    number: Option<Number>,
+}
+
+/// The longer operators first: `>` would match the beginning of `>=`.
+const OPERATORS: [(&str, Option<Operator>); 7] = [
+    (">=", Some(Operator::AtLeast)),
+    ("<=", Some(Operator::AtMost)),
+    ("!=", Some(Operator::Unequal)),
+    (">", Some(Operator::Above)),
+    ("<", Some(Operator::Below)),
+    ("=", Some(Operator::Equal)),
+    ("~", None),
+];
+
+impl Condition {
+    pub(crate) fn parse(text: &str, scope: &mut Scope) -> Result<Self, String> {
+        let found = text.char_indices().find_map(|(at, _)| {
+            let operator = OPERATORS.iter().find(|(sign, _)| text[at..].starts_with(sign))?;
+            Some((at, operator))
+        });
+        let Some((at, (sign, operator))) = found.filter(|(at, _)| !text[..*at].trim().is_empty())
+        else {
+            return Err(format!(
+                "`{text}` is no condition; write FIELD OP VALUE with one of >= <= > < = != ~"
+            ));
+        };
+        let literal = text[at + sign.len()..].trim();
+        let check = match operator {
+            Some(operator) => Test::Compare(*operator, Literal::parse(literal)),
+            None => Test::Matches(
+                Regex::new(literal).map_err(|err| format!("in the condition `{text}`: {err}"))?,
+            ),
+        };
+        Ok(Self { slot: scope.slot(text[..at].trim()), test: check })
+    }
+
+    /// A missing field meets no condition but `!=`, and so does a field of another type.
+    pub(crate) fn is_met(&self, slots: &[Value<'_>]) -> bool {
+        let value = &slots[self.slot];
+        match &self.test {
+            Test::Matches(regex) => matches!(value, Value::Text(text) if regex.is_match(text)),
+            Test::Compare(operator, literal) => literal.is(*operator, value),
+        }
+    }
+}
+
+impl Literal {
+    /// A number, or a text; `"503"` in quotes is a text.
+    fn parse(literal: &str) -> Self {
+        let quoted = literal.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        Self {
+            text: quoted.unwrap_or(literal).to_owned(),
+            number: if quoted.is_some() { None } else { parse_number(literal) },
+        }
+    }
+
+    fn is(&self, operator: Operator, value: &Value<'_>) -> bool {
+        let order = match (value, self.number) {
+            (Value::Number(number), Some(ours)) => number.partial_cmp(&ours),
+            (Value::Text(text), None) => Some((**text).cmp(&self.text)),
+            (Value::Bool(value), None) => {
+                (value.to_string() == self.text).then_some(Ordering::Equal)
+            }
+            _ => None,
+        };
+        match operator {
+            Operator::Equal => order == Some(Ordering::Equal),
+            Operator::Unequal => order != Some(Ordering::Equal),
+            Operator::AtLeast => order.is_some_and(Ordering::is_ge),
+            Operator::AtMost => order.is_some_and(Ordering::is_le),
+            Operator::Above => order.is_some_and(Ordering::is_gt),
+            Operator::Below => order.is_some_and(Ordering::is_lt),
+        }
+    }
+}
+
+fn parse_number(text: &str) -> Option<Number> {
+    let integer = text.parse().ok().map(Number::Integer);
+    integer.or_else(|| text.parse().ok().filter(|n: &f64| n.is_finite()).map(Number::Float))
+}
+
+/// `NAME = OPERAND [+ - * / OPERAND]`, one `--derive`.
+#[derive(Clone, Debug)]
+pub(crate) struct Derive {
+    slot: usize,
+    left: Operand,
+    right: Option<(char, Operand)>,
+}
+
+#[derive(Clone, Debug)]
+enum Operand {
+    Field(usize),
+    Number(f64),
+}
+
+impl Derive {
+    pub(crate) fn parse(text: &str, scope: &mut Scope) -> Result<Self, String> {
+        let parsed = text.split_once('=').and_then(|(name, formula)| {
+            let name = Some(name.trim()).filter(|name| !name.is_empty())?;
+            // Not at the first character: there a sign belongs to a number.
+            let formula = formula.trim();
+            let at = formula.char_indices().skip(1).find(|(_, c)| "+-*/".contains(*c));
+            let (left, right) = match at {
+                Some((at, sign)) => (&formula[..at], Some((sign, &formula[at + 1..]))),
+                None => (formula, None),
+            };
+            let left = Operand::parse(left, scope)?;
+            let right = match right {
+                Some((sign, right)) => Some((sign, Operand::parse(right, scope)?)),
+                None => None,
+            };
+            Some(Self { slot: scope.derive(name), left, right })
+        });
+        parsed.ok_or_else(|| {
+            format!(
+                "`{text}` derives nothing; write NAME=A, A+B, A-B, A*B or A/B of fields, numbers"
+            )
+        })
+    }
+
+    /// The derived field is missing where an operand is, or where the result is not finite.
+    pub(crate) fn apply(&self, slots: &mut [Value<'_>]) {
+        let value = match &self.right {
+            None => self.left.copy(slots),
+            Some((sign, right)) => {
+                let result = self.left.number(slots).zip(right.number(slots));
+                let result = result.map(|(left, right)| match sign {
+                    '+' => left + right,
+                    '-' => left - right,
+                    '*' => left * right,
+                    _ => left / right,
+                });
+                let result = result.filter(|result| result.is_finite()).map(Number::Float);
+                result.map_or(Value::Missing, Value::Number)
+            }
+        };
+        slots[self.slot] = value;
+    }
+}
+
+impl Operand {
+    fn parse(text: &str, scope: &mut Scope) -> Option<Self> {
+        let text = Some(text.trim()).filter(|text| !text.is_empty())?;
+        let number = parse_number(text).map(|number| Self::Number(number.as_f64()));
+        Some(number.unwrap_or_else(|| Self::Field(scope.slot(text))))
+    }
+
+    fn number(&self, slots: &[Value<'_>]) -> Option<f64> {
+        match self {
+            Self::Number(number) => Some(*number),
+            Self::Field(slot) => match slots[*slot] {
+                Value::Number(number) => Some(number.as_f64()),
+                _ => None,
+            },
+        }
+    }
+
+    fn copy<'a>(&self, slots: &[Value<'a>]) -> Value<'a> {
+        match self {
+            Self::Number(number) => Value::Number(Number::Float(*number)),
+            Self::Field(slot) => slots[*slot].clone(),
+        }
+    }
+}
+
+/// Which names stand for which slots: first the derived fields, then those of the line.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Scope {
+    pub(crate) fields: Fields,
+    derived: Vec<(String, usize)>,
+}
+
+impl Scope {
+    pub(crate) fn slot(&mut self, name: &str) -> usize {
+        let derived = self.derived.iter().rev().find(|(derived, _)| derived == name);
+        derived.map_or_else(|| self.fields.slot(name), |(_, slot)| *slot)
+    }
+
+    fn derive(&mut self, name: &str) -> usize {
+        let slot = self.fields.spare_slot();
+        self.derived.push((name.to_owned(), slot));
+        slot
+    }
+}
+
+/// A value as the JSON text that stands for it as a key: equal values have equal texts.
+pub(crate) fn key<'v>(value: &'v Value<'_>) -> Cow<'v, str> {
+    match value {
+        Value::Missing => Cow::Borrowed("null"),
+        Value::Bool(value) => Cow::Borrowed(if *value { "true" } else { "false" }),
+        Value::Number(Number::Integer(number)) => Cow::Owned(number.to_string()),
+        Value::Number(Number::Float(number)) => Cow::Owned(json(number)),
+        Value::Text(text) => Cow::Owned(json(text)),
+    }
+}
+
+/// `value` as JSON.
+pub(crate) fn json<T: serde::Serialize + ?Sized>(value: &T) -> String {
+    serde_json::to_string(value).expect("strings and numbers are always JSON")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn met(condition: &str, line: &str) -> bool {
+        let mut scope = Scope::default();
+        let condition = Condition::parse(condition, &mut scope).unwrap();
+        let mut slots = Vec::new();
+        scope.fields.read(line, &mut slots).unwrap();
+        condition.is_met(&slots)
+    }
+
+    #[test]
+    fn conditions_compare_numbers_texts_and_booleans() {
+        let line = r#"{"status":503,"path":"/api/x","ok":true,"code":"503","empty":""}"#;
+        for yes in [
+            "status>=500",
+            "status >= 503",
+            "status<=503",
+            "status>502.5",
+            "status<504",
+            "status=503",
+            "status!=500",
+            "path~^/api",
+            "path=/api/x",
+            "path>/a",
+            "ok=true",
+            r#"code="503""#,
+            "code~^5",
+            "empty=",
+            "none!=1",
+        ] {
+            assert!(met(yes, line), "{yes}");
+        }
+        for no in [
+            "status>503",
+            "status<503",
+            "status=504",
+            "status!=503",
+            "path~^api",
+            "ok=false",
+            "code=503",
+            "none=1",
+            "none<1",
+            "status~5",
+            "ok>true",
+        ] {
+            assert!(!met(no, line), "{no}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_condition_is_refused_with_its_text() {
+        for text in ["", "status", ">=500", "path~("] {
+            let err = Condition::parse(text, &mut Scope::default()).unwrap_err();
+            assert!(err.contains(text), "{err}");
+        }
+    }
+
+    #[test]
+    fn a_derived_field_is_computed_and_used_like_any_other() {
+        let mut scope = Scope::default();
+        let derive = Derive::parse("seconds = latency_ms / 1000", &mut scope).unwrap();
+        let condition = Condition::parse("seconds>=1.5", &mut scope).unwrap();
+        let test = |line| {
+            let mut slots = Vec::new();
+            scope.fields.read(line, &mut slots).unwrap();
+            derive.apply(&mut slots);
+            condition.is_met(&slots)
+        };
+        assert!(test(r#"{"latency_ms":1500}"#));
+        assert!(!test(r#"{"latency_ms":1499}"#));
+        assert!(!test(r#"{"latency_ms":"slow"}"#));
+        // The line's own field of that name is hidden.
+        assert!(!test(r#"{"seconds":9}"#));
+    }
+
+    #[test]
+    fn what_derives_nothing_is_refused() {
+        for text in ["", "a", "=b", "a=", "a=b+"] {
+            assert!(Derive::parse(text, &mut Scope::default()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn equal_values_have_equal_keys() {
+        let key = |value| key(&value).into_owned();
+        assert_eq!(key(Value::Text("a\"b".into())), r#""a\"b""#);
+        assert_eq!(key(Value::Number(Number::Integer(503))), "503");
+        assert_eq!(key(Value::Missing), "null");
+    }
+}

@@ -1,0 +1,67 @@
+//! The settings compiled: which fields to read, what to test, what to count.
+
+use super::config::Config;
+use super::expr::{Condition, Derive, Scope};
+use super::value::Fields;
+
+/// What the workers do with each line.
+#[derive(Clone, Debug)]
+pub(crate) struct Job {
+    pub(crate) fields: Fields,
+    pub(crate) derives: Vec<Derive>,
+    pub(crate) conditions: Vec<Condition>,
+    /// `None` if nothing is counted in windows.
+    pub(crate) counted: Option<Counted>,
+    pub(crate) max_line: usize,
+    /// Some sink takes the lines as they are.
+    pub(crate) plain: bool,
+    /// Some sink takes them with their ids.
+    pub(crate) tagged: bool,
+}
+
+/// The slots of what the windows need.
+#[derive(Clone, Debug)]
+pub(crate) struct Counted {
+    pub(crate) time_field: String,
+    pub(crate) time: usize,
+    pub(crate) key: Option<usize>,
+    pub(crate) value: Option<usize>,
+}
+
+impl Job {
+    /// From a complete configuration.
+    pub(crate) fn compile(config: &Config) -> Result<Self, String> {
+        let mut scope = Scope::default();
+        let derives = config.derive.iter().map(|text| Derive::parse(text, &mut scope));
+        let derives = derives.collect::<Result<_, _>>()?;
+        let conditions = config.conditions.iter().map(|text| Condition::parse(text, &mut scope));
+        let conditions = conditions.collect::<Result<_, _>>()?;
+        let time_field = config.time.clone().unwrap_or_default();
+        let counted = config.has_windows().then(|| Counted {
+            time: scope.slot(&time_field),
+            time_field,
+            key: config.by.as_deref().map(|field| scope.slot(field)),
+            value: config.p.as_deref().map(|field| scope.slot(field)),
+        });
+        let tagged = config.out.iter().filter(|out| super::sink::is_tagged(out)).count();
+        Ok(Self {
+            fields: scope.fields,
+            derives,
+            conditions,
+            counted,
+            max_line: config.max_line.map_or(usize::MAX, |size| size.0),
+            plain: tagged < config.out.len(),
+            tagged: tagged > 0,
+        })
+    }
+}
+
+/// The settings that open windows depend on, as a checkpoint keeps them.
+pub(crate) fn identity(config: &Config) -> String {
+    let Config { time, by, p, window, derive, conditions, .. } = config;
+    let window = window.map(|window| window.to_string());
+    let fields = (time, by, p, config.has_windows());
+    format!(
+        "time, by, p, windows: {fields:?}; window: {window:?}; derive: {derive:?}; where: {conditions:?}"
+    )
+}

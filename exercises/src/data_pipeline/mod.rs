@@ -1,0 +1,32 @@
+#![doc = include_str!("README.md")]
+
+mod budget;
+mod cell;
+mod checkpoint;
+mod chunk;
+mod config;
+mod core;
+mod demo;
+mod expr;
+mod job;
+mod lanes;
+mod ledger;
+mod order;
+mod outlets;
+mod parse;
+mod run;
+mod sink;
+mod source;
+mod splitter;
+mod time;
+mod units;
+mod value;
+mod warnings;
+mod windows;
+mod workers;
+
+pub use config::{Config, Policy};
+pub use demo::demo;
+pub use ledger::{Counts, SinkCounts};
+pub use run::{Ended, check, report, run};
+pub use units::{Size, Span};

@@ -1,0 +1,63 @@
+//! Restores the order of each source behind the workers, which finish in any order.
+
+use std::collections::{BTreeMap, HashMap};
+
+/// What came early, by source, until what comes before it is there. It holds no more than is in
+/// flight, which the sources' budget bounds.
+#[derive(Debug)]
+pub(crate) struct Order<T> {
+    lanes: HashMap<u64, Lane<T>>,
+}
+
+#[derive(Debug)]
+struct Lane<T> {
+    next: u64,
+    early: BTreeMap<u64, T>,
+}
+
+impl<T> Order<T> {
+    pub(crate) fn new() -> Self {
+        Self { lanes: HashMap::new() }
+    }
+
+    /// Takes the item `sequence` (from 0) of a lane and gives all that is now in order.
+    pub(crate) fn push(&mut self, lane: u64, sequence: u64, item: T) -> Vec<T> {
+        let lane = self.lanes.entry(lane).or_insert(Lane { next: 0, early: BTreeMap::new() });
+        lane.early.insert(sequence, item);
+        let mut ready = Vec::new();
+        while let Some(item) = lane.early.remove(&lane.next) {
+            ready.push(item);
+            lane.next += 1;
+        }
+        ready
+    }
+
+    /// Forgets a lane that has ended.
+    pub(crate) fn remove(&mut self, lane: u64) {
+        self.lanes.remove(&lane);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn every_lane_comes_out_in_order_whatever_the_order_in(
+            items in Just((0..2_u64).flat_map(|lane| (0..20).map(move |n| (lane, n)))
+                .collect::<Vec<_>>()).prop_shuffle()
+        ) {
+            let mut order = Order::new();
+            let mut out = [Vec::new(), Vec::new()];
+            for (lane, n) in items {
+                out[lane as usize].extend(order.push(lane, n, n));
+            }
+            let sorted: Vec<u64> = (0..20).collect();
+            prop_assert_eq!(&out[0], &sorted);
+            prop_assert_eq!(&out[1], &sorted);
+        }
+    }
+}

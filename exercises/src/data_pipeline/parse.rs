@@ -1,0 +1,234 @@
+//! The workers: a chunk of lines in; accepted lines, rows for the windows and dead letters out.
+
+use std::collections::HashMap;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use foldhash::fast::FixedState;
+
+use super::chunk::{Chunk, Parsed, Tag};
+use super::expr::{json, key};
+use super::job::{Counted, Job};
+use super::splitter::Kind;
+use super::time;
+use super::value::{Number, Value};
+use super::windows::{Row, Rows};
+
+/// Parses a chunk.
+pub(crate) fn parse(chunk: Chunk, job: &Job) -> Parsed {
+    let Chunk { tag, piece } = chunk;
+    let end = piece.offset + piece.bytes.len() as u64;
+    let mut out = Output::new(job, &tag, piece.bytes.len());
+    match (piece.kind, simdutf8::basic::from_utf8(&piece.bytes)) {
+        (Kind::Part(part), _) => {
+            let reason = format!("longer than --max-line, part {part}");
+            out.letter(piece.offset, &reason, &piece.bytes);
+            out.dead = tag.held.events();
+        }
+        // Checked once for all lines. A parser over bytes would let a skipped string pass.
+        (Kind::Lines, Ok(text)) => out.lines(piece.offset, text),
+        (Kind::Lines, Err(_)) => out.mixed_lines(piece.offset, &piece.bytes),
+    }
+    Parsed {
+        end,
+        parts: match piece.kind {
+            Kind::Part(part) if piece.bytes.last() != Some(&b'\n') => part,
+            _ => 0,
+        },
+        filtered: out.filtered,
+        dead: out.dead,
+        accepted: out.accepted,
+        plain: out.plain.into(),
+        tagged: out.tagged.into(),
+        letters: out.letters.into(),
+        rows: out.rows,
+        met: out.met,
+        tag,
+    }
+}
+
+struct Output<'j> {
+    job: &'j Job,
+    /// The source's name, as the inside of a JSON string.
+    source: String,
+    filtered: u64,
+    dead: u64,
+    accepted: u64,
+    plain: Vec<u8>,
+    tagged: Vec<u8>,
+    letters: Vec<u8>,
+    rows: Rows,
+    keys: HashMap<Box<str>, u32, FixedState>,
+    met: Vec<(u64, u64)>,
+}
+
+/// What becomes of a line.
+enum Verdict {
+    Blank,
+    Filtered,
+    Accepted,
+    Dead(String),
+}
+
+impl<'j> Output<'j> {
+    fn new(job: &'j Job, tag: &Tag, length: usize) -> Self {
+        let source = json(&tag.origin.name);
+        Self {
+            job,
+            source: source[1..source.len() - 1].to_owned(),
+            filtered: 0,
+            dead: 0,
+            accepted: 0,
+            plain: Vec::with_capacity(if job.plain { length / 8 } else { 0 }),
+            tagged: Vec::new(),
+            letters: Vec::new(),
+            rows: Rows::default(),
+            keys: HashMap::default(),
+            met: vec![(0, 0); job.conditions.len()],
+        }
+    }
+
+    fn lines(&mut self, offset: u64, text: &str) {
+        let mut slots = Vec::new();
+        let mut start = 0;
+        for end in line_ends(text.as_bytes()) {
+            let line = &text[start..end];
+            let verdict = self.judge(line, &mut slots);
+            self.file(offset + start as u64, line, verdict);
+            start = end;
+        }
+    }
+
+    /// Some line is not UTF-8: the others are as good as ever.
+    fn mixed_lines(&mut self, offset: u64, bytes: &[u8]) {
+        let mut start = 0;
+        for end in line_ends(bytes) {
+            let (at, line) = (offset + start as u64, &bytes[start..end]);
+            if let Ok(text) = simdutf8::basic::from_utf8(line) {
+                self.lines(at, text);
+            } else {
+                self.letter(at, "not UTF-8", line);
+                self.dead += 1;
+            }
+            start = end;
+        }
+    }
+
+    fn judge<'a>(&mut self, line: &'a str, slots: &mut Vec<Value<'a>>) -> Verdict {
+        if line.len() > self.job.max_line {
+            return Verdict::Dead("longer than --max-line".to_owned());
+        }
+        if line.trim_ascii().is_empty() {
+            return Verdict::Blank;
+        }
+        if let Err(err) = self.job.fields.read(line, slots) {
+            return Verdict::Dead(without_line_number(&err));
+        }
+        self.job.derives.iter().for_each(|derive| derive.apply(slots));
+        let Some(counted) = &self.job.counted else {
+            return if self.is_wanted(slots) { Verdict::Accepted } else { Verdict::Filtered };
+        };
+        let Some(time) = time::millis(&slots[counted.time]) else {
+            return Verdict::Dead(format!("no time in the field {}", counted.time_field));
+        };
+        let latest = self.rows.latest.map_or(time, |latest| latest.max(time));
+        self.rows.latest = Some(latest);
+        if !self.is_wanted(slots) {
+            return Verdict::Filtered;
+        }
+        self.row(counted, slots, time, latest);
+        Verdict::Accepted
+    }
+
+    fn is_wanted(&mut self, slots: &[Value<'_>]) -> bool {
+        self.job.conditions.iter().zip(&mut self.met).all(|(condition, (seen, met))| {
+            let is_met = condition.is_met(slots);
+            *seen += 1;
+            *met += u64::from(is_met);
+            is_met
+        })
+    }
+
+    fn row(&mut self, counted: &Counted, slots: &[Value<'_>], time: i64, latest: i64) {
+        let value = counted.value.and_then(|slot| match slots[slot] {
+            Value::Number(number @ (Number::Integer(_) | Number::Float(_))) => {
+                Some(number.as_f64())
+            }
+            _ => None,
+        });
+        let key = counted.key.map_or("null".into(), |slot| key(&slots[slot]));
+        let number = self.keys.get(&*key).copied().unwrap_or_else(|| {
+            let number = u32::try_from(self.rows.keys.len()).expect("a chunk has fewer lines");
+            self.keys.insert((*key).into(), number);
+            self.rows.keys.push((*key).into());
+            number
+        });
+        self.rows.list.push(Row { time, latest, key: number, value });
+    }
+
+    fn file(&mut self, offset: u64, line: &str, verdict: Verdict) {
+        match verdict {
+            Verdict::Blank | Verdict::Filtered => self.filtered += 1,
+            Verdict::Dead(reason) => {
+                self.dead += 1;
+                self.letter(offset, &reason, line.as_bytes());
+            }
+            Verdict::Accepted => {
+                self.accepted += 1;
+                if self.job.plain {
+                    append_line(&mut self.plain, line.as_bytes());
+                }
+                if self.job.tagged {
+                    self.tag(offset, line);
+                }
+            }
+        }
+    }
+
+    /// Puts `"_id":"source:offset"` first into the object, unless it has an id from a node before.
+    fn tag(&mut self, offset: u64, line: &str) {
+        let line = line.trim_ascii();
+        if !line.starts_with("{\"_id\":\"") {
+            let rest = line[1..].trim_ascii_start();
+            let comma = if rest == "}" { "" } else { "," };
+            let id = format!(r#"{{"_id":"{}:{offset}"{comma}"#, self.source);
+            self.tagged.extend_from_slice(id.as_bytes());
+            return append_line(&mut self.tagged, rest.as_bytes());
+        }
+        append_line(&mut self.tagged, line.as_bytes());
+    }
+
+    fn letter(&mut self, offset: u64, reason: &str, line: &[u8]) {
+        let raw = match std::str::from_utf8(line) {
+            Ok(text) => format!(r#""raw":{}"#, json(text.trim_end_matches('\n'))),
+            Err(_) => format!(r#""raw_base64":"{}""#, BASE64.encode(line)),
+        };
+        let reason = json(reason);
+        let letter = format!(
+            "{{\"source\":\"{}\",\"offset\":{offset},\"reason\":{reason},{raw}}}\n",
+            self.source
+        );
+        self.letters.extend_from_slice(letter.as_bytes());
+    }
+}
+
+/// The ends of all lines, behind the line feed. The last line may lack it.
+fn line_ends(bytes: &[u8]) -> impl Iterator<Item = usize> {
+    let unfinished = !bytes.is_empty() && bytes.last() != Some(&b'\n');
+    let last = unfinished.then_some(bytes.len());
+    memchr::memchr_iter(b'\n', bytes).map(|at| at + 1).chain(last)
+}
+
+/// Byte for byte; only a line that ended with its file gets the line feed that it lacks.
+fn append_line(to: &mut Vec<u8>, line: &[u8]) {
+    to.extend_from_slice(line);
+    if line.last() != Some(&b'\n') {
+        to.push(b'\n');
+    }
+}
+
+/// The parser sees one line at a time and says "line 1" of each.
+fn without_line_number(err: &serde_json::Error) -> String {
+    let text = err.to_string();
+    text.replacen(" at line 1 column ", " at column ", 1)
+}

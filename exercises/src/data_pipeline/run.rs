@@ -1,0 +1,236 @@
+//! Wires the stages together, and takes them apart again.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::{Context, Demo};
+use crossbeam_channel::bounded;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use super::budget::Budget;
+use super::checkpoint::{Checkpoint, Store};
+use super::config::{Config, Policy};
+use super::core::{Core, Result};
+use super::job::{self, Job};
+use super::lanes::Lanes;
+use super::ledger::{Counts, Ledger};
+use super::order::Order;
+use super::outlets::Outlets;
+use super::sink::{self, Drain, Sink};
+use super::source::files::Files;
+use super::source::generator::Generator;
+use super::source::{Inlet, Stopped, stdin};
+use super::warnings::{Warnings, warn};
+use super::windows::Windows;
+use super::workers::{Worker, Workers};
+
+/// So much may be between the sources and the sinks: 16 chunks.
+const IN_FLIGHT: usize = 4 << 20;
+
+/// A read gives at most so many chunks: the end of an overlong line, lines, the beginning of one.
+const CHUNKS_PER_READ: usize = 3;
+
+/// How long a run that was stopped may take to pass on what it has read.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// How a run ended.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// Where all events are.
+    pub counts: Counts,
+    /// Not everything that was read could be passed on before the deadline.
+    pub cut_short: bool,
+}
+
+/// Compiles the settings without running them.
+pub fn check(config: &Config) -> Result<()> {
+    Job::compile(config).map(drop)
+}
+
+/// Tells on stderr how a run ended: stdout may belong to `--out`.
+pub fn report(ended: &Ended) {
+    let mut stderr = io::stderr().lock();
+    let _ = writeln!(stderr, "{}", ended.counts); // nobody is left to tell if it is closed
+    if ended.cut_short {
+        let _ = writeln!(stderr, "stopped at the deadline: what is in flight was not passed on");
+    }
+}
+
+/// Runs a pipeline until its sources end or `ctx` does, then drains it.
+///
+/// # Errors
+///
+/// What failed, and for a source or a sink which one. A failed source does not stop the others.
+///
+/// # Cancel safety
+///
+/// Cancel `ctx` rather than dropping the future: that drops what is in flight, as a crash does.
+pub async fn run(config: &Config, demo: &Demo, ctx: &Context) -> Result<Ended> {
+    let outs = |saved: Option<&Checkpoint>| {
+        let open = |(at, name): (usize, &String)| open(name, policy(config, at), saved);
+        config.out.iter().enumerate().map(open).collect()
+    };
+    run_with(config, demo, ctx, outs).await
+}
+
+/// [`run`] with `--out` opened by the caller.
+pub(crate) async fn run_with(
+    config: &Config,
+    demo: &Demo,
+    ctx: &Context,
+    outs: impl FnOnce(Option<&Checkpoint>) -> Result<Vec<(Sink, Drain)>>,
+) -> Result<Ended> {
+    let job = Arc::new(Job::compile(config)?);
+    let store = config.checkpoint.as_deref().map(Store::open).transpose()?.map(Arc::new);
+    let saved = load(store.as_deref(), config)?;
+    let mut core = core(config, store, saved, outs)?;
+    let ledger = Ledger::new(core.outlets.outs.iter().map(|sink| sink.name.clone()));
+
+    let ctx = config.run_for.map_or_else(|| ctx.with_cancel(), |span| ctx.with_timeout(span.0));
+    let budget = Budget::new(IN_FLIGHT);
+    let capacity = budget.chunks() * CHUNKS_PER_READ;
+    let (work, queue) = bounded(capacity);
+    let (done, parsed) = mpsc::channel(capacity);
+    let inlet = Inlet {
+        work,
+        budget,
+        ledger: ledger.clone(),
+        ctx: ctx.clone(),
+        max_line: job.max_line,
+        lanes: Arc::default(),
+    };
+    let sources = sources(config, demo, inlet, &mut core.lanes)?;
+    let worker = Worker { job, demo: demo.clone(), work: queue, done };
+    let workers = Workers::spawn(config.workers.unwrap_or(1), &worker);
+    let workers = workers.map_err(|err| format!("cannot start the workers: {err}"))?;
+    drop(worker); // its ends of the channels would keep the workers and the core waiting
+
+    let core = async {
+        let done = core.run(parsed).await;
+        ctx.cancel(); // after a failure the sources have to be stopped
+        done
+    };
+    let all = async { tokio::join!(join(sources), core) };
+    let late = async {
+        ctx.done().await;
+        sleep(DRAIN).await;
+    };
+    let (failed, done) = tokio::select! {
+        ended = all => ended,
+        () = late => return Ok(Ended { counts: ledger.counts(), cut_short: true }),
+    };
+    done?;
+    workers.join()?;
+    failed?;
+    Ok(Ended { counts: ledger.counts(), cut_short: false })
+}
+
+fn load(store: Option<&Store>, config: &Config) -> Result<Option<Checkpoint>> {
+    let Some(saved) = store.map_or(Ok(None), Store::load)? else { return Ok(None) };
+    let ours = job::identity(config);
+    if saved.job == ours {
+        return Ok(Some(saved));
+    }
+    Err(format!(
+        "the checkpoint belongs to other settings; run with those, or delete it to start over\n  \
+         saved: {}\n  now:   {ours}",
+        saved.job
+    ))
+}
+
+/// Opens the sinks where the checkpoint left them, and restores the rest from it.
+fn core(
+    config: &Config,
+    store: Option<Arc<Store>>,
+    saved: Option<Checkpoint>,
+    outs: impl FnOnce(Option<&Checkpoint>) -> Result<Vec<(Sink, Drain)>>,
+) -> Result<Core> {
+    let other = |name: &Option<String>| {
+        name.as_ref().map(|name| open(name, Policy::Block, saved.as_ref())).transpose()
+    };
+    let (outs, drains): (Vec<_>, Vec<_>) = outs(saved.as_ref())?.into_iter().unzip();
+    let (aggregates, windows_drain) = other(&config.aggregates)?.unzip();
+    let (letters, letters_drain) = other(&config.dead_letters)?.unzip();
+    let mut running = JoinSet::new();
+    for drain in drains.into_iter().chain(windows_drain).chain(letters_drain) {
+        running.spawn(drain.run());
+    }
+    let millis = |span: Option<super::units::Span>| span.map_or(1000, super::units::Span::millis);
+    let keys = config.max_keys.unwrap_or(usize::MAX);
+    let mut windows = Windows::new(millis(config.window), millis(config.lateness), keys);
+    let saved = saved.unwrap_or_default();
+    saved.windows.into_iter().for_each(|saved| windows.restore(saved));
+    Ok(Core {
+        order: Order::new(),
+        lanes: Lanes::new(saved.sources, config.idle.map(|idle| idle.0)),
+        windows,
+        outlets: Outlets::new(outs, aggregates, letters),
+        running,
+        store,
+        committing: None,
+        job: job::identity(config),
+        warnings: Warnings::new(config.conditions.clone()),
+        lose_after: config.lose_chunk,
+    })
+}
+
+fn policy(config: &Config, at: usize) -> Policy {
+    config.policy.get(at).or(config.policy.first()).copied().unwrap_or_default()
+}
+
+fn open(name: &str, policy: Policy, saved: Option<&Checkpoint>) -> Result<(Sink, Drain)> {
+    Sink::open(name, policy, saved.and_then(|saved| saved.outputs.get(name).copied()))
+}
+
+type Sources = JoinSet<std::result::Result<(), Stopped>>;
+
+/// Starts all sources. Each is registered before the first one runs.
+fn sources(config: &Config, demo: &Demo, inlet: Inlet, lanes: &mut Lanes) -> Result<Sources> {
+    let mut sources = JoinSet::new();
+    let outputs = config.out.iter().chain(&config.aggregates).chain(&config.dead_letters);
+    let outputs: Vec<PathBuf> = outputs.filter_map(|name| Some(sink::path(name)?.into())).collect();
+    let mut streams = Vec::new();
+    if config.stdin {
+        streams.push(("stdin".to_owned(), None));
+    }
+    for number in 1..=config.generate.unwrap_or(0) {
+        streams.push((format!("generator-{number}"), Some(number)));
+    }
+    let streams: Vec<_> = streams
+        .into_iter()
+        .map(|(name, generator)| {
+            let feed = inlet.stream(&name);
+            lanes.register(feed.lane(), &name);
+            (feed, generator)
+        })
+        .collect();
+    let files = Files::new(inlet, &config.file, config.follow, &outputs, lanes)?;
+    for (feed, generator) in streams {
+        match generator {
+            None => sources.spawn(stdin::run(feed)),
+            Some(number) => sources.spawn(Generator::new(config, demo, number).run(feed)),
+        };
+    }
+    sources.spawn(files.run());
+    Ok(sources)
+}
+
+/// Waits for all sources. Gives the first failure; the others are told as they come.
+async fn join(mut sources: Sources) -> Result<()> {
+    let mut failed = Ok(());
+    while let Some(ended) = sources.join_next().await {
+        match ended {
+            Ok(Ok(()) | Err(Stopped::Interrupted(_))) => {}
+            Ok(Err(Stopped::Failed(failure))) => {
+                warn(format_args!("{failure}; the other sources go on"));
+                failed = failed.and(Err(failure));
+            }
+            Err(panic) => failed = failed.and(Err(panic.to_string())),
+        }
+    }
+    failed
+}

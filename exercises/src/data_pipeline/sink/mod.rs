@@ -1,0 +1,125 @@
+//! The sinks: each is a task with a queue of its own, bounded in bytes.
+
+mod writer;
+
+use std::path::Path;
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot};
+
+use super::budget::{Budget, Share};
+use super::config::Policy;
+use super::ledger::Held;
+pub(crate) use writer::Writer;
+
+/// So much may wait for one sink.
+pub(crate) const QUEUE: usize = 4 << 20;
+
+/// A batch on its way to a sink.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    pub(crate) bytes: Bytes,
+    /// `None` for windows and dead letters, which are not accepted events.
+    pub(crate) held: Option<Held>,
+}
+
+#[derive(Debug)]
+enum Item {
+    Batch(Batch, Share),
+    /// All before it must be safe; then say so.
+    Barrier(oneshot::Sender<()>),
+}
+
+/// A sink as the stages before it see it.
+#[derive(Debug)]
+pub(crate) struct Sink {
+    pub(crate) name: String,
+    pub(crate) budget: Budget,
+    pub(crate) policy: Policy,
+    /// How long the file is with all that is queued; `None` if it cannot be cut.
+    pub(crate) length: Option<u64>,
+    queue: mpsc::Sender<Item>,
+}
+
+/// The other end: run it as a task.
+#[derive(Debug)]
+pub(crate) struct Drain {
+    name: String,
+    writer: Writer,
+    queue: mpsc::Receiver<Item>,
+}
+
+impl Sink {
+    /// Opens the sink, cut to `length` if a run is resumed.
+    pub(crate) fn open(
+        name: &str,
+        policy: Policy,
+        length: Option<u64>,
+    ) -> Result<(Self, Drain), String> {
+        let writer = Writer::open(name, length)?;
+        let length = writer.is_file().then_some(length.unwrap_or(0));
+        Ok(Self::with_writer(name, policy, length, writer))
+    }
+
+    pub(crate) fn with_writer(
+        name: &str,
+        policy: Policy,
+        length: Option<u64>,
+        writer: Writer,
+    ) -> (Self, Drain) {
+        let budget = Budget::new(QUEUE);
+        // Room for every batch that the budget allows, and for the barrier.
+        let (sender, receiver) = mpsc::channel(budget.chunks() + 2);
+        let sink = Self { name: name.to_owned(), budget, policy, length, queue: sender };
+        (sink, Drain { name: name.to_owned(), writer, queue: receiver })
+    }
+
+    /// Passes a batch on for which `share` has made room.
+    pub(crate) fn send(&self, batch: Batch, share: Share) {
+        // A sink that has failed ends the run: its error comes from its task.
+        let _ = self.queue.try_send(Item::Batch(batch, share));
+    }
+
+    /// Asks the sink to make safe all that it was sent, and then to say so.
+    pub(crate) fn barrier(&self, done: oneshot::Sender<()>) {
+        let _ = self.queue.try_send(Item::Barrier(done));
+    }
+}
+
+impl Drain {
+    /// Writes what comes until the stages before it are done. A failure ends the run: nothing that
+    /// may be lost is ever covered by a checkpoint.
+    pub(crate) async fn run(mut self) -> Result<(), String> {
+        while let Some(item) = self.queue.recv().await {
+            self.take(item).await.map_err(|err| format!("cannot write to {}: {err}", self.name))?;
+        }
+        Ok(())
+    }
+
+    async fn take(&mut self, item: Item) -> Result<(), String> {
+        match item {
+            Item::Batch(batch, _share) => {
+                self.writer.write(batch.bytes).await?;
+                if let Some(held) = batch.held {
+                    held.delivered();
+                }
+            }
+            Item::Barrier(done) => {
+                self.writer.sync().await?;
+                let _ = done.send(()); // nobody waits any more once the run has failed
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether events go there with their ids: everywhere but to files and stdout, which hold each
+/// event once and byte for byte.
+pub(crate) fn is_tagged(name: &str) -> bool {
+    name.contains("://")
+}
+
+/// The path of a sink that is a file.
+pub(crate) fn path(name: &str) -> Option<&Path> {
+    (name != "-" && !is_tagged(name)).then_some(Path::new(name))
+}

@@ -1,0 +1,155 @@
+//! Which files there are: those that match at the start, and when following those that come later.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use common::Cause;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use super::file::{self, POLL, Tail, named};
+use super::identity::Known;
+use super::{Feed, Inlet, Stopped};
+use crate::data_pipeline::checkpoint::Position;
+use crate::data_pipeline::chunk::Origin;
+use crate::data_pipeline::lanes::Lanes;
+use crate::data_pipeline::warnings::warn;
+
+/// So many files are open at once when they are read to their end.
+const OPEN: usize = 64;
+
+/// All files of a run, one source each.
+#[derive(Debug)]
+pub(crate) struct Files {
+    inlet: Inlet,
+    patterns: Vec<String>,
+    follow: bool,
+    /// The run's own outputs: reading them would feed it with itself.
+    outputs: Vec<PathBuf>,
+    known: Known,
+    seen: HashSet<PathBuf>,
+    tails: Vec<(Feed, Tail)>,
+}
+
+impl Files {
+    /// Finds the files that are there and registers them.
+    pub(crate) fn new(
+        inlet: Inlet,
+        patterns: &[String],
+        follow: bool,
+        outputs: &[PathBuf],
+        lanes: &mut Lanes,
+    ) -> Result<Self, String> {
+        let outputs = outputs.iter().filter_map(|path| path.canonicalize().ok()).collect();
+        let patterns = patterns.to_vec();
+        let (known, seen, tails) = Default::default();
+        let mut files = Self { inlet, patterns, follow, outputs, known, seen, tails };
+        lanes.file_ids().for_each(|id| files.known.add(id));
+        for path in files.find(true)? {
+            let position = lanes.position(&source_name(&path));
+            if position.is_none() && follow && files.known.has(&path) {
+                continue; // a rotated file that an earlier run knew by another name
+            }
+            files.add(path, position);
+        }
+        for (feed, _) in &files.tails {
+            lanes.register(feed.lane(), &feed.origin().source);
+        }
+        Ok(files)
+    }
+
+    /// Reads all of them.
+    pub(crate) async fn run(mut self) -> Result<(), Stopped> {
+        let mut tasks = JoinSet::new();
+        let open =
+            Arc::new(Semaphore::new(if self.follow { Semaphore::MAX_PERMITS } else { OPEN }));
+        let mut outcome = Ok(());
+        loop {
+            for (feed, tail) in self.tails.drain(..) {
+                let open = open.clone();
+                tasks.spawn(async move {
+                    let _open = open.acquire_owned().await;
+                    file::run(feed, tail).await
+                });
+            }
+            if !self.follow || self.wait().await.is_err() {
+                break;
+            }
+            for path in self.find(false).map_err(Stopped::Failed)? {
+                if !self.known.has(&path) {
+                    self.add(path, None);
+                }
+            }
+        }
+        while let Some(ended) = tasks.join_next().await {
+            let ended = ended.unwrap_or_else(|err| Err(Stopped::Failed(err.to_string())));
+            if outcome.is_ok() || matches!(ended, Err(Stopped::Failed(_))) {
+                outcome = report(ended, outcome);
+            }
+        }
+        outcome
+    }
+
+    async fn wait(&self) -> Result<(), Cause> {
+        self.inlet.ctx.run(sleep(POLL)).await
+    }
+
+    fn add(&mut self, path: PathBuf, position: Option<Position>) {
+        let source = source_name(&path);
+        let saved = position.clone().unwrap_or(Position { generation: 1, ..Position::default() });
+        let origin = Origin {
+            name: named(&source, saved.generation),
+            source,
+            generation: saved.generation,
+            file: saved.file,
+            retired: saved.retired,
+            replayable: true,
+        };
+        let tail =
+            Tail { path: path.clone(), follow: self.follow, position, known: self.known.clone() };
+        self.seen.insert(path);
+        self.tails.push((self.inlet.feed(origin), tail));
+    }
+
+    /// The matching files that were not found before, in the order of their names.
+    fn find(&self, first: bool) -> Result<Vec<PathBuf>, String> {
+        let mut found = Vec::new();
+        for pattern in &self.patterns {
+            let paths = glob::glob(pattern).map_err(|err| format!("in --file {pattern}: {err}"))?;
+            let before = found.len();
+            found.extend(paths.flatten().filter(|path| self.is_new(path)));
+            if first && found.len() == before && !Path::new(pattern).exists() {
+                if !self.follow {
+                    return Err(format!("no file matches --file {pattern}"));
+                }
+                warn(format_args!("no file matches --file {pattern} yet"));
+            }
+        }
+        found.sort_unstable();
+        found.dedup();
+        Ok(found)
+    }
+
+    fn is_new(&self, path: &Path) -> bool {
+        let is_output = || path.canonicalize().is_ok_and(|path| self.outputs.contains(&path));
+        !self.seen.contains(path) && path.is_file() && !is_output()
+    }
+}
+
+/// Every failure is told as it happens; the first also is the outcome.
+fn report(ended: Result<(), Stopped>, outcome: Result<(), Stopped>) -> Result<(), Stopped> {
+    match (&ended, &outcome) {
+        (Err(Stopped::Failed(failure)), Err(Stopped::Failed(_))) => {
+            warn(format_args!("{failure}"));
+            outcome
+        }
+        (Err(_), _) => ended,
+        (Ok(()), _) => outcome,
+    }
+}
+
+fn source_name(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}

@@ -1,0 +1,88 @@
+//! Events made in memory: the same ones for the same seed, whatever the pace.
+
+use std::io::Write;
+use std::time::Duration;
+
+use common::Demo;
+use jiff::Timestamp;
+use rand::RngExt;
+use tokio::time::{Instant, sleep_until};
+
+use super::{Feed, Stopped};
+use crate::data_pipeline::config::Config;
+use crate::data_pipeline::splitter::{Kind, Piece};
+use crate::data_pipeline::time::rfc3339;
+
+const SERVICES: [&str; 6] = ["auth", "cart", "checkout", "inventory", "search", "shipping"];
+
+/// Events in a chunk, about 160 bytes each, unless the rate asks for smaller ones.
+const BATCH: u64 = 1024;
+
+/// A chunk is made at least this often at a low rate.
+const BEAT: u64 = 20;
+
+/// A source of events at a steady rate.
+#[derive(Clone, Debug)]
+pub(crate) struct Generator {
+    pub(crate) seed: u64,
+    /// Events a second; as fast as they are taken if `None`.
+    pub(crate) rate: Option<u32>,
+    /// The time of the first event, in milliseconds since 1970.
+    pub(crate) start: u64,
+}
+
+impl Generator {
+    pub(crate) fn new(config: &Config, demo: &Demo, number: u32) -> Self {
+        let seed = demo.rng(number.into()).random();
+        let now = Timestamp::now().as_millisecond();
+        Self { seed, rate: config.rate, start: now.unsigned_abs() }
+    }
+
+    /// Makes events until the run stops.
+    pub(crate) async fn run(self, mut feed: Feed) -> Result<(), Stopped> {
+        let started = Instant::now();
+        let per_second = u64::from(self.rate.unwrap_or(1_000_000).max(1));
+        let batch = if self.rate.is_some() { (per_second / BEAT).clamp(1, BATCH) } else { BATCH };
+        let (mut made, mut offset) = (0, 0);
+        loop {
+            if self.rate.is_some() {
+                let due = Duration::from_nanos(made * 1_000_000_000 / per_second);
+                feed.ctx().run(sleep_until(started + due)).await?;
+            }
+            let share = feed.room().await?;
+            let mut bytes = Vec::with_capacity(batch as usize * 180);
+            for number in made..made + batch {
+                self.event(number, per_second, &mut bytes);
+            }
+            let length = bytes.len() as u64;
+            feed.send(vec![Piece { offset, bytes, kind: Kind::Lines }], share);
+            offset += length;
+            made += batch;
+        }
+    }
+
+    fn event(&self, number: u64, per_second: u64, to: &mut Vec<u8>) {
+        let random = mix(self.seed ^ mix(number));
+        let time = self.start + number * 1000 / per_second - random % 50;
+        let service = SERVICES[(random >> 8) as usize % SERVICES.len()];
+        let status = if random >> 60 == 0 { 503 } else { 200 };
+        // Most answers are fast, and a few are slow: a long tail.
+        let latency =
+            5 + (random >> 16) % 40 + if (random >> 32).is_multiple_of(50) { 900 } else { 0 };
+        writeln!(
+            to,
+            r#"{{"ts":"{}","service":"{service}","status":{status},"latency_ms":{latency},"path":"/api/v1/items/{}","number":{number}}}"#,
+            rfc3339(time.cast_signed()),
+            random >> 44
+        )
+        .expect("a vector takes everything");
+    }
+}
+
+/// `SplitMix64`'s finalizer: every bit of the number depends on every bit of the input.
+fn mix(number: u64) -> u64 {
+    let number = number.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let number = (number ^ (number >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let number = (number ^ (number >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    number ^ (number >> 31)
+}

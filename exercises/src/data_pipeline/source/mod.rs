@@ -1,0 +1,131 @@
+//! The sources: each is a task that reads chunks and feeds them to the workers.
+
+pub(crate) mod file;
+pub(crate) mod files;
+pub(crate) mod generator;
+pub(crate) mod identity;
+pub(crate) mod stdin;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use common::{Cause, Context};
+use crossbeam_channel::Sender;
+
+use super::budget::{Budget, Share};
+use super::chunk::{CHUNK, Chunk, Origin, Tag};
+use super::ledger::Ledger;
+use super::splitter::{Kind, Piece};
+
+/// Why a source ends before its end.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Stopped {
+    /// The run was told to stop: the source is not finished.
+    #[error(transparent)]
+    Interrupted(#[from] Cause),
+    /// The source failed; the others go on.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// Where the sources put their chunks.
+#[derive(Clone, Debug)]
+pub(crate) struct Inlet {
+    pub(crate) work: Sender<Chunk>,
+    pub(crate) budget: Budget,
+    pub(crate) ledger: Ledger,
+    pub(crate) ctx: Context,
+    pub(crate) max_line: usize,
+    pub(crate) lanes: Arc<AtomicU64>,
+}
+
+/// One source's way to the workers.
+#[derive(Debug)]
+pub(crate) struct Feed {
+    inlet: Inlet,
+    lane: u64,
+    sequence: u64,
+    origin: Arc<Origin>,
+}
+
+impl Inlet {
+    pub(crate) fn feed(&self, origin: Origin) -> Feed {
+        let lane = self.lanes.fetch_add(1, Ordering::Relaxed);
+        Feed { inlet: self.clone(), lane, sequence: 0, origin: Arc::new(origin) }
+    }
+
+    /// For a source that can be read only once.
+    pub(crate) fn stream(&self, name: &str) -> Feed {
+        let (source, name) = (name.to_owned(), name.to_owned());
+        self.feed(Origin { source, name, generation: 1, ..Origin::default() })
+    }
+}
+
+impl Feed {
+    pub(crate) fn lane(&self) -> u64 {
+        self.lane
+    }
+
+    pub(crate) fn origin(&self) -> &Arc<Origin> {
+        &self.origin
+    }
+
+    pub(crate) fn ctx(&self) -> &Context {
+        &self.inlet.ctx
+    }
+
+    pub(crate) fn max_line(&self) -> usize {
+        self.inlet.max_line
+    }
+
+    /// From here on the chunks come from another file, or one that is better known.
+    pub(crate) fn set_origin(&mut self, origin: Origin) {
+        self.origin = Arc::new(origin);
+    }
+
+    /// Waits until there is room for a chunk: this is where backpressure stops a source.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future takes nothing.
+    pub(crate) async fn room(&self) -> Result<Share, Cause> {
+        self.inlet.ctx.run(self.inlet.budget.acquire(CHUNK)).await
+    }
+
+    /// Sends the pieces of one read, for which `share` made room.
+    pub(crate) fn send(&mut self, pieces: Vec<Piece>, mut share: Share) {
+        share.shrink(pieces.iter().map(|piece| piece.bytes.len()).sum());
+        let share = Arc::new(share);
+        for piece in pieces {
+            self.push(piece, share.clone(), false);
+        }
+    }
+
+    /// Tells the stages behind that this source has ended, after `rest` if there is some.
+    pub(crate) async fn finish(mut self, rest: Option<Piece>) -> Result<(), Cause> {
+        let mut share = self.room().await?;
+        share.shrink(rest.as_ref().map_or(0, |piece| piece.bytes.len()));
+        let end = Piece { offset: 0, bytes: Vec::new(), kind: Kind::Lines };
+        let share = Arc::new(share);
+        if let Some(rest) = rest {
+            self.push(rest, share.clone(), false);
+        }
+        self.push(end, share, true);
+        Ok(())
+    }
+
+    fn push(&mut self, piece: Piece, share: Arc<Share>, last: bool) {
+        let tag = Tag {
+            lane: self.lane,
+            sequence: self.sequence,
+            origin: self.origin.clone(),
+            held: self.inlet.ledger.read(piece.events()),
+            _share: share,
+            last,
+        };
+        self.sequence += 1;
+        // The share has made room. The workers are gone only when the run has failed: what the
+        // chunk held is then nobody's business any more.
+        let _ = self.inlet.work.send(Chunk { tag, piece });
+    }
+}

@@ -1,0 +1,189 @@
+//! Cuts a stream of bytes into chunks of whole lines. A line beyond the limit comes in parts, so
+//! that memory stays bounded however long it gets.
+
+/// A stretch of a source: whole lines, or a part of one that is too long.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Piece {
+    /// Of the first byte.
+    pub(crate) offset: u64,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Whole lines. Only the last line of a source may lack its line feed.
+    Lines,
+    /// The `n`th part (from 1) of a line that is longer than the limit.
+    Part(u64),
+}
+
+impl Piece {
+    /// How many events the ledger counts: a line in parts counts once, with its first.
+    pub(crate) fn events(&self) -> u64 {
+        match self.kind {
+            Kind::Part(part) => u64::from(part == 1),
+            Kind::Lines => {
+                let unfinished = !self.bytes.is_empty() && self.bytes.last() != Some(&b'\n');
+                memchr::memchr_iter(b'\n', &self.bytes).count() as u64 + u64::from(unfinished)
+            }
+        }
+    }
+}
+
+/// How much to read at `position` for a chunk of `size`: up to the next multiple of it. So a file
+/// is cut at the same places wherever reading starts, also after a restart.
+pub(crate) fn read_length(position: u64, size: usize) -> usize {
+    size - (position % size as u64) as usize
+}
+
+/// The state between two reads: the beginning of a line whose end is still to come.
+#[derive(Debug)]
+pub(crate) struct Splitter {
+    max_line: usize,
+    /// Of the first byte of `carry`.
+    offset: u64,
+    carry: Vec<u8>,
+    /// How many parts of the current line are out already.
+    parts: u64,
+}
+
+impl Splitter {
+    /// For a source that is read from `offset` on: the beginning of a line, or the end of its
+    /// `parts`th part.
+    pub(crate) fn new(offset: u64, parts: u64, max_line: usize) -> Self {
+        Self { max_line, offset, carry: Vec::new(), parts }
+    }
+
+    /// Where the next byte is to be read.
+    pub(crate) fn position(&self) -> u64 {
+        self.offset + self.carry.len() as u64
+    }
+
+    /// A buffer to append the next read to. It holds what is carried, so that a chunk is one piece
+    /// of memory; give it back to [`push`](Splitter::push).
+    pub(crate) fn buffer(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.carry)
+    }
+
+    /// Takes the buffer with what was read appended and gives what is complete, in order.
+    pub(crate) fn push(&mut self, mut bytes: Vec<u8>) -> Vec<Piece> {
+        let mut pieces = Vec::new();
+        if self.parts > 0 {
+            match memchr::memchr(b'\n', &bytes) {
+                Some(end) => {
+                    let rest = bytes.split_off(end + 1);
+                    self.part(bytes, &mut pieces);
+                    self.parts = 0;
+                    bytes = rest;
+                }
+                None if !bytes.is_empty() => {
+                    self.part(std::mem::take(&mut bytes), &mut pieces);
+                }
+                None => {}
+            }
+        }
+        let whole = memchr::memrchr(b'\n', &bytes).map_or(0, |end| end + 1);
+        let carry = bytes.split_off(whole);
+        if !bytes.is_empty() {
+            pieces.push(self.piece(bytes, Kind::Lines));
+        }
+        self.carry = carry;
+        if self.carry.len() > self.max_line {
+            let bytes = self.buffer();
+            self.part(bytes, &mut pieces);
+        }
+        pieces
+    }
+
+    /// The end of the source: a last line without its line feed is a line all the same.
+    pub(crate) fn finish(&mut self) -> Option<Piece> {
+        let bytes = self.buffer();
+        (!bytes.is_empty()).then(|| self.piece(bytes, Kind::Lines))
+    }
+
+    fn part(&mut self, bytes: Vec<u8>, pieces: &mut Vec<Piece>) {
+        self.parts += 1;
+        let part = self.piece(bytes, Kind::Part(self.parts));
+        pieces.push(part);
+    }
+
+    fn piece(&mut self, bytes: Vec<u8>, kind: Kind) -> Piece {
+        let offset = self.offset;
+        self.offset += bytes.len() as u64;
+        Piece { offset, bytes, kind }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Feeds `input` in reads of at most `read` bytes.
+    fn split(input: &[u8], read: usize, max_line: usize) -> Vec<Piece> {
+        let mut splitter = Splitter::new(0, 0, max_line);
+        let mut pieces = Vec::new();
+        for bytes in input.chunks(read) {
+            let mut buffer = splitter.buffer();
+            buffer.extend_from_slice(bytes);
+            pieces.extend(splitter.push(buffer));
+            assert!(splitter.carry.len() <= max_line);
+        }
+        pieces.extend(splitter.finish());
+        pieces
+    }
+
+    #[test]
+    fn a_chunk_ends_with_a_line() {
+        let pieces = split(b"one\ntwo\nthree", 6, 100);
+        let texts: Vec<_> = pieces.iter().map(|piece| &piece.bytes[..]).collect();
+        assert_eq!(texts, [&b"one\n"[..], b"two\n", b"three"]);
+        assert_eq!(pieces.iter().map(Piece::events).sum::<u64>(), 3);
+    }
+
+    #[test]
+    fn a_line_beyond_the_limit_comes_in_parts_and_counts_once() {
+        let pieces = split(b"ok\n0123456789abcdef\nok\n", 5, 8);
+        let parts: Vec<_> = pieces.iter().filter(|piece| piece.kind != Kind::Lines).collect();
+        assert!(parts.len() > 1);
+        assert_eq!(parts.iter().map(|part| part.events()).sum::<u64>(), 1);
+        let whole: Vec<u8> = parts.iter().flat_map(|part| part.bytes.clone()).collect();
+        assert_eq!(whole, b"0123456789abcdef\n");
+        assert_eq!(pieces.last().unwrap().bytes, b"ok\n");
+    }
+
+    #[test]
+    fn an_empty_source_gives_nothing() {
+        assert_eq!(split(b"", 5, 8), []);
+    }
+
+    #[test]
+    fn a_restart_between_two_parts_goes_on_with_the_next() {
+        let mut splitter = Splitter::new(8, 1, 8);
+        let pieces = splitter.push(b"end of a long line\nshort\n".to_vec());
+        let kinds: Vec<_> = pieces.iter().map(|piece| (piece.offset, piece.kind)).collect();
+        assert_eq!(kinds, [(8, Kind::Part(2)), (27, Kind::Lines)]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_byte_is_lost_or_moved(
+            input in proptest::collection::vec(prop_oneof![Just(b'\n'), any::<u8>()], 0..200),
+            read in 1_usize..50,
+            max_line in 1_usize..40,
+        ) {
+            let pieces = split(&input, read, max_line);
+            let mut at = 0;
+            for piece in &pieces {
+                prop_assert_eq!(piece.offset, at);
+                at += piece.bytes.len() as u64;
+            }
+            let joined: Vec<u8> = pieces.iter().flat_map(|piece| piece.bytes.clone()).collect();
+            prop_assert_eq!(&joined, &input);
+            let lines = input.split_inclusive(|byte| *byte == b'\n').count() as u64;
+            prop_assert_eq!(pieces.iter().map(Piece::events).sum::<u64>(), lines);
+        }
+    }
+}

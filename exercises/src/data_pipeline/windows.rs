@@ -1,0 +1,257 @@
+//! Counts and quantiles per window of event time and key. A pure state machine: it has no clock,
+//! and the same events in the same order per source give the same windows in every run.
+//!
+//! A source's watermark is the latest time it has shown, less the allowed lateness. An event is
+//! late if its window had ended by its *own* source's watermark, so that no source makes another's
+//! events late. A window closes when the watermarks of all unfinished sources have passed it.
+
+use std::collections::{BTreeMap, HashMap};
+
+use foldhash::fast::FixedState;
+use serde::{Deserialize, Serialize};
+
+use super::cell::Cell;
+use super::time::rfc3339;
+
+/// Where events go whose key would open one cell too many.
+const OTHER: &str = "\"other\"";
+
+/// What a chunk contributes: its accepted events in order, with keys that are spelled once.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rows {
+    pub(crate) keys: Vec<Box<str>>,
+    pub(crate) list: Vec<Row>,
+    /// The latest time among all events of the chunk, filtered ones too.
+    pub(crate) latest: Option<i64>,
+}
+
+/// One accepted event.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Row {
+    /// In milliseconds since 1970.
+    pub(crate) time: i64,
+    /// The latest time in the chunk up to this event.
+    pub(crate) latest: i64,
+    /// An index into the keys.
+    pub(crate) key: u32,
+    pub(crate) value: Option<f64>,
+}
+
+type Cells = HashMap<Box<str>, Cell, FixedState>;
+
+#[derive(Debug)]
+pub(crate) struct Windows {
+    length: i64,
+    lateness: i64,
+    max_keys: usize,
+    open: BTreeMap<i64, Cells>,
+    cells: usize,
+    /// The end of the last window that has closed.
+    horizon: i64,
+    /// How many events went to `other`.
+    overflow: u64,
+}
+
+type SavedCells = Vec<(Box<str>, Cell)>;
+
+/// What a checkpoint keeps of the windows.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Saved {
+    horizon: i64,
+    open: Vec<(i64, SavedCells)>,
+}
+
+impl Windows {
+    /// Lengths in milliseconds; at most `max_keys` cells, each a key in a window, are open.
+    pub(crate) fn new(length: i64, lateness: i64, max_keys: usize) -> Self {
+        let open = BTreeMap::new();
+        Self { length, lateness, max_keys, open, cells: 0, horizon: i64::MIN, overflow: 0 }
+    }
+
+    /// Takes a chunk of a source whose latest time so far is `latest`. Gives the number of late
+    /// events.
+    pub(crate) fn observe(&mut self, latest: Option<i64>, rows: &Rows) -> u64 {
+        let latest = latest.unwrap_or(i64::MIN);
+        let mut late = 0;
+        for row in &rows.list {
+            let start = row.time - row.time.rem_euclid(self.length);
+            let end = start + self.length;
+            let watermark = self.watermark(latest.max(row.latest));
+            if end <= watermark || end <= self.horizon {
+                late += 1;
+                continue;
+            }
+            self.count(start, &rows.keys[row.key as usize], row.value);
+        }
+        late
+    }
+
+    fn count(&mut self, start: i64, key: &str, value: Option<f64>) {
+        let window = self.open.entry(start).or_default();
+        if let Some(cell) = window.get_mut(key) {
+            return cell.count(value);
+        }
+        let key = if self.cells < self.max_keys {
+            key
+        } else {
+            self.overflow += 1;
+            OTHER
+        };
+        let cells = &mut self.cells;
+        window
+            .entry(key.into())
+            .or_insert_with(|| {
+                *cells += 1;
+                Cell::default()
+            })
+            .count(value);
+    }
+
+    /// The watermark of a source that has shown the time `latest`.
+    pub(crate) fn watermark(&self, latest: i64) -> i64 {
+        latest.saturating_sub(self.lateness)
+    }
+
+    /// Closes the windows that end at or before `watermark`, the least of all unfinished sources.
+    /// Gives one line of JSON for each key, by window and key.
+    pub(crate) fn close(&mut self, watermark: i64) -> String {
+        let mut lines = String::new();
+        while let Some(window) = self.open.first_entry()
+            && window.key() + self.length <= watermark
+        {
+            let (start, cells) = window.remove_entry();
+            self.cells -= cells.len();
+            self.horizon = self.horizon.max(start + self.length);
+            print(start, cells, &mut lines);
+        }
+        lines
+    }
+
+    /// How many windows and cells are open, and how many events have gone to `other`.
+    pub(crate) fn sizes(&self) -> (usize, usize, u64) {
+        (self.open.len(), self.cells, self.overflow)
+    }
+
+    pub(crate) fn save(&self) -> Saved {
+        let open = self.open.iter().map(|(start, cells)| {
+            (*start, cells.iter().map(|(key, cell)| (key.clone(), cell.clone())).collect())
+        });
+        Saved { horizon: self.horizon, open: open.collect() }
+    }
+
+    pub(crate) fn restore(&mut self, saved: Saved) {
+        self.horizon = saved.horizon;
+        self.open = saved
+            .open
+            .into_iter()
+            .map(|(start, cells)| (start, cells.into_iter().collect()))
+            .collect();
+        self.cells = self.open.values().map(HashMap::len).sum();
+    }
+}
+
+fn print(start: i64, cells: Cells, lines: &mut String) {
+    use std::fmt::Write;
+
+    let mut cells: Vec<_> = cells.into_iter().collect();
+    cells.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
+    let start = rfc3339(start);
+    for (key, cell) in cells {
+        let (count, p50, p99) = (cell.len(), cell.quantile(0.5), cell.quantile(0.99));
+        writeln!(
+            lines,
+            r#"{{"window_start":"{start}","key":{key},"count":{count},"p50":{p50},"p99":{p99}}}"#
+        )
+        .expect("a string takes everything");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rows in order, all with the key `"k"`, the value being the time.
+    fn rows(times: &[i64]) -> Rows {
+        let mut rows = Rows { keys: vec!["\"k\"".into()], ..Rows::default() };
+        for &time in times {
+            let latest = rows.latest.map_or(time, |latest| latest.max(time));
+            rows.latest = Some(latest);
+            rows.list.push(Row { time, latest, key: 0, value: Some(time as f64) });
+        }
+        rows
+    }
+
+    fn line(start: &str, count: u64, p50: i64, p99: i64) -> String {
+        format!(
+            "{{\"window_start\":\"1970-01-01T00:00:{start}Z\",\"key\":\"k\",\
+             \"count\":{count},\"p50\":{p50},\"p99\":{p99}}}\n"
+        )
+    }
+
+    #[test]
+    fn a_window_closes_once_and_when_the_watermark_has_passed_it() {
+        let mut windows = Windows::new(1000, 0, 100);
+        assert_eq!(windows.observe(None, &rows(&[0, 10, 999, 1000])), 0);
+        assert_eq!(windows.close(999), "");
+        assert_eq!(windows.close(1000), line("00", 3, 10, 999));
+        assert_eq!(windows.close(1000), "");
+        assert_eq!(windows.close(i64::MAX), line("01", 1, 1000, 1000));
+    }
+
+    #[test]
+    fn an_event_is_late_by_its_own_sources_watermark_only() {
+        let mut windows = Windows::new(1000, 500, 100);
+        assert_eq!(windows.observe(None, &rows(&[9000])), 0, "one source is far ahead");
+        assert_eq!(windows.observe(None, &rows(&[100, 1400, 200])), 0, "within the lateness");
+        assert_eq!(windows.observe(Some(1400), &rows(&[1500, 300])), 1, "its window has ended");
+        // What came before in the source counts, also if it was in an earlier chunk.
+        assert_eq!(windows.observe(Some(9000), &rows(&[300])), 1);
+    }
+
+    #[test]
+    fn an_event_for_a_closed_window_is_late() {
+        let mut windows = Windows::new(1000, 0, 100);
+        windows.observe(None, &rows(&[5000]));
+        windows.close(i64::MAX);
+        assert_eq!(windows.observe(None, &rows(&[5500, 6000])), 1);
+    }
+
+    #[test]
+    fn keys_beyond_the_limit_go_to_other() {
+        let mut windows = Windows::new(1000, 0, 2);
+        let keys = ["1", "2", "3", "4"];
+        let mut all = Rows { keys: keys.map(Into::into).into(), ..Rows::default() };
+        for key in [0, 1, 2, 3, 0] {
+            all.list.push(Row { time: 0, latest: 0, key, value: None });
+        }
+        windows.observe(None, &all);
+        let lines = windows.close(i64::MAX);
+        assert_eq!(lines.lines().count(), 3, "{lines}");
+        assert!(lines.contains(r#""key":"other","count":2,"p50":null"#), "{lines}");
+        assert!(lines.contains(r#""key":1,"count":2"#), "{lines}");
+        assert_eq!(windows.sizes(), (0, 0, 2));
+    }
+
+    #[test]
+    fn windows_before_1970_start_at_or_before_their_events() {
+        let mut windows = Windows::new(1000, 0, 100);
+        windows.observe(None, &rows(&[-1]));
+        assert!(windows.close(0).contains("1969-12-31T23:59:59Z"));
+    }
+
+    #[test]
+    fn saved_windows_go_on_where_they_stopped() {
+        let (mut whole, mut first) = (Windows::new(1000, 0, 100), Windows::new(1000, 0, 100));
+        for chunk in [rows(&[0, 1, 2]), rows(&(0..500).collect::<Vec<_>>())] {
+            whole.observe(None, &chunk);
+            first.observe(None, &chunk);
+        }
+        let saved = serde_json::to_string(&first.save()).unwrap();
+        let mut second = Windows::new(1000, 0, 100);
+        second.restore(serde_json::from_str(&saved).unwrap());
+        for windows in [&mut whole, &mut second] {
+            windows.observe(Some(2), &rows(&[3, 1000]));
+        }
+        assert_eq!(whole.close(i64::MAX), second.close(i64::MAX));
+    }
+}

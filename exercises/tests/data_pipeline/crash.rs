@@ -1,0 +1,156 @@
+//! `data-pipeline` killed, stopped, rotated under, and stalled.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::thread::sleep;
+use std::time::Duration;
+
+use crate::kit::{Kit, lines, sorted};
+
+const JOB: [&str; 13] = [
+    "--by",
+    "k",
+    "--p",
+    "v",
+    "--where",
+    "v!=3",
+    "--out",
+    "out",
+    "--aggregates",
+    "win",
+    "--dead-letters",
+    "dead",
+    "--workers=2",
+];
+
+fn sources(kit: &Kit) {
+    let bad = format!("not json\n{}\n", "y".repeat(3 << 20));
+    kit.write("a.log", &(lines(0..150_000) + &bad + &lines(150_000..300_000)));
+    kit.write("b.log", &(bad + &lines(1000..250_000)));
+}
+
+/// Twenty times, after a time that is different each time.
+#[test]
+fn killed_at_any_point_the_outputs_are_those_of_one_run() {
+    let whole = Kit::new();
+    sources(&whole);
+    whole.ok(&[&["--file", "*.log"], &JOB[..]].concat());
+
+    let kit = Kit::new();
+    sources(&kit);
+    let args = [&["--file", "*.log", "--checkpoint", "ck"], &JOB[..]].concat();
+    let mut resumed = 0;
+    for kill in 0..20_u64 {
+        let mut running = kit.start(&args);
+        sleep(Duration::from_millis(20 + kill * 7919 % 330));
+        running.0.kill().unwrap();
+        running.0.wait().unwrap();
+        resumed += u32::from(kit.path("ck").exists());
+    }
+    assert!(resumed > 0, "no kill came after a checkpoint");
+    kit.ok(&args);
+    for output in ["out", "win", "dead"] {
+        let (ours, wanted) = (kit.read(output), whole.read(output));
+        assert!(sorted(&ours) == sorted(&wanted), "{output} differs");
+    }
+}
+
+#[test]
+fn stopped_in_mid_run_it_exits_with_0_and_goes_on_later() {
+    let kit = Kit::new();
+    sources(&kit);
+    let args = [&["--file", "*.log", "--checkpoint", "ck"], &JOB[..]].concat();
+    let mut statuses = Vec::new();
+    for _ in 0..3 {
+        let inode = || fs::metadata(kit.path("ck")).map(|metadata| metadata.ino()).ok();
+        let before = inode();
+        let running = kit.start(&args);
+        kit.wait_until("a checkpoint", || inode() != before);
+        statuses.push(running.stop());
+    }
+    assert_eq!(statuses, [Some(0); 3]);
+    kit.ok(&args);
+
+    let whole = Kit::new();
+    sources(&whole);
+    whole.ok(&[&["--file", "*.log"], &JOB[..]].concat());
+    assert!(sorted(&kit.read("out")) == sorted(&whole.read("out")));
+    assert!(sorted(&kit.read("win")) == sorted(&whole.read("win")));
+}
+
+#[test]
+fn a_second_process_on_a_checkpoint_is_refused() {
+    let kit = Kit::new();
+    kit.write("in", &lines(0..10));
+    let args = ["--file", "in", "--follow", "--out", "out", "--checkpoint", "ck"];
+    let running = kit.start(&args);
+    kit.wait_until("the checkpoint", || kit.path("ck").exists());
+    let second = kit.run(&args).expect_status(1);
+    assert!(second.stderr.contains("another data-pipeline runs on the checkpoint"), "{second:#?}");
+    assert_eq!(running.stop(), Some(0));
+}
+
+#[test]
+fn a_torn_checkpoint_falls_back_to_the_previous_and_loses_nothing() {
+    let kit = Kit::new();
+    let args = ["--file", "in", "--out", "out", "--checkpoint", "ck"];
+    for part in [0..1000, 0..2000, 0..3000] {
+        kit.write("in", &lines(part));
+        kit.ok(&args);
+        kit.ok(&args); // now there is a previous one for certain
+        let whole = fs::read(kit.path("ck")).unwrap();
+        fs::write(kit.path("ck"), &whole[..whole.len() / 2]).unwrap();
+    }
+    kit.ok(&args);
+    assert_eq!(kit.read("out"), lines(0..3000));
+}
+
+#[test]
+fn a_file_is_followed_through_both_kinds_of_rotation() {
+    let kit = Kit::new();
+    let args = ["--file", "app.log*", "--follow", "--out", "out", "--checkpoint", "ck"];
+    let wait_for = |end| kit.wait_until("the output", || kit.read("out") == lines(0..end));
+    kit.write("app.log", &lines(0..10));
+    let running = kit.start(&args);
+    wait_for(10);
+    kit.append("app.log", &lines(10..20));
+    wait_for(20);
+    // Renamed: what is still written to the old file comes first. The new name matches as well.
+    fs::rename(kit.path("app.log"), kit.path("app.log.1")).unwrap();
+    kit.append("app.log.1", &lines(20..30));
+    kit.append("app.log", &lines(30..40));
+    wait_for(40);
+    // Copied and truncated, and stopped in between.
+    assert_eq!(running.stop(), Some(0));
+    fs::write(kit.path("app.log"), "").unwrap();
+    kit.append("app.log", &lines(40..45));
+    let running = kit.start(&args);
+    wait_for(45);
+    fs::write(kit.path("app.log"), "").unwrap();
+    kit.append("app.log", &lines(45..60));
+    wait_for(60);
+    assert_eq!(running.stop(), Some(0));
+}
+
+#[test]
+fn a_file_with_a_recycled_inode_is_another_file() {
+    let kit = Kit::new();
+    let args = ["--file", "in", "--out", "out", "--checkpoint", "ck"];
+    kit.write("in", &lines(0..1000));
+    kit.ok(&args);
+    // Written in place: the same inode, another beginning, and longer than before.
+    kit.write("in", &lines(1000..3000));
+    kit.ok(&args);
+    assert_eq!(kit.read("out"), lines(0..3000));
+}
+
+#[test]
+fn new_files_are_found_while_following() {
+    let kit = Kit::new();
+    let running = kit.start(&["--file", "*.log", "--follow", "--out", "out"]);
+    kit.write("a.log", &lines(0..5));
+    kit.wait_until("the first file", || kit.read("out") == lines(0..5));
+    kit.write("b.log", &lines(5..9));
+    kit.wait_until("the second file", || kit.read("out") == lines(0..9));
+    assert_eq!(running.stop(), Some(0));
+}

@@ -1,0 +1,119 @@
+//! A folder for one test, and the program running in it.
+
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use common::testing::{self, Run};
+use tempfile::TempDir;
+
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_data-pipeline");
+
+pub(crate) struct Kit(TempDir);
+
+/// A running program that is killed when its test fails.
+pub(crate) struct Running(pub(crate) Child);
+
+impl Kit {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).unwrap();
+    }
+
+    pub(crate) fn append(&self, name: &str, text: &str) {
+        let mut file = File::options().append(true).create(true).open(self.path(name)).unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+    }
+
+    pub(crate) fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap_or_default()
+    }
+
+    /// `data-pipeline run …` in this folder.
+    pub(crate) fn run(&self, args: &[&str]) -> Run {
+        self.command(&[&["run"], args].concat())
+    }
+
+    /// The same, and it must succeed.
+    pub(crate) fn ok(&self, args: &[&str]) -> Run {
+        self.run(args).expect_status(0)
+    }
+
+    /// `data-pipeline …` in this folder: `env -C` changes to it.
+    pub(crate) fn command(&self, args: &[&str]) -> Run {
+        let directory = self.0.path().to_str().unwrap();
+        testing::run("/usr/bin/env", &[&["-C", directory, PROGRAM], args].concat())
+    }
+
+    /// Starts it and lets it run.
+    pub(crate) fn start(&self, args: &[&str]) -> Running {
+        let log = File::options().append(true).create(true).open(self.path("stderr")).unwrap();
+        let mut command = Command::new(PROGRAM);
+        command.arg("run").args(args).current_dir(self.0.path());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        Running(command.spawn().unwrap())
+    }
+
+    /// Waits until `done` holds; fails the test after a minute.
+    pub(crate) fn wait_until(&self, what: &str, mut done: impl FnMut() -> bool) {
+        let started = Instant::now();
+        while !done() {
+            let waited = started.elapsed();
+            assert!(
+                waited < Duration::from_mins(1),
+                "{what} does not come: {}",
+                self.read("stderr")
+            );
+            sleep(Duration::from_millis(10)); // another process is waited for: there is no clock to pause
+        }
+    }
+}
+
+impl Running {
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.0.id().to_string();
+        assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
+    }
+
+    /// Asks it to stop, and gives its exit status.
+    pub(crate) fn stop(mut self) -> Option<i32> {
+        self.signal("-TERM");
+        self.0.wait().unwrap().code()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended long ago.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Events with a time (100 a second), a key and a value.
+pub(crate) fn lines(numbers: Range<u64>) -> String {
+    let mut text = String::new();
+    for n in numbers {
+        let (ts, key) = (1_772_323_200_000 + n * 10, n % 7);
+        writeln!(text, "{{\"ts\":{ts},\"k\":\"key-{key}\",\"v\":{n}}}").unwrap();
+    }
+    text
+}
+
+pub(crate) fn sorted(text: &str) -> Vec<&str> {
+    let mut lines: Vec<_> = text.lines().collect();
+    lines.sort_unstable();
+    lines
+}

@@ -1,0 +1,6 @@
+//! `data-pipeline` as a user runs it.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod crash;
+mod kit;
+mod program;

@@ -1,0 +1,222 @@
+//! What goes in and what comes out.
+
+use std::fs;
+
+use common::testing::{check_faults, run, run_with_input};
+
+use crate::kit::{Kit, PROGRAM, lines};
+
+#[test]
+fn survives_the_fault_table() {
+    check_faults(PROGRAM);
+}
+
+#[test]
+fn the_demo_stalls_and_balances() {
+    let run = run(PROGRAM, &["--for", "600ms", "--seed", "1"]).expect_status(0);
+    assert!(run.stdout.contains("The sink stalls"), "{run:#?}");
+    assert!(run.stdout.contains("imbalance 0"), "{run:#?}");
+}
+
+#[test]
+fn matching_lines_come_out_byte_for_byte() {
+    let kit = Kit::new();
+    let odd = "{\"status\" : 503,\"a\":\"\\u00e9\"}\r\n  {\"status\":500}\n{\"status\":200}\n\n{\"status\":501}";
+    kit.write("in", odd);
+    kit.ok(&["--file", "in", "--where", "status>=500", "--out", "out"]);
+    let expected = "{\"status\" : 503,\"a\":\"\\u00e9\"}\r\n  {\"status\":500}\n{\"status\":501}\n";
+    assert_eq!(kit.read("out"), expected);
+}
+
+#[test]
+fn without_an_output_the_result_goes_to_stdout() {
+    let input = "{\"ts\":0,\"v\":1}\n{\"ts\":1,\"v\":3}\n";
+    let lines = run_with_input(PROGRAM, &["run", "--stdin"], input).expect_status(0);
+    assert_eq!(lines.stdout, input);
+    let windows = run_with_input(PROGRAM, &["run", "--stdin", "--p", "v"], input).expect_status(0);
+    let window = |second, value| {
+        format!(
+            "{{\"window_start\":\"1970-01-01T00:00:0{second}Z\",\"key\":null,\"count\":1,\
+             \"p50\":{value},\"p99\":{value}}}\n"
+        )
+    };
+    assert_eq!(windows.stdout, window(0, 1) + &window(1, 3));
+}
+
+#[test]
+fn what_cannot_be_parsed_is_kept_with_its_place_and_reason() {
+    let kit = Kit::new();
+    let input: &[u8] = b"{\"ts\":1}\nnot json\n\xff\xfe\n{\"ts\":\"when\"}\n{\"ts\":2,\"s\":\"\xff\"}\n{\"ts\":3}\n";
+    fs::write(kit.path("in"), input).unwrap();
+    kit.ok(&["--file", "in", "--out", "out", "--aggregates", "win", "--dead-letters", "dead"]);
+    assert_eq!(kit.read("out"), "{\"ts\":1}\n{\"ts\":3}\n");
+    let dead = kit.read("dead");
+    let dead: Vec<_> = dead.lines().collect();
+    assert_eq!(dead.len(), 4);
+    assert!(
+        dead[0].starts_with("{\"source\":\"in\",\"offset\":9,\"reason\":\"expected"),
+        "{dead:?}"
+    );
+    assert!(dead[0].ends_with("\"raw\":\"not json\"}"), "{dead:?}");
+    assert!(dead[1].ends_with("\"reason\":\"not UTF-8\",\"raw_base64\":\"//4K\"}"), "{dead:?}");
+    assert!(dead[2].contains("no time in the field ts"), "{dead:?}");
+    assert!(dead[3].contains("not UTF-8"), "{dead:?}");
+}
+
+#[test]
+fn a_line_of_10_mb_goes_to_the_dead_letters_in_bounded_memory() {
+    let kit = Kit::new();
+    let long = "z".repeat(10 << 20);
+    kit.write("in", &format!("{{\"a\":1}}\n{long}\n{{\"a\":2}}\n"));
+    let run = kit.ok(&["--file", "in", "--out", "out", "--dead-letters", "dead"]);
+    assert_eq!(kit.read("out"), "{\"a\":1}\n{\"a\":2}\n");
+    assert!(run.stderr.contains("read 3 = filtered 0 + dead 1 + accepted 2"), "{run:#?}");
+    let raw: usize = kit.read("dead").matches('z').count();
+    assert_eq!(raw, 10 << 20, "all of it is kept, in parts");
+    let largest = kit.read("dead").lines().map(str::len).max();
+    assert!(largest < Some(3 << 20), "{largest:?}");
+}
+
+#[test]
+fn empty_files_are_no_events() {
+    let kit = Kit::new();
+    kit.write("in", "");
+    let run = kit.ok(&["--file", "in", "--out", "out"]);
+    assert!(run.stderr.contains("read 0 ="), "{run:#?}");
+    assert_eq!(kit.read("out"), "");
+}
+
+#[test]
+fn a_missing_file_is_an_error_that_names_it() {
+    let kit = Kit::new();
+    kit.write("in", "{\"a\":1}\n");
+    let run = kit.run(&["--file", "in", "--file", "none", "--out", "out"]).expect_status(1);
+    assert!(run.stderr.contains("no file matches --file none"), "{run:#?}");
+}
+
+#[test]
+fn outputs_are_never_read_as_sources() {
+    let kit = Kit::new();
+    kit.write("a.ndjson", "{\"a\":1}\n");
+    kit.write("out.ndjson", "{\"old\":1}\n");
+    kit.ok(&["--file", "*.ndjson", "--out", "out.ndjson"]);
+    assert_eq!(kit.read("out.ndjson"), "{\"a\":1}\n");
+}
+
+#[test]
+fn a_full_disk_is_an_error_and_no_checkpoint_covers_it() {
+    let kit = Kit::new();
+    kit.write("in", &lines(0..1000));
+    let run = kit.run(&["--file", "in", "--out", "/dev/full", "--checkpoint", "ck"]);
+    let run = run.expect_status(1);
+    assert!(run.stderr.contains("cannot write to /dev/full"), "{run:#?}");
+    let position = fs::read_to_string(kit.path("ck")).unwrap_or_default();
+    assert!(!position.contains("\"in\":{\"generation\":1"), "{position}");
+    kit.ok(&["--file", "in", "--out", "out", "--checkpoint", "ck"]);
+    assert_eq!(kit.read("out"), lines(0..1000));
+}
+
+#[test]
+fn a_condition_that_keeps_nothing_is_warned_about() {
+    let kit = Kit::new();
+    kit.write("in", &"{\"a\":1}\n".repeat(100_001));
+    let run = kit.ok(&["--file", "in", "--where", "a>1", "--out", "out"]);
+    assert!(run.stderr.contains("--where 'a>1' has matched 0 % of"), "{run:#?}");
+    let run = kit.ok(&["--file", "in", "--where", "a=1", "--out", "out"]);
+    assert!(run.stderr.contains("--where 'a=1' has matched 100 % of"), "{run:#?}");
+}
+
+#[test]
+fn a_lost_chunk_shows_in_the_ledger() {
+    let kit = Kit::new();
+    kit.write("in", "{\"a\":1}\n{\"a\":2}\n");
+    let run = kit.ok(&["--file", "in", "--out", "out", "--lose-chunk", "0"]);
+    assert!(run.stderr.contains("imbalance 2"), "{run:#?}");
+}
+
+#[test]
+fn a_clock_far_in_the_future_makes_no_other_source_late() {
+    let kit = Kit::new();
+    kit.write("a", "{\"ts\":\"2099-01-01T00:00:00Z\"}\n");
+    kit.write("b", &lines(0..5000));
+    let args = ["--file", "a", "--file", "b", "--aggregates", "win"];
+    let run = kit.ok(&args);
+    assert!(run.stderr.contains("late 0, imbalance 0"), "{run:#?}");
+    assert_eq!(kit.read("win").lines().count(), 51, "{}", kit.read("win"));
+}
+
+#[test]
+fn a_late_event_is_counted_apart_and_kept() {
+    let kit = Kit::new();
+    let input = "{\"ts\":100}\n{\"ts\":1}\n{\"ts\":101}\n";
+    kit.write("in", input);
+    let run = kit.ok(&["--file", "in", "--out", "out", "--aggregates", "win"]);
+    assert!(run.stderr.contains("late 1, imbalance 0"), "{run:#?}");
+    assert_eq!(kit.read("out"), input);
+    assert_eq!(kit.read("win").lines().count(), 2);
+}
+
+#[test]
+fn a_finished_run_goes_on_as_if_it_had_never_stopped_when_its_input_grows() {
+    let kit = Kit::new();
+    let args = [
+        "--file",
+        "in",
+        "--by",
+        "k",
+        "--p",
+        "v",
+        "--out",
+        "out",
+        "--aggregates",
+        "win",
+        "--checkpoint",
+        "ck",
+    ];
+    for part in [0..700, 0..701, 0..2000] {
+        kit.write("in", &lines(part));
+        kit.ok(&args);
+    }
+    let whole = Kit::new();
+    whole.write("in", &lines(0..2000));
+    whole.ok(&args[..args.len() - 2]);
+    assert_eq!(kit.read("out"), whole.read("out"));
+    assert_eq!(kit.read("win"), whole.read("win"));
+}
+
+#[test]
+fn a_file_that_was_renamed_while_nothing_ran_is_read_to_its_end() {
+    let kit = Kit::new();
+    let args = ["--file", "app.log", "--out", "out", "--checkpoint", "ck"];
+    kit.write("app.log", &lines(0..10));
+    kit.ok(&args);
+    kit.append("app.log", &lines(10..20));
+    fs::rename(kit.path("app.log"), kit.path("app.log.1")).unwrap();
+    kit.write("app.log", &lines(20..30));
+    kit.ok(&args);
+    assert_eq!(kit.read("out"), lines(0..30));
+}
+
+#[test]
+fn other_settings_do_not_resume_from_a_checkpoint() {
+    let kit = Kit::new();
+    kit.write("in", &lines(0..10));
+    let args = ["--file", "in", "--out", "out", "--aggregates", "win", "--checkpoint", "ck"];
+    kit.ok(&args);
+    let run = kit.run(&[&args[..], &["--window", "5s"]].concat()).expect_status(1);
+    assert!(run.stderr.contains("the checkpoint belongs to other settings"), "{run:#?}");
+}
+
+#[test]
+fn check_prints_settings_that_mean_the_same() {
+    let kit = Kit::new();
+    kit.write("in", &lines(0..10));
+    let args = ["check", "--file", "in", "--where", "v>3", "--out", "out", "--window", "5s"];
+    let toml = kit.command(&args).expect_status(0).stdout;
+    assert!(toml.contains("window = \"5s\"") && toml.contains("# keeps   v>3"), "{toml}");
+    kit.write("p.toml", &toml);
+    kit.ok(&["p.toml"]);
+    assert_eq!(kit.read("out"), lines(4..10));
+    let bad = kit.command(&["check", "--file", "in", "--where", "v"]).expect_status(1);
+    assert!(bad.stderr.contains("`v` is no condition"), "{bad:#?}");
+}
