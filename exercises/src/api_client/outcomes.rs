@@ -1,5 +1,5 @@
 use std::collections::VecDeque;
-use std::future::Future;
+use std::future::{Future, ready};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{self, Poll};
@@ -152,7 +152,7 @@ impl<'a, T: Transport> Outcomes<'a, T> {
     fn send(&mut self, cx: &mut task::Context<'_>) -> bool {
         match self.scheduler.next(self.started.elapsed()) {
             Turn::Send(job) => {
-                self.start(job);
+                self.start(cx, job);
                 true
             }
             Turn::GiveUp(job) => {
@@ -171,15 +171,23 @@ impl<'a, T: Transport> Outcomes<'a, T> {
         }
     }
 
-    fn start(&mut self, job: Job<Flight>) {
+    /// Starts a task for an attempt. If its time matters its first step is done here: a task that has
+    /// to wait for a thread would send later than it should, and closer to the next one.
+    fn start(&mut self, cx: &mut task::Context<'_>, job: Job<Flight>) {
+        let paced = job.paced;
         let (shared, ctx) = (self.shared.clone(), self.ctx.clone());
-        self.attempts.spawn(async move {
+        let mut made = Box::pin(async move {
             let Shared { transport, config, store } = &*shared;
             let (call, number) = (job.item.call(), job.item.number);
             let limits = &config.limits;
             let made = attempt(&ctx, transport, limits, store.as_ref(), call, number).await;
             (job, made)
         });
+        if paced && let Poll::Ready(made) = made.as_mut().poll(cx) {
+            self.attempts.spawn(ready(made));
+        } else {
+            self.attempts.spawn(made);
+        }
     }
 
     /// Decides with the policy what an attempt means for its request.

@@ -144,11 +144,12 @@ impl<T> Host<T> {
         let job = due
             .map(std::collections::btree_map::OccupiedEntry::remove)
             .or_else(|| self.fresh.pop_front());
-        let job = match job {
+        let mut job = match job {
             Some(job) => job,
             // The last chance of a hopeless host: none is due, but one waits.
             None => self.again.pop_first().map(|(_, job)| job).expect(READY),
         };
+        job.paced = self.ceiling.is_some() || self.learner.spaces();
         self.in_flight += 1;
         self.learner.sent(now);
         self.budget.sent(now);

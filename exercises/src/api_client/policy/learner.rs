@@ -27,11 +27,17 @@ const DOUBLING_REQUESTS: f64 = 100.0;
 const SEARCHING: f64 = 0.4;
 const ALERT: f64 = 0.85;
 const PATIENT: f64 = 8.0;
-const PATIENCE_STEP: f64 = 1.35;
+const PATIENCE_STEP: f64 = 1.6;
 /// For so many seconds after a drop the host is probed more often: what falls may rise again.
 const ALERT_TIME: f64 = 60.0;
 /// A probe has overshot, rather than the estimate, if the rate was above the estimate by this.
 const PROBE: f64 = 1.05;
+/// Who has accepted so many in a row at a pace that is so much faster than one that it rejects, has
+/// a bucket.
+const IN_A_ROW: usize = 8;
+const A_BUCKET: f64 = 1.25;
+/// A trial at less than this above the estimate would tell nothing.
+const A_TRIAL: f64 = 1.1;
 /// Where a host without a bucket is steered to, as a share of the rate that it rejected.
 const BELOW_LIMIT: f64 = 0.97;
 /// tokio's timers have a resolution of a millisecond. At rates for which that matters, what was
@@ -46,8 +52,9 @@ const LATE: f64 = 0.002;
 /// estimate, and probes upwards the more boldly the longer nothing has been rejected.
 ///
 /// A host without a bucket rejects a request that comes too early, not one that is too many: there
-/// the estimate is too low, and the rate at which it rejects is the limit. One probe tells the two
-/// kinds apart: at a rate between both, a bucket is empty again after a few requests.
+/// the estimate is too low, and the rate at which it rejects is the limit. A host that has accepted
+/// more than that before has a bucket. Otherwise a trial tells: at a rate between both, a bucket is
+/// empty again after as many requests as it has gathered tokens for.
 #[derive(Clone, Debug)]
 pub struct Learner {
     rate: f64,
@@ -58,8 +65,9 @@ pub struct Learner {
     accepted: u64,
     /// When the search for the limit began, and how many had been accepted by then.
     search: Option<Mark>,
-    /// When the newest accepts of the slow start came in.
+    /// When the newest that were accepted had been sent, and the fastest pace among them.
     newest: VecDeque<f64>,
+    fastest: f64,
     /// The newest rejection, and how many there were without an accept in between.
     cut_at: f64,
     streak: u32,
@@ -102,6 +110,7 @@ impl Learner {
             accepted: 0,
             search: None,
             newest: VecDeque::new(),
+            fastest: 0.0,
             cut_at: f64::NEG_INFINITY,
             streak: 0,
             confirmed: 0,
@@ -120,6 +129,11 @@ impl Learner {
     /// rejected.
     pub fn estimate(&self) -> Option<f64> {
         self.has_learned().then_some(self.rate)
+    }
+
+    /// Whether requests are as far apart as clocks can tell.
+    pub fn spaces(&self) -> bool {
+        self.rate * LATE < 1.0
     }
 
     /// When the next request may go; `None` as long as a reply has to come in first.
@@ -148,12 +162,9 @@ impl Learner {
         if sent > self.cut_at {
             self.streak = 0;
         }
+        self.observe_pace(sent);
         if self.slow_start {
             self.rate = (self.rate * SLOW_START).min(self.ceiling);
-            self.newest.push_back(now);
-            if self.newest.len() > 16 {
-                self.newest.pop_front();
-            }
         } else if self.has_learned() && self.streak == 0 && now - self.cut_at > self.doubling() {
             self.search_again(now);
         }
@@ -222,6 +233,7 @@ impl Learner {
         self.cut_at = now;
         self.patience = SEARCHING;
         self.confirmed = 0;
+        self.fastest = 0.0;
         self.marks = Marks::default();
         self.kind = Kind::Unknown;
         self.search = Some(Mark { accepted: self.accepted, at: now });
@@ -230,15 +242,24 @@ impl Learner {
     /// The first mark: no estimate yet, only what came through lately.
     fn first_cut(&mut self, mark: Mark, overall: f64) {
         let lately = match self.newest.front() {
-            Some(first) if self.newest.len() > 3 => {
-                (self.newest.len() - 1) as f64 / (mark.at - first).max(0.001)
-            }
-            _ => 0.0,
+            Some(first) => (self.newest.len() - 1) as f64 / (mark.at - first).max(0.001),
+            None => 0.0,
         };
         let came_through = if overall.is_finite() { lately.max(overall) } else { self.rate / 2.0 };
         self.rate = self.rate.min(FIRST_CUT * came_through);
-        self.newest.clear();
         self.marks.push(mark);
+    }
+
+    /// The fastest pace at which some requests in a row were sent and accepted.
+    fn observe_pace(&mut self, sent: f64) {
+        if self.newest.len() == IN_A_ROW {
+            self.newest.pop_front();
+        }
+        self.newest.push_back(sent);
+        if self.newest.len() == IN_A_ROW {
+            let time = (sent - self.newest[0]).max(0.001);
+            self.fastest = self.fastest.max((IN_A_ROW - 1) as f64 / time);
+        }
     }
 
     /// A further mark: the estimate follows.
@@ -269,8 +290,11 @@ impl Learner {
         let step = (0.24 / f64::from(self.confirmed)).max(0.007);
         let probed = rate > PROBE * self.rate;
         let limit = BELOW_LIMIT * rate;
+        if self.kind == Kind::Unknown && self.fastest > A_BUCKET * rate {
+            self.kind = Kind::Bucket;
+        }
         match self.kind {
-            Kind::Unknown if probed && stretch >= 20 && limit > 1.04 * estimate => {
+            Kind::Unknown if probed && stretch >= 20 && limit > A_TRIAL * estimate => {
                 self.kind = Kind::Tried { estimate };
                 limit
             }
@@ -280,7 +304,7 @@ impl Learner {
             }
             Kind::Tried { .. } | Kind::NoBucket => {
                 self.kind = Kind::NoBucket;
-                if probed { limit } else { self.rate * (1.0 - step.clamp(0.015, 0.05)) }
+                if probed { limit } else { self.rate * without_bucket(stretch) }
             }
             _ if self.confirmed <= 2 => estimate,
             _ if probed => estimate.max(self.rate * (1.0 + 0.2 * step)).min(rate),
@@ -288,11 +312,11 @@ impl Learner {
         }
     }
 
-    /// A bucket has gathered the tokens of the rest, and is empty when the surplus has used them
-    /// up; without a bucket the first request may be too early, or none for a long time.
+    /// A bucket has gathered tokens during the rest, and is empty when the surplus has used them up:
+    /// neither much earlier nor much later.
     fn looks_like_a_bucket(&self, estimate: f64, stretch: u64) -> bool {
-        let gathered = REST * self.rate / (self.rate - estimate).max(0.001);
-        stretch >= 4 && (stretch as f64) < 1.5 * gathered + 4.0
+        let expected = REST * estimate / (self.rate - estimate).max(0.001);
+        (0.5 * expected..1.5 * expected + 4.0).contains(&(stretch as f64))
     }
 
     /// The longer rejections confirm one another, the rarer the host is probed.
@@ -303,6 +327,16 @@ impl Learner {
         } else if self.confirmed > 2 && steady && now > self.alert_until {
             self.patience = (self.patience * PATIENCE_STEP).min(PATIENT);
         }
+    }
+}
+
+/// What a rejection leaves of the rate at a host without a bucket. A rare one is the jitter of the
+/// network, and costs less than going slower would.
+fn without_bucket(stretch: u64) -> f64 {
+    match stretch {
+        0..20 => 0.97,
+        20..100 => 0.99,
+        _ => 1.0,
     }
 }
 

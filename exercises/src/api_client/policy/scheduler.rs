@@ -83,6 +83,8 @@ pub struct Job<T> {
     pub rejected: u32,
     /// How long it has waited for its turn.
     pub waited: Duration,
+    /// Whether it matters that it goes just now: requests to its host are spaced.
+    pub paced: bool,
     failures: u32,
     host: Arc<str>,
     since: Time,
@@ -191,6 +193,7 @@ impl<T> Scheduler<T> {
             attempts: 0,
             rejected: 0,
             waited: Duration::ZERO,
+            paced: false,
             failures: 0,
             host: host.clone(),
             since: now,
