@@ -1,6 +1,7 @@
 //! What crosses the edges: chunks, never single events.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 
@@ -31,6 +32,8 @@ pub(crate) struct Tag {
     pub(crate) held: Held,
     /// Shared by the chunks of one read.
     pub(crate) _share: Arc<Share>,
+    /// When it was read.
+    pub(crate) born: Instant,
     /// The source ends with this chunk.
     pub(crate) last: bool,
 }

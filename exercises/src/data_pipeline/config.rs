@@ -117,6 +117,11 @@ pub struct Config {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<PathBuf>,
 
+    /// Serve the live page and /metrics here: a port of the loopback interface, or HOST:PORT
+    #[arg(long, value_name = "ADDR", help_heading = "Run")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http: Option<String>,
+
     /// Stop after this time
     #[arg(long = "for", value_name = "SPAN", help_heading = "Run")]
     #[serde(rename = "for", skip_serializing_if = "Option::is_none")]

@@ -12,6 +12,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::checkpoint::{Checkpoint, Store};
 use super::chunk::Parsed;
 use super::lanes::Lanes;
+use super::monitor::stats::{Progress, Stats};
 use super::order::Order;
 use super::outlets::{Outlets, To, deliver};
 use super::warnings::Warnings;
@@ -36,6 +37,7 @@ pub(crate) struct Core {
     /// The settings that a checkpoint belongs to.
     pub(crate) job: String,
     pub(crate) warnings: Warnings,
+    pub(crate) stats: Arc<Stats>,
     /// Lose the chunk after so many, planted.
     pub(crate) lose_after: Option<u64>,
 }
@@ -64,6 +66,8 @@ impl Core {
 
     /// A chunk comes in; all that it makes ready goes on.
     fn take(&mut self, chunk: Parsed) {
+        let stats = self.stats.clone();
+        let _busy = stats.windows.busy.enter();
         let (lane, sequence) = (chunk.tag.lane, chunk.tag.sequence);
         for chunk in self.order.push(lane, sequence, chunk) {
             self.account(chunk);
@@ -85,6 +89,7 @@ impl Core {
         if self.outlets.letters.is_none() {
             self.warnings.letters(chunk.dead, &chunk.letters);
         }
+        self.stats.latency.add(chunk.tag.born.elapsed());
         deliver(&mut self.outlets, chunk, late);
     }
 
@@ -103,6 +108,7 @@ impl Core {
 
     fn beat(&mut self) {
         self.close_windows(); // a source may have become idle
+        self.tell(|progress| progress.beat = Some(Instant::now()));
         if self.committing.is_none() {
             self.commit();
         }
@@ -124,7 +130,17 @@ impl Core {
 
     fn committed(&mut self, done: Result<()>) -> Result<()> {
         self.committing = None;
+        self.tell(|progress| progress.saved = Some(Instant::now()));
         done
+    }
+
+    /// Lets those who watch know how far it is.
+    fn tell(&self, more: impl FnOnce(&mut Progress)) {
+        let (open_windows, open_cells, _) = self.windows.sizes();
+        let latest = self.lanes.latest_of_all(Instant::now());
+        let mut progress = self.stats.progress.lock().expect("nobody panics while holding this");
+        *progress = Progress { latest, open_windows, open_cells, ..*progress };
+        more(&mut progress);
     }
 
     /// All chunks are in: saves the state, closes what can be closed, and waits for the sinks.

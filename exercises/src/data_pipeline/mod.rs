@@ -11,6 +11,7 @@ mod expr;
 mod job;
 mod lanes;
 mod ledger;
+mod monitor;
 mod order;
 mod outlets;
 mod parse;

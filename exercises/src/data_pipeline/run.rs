@@ -2,11 +2,12 @@
 
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use common::{Context, Demo};
 use crossbeam_channel::bounded;
+use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -18,6 +19,8 @@ use super::core::{Core, Result};
 use super::job::{self, Job};
 use super::lanes::Lanes;
 use super::ledger::{Counts, Ledger};
+use super::monitor::stats::{Samples, Stage, Stats};
+use super::monitor::{self, Lines};
 use super::order::Order;
 use super::outlets::Outlets;
 use super::sink::{self, Drain, Sink};
@@ -74,7 +77,7 @@ pub async fn run(config: &Config, demo: &Demo, ctx: &Context) -> Result<Ended> {
         let open = |(at, name): (usize, &String)| open(name, policy(config, at), saved);
         config.out.iter().enumerate().map(open).collect()
     };
-    run_with(config, demo, ctx, outs).await
+    run_with(config, demo, ctx, outs, Lines::Terminal).await
 }
 
 /// [`run`] with `--out` opened by the caller.
@@ -83,28 +86,32 @@ pub(crate) async fn run_with(
     demo: &Demo,
     ctx: &Context,
     outs: impl FnOnce(Option<&Checkpoint>) -> Result<Vec<(Sink, Drain)>>,
+    lines: Lines,
 ) -> Result<Ended> {
     let job = Arc::new(Job::compile(config)?);
     let store = config.checkpoint.as_deref().map(Store::open).transpose()?.map(Arc::new);
     let saved = load(store.as_deref(), config)?;
-    let mut core = core(config, store, saved, outs)?;
-    let ledger = Ledger::new(core.outlets.outs.iter().map(|sink| sink.name.clone()));
+    let budget = Budget::new(IN_FLIGHT);
+    let mut core = core(config, store, saved, outs, &budget)?;
+    let stats = core.stats.clone();
+    let ledger = stats.ledger.clone();
+    let listener = listener(config, lines).await?;
 
     let ctx = config.run_for.map_or_else(|| ctx.with_cancel(), |span| ctx.with_timeout(span.0));
-    let budget = Budget::new(IN_FLIGHT);
     let capacity = budget.chunks() * CHUNKS_PER_READ;
     let (work, queue) = bounded(capacity);
     let (done, parsed) = mpsc::channel(capacity);
     let inlet = Inlet {
         work,
         budget,
+        stats: stats.clone(),
         ledger: ledger.clone(),
         ctx: ctx.clone(),
         max_line: job.max_line,
         lanes: Arc::default(),
     };
     let sources = sources(config, demo, inlet, &mut core.lanes)?;
-    let worker = Worker { job, demo: demo.clone(), work: queue, done };
+    let worker = Worker { job, demo: demo.clone(), stats: stats.clone(), work: queue, done };
     let workers = Workers::spawn(config.workers.unwrap_or(1), &worker);
     let workers = workers.map_err(|err| format!("cannot start the workers: {err}"))?;
     drop(worker); // its ends of the channels would keep the workers and the core waiting
@@ -121,6 +128,7 @@ pub(crate) async fn run_with(
     };
     let (failed, done) = tokio::select! {
         ended = all => ended,
+        () = monitor::watch(stats, listener, lines) => unreachable!("it watches without end"),
         () = late => return Ok(Ended { counts: ledger.counts(), cut_short: true }),
     };
     done?;
@@ -148,6 +156,7 @@ fn core(
     store: Option<Arc<Store>>,
     saved: Option<Checkpoint>,
     outs: impl FnOnce(Option<&Checkpoint>) -> Result<Vec<(Sink, Drain)>>,
+    budget: &Budget,
 ) -> Result<Core> {
     let other = |name: &Option<String>| {
         name.as_ref().map(|name| open(name, Policy::Block, saved.as_ref())).transpose()
@@ -164,11 +173,13 @@ fn core(
     let mut windows = Windows::new(millis(config.window), millis(config.lateness), keys);
     let saved = saved.unwrap_or_default();
     saved.windows.into_iter().for_each(|saved| windows.restore(saved));
+    let outlets = Outlets::new(outs, aggregates, letters);
     Ok(Core {
+        stats: Arc::new(stats(config, &outlets, budget)),
         order: Order::new(),
         lanes: Lanes::new(saved.sources, config.idle.map(|idle| idle.0)),
         windows,
-        outlets: Outlets::new(outs, aggregates, letters),
+        outlets,
         running,
         store,
         committing: None,
@@ -176,6 +187,34 @@ fn core(
         warnings: Warnings::new(config.conditions.clone()),
         lose_after: config.lose_chunk,
     })
+}
+
+fn stats(config: &Config, outlets: &Outlets, budget: &Budget) -> Stats {
+    Stats {
+        ledger: Ledger::new(outlets.outs.iter().map(|sink| sink.name.clone())),
+        sources: Stage::new("sources", None),
+        parse: Stage::new("parse", Some(budget.clone())),
+        windows: Stage::new("windows", None),
+        // In this order: the ledger's sinks are the first ones.
+        sinks: outlets.all().map(|(_, sink)| sink.stage.clone()).collect(),
+        workers: config.workers.unwrap_or(1),
+        latency: Samples::default(),
+        progress: Mutex::default(),
+    }
+}
+
+/// Opens the live page's address and says which one it is.
+async fn listener(config: &Config, lines: Lines) -> Result<Option<TcpListener>> {
+    let Some(address) = &config.http else { return Ok(None) };
+    let listener = monitor::bind(address).await?;
+    let address = listener.local_addr().map_err(|err| err.to_string())?;
+    match lines {
+        Lines::Stdout => common::say!("Live page: http://{address}/"),
+        Lines::Terminal => {
+            let _ = writeln!(io::stderr().lock(), "live page: http://{address}/"); // as in `report`
+        }
+    }
+    Ok(Some(listener))
 }
 
 fn policy(config: &Config, at: usize) -> Policy {

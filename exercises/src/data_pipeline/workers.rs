@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use super::chunk::{Chunk, Parsed};
 use super::core::Result;
 use super::job::Job;
+use super::monitor::stats::Stats;
 use super::parse::parse;
 
 /// What each worker needs.
@@ -18,6 +19,7 @@ use super::parse::parse;
 pub(crate) struct Worker {
     pub(crate) job: Arc<Job>,
     pub(crate) demo: Demo,
+    pub(crate) stats: Arc<Stats>,
     pub(crate) work: Receiver<Chunk>,
     /// Bounded as well, but it is the chunks' share of the budget that bounds it in bytes.
     pub(crate) done: mpsc::Sender<Result<Parsed>>,
@@ -48,6 +50,8 @@ impl Worker {
     fn run(self) {
         for chunk in &self.work {
             let work = AssertUnwindSafe(|| {
+                let _busy = self.stats.parse.busy.enter();
+                self.stats.parse.add_bytes(chunk.piece.bytes.len());
                 self.demo.piece();
                 parse(chunk, &self.job)
             });

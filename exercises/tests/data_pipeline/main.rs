@@ -3,4 +3,5 @@
 
 mod crash;
 mod kit;
+mod page;
 mod program;

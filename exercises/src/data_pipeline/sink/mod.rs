@@ -3,6 +3,7 @@
 mod writer;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
@@ -10,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::budget::{Budget, Share};
 use super::config::Policy;
 use super::ledger::Held;
+use super::monitor::stats::Stage;
 pub(crate) use writer::Writer;
 
 /// So much may wait for one sink.
@@ -39,12 +41,13 @@ pub(crate) struct Sink {
     /// How long the file is with all that is queued; `None` if it cannot be cut.
     pub(crate) length: Option<u64>,
     queue: mpsc::Sender<Item>,
+    pub(crate) stage: Arc<Stage>,
 }
 
 /// The other end: run it as a task.
 #[derive(Debug)]
 pub(crate) struct Drain {
-    name: String,
+    stage: Arc<Stage>,
     writer: Writer,
     queue: mpsc::Receiver<Item>,
 }
@@ -70,8 +73,9 @@ impl Sink {
         let budget = Budget::new(QUEUE);
         // Room for every batch that the budget allows, and for the barrier.
         let (sender, receiver) = mpsc::channel(budget.chunks() + 2);
-        let sink = Self { name: name.to_owned(), budget, policy, length, queue: sender };
-        (sink, Drain { name: name.to_owned(), writer, queue: receiver })
+        let stage = Stage::new(name, Some(budget.clone()));
+        let drain = Drain { stage: stage.clone(), writer, queue: receiver };
+        (Self { name: name.to_owned(), budget, policy, length, queue: sender, stage }, drain)
     }
 
     /// Passes a batch on for which `share` has made room.
@@ -91,14 +95,17 @@ impl Drain {
     /// may be lost is ever covered by a checkpoint.
     pub(crate) async fn run(mut self) -> Result<(), String> {
         while let Some(item) = self.queue.recv().await {
-            self.take(item).await.map_err(|err| format!("cannot write to {}: {err}", self.name))?;
+            let taken = self.take(item).await;
+            taken.map_err(|err| format!("cannot write to {}: {err}", self.stage.id))?;
         }
         Ok(())
     }
 
     async fn take(&mut self, item: Item) -> Result<(), String> {
+        let _busy = self.stage.busy.enter();
         match item {
             Item::Batch(batch, _share) => {
+                self.stage.add_bytes(batch.bytes.len());
                 self.writer.write(batch.bytes).await?;
                 if let Some(held) = batch.held {
                     held.delivered();

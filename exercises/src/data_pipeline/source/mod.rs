@@ -8,6 +8,7 @@ pub(crate) mod stdin;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use common::{Cause, Context};
 use crossbeam_channel::Sender;
@@ -15,6 +16,7 @@ use crossbeam_channel::Sender;
 use super::budget::{Budget, Share};
 use super::chunk::{CHUNK, Chunk, Origin, Tag};
 use super::ledger::Ledger;
+use super::monitor::stats::Stats;
 use super::splitter::{Kind, Piece};
 
 /// Why a source ends before its end.
@@ -33,6 +35,7 @@ pub(crate) enum Stopped {
 pub(crate) struct Inlet {
     pub(crate) work: Sender<Chunk>,
     pub(crate) budget: Budget,
+    pub(crate) stats: Arc<Stats>,
     pub(crate) ledger: Ledger,
     pub(crate) ctx: Context,
     pub(crate) max_line: usize,
@@ -89,7 +92,18 @@ impl Feed {
     ///
     /// Dropping the future takes nothing.
     pub(crate) async fn room(&self) -> Result<Share, Cause> {
-        self.inlet.ctx.run(self.inlet.budget.acquire(CHUNK)).await
+        if let Some(cause) = self.inlet.ctx.err() {
+            return Err(cause);
+        }
+        let stage = &self.inlet.stats.parse;
+        if let Some(share) = self.inlet.budget.try_acquire(CHUNK) {
+            stage.sends.add(Duration::ZERO);
+            return Ok(share);
+        }
+        let (_blocked, since) = (stage.blocked.enter(), Instant::now());
+        let share = self.inlet.ctx.run(self.inlet.budget.acquire(CHUNK)).await?;
+        stage.sends.add(since.elapsed());
+        Ok(share)
     }
 
     /// Sends the pieces of one read, for which `share` made room.
@@ -115,12 +129,14 @@ impl Feed {
     }
 
     fn push(&mut self, piece: Piece, share: Arc<Share>, last: bool) {
+        self.inlet.stats.sources.add_bytes(piece.bytes.len());
         let tag = Tag {
             lane: self.lane,
             sequence: self.sequence,
             origin: self.origin.clone(),
             held: self.inlet.ledger.read(piece.events()),
             _share: share,
+            born: Instant::now(),
             last,
         };
         self.sequence += 1;
