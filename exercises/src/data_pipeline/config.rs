@@ -27,6 +27,11 @@ pub struct Config {
     #[serde(skip_serializing_if = "is_false")]
     pub stdin: bool,
 
+    /// Read lines from the TCP connections that come in here
+    #[arg(long, value_name = "HOST:PORT", help_heading = "Sources")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listen: Option<String>,
+
     /// Make events in memory, in so many sources
     #[arg(long, value_name = "N", help_heading = "Sources")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -92,7 +97,7 @@ pub struct Config {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workers: Option<usize>,
 
-    /// Where the events go that are kept: a file, or - for stdout; repeat it for more
+    /// Where the events go that are kept: a file, - for stdout, or tcp://HOST:PORT; repeatable
     #[arg(long, value_name = "SINK", help_heading = "Sinks")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub out: Vec<String>,
@@ -173,6 +178,7 @@ impl Config {
         };
         let mut sources = self.file.clone();
         sources.extend(self.stdin.then(|| "stdin".to_owned()));
+        sources.extend(self.listen.as_ref().map(|at| format!("TCP on {at}")));
         sources.extend(self.generate.map(|count| format!("{count} generators")));
         let mut lines = vec![
             format!("# reads   {}", list(&sources, "nothing")),
@@ -223,7 +229,8 @@ impl Config {
     }
 
     fn check(&self) -> Result<(), String> {
-        let sources = !self.file.is_empty() || self.stdin || self.generate.is_some();
+        let streams = self.listen.is_some() || self.generate.is_some();
+        let sources = !self.file.is_empty() || self.stdin || streams;
         let policies = self.policy.len();
         let outputs = self.out.iter().chain(&self.aggregates).chain(&self.dead_letters);
         let mut outputs: Vec<_> = outputs.collect();
@@ -231,7 +238,7 @@ impl Config {
         outputs.retain(|name| *name != "-");
         let repeated = outputs.windows(2).find(|two| two[0] == two[1]);
         let problem = if !sources {
-            "there is no source; add --file, --stdin or --generate".to_owned()
+            "there is no source; add --file, --stdin, --listen or --generate".to_owned()
         } else if self.follow && self.file.is_empty() {
             "--follow needs a --file to follow".to_owned()
         } else if policies > 1 && policies != self.out.len() {

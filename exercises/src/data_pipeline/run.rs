@@ -26,7 +26,7 @@ use super::outlets::Outlets;
 use super::sink::{self, Drain, Sink};
 use super::source::files::Files;
 use super::source::generator::Generator;
-use super::source::{Inlet, Stopped, stdin};
+use super::source::{Inlet, Stopped, stdin, tcp};
 use super::warnings::{Warnings, warn};
 use super::windows::Windows;
 use super::workers::{Worker, Workers};
@@ -110,7 +110,11 @@ pub(crate) async fn run_with(
         max_line: job.max_line,
         lanes: Arc::default(),
     };
-    let sources = sources(config, demo, inlet, &mut core.lanes)?;
+    let incoming = match &config.listen {
+        Some(address) => Some(tcp::bind(address).await?),
+        None => None,
+    };
+    let sources = sources(config, demo, inlet, &mut core.lanes, incoming)?;
     let worker = Worker { job, demo: demo.clone(), stats: stats.clone(), work: queue, done };
     let workers = Workers::spawn(config.workers.unwrap_or(1), &worker);
     let workers = workers.map_err(|err| format!("cannot start the workers: {err}"))?;
@@ -228,8 +232,17 @@ fn open(name: &str, policy: Policy, saved: Option<&Checkpoint>) -> Result<(Sink,
 type Sources = JoinSet<std::result::Result<(), Stopped>>;
 
 /// Starts all sources. Each is registered before the first one runs.
-fn sources(config: &Config, demo: &Demo, inlet: Inlet, lanes: &mut Lanes) -> Result<Sources> {
+fn sources(
+    config: &Config,
+    demo: &Demo,
+    inlet: Inlet,
+    lanes: &mut Lanes,
+    incoming: Option<TcpListener>,
+) -> Result<Sources> {
     let mut sources = JoinSet::new();
+    if let Some(listener) = incoming {
+        sources.spawn(tcp::run(inlet.clone(), listener));
+    }
     let outputs = config.out.iter().chain(&config.aggregates).chain(&config.dead_letters);
     let outputs: Vec<PathBuf> = outputs.filter_map(|name| Some(sink::path(name)?.into())).collect();
     let mut streams = Vec::new();

@@ -5,3 +5,4 @@ mod crash;
 mod kit;
 mod page;
 mod program;
+mod tcp;

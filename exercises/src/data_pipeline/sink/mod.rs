@@ -1,5 +1,6 @@
 //! The sinks: each is a task with a queue of its own, bounded in bytes.
 
+mod tcp;
 mod writer;
 
 use std::path::Path;

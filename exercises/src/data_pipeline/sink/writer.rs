@@ -11,11 +11,13 @@ use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
 use super::path;
+use super::tcp::Tcp;
 
 #[derive(Debug)]
 pub(crate) enum Writer {
     File(Arc<File>),
     Stdout,
+    Tcp(Tcp),
     /// Takes everything and keeps nothing, after a delay that the demo sets.
     Slow(watch::Receiver<Duration>),
 }
@@ -25,7 +27,10 @@ impl Writer {
     pub(crate) fn open(name: &str, length: Option<u64>) -> Result<Self, String> {
         match path(name) {
             None if name == "-" => Ok(Self::Stdout),
-            None => Err(format!("cannot write to {name}: write a path, or - for stdout")),
+            None => match name.strip_prefix("tcp://") {
+                Some(address) => Ok(Self::Tcp(Tcp::new(address))),
+                None => Err(format!("cannot write to {name}: write a path, - or tcp://HOST:PORT")),
+            },
             Some(path) => open_file(path, length.unwrap_or(0)).map(|file| Self::File(file.into())),
         }
     }
@@ -42,6 +47,10 @@ impl Writer {
                 blocking(move || (&*file).write_all(&bytes)).await
             }
             Self::Stdout => blocking(move || common::stdout().write_all(&bytes)).await,
+            Self::Tcp(tcp) => {
+                tcp.write(&bytes).await;
+                Ok(())
+            }
             Self::Slow(delay) => {
                 let delay = *delay.borrow();
                 tokio::time::sleep(delay).await;
@@ -57,7 +66,7 @@ impl Writer {
                 let file = file.clone();
                 blocking(move || if is_regular(&file) { file.sync_data() } else { Ok(()) }).await
             }
-            Self::Stdout | Self::Slow(_) => Ok(()),
+            Self::Stdout | Self::Tcp(_) | Self::Slow(_) => Ok(()),
         }
     }
 }

@@ -5,6 +5,7 @@ pub(crate) mod files;
 pub(crate) mod generator;
 pub(crate) mod identity;
 pub(crate) mod stdin;
+pub(crate) mod tcp;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
