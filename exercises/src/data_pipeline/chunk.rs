@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::budget::Share;
 use super::checkpoint::FileId;
 use super::ledger::Held;
+use super::source::Ack;
 use super::splitter::Piece;
 use super::windows::Rows;
 
@@ -34,6 +35,8 @@ pub(crate) struct Tag {
     pub(crate) _share: Arc<Share>,
     /// When it was read.
     pub(crate) born: Instant,
+    /// For a source that waits until the chunk is safe.
+    pub(crate) ack: Option<Ack>,
     /// The source ends with this chunk.
     pub(crate) last: bool,
 }

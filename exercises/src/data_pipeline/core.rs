@@ -15,6 +15,7 @@ use super::lanes::Lanes;
 use super::monitor::stats::{Progress, Stats};
 use super::order::Order;
 use super::outlets::{Outlets, To, deliver};
+use super::source::Ack;
 use super::warnings::Warnings;
 use super::windows::Windows;
 
@@ -34,6 +35,10 @@ pub(crate) struct Core {
     pub(crate) running: JoinSet<Result<()>>,
     pub(crate) store: Option<Arc<Store>>,
     pub(crate) committing: Option<JoinHandle<Result<()>>>,
+    /// What comes of these messages is in the sinks, but in no checkpoint yet.
+    pub(crate) acks: Vec<Ack>,
+    /// What comes of these is in the last checkpoint, but not in the one before it.
+    pub(crate) acks_of_last: Vec<Ack>,
     /// The settings that a checkpoint belongs to.
     pub(crate) job: String,
     pub(crate) warnings: Warnings,
@@ -75,7 +80,7 @@ impl Core {
         self.close_windows();
     }
 
-    fn account(&mut self, chunk: Parsed) {
+    fn account(&mut self, mut chunk: Parsed) {
         if self.is_to_be_lost() {
             return; // and what it held with it: the ledger shows it
         }
@@ -89,6 +94,7 @@ impl Core {
         if self.outlets.letters.is_none() {
             self.warnings.letters(chunk.dead, &chunk.letters);
         }
+        self.acks.extend(chunk.tag.ack.take());
         self.stats.latency.add(chunk.tag.born.elapsed());
         deliver(&mut self.outlets, chunk, late);
     }
@@ -117,7 +123,7 @@ impl Core {
     /// Starts to save the state of this moment. It is committed when all sinks have made safe what
     /// they were sent up to now.
     fn commit(&mut self) {
-        let Some(store) = self.store.clone() else { return };
+        let Some(store) = self.store.clone() else { return self.commit_acks() };
         let checkpoint = Checkpoint {
             job: self.job.clone(),
             sources: self.lanes.positions(),
@@ -125,12 +131,34 @@ impl Core {
             outputs: self.outlets.lengths(),
         };
         let safe = self.outlets.barriers();
-        self.committing = Some(tokio::spawn(commit(store, checkpoint, safe)));
+        // One checkpoint later than needed: should the new one get lost, a run goes on from the
+        // one before it, and what that one lacks must come again.
+        let acks = std::mem::replace(&mut self.acks_of_last, std::mem::take(&mut self.acks));
+        self.committing = Some(tokio::spawn(async move {
+            save(store, checkpoint, safe).await?;
+            acks.into_iter().for_each(Ack::send);
+            Ok(())
+        }));
+    }
+
+    /// Without a checkpoint, a message is done with when the sinks have made it safe.
+    fn commit_acks(&mut self) {
+        if self.acks.is_empty() {
+            return;
+        }
+        let (acks, safe) = (std::mem::take(&mut self.acks), self.outlets.barriers());
+        self.committing = Some(tokio::spawn(async move {
+            all_safe(safe).await?;
+            acks.into_iter().for_each(Ack::send);
+            Ok(())
+        }));
     }
 
     fn committed(&mut self, done: Result<()>) -> Result<()> {
         self.committing = None;
-        self.tell(|progress| progress.saved = Some(Instant::now()));
+        if self.store.is_some() {
+            self.tell(|progress| progress.saved = Some(Instant::now()));
+        }
         done
     }
 
@@ -148,6 +176,10 @@ impl Core {
         self.settle().await?;
         self.commit(); // with the windows open, so that a run with more input can go on
         self.settle().await?;
+        if !self.acks_of_last.is_empty() {
+            self.commit();
+            self.settle().await?;
+        }
         if self.lanes.are_finished() || self.store.is_none() {
             let lines = self.windows.close(i64::MAX);
             self.outlets.put(To::Aggregates, lines.into(), None);
@@ -175,7 +207,7 @@ impl Core {
     }
 }
 
-async fn commit(
+async fn save(
     store: Arc<Store>,
     checkpoint: Checkpoint,
     safe: Vec<oneshot::Receiver<()>>,

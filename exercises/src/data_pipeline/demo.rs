@@ -44,7 +44,7 @@ pub async fn demo(demo: &Demo, span: Span, http: &str, ctx: &Context) -> Result<
         delay.send_replace(Duration::ZERO);
         std::future::pending::<()>().await;
     };
-    let outs = |_: Option<&_>| {
+    let outs = async |_: Option<&_>| {
         Ok(vec![Sink::with_writer("slow sink", Policy::Block, None, Writer::Slow(watched))])
     };
     let ended = tokio::select! {

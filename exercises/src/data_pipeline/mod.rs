@@ -12,6 +12,8 @@ mod job;
 mod lanes;
 mod ledger;
 mod monitor;
+#[cfg(feature = "nats")]
+mod nats;
 mod order;
 mod outlets;
 mod parse;

@@ -26,6 +26,8 @@ use super::outlets::Outlets;
 use super::sink::{self, Drain, Sink};
 use super::source::files::Files;
 use super::source::generator::Generator;
+#[cfg(feature = "nats")]
+use super::source::nats::Nats;
 use super::source::{Inlet, Stopped, stdin, tcp};
 use super::warnings::{Warnings, warn};
 use super::windows::Windows;
@@ -73,9 +75,12 @@ pub fn report(ended: &Ended) {
 ///
 /// Cancel `ctx` rather than dropping the future: that drops what is in flight, as a crash does.
 pub async fn run(config: &Config, demo: &Demo, ctx: &Context) -> Result<Ended> {
-    let outs = |saved: Option<&Checkpoint>| {
-        let open = |(at, name): (usize, &String)| open(name, policy(config, at), saved);
-        config.out.iter().enumerate().map(open).collect()
+    let outs = async |saved: Option<&Checkpoint>| {
+        let mut outs = Vec::new();
+        for (at, name) in config.out.iter().enumerate() {
+            outs.push(open(name, policy(config, at), saved).await?);
+        }
+        Ok(outs)
     };
     run_with(config, demo, ctx, outs, Lines::Terminal).await
 }
@@ -85,14 +90,14 @@ pub(crate) async fn run_with(
     config: &Config,
     demo: &Demo,
     ctx: &Context,
-    outs: impl FnOnce(Option<&Checkpoint>) -> Result<Vec<(Sink, Drain)>>,
+    outs: impl AsyncFnOnce(Option<&Checkpoint>) -> Result<Vec<(Sink, Drain)>>,
     lines: Lines,
 ) -> Result<Ended> {
     let job = Arc::new(Job::compile(config)?);
     let store = config.checkpoint.as_deref().map(Store::open).transpose()?.map(Arc::new);
     let saved = load(store.as_deref(), config)?;
     let budget = Budget::new(IN_FLIGHT);
-    let mut core = core(config, store, saved, outs, &budget)?;
+    let mut core = core(config, store, saved, outs, &budget).await?;
     let stats = core.stats.clone();
     let ledger = stats.ledger.clone();
     let listener = listener(config, lines).await?;
@@ -110,11 +115,7 @@ pub(crate) async fn run_with(
         max_line: job.max_line,
         lanes: Arc::default(),
     };
-    let incoming = match &config.listen {
-        Some(address) => Some(tcp::bind(address).await?),
-        None => None,
-    };
-    let sources = sources(config, demo, inlet, &mut core.lanes, incoming)?;
+    let sources = sources(config, demo, inlet, &mut core.lanes).await?;
     let worker = Worker { job, demo: demo.clone(), stats: stats.clone(), work: queue, done };
     let workers = Workers::spawn(config.workers.unwrap_or(1), &worker);
     let workers = workers.map_err(|err| format!("cannot start the workers: {err}"))?;
@@ -155,19 +156,20 @@ fn load(store: Option<&Store>, config: &Config) -> Result<Option<Checkpoint>> {
 }
 
 /// Opens the sinks where the checkpoint left them, and restores the rest from it.
-fn core(
+async fn core(
     config: &Config,
     store: Option<Arc<Store>>,
     saved: Option<Checkpoint>,
-    outs: impl FnOnce(Option<&Checkpoint>) -> Result<Vec<(Sink, Drain)>>,
+    outs: impl AsyncFnOnce(Option<&Checkpoint>) -> Result<Vec<(Sink, Drain)>>,
     budget: &Budget,
 ) -> Result<Core> {
-    let other = |name: &Option<String>| {
-        name.as_ref().map(|name| open(name, Policy::Block, saved.as_ref())).transpose()
+    let other = async |name: &Option<String>| match name {
+        Some(name) => Ok::<_, String>(Some(open(name, Policy::Block, saved.as_ref()).await?)),
+        None => Ok(None),
     };
-    let (outs, drains): (Vec<_>, Vec<_>) = outs(saved.as_ref())?.into_iter().unzip();
-    let (aggregates, windows_drain) = other(&config.aggregates)?.unzip();
-    let (letters, letters_drain) = other(&config.dead_letters)?.unzip();
+    let (outs, drains): (Vec<_>, Vec<_>) = outs(saved.as_ref()).await?.into_iter().unzip();
+    let (aggregates, windows_drain) = other(&config.aggregates).await?.unzip();
+    let (letters, letters_drain) = other(&config.dead_letters).await?.unzip();
     let mut running = JoinSet::new();
     for drain in drains.into_iter().chain(windows_drain).chain(letters_drain) {
         running.spawn(drain.run());
@@ -187,6 +189,8 @@ fn core(
         running,
         store,
         committing: None,
+        acks: Vec::new(),
+        acks_of_last: Vec::new(),
         job: job::identity(config),
         warnings: Warnings::new(config.conditions.clone()),
         lose_after: config.lose_chunk,
@@ -225,23 +229,24 @@ fn policy(config: &Config, at: usize) -> Policy {
     config.policy.get(at).or(config.policy.first()).copied().unwrap_or_default()
 }
 
-fn open(name: &str, policy: Policy, saved: Option<&Checkpoint>) -> Result<(Sink, Drain)> {
-    Sink::open(name, policy, saved.and_then(|saved| saved.outputs.get(name).copied()))
+async fn open(name: &str, policy: Policy, saved: Option<&Checkpoint>) -> Result<(Sink, Drain)> {
+    Sink::open(name, policy, saved.and_then(|saved| saved.outputs.get(name).copied())).await
 }
 
 type Sources = JoinSet<std::result::Result<(), Stopped>>;
 
 /// Starts all sources. Each is registered before the first one runs.
-fn sources(
-    config: &Config,
-    demo: &Demo,
-    inlet: Inlet,
-    lanes: &mut Lanes,
-    incoming: Option<TcpListener>,
-) -> Result<Sources> {
+async fn sources(config: &Config, demo: &Demo, inlet: Inlet, lanes: &mut Lanes) -> Result<Sources> {
     let mut sources = JoinSet::new();
-    if let Some(listener) = incoming {
-        sources.spawn(tcp::run(inlet.clone(), listener));
+    if let Some(address) = &config.listen {
+        sources.spawn(tcp::run(inlet.clone(), tcp::bind(address).await?));
+    }
+    #[cfg(feature = "nats")]
+    if let (Some(url), Some(stream), Some(consumer)) =
+        (&config.nats, &config.stream, &config.consumer)
+    {
+        let nats = Nats::join(url, stream, consumer).await?;
+        sources.spawn(nats.run(inlet.stream(stream)));
     }
     let outputs = config.out.iter().chain(&config.aggregates).chain(&config.dead_letters);
     let outputs: Vec<PathBuf> = outputs.filter_map(|name| Some(sink::path(name)?.into())).collect();

@@ -3,6 +3,8 @@
 
 mod crash;
 mod kit;
+#[cfg(feature = "nats")]
+mod nats;
 mod page;
 mod program;
 mod tcp;

@@ -1,5 +1,7 @@
 //! The sinks: each is a task with a queue of its own, bounded in bytes.
 
+#[cfg(feature = "nats")]
+mod nats;
 mod tcp;
 mod writer;
 
@@ -17,6 +19,9 @@ pub(crate) use writer::Writer;
 
 /// So much may wait for one sink.
 pub(crate) const QUEUE: usize = 4 << 20;
+
+/// So many batches at most are written together.
+const TOGETHER: usize = 16;
 
 /// A batch on its way to a sink.
 #[derive(Debug)]
@@ -55,12 +60,12 @@ pub(crate) struct Drain {
 
 impl Sink {
     /// Opens the sink, cut to `length` if a run is resumed.
-    pub(crate) fn open(
+    pub(crate) async fn open(
         name: &str,
         policy: Policy,
         length: Option<u64>,
     ) -> Result<(Self, Drain), String> {
-        let writer = Writer::open(name, length)?;
+        let writer = Writer::open(name, length).await?;
         let length = writer.is_file().then_some(length.unwrap_or(0));
         Ok(Self::with_writer(name, policy, length, writer))
     }
@@ -95,28 +100,40 @@ impl Drain {
     /// Writes what comes until the stages before it are done. A failure ends the run: nothing that
     /// may be lost is ever covered by a checkpoint.
     pub(crate) async fn run(mut self) -> Result<(), String> {
-        while let Some(item) = self.queue.recv().await {
-            let taken = self.take(item).await;
+        let mut items = Vec::new();
+        while self.queue.recv_many(&mut items, TOGETHER).await > 0 {
+            let taken = self.take(std::mem::take(&mut items)).await;
             taken.map_err(|err| format!("cannot write to {}: {err}", self.stage.id))?;
         }
         Ok(())
     }
 
-    async fn take(&mut self, item: Item) -> Result<(), String> {
-        let _busy = self.stage.busy.enter();
-        match item {
-            Item::Batch(batch, _share) => {
-                self.stage.add_bytes(batch.bytes.len());
-                self.writer.write(batch.bytes).await?;
-                if let Some(held) = batch.held {
-                    held.delivered();
+    async fn take(&mut self, items: Vec<Item>) -> Result<(), String> {
+        let stage = self.stage.clone();
+        let _busy = stage.busy.enter();
+        let mut batches = Vec::new();
+        for item in items {
+            match item {
+                Item::Batch(batch, share) => batches.push((batch, share)),
+                Item::Barrier(done) => {
+                    self.write(std::mem::take(&mut batches)).await?;
+                    self.writer.sync().await?;
+                    let _ = done.send(()); // nobody waits any more once the run has failed
                 }
             }
-            Item::Barrier(done) => {
-                self.writer.sync().await?;
-                let _ = done.send(()); // nobody waits any more once the run has failed
-            }
         }
+        self.write(batches).await
+    }
+
+    /// The batches keep their share of the queue until they are written.
+    async fn write(&mut self, batches: Vec<(Batch, Share)>) -> Result<(), String> {
+        if batches.is_empty() {
+            return Ok(());
+        }
+        let bytes: Vec<_> = batches.iter().map(|(batch, _)| batch.bytes.clone()).collect();
+        self.stage.add_bytes(bytes.iter().map(Bytes::len).sum());
+        self.writer.write(bytes).await?;
+        batches.into_iter().filter_map(|(batch, _)| batch.held).for_each(Held::delivered);
         Ok(())
     }
 }

@@ -4,6 +4,8 @@ pub(crate) mod file;
 pub(crate) mod files;
 pub(crate) mod generator;
 pub(crate) mod identity;
+#[cfg(feature = "nats")]
+pub(crate) mod nats;
 pub(crate) mod stdin;
 pub(crate) mod tcp;
 
@@ -13,12 +15,27 @@ use std::time::{Duration, Instant};
 
 use common::{Cause, Context};
 use crossbeam_channel::Sender;
+use tokio::sync::mpsc;
 
 use super::budget::{Budget, Share};
 use super::chunk::{CHUNK, Chunk, Origin, Tag};
 use super::ledger::Ledger;
 use super::monitor::stats::Stats;
 use super::splitter::{Kind, Piece};
+
+/// Tells a source that a checkpoint holds what came of a message.
+#[derive(Debug)]
+pub(crate) struct Ack {
+    pub(crate) sequence: u64,
+    pub(crate) committed: mpsc::Sender<u64>,
+}
+
+impl Ack {
+    pub(crate) fn send(self) {
+        // If the source is too far behind, the message comes again: at least once.
+        let _ = self.committed.try_send(self.sequence);
+    }
+}
 
 /// Why a source ends before its end.
 #[derive(Debug, thiserror::Error)]
@@ -108,12 +125,25 @@ impl Feed {
     }
 
     /// Sends the pieces of one read, for which `share` made room.
-    pub(crate) fn send(&mut self, pieces: Vec<Piece>, mut share: Share) {
+    pub(crate) fn send(&mut self, pieces: Vec<Piece>, share: Share) {
+        self.send_all(pieces, share, None);
+    }
+
+    /// The same, for a source that is told when they are safe.
+    #[cfg(feature = "nats")]
+    pub(crate) fn send_acked(&mut self, pieces: Vec<Piece>, share: Share, ack: Ack) {
+        self.send_all(pieces, share, Some(ack));
+    }
+
+    fn send_all(&mut self, pieces: Vec<Piece>, mut share: Share, mut ack: Option<Ack>) {
         share.shrink(pieces.iter().map(|piece| piece.bytes.len()).sum());
         let share = Arc::new(share);
-        for piece in pieces {
-            self.push(piece, share.clone(), false);
+        let count = pieces.len();
+        for (at, piece) in pieces.into_iter().enumerate() {
+            let ack = if at + 1 == count { ack.take() } else { None };
+            self.push(piece, share.clone(), ack, false);
         }
+        ack.into_iter().for_each(Ack::send); // an empty message is done with
     }
 
     /// Tells the stages behind that this source has ended, after `rest` if there is some.
@@ -123,13 +153,13 @@ impl Feed {
         let end = Piece { offset: 0, bytes: Vec::new(), kind: Kind::Lines };
         let share = Arc::new(share);
         if let Some(rest) = rest {
-            self.push(rest, share.clone(), false);
+            self.push(rest, share.clone(), None, false);
         }
-        self.push(end, share, true);
+        self.push(end, share, None, true);
         Ok(())
     }
 
-    fn push(&mut self, piece: Piece, share: Arc<Share>, last: bool) {
+    fn push(&mut self, piece: Piece, share: Arc<Share>, ack: Option<Ack>, last: bool) {
         self.inlet.stats.sources.add_bytes(piece.bytes.len());
         let tag = Tag {
             lane: self.lane,
@@ -138,6 +168,7 @@ impl Feed {
             held: self.inlet.ledger.read(piece.events()),
             _share: share,
             born: Instant::now(),
+            ack,
             last,
         };
         self.sequence += 1;
