@@ -17,6 +17,7 @@ mod nats;
 mod order;
 mod outlets;
 mod parse;
+mod pool;
 mod run;
 mod sink;
 mod source;

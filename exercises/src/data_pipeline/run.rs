@@ -23,6 +23,7 @@ use super::monitor::stats::{Samples, Stage, Stats};
 use super::monitor::{self, Lines};
 use super::order::Order;
 use super::outlets::Outlets;
+use super::pool::Pool;
 use super::sink::{self, Drain, Sink};
 use super::source::files::Files;
 use super::source::generator::Generator;
@@ -106,8 +107,10 @@ pub(crate) async fn run_with(
     let capacity = budget.chunks() * CHUNKS_PER_READ;
     let (work, queue) = bounded(capacity);
     let (done, parsed) = mpsc::channel(capacity);
+    let pool = Pool::new();
     let inlet = Inlet {
         work,
+        pool: pool.clone(),
         budget,
         stats: stats.clone(),
         ledger: ledger.clone(),
@@ -116,7 +119,7 @@ pub(crate) async fn run_with(
         lanes: Arc::default(),
     };
     let sources = sources(config, demo, inlet, &mut core.lanes).await?;
-    let worker = Worker { job, demo: demo.clone(), stats: stats.clone(), work: queue, done };
+    let worker = Worker { job, demo: demo.clone(), stats: stats.clone(), pool, work: queue, done };
     let workers = Workers::spawn(config.workers.unwrap_or(1), &worker);
     let workers = workers.map_err(|err| format!("cannot start the workers: {err}"))?;
     drop(worker); // its ends of the channels would keep the workers and the core waiting

@@ -21,6 +21,7 @@ use super::budget::{Budget, Share};
 use super::chunk::{CHUNK, Chunk, Origin, Tag};
 use super::ledger::Ledger;
 use super::monitor::stats::Stats;
+use super::pool::Pool;
 use super::splitter::{Kind, Piece};
 
 /// Tells a source that a checkpoint holds what came of a message.
@@ -53,6 +54,7 @@ pub(crate) enum Stopped {
 pub(crate) struct Inlet {
     pub(crate) work: Sender<Chunk>,
     pub(crate) budget: Budget,
+    pub(crate) pool: Pool,
     pub(crate) stats: Arc<Stats>,
     pub(crate) ledger: Ledger,
     pub(crate) ctx: Context,
@@ -97,6 +99,11 @@ impl Feed {
 
     pub(crate) fn max_line(&self) -> usize {
         self.inlet.max_line
+    }
+
+    /// A buffer of any length with anything in it.
+    pub(crate) fn buffer(&self) -> Vec<u8> {
+        self.inlet.pool.take()
     }
 
     /// From here on the chunks come from another file, or one that is better known.
