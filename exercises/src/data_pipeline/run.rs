@@ -133,11 +133,12 @@ pub(crate) async fn run_with(
     let late = async {
         ctx.done().await;
         sleep(DRAIN).await;
+        ledger.counts() // now: what is dropped with the stages counts no more
     };
     let (failed, done) = tokio::select! {
         ended = all => ended,
         () = monitor::watch(stats, listener, lines) => unreachable!("it watches without end"),
-        () = late => return Ok(Ended { counts: ledger.counts(), cut_short: true }),
+        counts = late => return Ok(Ended { counts, cut_short: true }),
     };
     done?;
     workers.join()?;

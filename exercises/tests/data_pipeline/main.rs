@@ -7,4 +7,5 @@ mod kit;
 mod nats;
 mod page;
 mod program;
+mod stall;
 mod tcp;

@@ -1,11 +1,10 @@
 //! The metrics and the live page.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use crate::kit::{Kit, PROGRAM, Running};
+use crate::kit::{Kit, PROGRAM, Running, get};
 
 /// The demo with so many seconds to run, and its page's address.
 fn demo(seconds: &str) -> (Running, String) {
@@ -17,15 +16,6 @@ fn demo(seconds: &str) -> (Running, String) {
     // Somebody has to read on, or the demo would find its stdout closed.
     std::thread::spawn(move || lines.for_each(drop));
     (Running(child), page.expect("the demo prints its page's address"))
-}
-
-fn get(page: &str, path: &str) -> String {
-    let address = page.trim_start_matches("http://").trim_end_matches('/');
-    let mut stream = TcpStream::connect(address).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
 }
 
 #[test]
