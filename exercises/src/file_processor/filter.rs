@@ -81,7 +81,8 @@ impl Filter {
         let follow = self.follow;
         let walk = self
             .builder(root)
-            .sort_by_file_name(OsStr::cmp)
+            // Siblings differ in their names only, so there is no need to take the paths apart.
+            .sort_by_file_path(|a, b| a.as_os_str().cmp(b.as_os_str()))
             .filter_entry(move |entry| {
                 let is_dir = entry.file_type().is_some_and(|kind| kind.is_dir());
                 // Loops are seen within one walk only, so with symlinks it stays one.
