@@ -1,12 +1,14 @@
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::fmt;
-use std::future::{Future, pending};
+use std::future::{Future, poll_fn};
 use std::iter::successors;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, OnceLock};
+use std::task::Poll;
 use std::time::Duration;
 
+use event_listener::{Event, listener};
 use tokio::time::{Instant, sleep_until};
-use tokio_util::sync::CancellationToken;
 
 /// Go's `context.Context` for tasks: cancellation, a deadline and typed values, handed down a tree.
 ///
@@ -14,8 +16,10 @@ use tokio_util::sync::CancellationToken;
 /// deadline; ending a child leaves its parent alone. Cloning makes another handle to the *same*
 /// context.
 ///
-/// A context owns no task and no timer. The deadline is data: whoever waits brings the timer, so a
-/// context without waiters costs nothing, and dropping its last handle leaves nothing behind.
+/// A context owns no task and no timer, and its parent does not know it. The deadline is data, and
+/// so is a cancellation: whoever waits brings the timer, and listens to every context up to the
+/// root. So a context without waiters costs one allocation, and dropping its last handle leaves
+/// nothing behind.
 ///
 /// | Go | here |
 /// |---|---|
@@ -41,28 +45,27 @@ pub enum Cause {
 
 struct Node {
     parent: Option<Context>,
-    /// Wakes the waiters, and those of all contexts below.
-    token: CancellationToken,
-    /// The earliest deadline from here to the root.
-    deadline: Option<Instant>,
+    /// Wakes whoever waits for this context or for one below it.
+    canceled: Event,
     /// When `cancel` was called on this very context.
     canceled_at: OnceLock<Instant>,
+    /// The earliest deadline from here to the root.
+    deadline: Option<Instant>,
     /// The cause once somebody has seen it: from then on it stands.
     cause: OnceLock<Cause>,
-    value: Option<Box<dyn Any + Send + Sync>>,
+    value: Option<Value>,
+}
+
+/// A value under its type, which is compared without a look at the value itself.
+struct Value {
+    key: TypeId,
+    value: Box<dyn Any + Send + Sync>,
 }
 
 impl Context {
     /// The root of a tree: no deadline, no values, and it ends only if it is cancelled itself.
     pub fn background() -> Self {
-        Self::from_node(Node {
-            parent: None,
-            token: CancellationToken::new(),
-            deadline: None,
-            canceled_at: OnceLock::new(),
-            cause: OnceLock::new(),
-            value: None,
-        })
+        Self::from_node(Node::below(None))
     }
 
     /// A child that can be cancelled without touching this context.
@@ -86,6 +89,9 @@ impl Context {
     pub fn with_deadline(&self, deadline: Instant) -> Self {
         let mut child = self.child();
         child.deadline = Some(child.deadline.map_or(deadline, |ours| ours.min(deadline)));
+        if let Some(cause) = self.err() {
+            child.cause = cause.into(); // even if the new deadline lies further back
+        }
         Self::from_node(child)
     }
 
@@ -94,7 +100,7 @@ impl Context {
     #[must_use]
     pub fn with_value<T: Any + Send + Sync>(&self, value: T) -> Self {
         let mut child = self.child();
-        child.value = Some(Box::new(value));
+        child.value = Some(Value { key: TypeId::of::<T>(), value: Box::new(value) });
         Self::from_node(child)
     }
 
@@ -102,7 +108,7 @@ impl Context {
     /// deadline has passed, changes nothing.
     pub fn cancel(&self) {
         self.node.canceled_at.get_or_init(Instant::now);
-        self.node.token.cancel();
+        self.node.canceled.notify(usize::MAX);
     }
 
     /// Why the context ended, or `None` while it is alive. The first cause stands for ever.
@@ -121,18 +127,16 @@ impl Context {
     ///
     /// Dropping the future changes nothing; call it as often as you like.
     pub async fn done(&self) -> Cause {
-        let deadline = async {
-            match self.node.deadline {
-                Some(deadline) => sleep_until(deadline).await,
-                None => pending().await,
-            }
-        };
         if let Some(cause) = self.err() {
             return cause;
         }
+        let Some(deadline) = self.node.deadline else {
+            self.canceled().await;
+            return self.err().expect("a context that woke its waiter is cancelled");
+        };
         tokio::select! {
-            () = self.node.token.cancelled() => {}
-            () = deadline => {}
+            () = self.canceled() => {}
+            () = sleep_until(deadline) => {}
         }
         self.err().expect("a context is cancelled, or past its deadline, once it has woken")
     }
@@ -144,6 +148,15 @@ impl Context {
     ///
     /// Dropping this drops `future`; it is as cancel safe as `future` is.
     pub async fn run<F: Future>(&self, future: F) -> Result<F::Output, Cause> {
+        if let Some(cause) = self.err() {
+            return Err(cause);
+        }
+        let mut future = pin!(future);
+        // A future that is ready at once, such as a receive from a full queue, needs no listener.
+        let first = poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await;
+        if let Poll::Ready(output) = first {
+            return Ok(output);
+        }
         tokio::select! {
             biased; // when both are ready, the end of the context wins
             cause = self.done() => Err(cause),
@@ -158,7 +171,9 @@ impl Context {
 
     /// The nearest value of type `T` from here to the root.
     pub fn value<T: Any>(&self) -> Option<&T> {
-        self.to_root().find_map(|context| context.node.value.as_ref()?.downcast_ref())
+        let key = TypeId::of::<T>();
+        let values = self.to_root().filter_map(|context| context.node.value.as_ref());
+        values.filter(|value| value.key == key).find_map(|value| value.value.downcast_ref())
     }
 
     fn from_node(node: Node) -> Self {
@@ -166,18 +181,24 @@ impl Context {
     }
 
     fn child(&self) -> Node {
-        Node {
-            parent: Some(self.clone()),
-            token: self.node.token.child_token(),
-            deadline: self.node.deadline,
-            canceled_at: OnceLock::new(),
-            cause: OnceLock::new(),
-            value: None,
-        }
+        Node::below(Some(self))
     }
 
-    fn to_root(&self) -> impl Iterator<Item = &Self> {
-        successors(Some(self), |context| context.node.parent.as_ref())
+    /// Ends when this context, or one above it, is cancelled.
+    async fn canceled(&self) {
+        // Listen first and look afterwards: a cancellation in between is seen by one or the other.
+        listener!(self.node.canceled => own);
+        let above = self.to_root().skip(1);
+        let mut above: Vec<_> = above.map(|context| context.node.canceled.listen()).collect();
+        if self.to_root().any(|context| context.node.canceled_at.get().is_some()) {
+            return;
+        }
+        poll_fn(|cx| {
+            let any = Pin::new(&mut own).poll(cx).is_ready()
+                || above.iter_mut().any(|one| Pin::new(one).poll(cx).is_ready());
+            if any { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
 
     /// What came first: a `cancel` on the way to the root, or the deadline. The instants decide,
@@ -185,14 +206,30 @@ impl Context {
     fn first_cause(&self) -> Option<Cause> {
         let canceled =
             self.to_root().filter_map(|context| context.node.canceled_at.get().copied()).min();
-        let deadline = self.node.deadline;
-        match (canceled, deadline) {
+        match (canceled, self.node.deadline) {
             (Some(canceled), Some(deadline)) if deadline <= canceled => {
                 Some(Cause::DeadlineExceeded)
             }
             (Some(_), _) => Some(Cause::Canceled),
-            (None, Some(deadline)) if deadline <= Instant::now() => Some(Cause::DeadlineExceeded),
-            (None, _) => None,
+            (None, deadline) => (deadline? <= Instant::now()).then_some(Cause::DeadlineExceeded),
+        }
+    }
+
+    fn to_root(&self) -> impl Iterator<Item = &Self> {
+        successors(Some(self), |context| context.node.parent.as_ref())
+    }
+}
+
+impl Node {
+    /// A child has its parent's deadline, and its cause if that stands already.
+    fn below(parent: Option<&Context>) -> Self {
+        Self {
+            parent: parent.cloned(),
+            canceled: Event::new(),
+            canceled_at: OnceLock::new(),
+            deadline: parent.and_then(|parent| parent.node.deadline),
+            cause: parent.map(|parent| parent.node.cause.clone()).unwrap_or_default(),
+            value: None,
         }
     }
 }

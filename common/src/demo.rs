@@ -2,6 +2,7 @@ use std::any::Any;
 use std::error::Error;
 use std::future::Future;
 use std::panic::{self, AssertUnwindSafe};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,6 +14,7 @@ use rand::rngs::StdRng;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::output::complain;
+use crate::timeline::Recording;
 
 /// What a program's body returns: an error becomes one line on stderr and exit status 1.
 pub type Outcome = Result<(), Box<dyn Error + Send + Sync>>;
@@ -31,6 +33,14 @@ pub struct Demo {
     #[arg(long, value_name = "F", value_parser = pace)]
     pace: Option<f64>,
 
+    /// Draw the run: one lane for each worker, one bar for each piece of work
+    #[arg(long, value_name = "FILE.svg")]
+    timeline: Option<PathBuf>,
+
+    /// Write the same as a trace that Perfetto shows
+    #[arg(long, value_name = "FILE.json")]
+    trace: Option<PathBuf>,
+
     /// Panic in the N-th piece of work, to see where a panic ends up
     #[arg(long, value_name = "N", hide = true)]
     panic_at: Option<u64>,
@@ -46,7 +56,10 @@ pub struct Demo {
 impl Demo {
     /// Runs a program of threads. At pace 0 they skip their sleeps.
     pub fn threads(self, body: impl FnOnce(Demo) -> Outcome) -> ExitCode {
-        exit_code(|| body(self.seeded()))
+        run(|| {
+            let recording = Recording::start(&self)?;
+            recording.of(|| body(self.seeded()))
+        })
     }
 
     /// Runs a program of tasks. At pace 0 it runs on one thread whose clock jumps to the next
@@ -93,7 +106,11 @@ impl Demo {
     /// A duration of the chapter at this run's pace: all simulated time goes through here, work
     /// and deadlines alike.
     pub fn time(&self, chapter: Duration) -> Duration {
-        if self.virtual_clock { chapter } else { chapter.mul_f64(self.pace()) }
+        if self.virtual_clock {
+            return chapter;
+        }
+        // Days at a slow pace may be more than a duration holds: then they are for ever.
+        Duration::try_from_secs_f64(chapter.as_secs_f64() * self.pace()).unwrap_or(Duration::MAX)
     }
 
     /// [`time`](Demo::time) for a number of milliseconds.
@@ -115,8 +132,14 @@ impl Demo {
     ///
     /// In the N-th piece of a run with `--panic-at N`.
     pub fn piece(&self) {
-        let piece = self.pieces.fetch_add(1, Ordering::Relaxed) + 1;
-        assert!(self.panic_at != Some(piece), "planted panic in piece {piece}");
+        if let Some(planted) = self.panic_at {
+            let piece = self.pieces.fetch_add(1, Ordering::Relaxed) + 1;
+            assert!(piece != planted, "planted panic in piece {piece}");
+        }
+    }
+
+    pub(crate) fn recorded_to(&self) -> (Option<PathBuf>, Option<PathBuf>) {
+        (self.timeline.clone(), self.trace.clone())
     }
 
     fn seeded(mut self) -> Self {
@@ -145,18 +168,20 @@ fn block_on<F>(
 where
     F: Future<Output = Outcome>,
 {
-    exit_code(|| {
+    run(|| {
         let runtime = runtime?;
-        let body = AssertUnwindSafe(|| runtime.block_on(body(demo.seeded())));
-        let outcome = panic::catch_unwind(body);
+        // Inside the runtime, whose clock may be a virtual one.
+        let recording = runtime.block_on(async { Recording::start(&demo) })?;
+        let body = || recording.of(|| runtime.block_on(body(demo.seeded())));
+        let outcome = panic::catch_unwind(AssertUnwindSafe(body));
         // A blocking read of stdin cannot be interrupted: it is abandoned, not joined.
         runtime.shutdown_background();
         outcome.unwrap_or_else(|panic| panic::resume_unwind(panic))
     })
 }
 
-/// Runs `body`; an error is printed with its causes, and a panic has been by its hook.
-fn exit_code(body: impl FnOnce() -> Outcome) -> ExitCode {
+/// Runs `body`: an error is printed with its causes, and it or a panic gives exit status 1.
+pub fn run(body: impl FnOnce() -> Outcome) -> ExitCode {
     let outcome: Result<Outcome, Box<dyn Any + Send>> = panic::catch_unwind(AssertUnwindSafe(body));
     match outcome {
         Ok(Ok(())) => ExitCode::SUCCESS,
@@ -172,6 +197,12 @@ fn exit_code(body: impl FnOnce() -> Outcome) -> ExitCode {
         }
         Err(_panic) => ExitCode::FAILURE,
     }
+}
+
+/// A duration on the command line, such as `5s`, `200ms` or `1m 30s`: for clap's `value_parser`.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text)
+        .map_err(|err| format!("a duration is a number with a unit, such as 5s or 200ms: {err}"))
 }
 
 fn pace(text: &str) -> Result<f64, String> {

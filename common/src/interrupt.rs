@@ -2,7 +2,7 @@ use std::convert::Infallible;
 use std::process;
 use std::sync::{Mutex, OnceLock};
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam::channel::{Receiver, Sender, bounded};
 
 use crate::Context;
 

@@ -4,12 +4,15 @@ mod context;
 mod demo;
 mod interrupt;
 mod output;
+mod picture;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod timeline;
 
 pub use context::{Cause, Context};
-pub use demo::{Demo, Outcome, parse};
+pub use demo::{Demo, Outcome, duration, parse, run};
 pub use interrupt::{interrupted, interrupted_channel};
 #[doc(hidden)]
 pub use output::print_line;
 pub use output::{Stdout, stdout};
+pub use timeline::{Work, bar};

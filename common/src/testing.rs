@@ -142,13 +142,105 @@ pub const PROGRAMS: &[Program] = &[
     section("channels"),
     section("wait-group"),
     section("worker-pool"),
-    section("pipeline"),
+    Program {
+        bad: &[
+            &["--pace", "-1"],
+            &["--seed", "x"],
+            &["--no-such-flag"],
+            &["--buffer", "0"],
+            &["--chunk", "0"],
+            &["--range", "1..5"],
+            &["--range", "1..=x"],
+            &["1.5"],
+            &["9223372036854775808"],
+            &["1", "-"],
+            &["1", "--range", "1..=2"],
+        ],
+        args: &["--range", "1..=100000"],
+        ..section("pipeline")
+    },
     section("fan-out-fan-in"),
     section("cancellation"),
     section("timeout"),
-    section("values"),
+    // One request is one piece of work: there is no second one to panic in.
+    Program { panics: &[&["--pace", "0", "--panic-at", "1"]], ..section("values") },
     section("errors"),
     section("leaks"),
+    // It waits for a signal, which no clock can jump to: `--for` ends it, and there is no pace 0.
+    Program {
+        name: "shutdown",
+        args: &["--pace", "0.01", "--for", "2s"],
+        bad: &[
+            &["--pace", "0", "--for", "2s"],
+            &["--for", "2"],
+            &["--deadline", "soon"],
+            &["--stubborn", "4"],
+            &["--seed", "x"],
+            &["--no-such-flag"],
+        ],
+        panics: &[
+            &["--pace", "0.01", "--for", "2s", "--panic-at", "1"],
+            &["--pace", "0.01", "--for", "2s", "--panic-at", "2"],
+        ],
+    },
+    // It measures each design in a process of its own: with fewer tasks that is quick.
+    Program {
+        name: "performance",
+        args: &["--pace", "0", "--tasks", "50"],
+        bad: &[
+            &["--tasks", "0"],
+            &["--workers", "-1"],
+            &["--work", "10"],
+            &["--pace", "inf"],
+            &["--no-such-flag"],
+        ],
+        ..section("performance")
+    },
+    // Its work is that of the sections, where a panic is planted in it.
+    Program {
+        name: "versus-go",
+        args: &["--short", "--rows", "context,context-value"],
+        bad: &[
+            &["--rows", "no-such-row"],
+            &["--pairs", "0"],
+            &["--run", "context"],
+            &["--no-such-flag"],
+        ],
+        panics: &[],
+    },
+    Program {
+        name: "file-processor",
+        args: &["src", "Cargo.toml"],
+        bad: &[
+            &["--top", "0"],
+            &["--jobs", "0"],
+            &["--glob", "["],
+            &["--type", "no-such-type"],
+            &["--format", "yaml"],
+            &["--files0-from", "-", "src"],
+            &["--errors", "no/such/directory/errors", "src"],
+            &["--no-such-flag"],
+        ],
+        panics: &[&["--panic-at", "1", "src"], &["--panic-at", "2", "--top", "3", "src"]],
+    },
+    Program {
+        name: "api-client",
+        // No request at all: the table's heading is printed all the same.
+        args: &["-i", "/dev/null"],
+        bad: &[
+            &[],
+            &["--no-such-flag", "http://localhost/"],
+            &["--rate", "fast", "http://localhost/"],
+            &["--rate", "0/s", "http://localhost/"],
+            &["-c", "0", "http://localhost/"],
+            &["-H", "no colon", "http://localhost/"],
+            &["-i", "/no/such/file"],
+            &["--resume", "http://localhost/"],
+            &["--timeout", "0", "http://localhost/"],
+            &["-d", "@/no/such/file", "http://localhost/"],
+        ],
+        panics: &[],
+    },
     Program {
         name: "data-pipeline",
         args: &["--for", "300ms", "--seed", "1"],

@@ -1,0 +1,138 @@
+#![doc = include_str!("../README.md")]
+
+use std::panic::resume_unwind;
+use std::thread::{self, ScopedJoinHandle};
+
+use tokio::task::{JoinError, JoinSet, yield_now};
+
+/// How many tasks are spawned before those that are there get a turn.
+const BURST: usize = 32;
+
+/// Runs each piece of work in a thread of its own, all at the same time, and gives the results in
+/// the order of the work. The work may borrow from the caller, who waits for it.
+///
+/// # Panics
+///
+/// If a piece of work panics: with its panic, once all threads have ended.
+pub fn in_threads<R, F>(work: impl IntoIterator<Item = F>) -> Vec<R>
+where
+    R: Send,
+    F: FnOnce() -> R + Send,
+{
+    thread::scope(|scope| {
+        let threads: Vec<_> = work.into_iter().map(|piece| scope.spawn(piece)).collect();
+        let joined = threads.into_iter().map(ScopedJoinHandle::join);
+        joined.map(|result| result.unwrap_or_else(|panic| resume_unwind(panic))).collect()
+    })
+}
+
+/// Runs each piece of work in a task of its own, all at the same time, and gives the results in the
+/// order in which they are ready.
+///
+/// Tasks that have ended are joined while others are still being spawned, so a million short ones
+/// never take the memory of a million.
+///
+/// # Panics
+///
+/// If a piece of work panics: with its panic, and the other tasks are cancelled.
+///
+/// # Cancel safety
+///
+/// Dropping the future cancels all tasks.
+pub async fn in_tasks<F>(work: impl IntoIterator<Item = F>) -> Vec<F::Output>
+where
+    F: Future<Output: Send + 'static> + Send + 'static,
+{
+    let mut tasks = JoinSet::new();
+    let mut results = Vec::new();
+    for (at, piece) in work.into_iter().enumerate() {
+        tasks.spawn(piece);
+        if at % BURST == BURST - 1 {
+            yield_now().await;
+            while let Some(joined) = tasks.try_join_next() {
+                results.push(output(joined));
+            }
+        }
+    }
+    while let Some(joined) = tasks.join_next().await {
+        results.push(output(joined));
+    }
+    results
+}
+
+fn output<R>(joined: Result<R, JoinError>) -> R {
+    joined.unwrap_or_else(|err| resume_unwind(err.into_panic()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+    use std::panic::catch_unwind;
+    use std::sync::{Arc, Barrier};
+
+    use leaks::leak_check;
+
+    use super::*;
+
+    #[test]
+    fn threads_run_at_the_same_time_and_keep_the_order_of_the_work() {
+        let meet = &Barrier::new(8); // passed only by eight at once
+        let work = (0..8).map(|number| {
+            move || {
+                meet.wait();
+                number
+            }
+        });
+        assert_eq!(in_threads(work), (0..8).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn threads_may_borrow_from_whoever_waits_for_them() {
+        let names = ["Charlie".to_owned(), "Diana".to_owned()];
+        let lengths = in_threads(names.iter().map(|name| || name.len()));
+        assert_eq!(lengths, [7, 5]);
+    }
+
+    #[test]
+    fn a_panic_in_a_thread_goes_on_in_the_caller() {
+        let panic = catch_unwind(|| in_threads([|| (), || panic!("a bad thread")])).unwrap_err();
+        assert_eq!(panic.downcast_ref(), Some(&"a bad thread"));
+    }
+
+    #[tokio::test]
+    async fn tasks_run_at_the_same_time() {
+        leak_check(async {
+            let meet = Arc::new(tokio::sync::Barrier::new(1000));
+            let work = (0..1000).map(|_| {
+                let meet = meet.clone();
+                async move { meet.wait().await.is_leader() }
+            });
+            let leaders = in_tasks(work).await;
+            assert_eq!(leaders.len(), 1000);
+            assert_eq!(leaders.into_iter().filter(|leader| *leader).count(), 1);
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_hundred_thousand_tasks_give_as_many_results() {
+        leak_check(async {
+            let sum: u64 = in_tasks((0..100_000).map(async |n| n)).await.into_iter().sum();
+            assert_eq!(sum, 4_999_950_000);
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_panic_in_a_task_goes_on_in_the_caller_and_cancels_the_others() {
+        leak_check(async {
+            let work = [false, true, false].map(|bad| async move {
+                assert!(!bad, "a bad task");
+                pending::<()>().await;
+            });
+            let panic = tokio::spawn(in_tasks(work)).await.unwrap_err().into_panic();
+            assert_eq!(panic.downcast_ref(), Some(&"a bad task"));
+        })
+        .await;
+    }
+}

@@ -1,0 +1,108 @@
+#![doc = include_str!("../README.md")]
+
+use std::thread::Scope;
+
+use crossbeam::channel::{Receiver, Sender, bounded};
+
+/// How many results wait to be read before the workers wait for their reader.
+pub const RESULT_BOUND: usize = 5;
+
+/// Starts `workers` threads, numbered from 1, that call `work(worker, job)` for each job of the
+/// queue. The results come out in the order in which they are ready, and end when the last worker
+/// has ended.
+///
+/// The workers end when `queue` does, or when nobody reads the results any more. A panic in `work`
+/// ends its worker; the scope panics once all its threads have been joined.
+pub fn start_workers<'scope, J, R, F>(
+    scope: &'scope Scope<'scope, '_>,
+    workers: usize,
+    queue: &Receiver<J>,
+    work: F,
+) -> Receiver<R>
+where
+    J: Send + 'scope,
+    R: Send + 'scope,
+    F: Fn(usize, J) -> R + Clone + Send + 'scope,
+{
+    let (sender, results) = bounded(RESULT_BOUND);
+    for id in 1..=workers {
+        let (queue, sender, work) = (queue.clone(), sender.clone(), work.clone());
+        scope.spawn(move || worker(queue, &sender, |job| work(id, job)));
+    }
+    // `sender` is dropped here: the workers' clones are the last ones, and close the channel.
+    results
+}
+
+fn worker<J, R>(queue: Receiver<J>, results: &Sender<R>, work: impl Fn(J) -> R) {
+    for job in queue {
+        if results.send(work(job)).is_err() {
+            return; // nobody reads the results: no reason to go on
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::Barrier;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn every_job_gives_one_result_and_the_results_end() {
+        let mut results: Vec<u64> = thread::scope(|scope| {
+            let (jobs, queue) = bounded(1);
+            scope.spawn(move || (1..=1000).for_each(|job| jobs.send(job).unwrap()));
+            start_workers(scope, 3, &queue, |_, job| job * 2).into_iter().collect()
+        });
+        results.sort_unstable();
+        assert_eq!(results, (1..=1000).map(|job| job * 2).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn all_workers_are_at_work_at_the_same_time() {
+        let meet = &Barrier::new(3); // passed only by three at once
+        let results = thread::scope(|scope| {
+            let (jobs, queue) = bounded(3);
+            (1..=3).for_each(|job| jobs.send(job).unwrap());
+            drop(jobs); // the workers end once the queue is empty
+            start_workers(scope, 3, &queue, |worker, _: i32| {
+                meet.wait();
+                worker
+            })
+            .into_iter()
+            .count()
+        });
+        assert_eq!(results, 3);
+    }
+
+    #[test]
+    fn workers_stop_when_nobody_reads_the_results() {
+        let (jobs, queue) = bounded(0);
+        thread::scope(|scope| {
+            drop(start_workers(scope, 3, &queue, |_, job: i32| job));
+            drop(queue); // the workers hold the only receivers
+            while jobs.send(1).is_ok() {}
+        });
+    }
+
+    #[test]
+    fn a_panicking_job_ends_its_worker_and_surfaces_at_the_scope() {
+        let scope = AssertUnwindSafe(|| {
+            thread::scope(|scope| {
+                let (jobs, queue) = bounded(5);
+                (1..=5).for_each(|job| jobs.send(job).unwrap());
+                drop(jobs); // the workers end once the queue is empty
+                let results = start_workers(scope, 2, &queue, |_, job| {
+                    assert_ne!(job, 2, "a bad job");
+                    job
+                });
+                let mut results: Vec<i32> = results.into_iter().collect();
+                results.sort_unstable();
+                assert_eq!(results, [1, 3, 4, 5]); // nothing else is lost
+            });
+        });
+        assert!(catch_unwind(scope).is_err());
+    }
+}

@@ -1,0 +1,26 @@
+//! The program, held against the chapter's transcript.
+
+use std::time::Duration;
+
+use common::testing::{check_faults, run};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_channels");
+const TRANSCRIPT: &str = include_str!("expected.txt");
+
+#[test]
+fn prints_the_transcript_at_the_chapters_pace() {
+    let run = run(PROGRAM, &[]).expect_status(0);
+    run.assert_transcript(TRANSCRIPT);
+    run.assert_order(&["Worker * processing job 1", "Result: 2"]);
+    assert!(run.took >= Duration::from_millis(200), "five jobs on three workers: {run:?}");
+}
+
+#[test]
+fn prints_the_same_without_waiting() {
+    run(PROGRAM, &["--pace", "0"]).expect_status(0).assert_transcript(TRANSCRIPT);
+}
+
+#[test]
+fn survives_the_fault_table() {
+    check_faults(PROGRAM);
+}

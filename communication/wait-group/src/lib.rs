@@ -1,0 +1,12 @@
+#![doc = include_str!("../README.md")]
+
+mod panics;
+mod tasks;
+mod threads;
+
+pub use panics::Panicked;
+pub use tasks::TaskGroup;
+pub use threads::ThreadGroup;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,68 @@
+//! The chapter's program: five workers, and somebody who waits for all of them.
+
+use std::process::ExitCode;
+use std::thread;
+
+use clap::Parser;
+use common::{Demo, Outcome, bar, parse, say};
+use wait_group::{Panicked, TaskGroup, ThreadGroup};
+
+const WORKERS: u64 = 5;
+
+/// Wait for five workers: first threads, then tasks.
+#[derive(Parser)]
+#[command(version)]
+struct Args {
+    #[command(flatten)]
+    demo: Demo,
+}
+
+fn main() -> ExitCode {
+    parse::<Args>().demo.mixed(async |demo| {
+        threads(&demo)?; // nothing else runs on this thread yet, so it may block
+        say!("\n=== The same with tasks ===");
+        tasks(&demo).await
+    })
+}
+
+fn threads(demo: &Demo) -> Outcome {
+    thread::scope(|scope| {
+        let mut group = ThreadGroup::new(scope);
+        for id in 1..=WORKERS {
+            group.spawn(move || {
+                say!("Worker {id} starting");
+                let _bar = bar(format_args!("thread {id}"), "work");
+                demo.piece();
+                thread::sleep(demo.millis(id * 100));
+                say!("Worker {id} done");
+            });
+        }
+        say!("Waiting for workers to complete...");
+        completed(group.wait())
+    })
+}
+
+async fn tasks(demo: &Demo) -> Outcome {
+    let mut group = TaskGroup::new();
+    for id in 1..=WORKERS {
+        let demo = demo.clone();
+        group.spawn(async move {
+            say!("Worker {id} starting");
+            let _bar = bar(format_args!("task {id}"), "work");
+            demo.piece();
+            tokio::time::sleep(demo.millis(id * 100)).await;
+            say!("Worker {id} done");
+        });
+    }
+    say!("Waiting for workers to complete...");
+    completed(group.wait().await)
+}
+
+/// All have ended; whether all have completed is another question.
+fn completed(panics: Vec<Panicked>) -> Outcome {
+    if let Some(first) = panics.into_iter().next() {
+        return Err(first.into());
+    }
+    say!("All workers completed");
+    Ok(())
+}

@@ -1,0 +1,64 @@
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::Poll;
+use std::thread;
+
+use tokio_util::task::TaskTracker;
+
+use crate::Panicked;
+use crate::panics::Panics;
+
+/// Go's `sync.WaitGroup` for tasks: [`spawn`](Self::spawn) is `wg.Go`, and
+/// [`wait`](Self::wait) also tells who panicked.
+///
+/// It keeps nothing of a task that has ended, so it may start any number of them. Dropping it
+/// stops no task.
+#[derive(Default)]
+pub struct TaskGroup {
+    tracker: TaskTracker,
+    panics: Panics,
+    started: usize,
+}
+
+impl TaskGroup {
+    /// A group without tasks.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Starts a task.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime.
+    pub fn spawn(&mut self, work: impl Future<Output = ()> + Send + 'static) {
+        self.started += 1;
+        let (id, panics) = (self.started, self.panics.clone());
+        // The tracker counts up here, and down when the task is dropped, however it has ended.
+        self.tracker.spawn(async move { panics.record(id, caught(work).await) });
+    }
+
+    /// Waits until the count is down to zero, and gives the panics since the last call, in the
+    /// order in which they happened.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing: the tasks go on, and can be waited for again.
+    pub async fn wait(&self) -> Vec<Panicked> {
+        self.tracker.close(); // a tracker that is open waits for tasks to come
+        self.tracker.wait().await;
+        self.panics.take()
+    }
+}
+
+/// [`catch_unwind`] for a future: every poll is caught.
+async fn caught<T>(work: impl Future<Output = T>) -> thread::Result<T> {
+    let mut work = pin!(work);
+    poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
+        Ok(Poll::Pending) => Poll::Pending,
+        Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+        Err(panic) => Poll::Ready(Err(panic)),
+    })
+    .await
+}

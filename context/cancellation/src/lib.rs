@@ -1,0 +1,141 @@
+#![doc = include_str!("../README.md")]
+
+use std::time::Duration;
+
+use common::{Cause, Context};
+use tokio::sync::mpsc::{Receiver, Sender};
+use tokio::time::sleep;
+
+/// Calls `work` at once and then after each pause of `every`, until the context ends. Returns why
+/// it ended, at the moment it does.
+///
+/// # Cancel safety
+///
+/// Dropping the future stops the calls; `work` itself is never interrupted.
+pub async fn repeat(ctx: &Context, every: Duration, mut work: impl FnMut()) -> Cause {
+    loop {
+        if let Some(cause) = ctx.err() {
+            return cause;
+        }
+        work();
+        if let Err(cause) = ctx.run(sleep(every)).await {
+            return cause;
+        }
+    }
+}
+
+/// Hands on every item from one queue to the next, until there are no more items, nobody takes
+/// them, or the context ends: then that is the error. No item is lost on the way.
+///
+/// # Cancel safety
+///
+/// Dropping the future loses nothing either: an item stays in `from` until it has a place in `to`.
+pub async fn forward<T>(
+    ctx: &Context,
+    from: &mut Receiver<T>,
+    to: &Sender<T>,
+) -> Result<(), Cause> {
+    // The place first and the item second: between the two waits, nothing is held in hand.
+    while let Ok(place) = ctx.run(to.reserve()).await? {
+        let Some(item) = ctx.run(from.recv()).await? else { break };
+        place.send(item);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use leaks::leak_check;
+    use tokio::sync::mpsc::channel;
+    use tokio::time::Instant;
+
+    use super::*;
+
+    const HOUR: Duration = Duration::from_hours(1);
+    const MOMENT: Duration = Duration::from_millis(1234);
+
+    /// Cancels the context of `waits` after a moment, and asserts that it ends right then.
+    async fn ends_at_once<T>(waits: impl AsyncFnOnce(&Context) -> T) -> T {
+        let ctx = Context::background();
+        tokio::spawn({
+            let ctx = ctx.clone();
+            async move {
+                sleep(MOMENT).await;
+                ctx.cancel();
+            }
+        });
+        let started = Instant::now();
+        let result = waits(&ctx).await;
+        assert_eq!(started.elapsed(), MOMENT);
+        result
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn wakes_at_once_in_a_sleep() {
+        leak_check(async {
+            let mut calls = 0;
+            let cause = ends_at_once(async |ctx| repeat(ctx, HOUR, || calls += 1).await).await;
+            assert_eq!((cause, calls), (Cause::Canceled, 1));
+        })
+        .await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn wakes_at_once_in_a_receive() {
+        leak_check(async {
+            let (source, mut from) = channel::<i32>(1);
+            let (to, sink) = channel(1);
+            let end = ends_at_once(async |ctx| forward(ctx, &mut from, &to).await).await;
+            assert_eq!(end, Err(Cause::Canceled));
+            drop((source, sink)); // kept open until here: it was the cancel that ended it
+        })
+        .await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn wakes_at_once_in_a_send_and_loses_nothing() {
+        leak_check(async {
+            let (source, mut from) = channel(3);
+            let (to, mut sink) = channel(1);
+            for item in 1..=3 {
+                source.send(item).await.unwrap();
+            }
+            let end = ends_at_once(async |ctx| forward(ctx, &mut from, &to).await).await;
+            assert_eq!(end, Err(Cause::Canceled));
+
+            drop((source, to));
+            assert_eq!((sink.recv().await, sink.recv().await), (Some(1), None));
+            assert_eq!((from.recv().await, from.recv().await), (Some(2), Some(3)));
+        })
+        .await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_ended_context_starts_no_work() {
+        let ctx = Context::background();
+        ctx.cancel();
+        let cause = repeat(&ctx, HOUR, || panic!("there is no more work")).await;
+        assert_eq!(cause, Cause::Canceled);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn forwarding_ends_with_either_side() {
+        leak_check(async {
+            let ctx = Context::background();
+            let (source, mut from) = channel(1);
+            let (to, mut sink) = channel(1);
+            source.send("last").await.unwrap();
+            drop(source); // no more items
+            let forwarder = tokio::spawn(async move { forward(&ctx, &mut from, &to).await });
+            assert_eq!((sink.recv().await, sink.recv().await), (Some("last"), None));
+            assert_eq!(forwarder.await.unwrap(), Ok(()));
+
+            let (_source, mut from) = channel::<i32>(1);
+            let (to, sink) = channel(1);
+            drop(sink); // nobody takes them
+            let ctx = Context::background().with_timeout(HOUR); // a guard against a hang
+            assert_eq!(forward(&ctx, &mut from, &to).await, Ok(()));
+        })
+        .await;
+    }
+}

@@ -1,0 +1,46 @@
+//! The chapter's program: three workers, cancelled after two seconds.
+
+use std::process::ExitCode;
+
+use cancellation::repeat;
+use clap::Parser;
+use common::{Context, Demo, Outcome, bar, parse, say};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+const WORKERS: usize = 3;
+
+/// One context cancels three workers.
+#[derive(Parser)]
+#[command(version)]
+struct Args {
+    #[command(flatten)]
+    demo: Demo,
+}
+
+fn main() -> ExitCode {
+    parse::<Args>().demo.tasks(run)
+}
+
+async fn run(demo: Demo) -> Outcome {
+    let ctx = Context::background();
+    let mut workers = JoinSet::new();
+    for id in 1..=WORKERS {
+        workers.spawn(worker(ctx.clone(), id, demo.clone()));
+    }
+    sleep(demo.millis(2000)).await;
+    say!("Cancelling workers...");
+    ctx.cancel();
+    workers.join_all().await;
+    say!("Main function ending");
+    Ok(())
+}
+
+async fn worker(ctx: Context, id: usize, demo: Demo) {
+    let work = || {
+        say!("Worker {id}: Working...");
+        demo.piece();
+    };
+    bar(format!("worker {id}"), "works").of(repeat(&ctx, demo.millis(500), work)).await;
+    say!("Worker {id}: Received cancellation signal");
+}

@@ -1,0 +1,49 @@
+//! The program, held against the chapter's transcript.
+
+use std::time::Duration;
+
+use common::testing::{Run, check_faults, run};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_cancellation");
+const TRANSCRIPT: &str = include_str!("expected.txt");
+
+fn assert_cancelled_in_order(run: &Run) {
+    for worker in 1..=3 {
+        run.assert_order(&[
+            &format!("Worker {worker}: Working..."),
+            "Cancelling workers...",
+            &format!("Worker {worker}: Received cancellation signal"),
+            "Main function ending",
+        ]);
+    }
+}
+
+#[test]
+fn prints_the_transcript_at_the_chapters_pace() {
+    let run = run(PROGRAM, &[]).expect_status(0);
+    assert_cancelled_in_order(&run);
+    assert!(run.took >= Duration::from_secs(2), "{run:?}");
+
+    // After two seconds the fifth piece of work is due as well: each worker may just reach it.
+    let mut transcript = TRANSCRIPT.to_owned();
+    for worker in 1..=3 {
+        let work = format!("Worker {worker}: Working...");
+        if run.stdout.lines().filter(|line| *line == work).count() == 5 {
+            transcript.push_str(&work);
+            transcript.push('\n');
+        }
+    }
+    run.assert_transcript(&transcript);
+}
+
+#[test]
+fn works_exactly_four_times_without_waiting() {
+    let run = run(PROGRAM, &["--pace", "0"]).expect_status(0);
+    assert_cancelled_in_order(&run);
+    run.assert_transcript(TRANSCRIPT);
+}
+
+#[test]
+fn survives_the_fault_table() {
+    check_faults(PROGRAM);
+}

@@ -1,0 +1,65 @@
+//! The chapter's program: three tasks of three seconds, and two seconds of time.
+
+use std::io::{self, Write};
+use std::pin::pin;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use common::{Context, Demo, Outcome, bar, duration, parse, say};
+use timeout::run_steps;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+const TASKS: usize = 3;
+const STEPS: usize = 10;
+
+/// Three tasks under one deadline.
+#[derive(Parser)]
+#[command(version)]
+struct Args {
+    #[command(flatten)]
+    demo: Demo,
+
+    /// How long the tasks have; they take 3s
+    #[arg(long, value_name = "D", value_parser = duration, default_value = "2s")]
+    timeout: Duration,
+}
+
+fn main() -> ExitCode {
+    let Args { demo, timeout } = parse();
+    demo.tasks(|demo| run(demo, timeout))
+}
+
+async fn run(demo: Demo, timeout: Duration) -> Outcome {
+    let ctx = Context::background().with_timeout(demo.time(timeout));
+    let mut tasks = JoinSet::new();
+    for id in 1..=TASKS {
+        tasks.spawn(task(ctx.clone(), id, demo.clone()));
+    }
+    let mut all = pin!(tasks.join_all());
+    if let Err(cause) = ctx.run(all.as_mut()).await {
+        say!("Context cancelled: {cause}");
+        all.await;
+    }
+    Ok(())
+}
+
+async fn task(ctx: Context, id: usize, demo: Demo) {
+    say!("Task {id}: Starting");
+    let step = |step| {
+        say!("Task {id}: Step {step}");
+        let bar = bar(format_args!("task {id}"), step);
+        demo.piece();
+        bar.of(sleep(demo.millis(300)))
+    };
+    match run_steps(&ctx, STEPS, step).await {
+        Ok(()) => say!("Task {id}: Completed successfully"),
+        Err(stopped) => {
+            say!("Task {id}: Cancelled due to {}", stopped.cause);
+            say!("Task {id} failed: {}", stopped.cause);
+            // Nobody is left to tell if stderr is closed.
+            let _ = writeln!(io::stderr(), "Task {id}: {stopped} of {STEPS}");
+        }
+    }
+}

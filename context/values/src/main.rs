@@ -1,0 +1,46 @@
+//! The chapter's program: one request, with its values and its deadline.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use common::{Context, Demo, Outcome, bar, duration, parse, say};
+use tokio::time::sleep;
+use values::{Request, RequestId, UserId};
+
+/// A request carries its values in its context.
+#[derive(Parser)]
+#[command(version)]
+struct Args {
+    #[command(flatten)]
+    demo: Demo,
+
+    /// How long the request has; it takes 1s
+    #[arg(long, value_name = "D", value_parser = duration, default_value = "2s")]
+    timeout: Duration,
+}
+
+fn main() -> ExitCode {
+    let Args { demo, timeout } = parse();
+    demo.tasks(|demo| run(demo, timeout))
+}
+
+async fn run(demo: Demo, timeout: Duration) -> Outcome {
+    let ctx = Context::background()
+        .with_value(UserId("user123".to_owned()))
+        .with_value(RequestId("req456".to_owned()))
+        .with_timeout(demo.time(timeout));
+    tokio::spawn(process(ctx, demo)).await?
+}
+
+async fn process(ctx: Context, demo: Demo) -> Outcome {
+    let request = Request::of(&ctx)?;
+    say!("Processing request {} for user {}", request.id, request.user);
+    let bar = bar("request", &request.id.0);
+    demo.piece();
+    match ctx.run(bar.of(sleep(demo.millis(1000)))).await {
+        Ok(()) => say!("Request {} completed", request.id),
+        Err(cause) => say!("Request {} cancelled: {cause}", request.id),
+    }
+    Ok(())
+}

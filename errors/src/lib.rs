@@ -1,0 +1,9 @@
+#![doc = include_str!("../README.md")]
+
+mod failure;
+mod processing;
+mod results;
+
+pub use failure::{Failure, Summary, TaskFailed};
+pub use processing::{FAILURE_RATE, MAX_MILLIS, ProcessingError, Unlucky, draw};
+pub use results::{Results, TaskResult, process_all};

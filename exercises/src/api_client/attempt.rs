@@ -1,0 +1,185 @@
+use std::future::Future;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use common::{Cause, Context};
+use http::{HeaderMap, Response, StatusCode, header};
+use tokio::time::{Instant, timeout};
+
+use super::outcome::ErrorKind;
+use super::policy::{Answer, Hints};
+use super::store::{Download, Store};
+use super::transport::{Body, Call, Cure, Failure, Transport};
+
+/// The body of a response that is no success is read up to here, so that its connection can be
+/// used again.
+const LEFTOVER: u64 = 64 * 1024;
+
+/// What one attempt may take.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Until there is a connection.
+    pub connect: Duration,
+    /// Between two pieces of a response, and until its head.
+    pub idle: Duration,
+    /// For all of it.
+    pub total: Duration,
+    /// The longest body, in bytes.
+    pub max_body: u64,
+    /// How many redirects are followed.
+    pub max_redirects: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            idle: Duration::from_secs(30),
+            total: Duration::from_mins(5),
+            max_body: u64::MAX,
+            max_redirects: 10,
+        }
+    }
+}
+
+/// What came of an attempt.
+pub(super) struct Attempt {
+    pub(super) status: Option<StatusCode>,
+    pub(super) location: Option<String>,
+    pub(super) hints: Hints,
+    pub(super) bytes: u64,
+    pub(super) took: Duration,
+    pub(super) result: Result<Option<PathBuf>, Failure>,
+    /// The run ended, and this attempt with it.
+    pub(super) ended: Option<Cause>,
+}
+
+impl Attempt {
+    /// How the policy sees it.
+    pub(super) fn answer(&self) -> Answer {
+        match (&self.result, self.status) {
+            (Err(failure), _) => match failure.cure {
+                Cure::None => Answer::Accepted(self.hints),
+                Cure::Retry(trouble) => Answer::Failed(trouble, self.hints),
+                Cure::Fewer => Answer::Starved,
+            },
+            (Ok(_), Some(status)) => Answer::of(status, self.hints),
+            (Ok(_), None) => Answer::Accepted(self.hints),
+        }
+    }
+}
+
+/// Makes one attempt within its limits.
+pub(super) async fn attempt<T: Transport>(
+    run: &Context,
+    transport: &T,
+    limits: &Limits,
+    store: Option<&Store>,
+    call: &Call,
+    number: u64,
+) -> Attempt {
+    let started = Instant::now();
+    let mut attempt = Attempt {
+        status: None,
+        location: None,
+        hints: Hints::default(),
+        bytes: 0,
+        took: Duration::ZERO,
+        result: Ok(None),
+        ended: None,
+    };
+    let ctx = run.with_timeout(limits.total);
+    let exchange = exchange(transport, limits, store, call, number, &mut attempt);
+    let result = ctx.run(exchange).await;
+    attempt.took = started.elapsed();
+    attempt.result = result.unwrap_or_else(|cause| {
+        attempt.ended = run.err();
+        Err(if attempt.ended.is_some() {
+            Failure::permanent(ErrorKind::Canceled, cause.to_string())
+        } else {
+            let most = limits.total;
+            Failure::passing(ErrorKind::Timeout, format!("not complete within {most:?}"))
+        })
+    });
+    attempt
+}
+
+async fn exchange<T: Transport>(
+    transport: &T,
+    limits: &Limits,
+    store: Option<&Store>,
+    call: &Call,
+    number: u64,
+    attempt: &mut Attempt,
+) -> Result<Option<PathBuf>, Failure> {
+    let response = not_idle(limits.idle, transport.send(call)).await?;
+    let status = response.status();
+    attempt.status = Some(status);
+    attempt.hints = Hints::read(response.headers(), SystemTime::now());
+    attempt.location = text(response.headers(), &header::LOCATION);
+    if !status.is_success() {
+        discard(limits, response, attempt).await;
+        return Ok(None);
+    }
+    let announced = text(response.headers(), &header::CONTENT_LENGTH);
+    let announced = announced.and_then(|length| length.parse::<u64>().ok()).unwrap_or(0);
+    if announced > limits.max_body {
+        return Err(too_long(limits));
+    }
+    let mut download = match store {
+        Some(store) => Some(store.begin().await?),
+        None => None,
+    };
+    receive(limits, response, attempt, &mut download).await?;
+    match download {
+        Some(download) => download.finish(&call.url, number).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+async fn receive<B: Body>(
+    limits: &Limits,
+    response: Response<B>,
+    attempt: &mut Attempt,
+    download: &mut Option<Download>,
+) -> Result<(), Failure> {
+    let mut body = response.into_body();
+    while let Some(chunk) = not_idle(limits.idle, body.chunk()).await? {
+        attempt.bytes += chunk.len() as u64;
+        if attempt.bytes > limits.max_body {
+            return Err(too_long(limits));
+        }
+        if let Some(download) = download {
+            download.write(&chunk).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Reads what little there is; how that ends does not matter, the status has said it all.
+async fn discard<B: Body>(limits: &Limits, response: Response<B>, attempt: &mut Attempt) {
+    let mut body = response.into_body();
+    while attempt.bytes < LEFTOVER
+        && let Ok(Some(chunk)) = not_idle(limits.idle, body.chunk()).await
+    {
+        attempt.bytes += chunk.len() as u64;
+    }
+}
+
+async fn not_idle<V>(
+    idle: Duration,
+    step: impl Future<Output = Result<V, Failure>>,
+) -> Result<V, Failure> {
+    timeout(idle, step).await.unwrap_or_else(|_| {
+        Err(Failure::passing(ErrorKind::Timeout, format!("nothing came in for {idle:?}")))
+    })
+}
+
+fn too_long(limits: &Limits) -> Failure {
+    let most = limits.max_body;
+    Failure::permanent(ErrorKind::Body, format!("longer than the {most} bytes of --max-body"))
+}
+
+fn text(headers: &HeaderMap, name: &header::HeaderName) -> Option<String> {
+    headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+}

@@ -1,0 +1,157 @@
+//! The program: flags in, outcomes out.
+
+mod args;
+mod files;
+mod input;
+mod print;
+
+use std::io::{self, IsTerminal, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::CommandFactory;
+use clap::error::ErrorKind as Usage;
+use common::{Context, interrupted};
+use futures_util::{Stream, StreamExt, future, stream};
+
+use self::args::{Args, SummaryFormat};
+use self::input::Input;
+use self::print::Printer;
+use super::journal::{Journal, JournalError};
+use super::summary::Summary;
+use super::{Client, ErrorKind, Request};
+
+/// So many outcomes are printed together, if they are there together.
+const PRINTED_TOGETHER: usize = 256;
+
+/// Why a run could not begin.
+type Failed = Box<dyn std::error::Error + Send + Sync>;
+
+/// The program `api-client`, from its arguments to its exit status.
+pub fn main() -> ExitCode {
+    let args: Args = common::parse();
+    if args.urls.is_empty() && args.input.is_none() {
+        let message = "nothing to fetch: give URLs, or a file of them with -i";
+        Args::command().error(Usage::MissingRequiredArgument, message).exit();
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(err) => {
+            complain(&err.into());
+            return ExitCode::FAILURE;
+        }
+    };
+    let outcome = catch_unwind(AssertUnwindSafe(|| runtime.block_on(run(&args))));
+    // A read of stdin that waits cannot be interrupted: it is abandoned, not joined.
+    runtime.shutdown_background();
+    match outcome {
+        Ok(Ok(code)) => code,
+        Ok(Err(err)) => {
+            complain(&err);
+            ExitCode::from(2) // it has not begun: a flag asks for what cannot be had
+        }
+        Err(_panic) => ExitCode::FAILURE, // the hook has printed it
+    }
+}
+
+async fn run(args: &Args) -> Result<ExitCode, Failed> {
+    let interrupted = interrupted();
+    let ctx = match args.deadline() {
+        Some(deadline) => Context::background().with_timeout(deadline),
+        None => Context::background(),
+    };
+    let client = Client::new(args.config(files::most_requests(args.output.stores())))?;
+    let journal = args.output.journal.as_deref();
+    let journal = journal.map(|path| Journal::open(path, args.output.resume)).transpose()?;
+    let mut writer = journal.as_ref().map(Journal::writer).transpose()?;
+    let mut journal_is_whole = true;
+    let requests = recalled(requests(args, &interrupted)?, journal);
+
+    let started = Instant::now();
+    let mut summary = Summary::new();
+    let mut printer = Printer::new(args.output.format);
+    let outcomes = client.fetch_all(&ctx, requests).drain_when(&interrupted);
+    let mut outcomes = outcomes.ready_chunks(PRINTED_TOGETHER);
+    while let Some(chunk) = outcomes.next().await {
+        for outcome in &chunk {
+            if let Some(Err(err)) = writer.as_ref().map(|journal| journal.record(outcome)) {
+                complain(&err.into());
+                (writer, journal_is_whole) = (None, false); // the run goes on without it
+            }
+            summary.add(outcome);
+        }
+        printer.print(&chunk, summary.requests());
+    }
+    printer.finish();
+    let report = summary.report(started.elapsed(), outcomes.get_ref().hosts());
+    match args.output.summary {
+        SummaryFormat::Text => tell(format_args!("{report}")),
+        SummaryFormat::Json => tell(format_args!("{}", serde_json::to_string(&report)?)),
+        SummaryFormat::None => {}
+    }
+    let over_time = ctx.err().is_some() && summary.any(ErrorKind::Timeout);
+    Ok(ExitCode::from(match () {
+        () if over_time => 124,
+        () if summary.any(ErrorKind::Canceled) => 130,
+        () if summary.failed() > 0 || !journal_is_whole => 1,
+        () => 0,
+    }))
+}
+
+/// The URLs of the command line, then those of the file.
+fn requests(
+    args: &Args,
+    interrupted: &Context,
+) -> Result<impl Stream<Item = Request> + Send + use<>, Failed> {
+    let defaults = args.defaults();
+    let urls: Vec<_> = args.urls.iter().map(|url| defaults.with_target(url)).collect();
+    let file = match &args.input {
+        Some(path) => {
+            let open = Input::open(path);
+            let input = open.map_err(|err| format!("cannot read {}: {err}", path.display()))?;
+            input.requests(interrupted, defaults).left_stream()
+        }
+        None => stream::empty().right_stream(),
+    };
+    Ok(stream::iter(urls).chain(file))
+}
+
+/// Answers from the journal what an earlier run has fetched. A journal that can no longer be read
+/// costs a second fetch, not the run.
+fn recalled(
+    requests: impl Stream<Item = Request> + Send,
+    mut journal: Option<Journal>,
+) -> impl Stream<Item = Request> + Send {
+    requests.filter_map(move |request| {
+        let recalled = match &mut journal {
+            Some(journal) => recall(journal, request),
+            None => request,
+        };
+        future::ready(Some(recalled))
+    })
+}
+
+fn recall(journal: &mut Journal, request: Request) -> Request {
+    let again = request.clone();
+    journal.recall(request).unwrap_or_else(|err: JournalError| {
+        complain(&err.into());
+        again
+    })
+}
+
+fn complain(err: &Failed) {
+    let causes = std::iter::successors(err.source(), |cause| cause.source());
+    let message = causes.fold(err.to_string(), |message, cause| format!("{message}: {cause}"));
+    tell(format_args!("error: {message}"));
+}
+
+/// A line to stderr. If nobody hears it, nobody can be told.
+fn tell(line: std::fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+/// Whether a progress bar would be seen, and would not run into the outcomes.
+fn shows_progress() -> bool {
+    io::stderr().is_terminal() && !io::stdout().is_terminal()
+}

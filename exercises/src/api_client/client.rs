@@ -1,0 +1,107 @@
+use std::io;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use common::Context;
+use futures_util::Stream;
+
+use super::attempt::Limits;
+use super::outcomes::Outcomes;
+use super::policy::Policy;
+use super::store::Store;
+use super::{Request, Transport, Web};
+
+/// What a client goes by. [`Default`] learns every host's rate and stores nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// When a request may go, and whether it is tried again.
+    pub policy: Policy,
+    /// What one attempt may take.
+    pub limits: Limits,
+    /// Where bodies are stored; without it they are counted and dropped.
+    pub output: Option<PathBuf>,
+    /// Whether all hosts share one limit, as behind one gateway.
+    pub one_limit: bool,
+}
+
+/// A client that loses no request: what goes in comes out, as one [`Outcome`](super::Outcome) each.
+///
+/// # Example
+///
+/// ```no_run
+/// use common::Context;
+/// use exercises::api_client::{Client, Config, Request};
+/// use futures_util::{StreamExt, stream};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let client = Client::new(Config::default())?;
+/// let urls = ["https://example.com/1", "https://example.com/2"];
+/// let mut outcomes = client.fetch_all(&Context::background(), stream::iter(urls.map(Request::get)));
+/// while let Some(outcome) = outcomes.next().await {
+///     println!("{}: {:?} after {} attempts", outcome.url, outcome.status, outcome.attempts);
+/// }
+/// # Ok(()) }
+/// ```
+pub struct Client<T = Web> {
+    pub(super) shared: Arc<Shared<T>>,
+}
+
+pub(super) struct Shared<T> {
+    pub(super) transport: T,
+    pub(super) config: Config,
+    pub(super) store: Option<Store>,
+}
+
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+pub enum Unusable {
+    /// The directory for bodies cannot be made.
+    #[error("cannot make the directory {0}")]
+    Output(PathBuf, #[source] io::Error),
+    /// TLS or a proxy is not set up as it should be.
+    #[error("cannot set up HTTP")]
+    Web(#[from] reqwest::Error),
+}
+
+impl Client {
+    /// A client for the web.
+    pub fn new(config: Config) -> Result<Self, Unusable> {
+        let web = Web::new(config.limits.connect, config.policy.concurrency)?;
+        Self::with_transport(config, web)
+    }
+}
+
+impl<T: Transport> Client<T> {
+    /// A client over something else than the web.
+    pub fn with_transport(config: Config, transport: T) -> Result<Self, Unusable> {
+        let store = config.output.as_ref().map(|directory| {
+            Store::create(directory).map_err(|err| Unusable::Output(directory.clone(), err))
+        });
+        let store = store.transpose()?;
+        Ok(Self { shared: Arc::new(Shared { transport, config, store }) })
+    }
+
+    /// Fetches what comes in and gives out one outcome for each, in the order in which they end.
+    ///
+    /// The stream does the work: nothing happens while nobody polls it, except that what is in
+    /// flight goes on. No more requests are taken in than [`READ_AHEAD`](super::READ_AHEAD) beyond
+    /// those in flight.
+    ///
+    /// When `ctx` ends, what is in flight is cut off, and everything else that came in or still
+    /// comes in is `canceled`; the stream of outcomes ends when the stream of requests does. To let
+    /// what is in flight end by itself, see [`Outcomes::drain_when`]. Dropping the stream drops
+    /// everything at once.
+    ///
+    /// # Panics
+    ///
+    /// Polling panics outside of a tokio runtime, and passes on a panic of the transport.
+    pub fn fetch_all<'a>(
+        &self,
+        ctx: &Context,
+        requests: impl Stream<Item = Request> + Send + 'a,
+    ) -> Outcomes<'a, T> {
+        let requests: Pin<Box<dyn Stream<Item = Request> + Send + 'a>> = Box::pin(requests);
+        Outcomes::new(self.shared.clone(), ctx.clone(), requests)
+    }
+}

@@ -1,0 +1,137 @@
+use std::collections::HashMap;
+use std::fs::{File, TryLockError};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Outcome, Request};
+
+/// A line of a journal is never longer: what is, is no line of ours.
+const LONGEST_LINE: u64 = 1024 * 1024;
+
+/// What has been fetched, one line each, so that no run fetches it again.
+///
+/// A line is handed to the system in one piece before its outcome is given out: it outlives the
+/// process, however that ends, though not a loss of power. A last line that is torn is cut off.
+/// Resuming keeps about a hundred bytes in memory for each line.
+#[derive(Debug)]
+pub struct Journal {
+    path: PathBuf,
+    file: File,
+    /// Where the lines of each request stand. Asked for twice, it is there twice.
+    fetched: HashMap<u128, Vec<u64>>,
+}
+
+/// Why a journal cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The system says so.
+    #[error("the journal {0}")]
+    Io(PathBuf, #[source] io::Error),
+    /// Another run is writing it.
+    #[error("the journal {0} is in use by another run")]
+    InUse(PathBuf),
+    /// It would mix two runs.
+    #[error("the journal {0} is that of an earlier run: add --resume to go on, or remove it")]
+    Exists(PathBuf),
+    /// It is some other file, or has been damaged.
+    #[error("line {1} of {0} is not a journal's: give another file, or remove that line ({2})")]
+    Foreign(PathBuf, u64, String),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Entry<O> {
+    key: String,
+    #[serde(flatten)]
+    outcome: O,
+}
+
+impl Journal {
+    /// Opens the journal at `path`, or begins it. One that holds anything is only taken to `resume`.
+    pub fn open(path: &Path, resume: bool) -> Result<Self, JournalError> {
+        let io = |err| JournalError::Io(path.to_owned(), err);
+        let file = File::options().create(true).read(true).append(true).open(path).map_err(io)?;
+        file.try_lock().map_err(|err| match err {
+            TryLockError::WouldBlock => JournalError::InUse(path.to_owned()),
+            TryLockError::Error(err) => io(err),
+        })?;
+        let length = file.metadata().map_err(io)?.len();
+        if length > 0 && !resume {
+            return Err(JournalError::Exists(path.to_owned()));
+        }
+        let mut journal = Self { path: path.to_owned(), file, fetched: HashMap::new() };
+        let complete = journal.read()?;
+        journal.file.set_len(complete).map_err(io)?; // a torn last line
+        Ok(journal)
+    }
+
+    /// How many requests it says were fetched.
+    pub fn len(&self) -> usize {
+        self.fetched.values().map(Vec::len).sum()
+    }
+
+    /// Whether it says that none was.
+    pub fn is_empty(&self) -> bool {
+        self.fetched.is_empty()
+    }
+
+    /// The request as it is, or answered by what it got in an earlier run. Every line answers one
+    /// request.
+    pub fn recall(&mut self, request: Request) -> Result<Request, JournalError> {
+        let Some(offset) = self.fetched.get_mut(&request.key()).and_then(Vec::pop) else {
+            return Ok(request);
+        };
+        let io = |err| JournalError::Io(self.path.clone(), err);
+        // Writing always appends, wherever this leaves the file.
+        self.file.seek(SeekFrom::Start(offset)).map_err(io)?;
+        let mut line = String::new();
+        let mut reader = BufReader::new((&self.file).take(LONGEST_LINE));
+        reader.read_line(&mut line).map_err(io)?;
+        let entry: Entry<Outcome> = serde_json::from_str(&line).map_err(|err| io(err.into()))?;
+        Ok(request.answered_before(entry.outcome))
+    }
+
+    /// Writes down an outcome, if it is a success of this run.
+    pub fn record(&self, outcome: &Outcome) -> Result<(), JournalError> {
+        if outcome.error.is_some() || outcome.known {
+            return Ok(());
+        }
+        let entry = Entry { key: format!("{:032x}", outcome.key), outcome };
+        let io = |err| JournalError::Io(self.path.clone(), err);
+        let mut line = serde_json::to_vec(&entry).map_err(|err| io(err.into()))?;
+        line.push(b'\n');
+        (&self.file).write_all(&line).map_err(io)
+    }
+
+    /// Another handle to write with, while this one reads.
+    pub fn writer(&self) -> Result<Self, JournalError> {
+        let file = self.file.try_clone().map_err(|err| JournalError::Io(self.path.clone(), err))?;
+        Ok(Self { path: self.path.clone(), file, fetched: HashMap::new() })
+    }
+
+    /// Takes in all complete lines and returns where they end.
+    fn read(&mut self) -> Result<u64, JournalError> {
+        let io = |err| JournalError::Io(self.path.clone(), err);
+        let mut reader = BufReader::new(&self.file);
+        let (mut offset, mut number, mut line) = (0, 0, Vec::new());
+        loop {
+            line.clear();
+            number += 1;
+            let mut limited = (&mut reader).take(LONGEST_LINE);
+            let length = limited.read_until(b'\n', &mut line).map_err(io)? as u64;
+            if line.last() != Some(&b'\n') && length < LONGEST_LINE {
+                return Ok(offset);
+            }
+            let key = key_of(&line)
+                .map_err(|why| JournalError::Foreign(self.path.clone(), number, why))?;
+            self.fetched.entry(key).or_default().push(offset);
+            offset += length;
+        }
+    }
+}
+
+fn key_of(line: &[u8]) -> Result<u128, String> {
+    let entry: Entry<Outcome> = serde_json::from_slice(line).map_err(|err| err.to_string())?;
+    u128::from_str_radix(&entry.key, 16).map_err(|err| err.to_string())
+}

@@ -1,0 +1,346 @@
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::Time;
+use super::marks::{Mark, Marks};
+
+/// The rate of a host about which nothing is known, in requests per second, and how it grows with
+/// every accept until the first rejection.
+const FIRST_RATE: f64 = 10.0;
+const SLOW_START: f64 = 1.14;
+/// While nothing is known, so many requests may be in flight, and one more for every 16 accepts.
+const FIRST_WINDOW: usize = 5;
+/// One request in ten minutes: below that, waiting is not pacing any more.
+const LOWEST_RATE: f64 = 1.0 / 600.0;
+/// The share of the rate at the first rejection to go on with.
+const FIRST_CUT: f64 = 0.88;
+/// After a rejection the host rests for so many slots: tokens against the jitter of the network.
+const REST: f64 = 4.0;
+/// A host without a bucket gathers no tokens, so there is less to wait for.
+const REST_WITHOUT_BUCKET: f64 = 1.5;
+/// Without a rejection the rate has doubled after so many seconds, or after so many requests if
+/// that takes longer. It rises with the fourth power of the time: late, then fast.
+const DOUBLING_TIME: f64 = 4.0;
+const DOUBLING_REQUESTS: f64 = 100.0;
+/// The doubling time is multiplied with this: while the limit is being looked for; after it has
+/// dropped; and at most, in small steps, as rejections confirm one another.
+const SEARCHING: f64 = 0.4;
+const ALERT: f64 = 0.85;
+const PATIENT: f64 = 8.0;
+const PATIENCE_STEP: f64 = 1.6;
+/// For so many seconds after a drop the host is probed more often: what falls may rise again.
+const ALERT_TIME: f64 = 60.0;
+/// A probe has overshot, rather than the estimate, if the rate was above the estimate by this.
+const PROBE: f64 = 1.05;
+/// Who has accepted so many in a row at a pace that is so much faster than one that it rejects, has
+/// a bucket.
+const IN_A_ROW: usize = 8;
+const A_BUCKET: f64 = 1.25;
+/// A trial at less than this above the estimate would tell nothing.
+const A_TRIAL: f64 = 1.1;
+/// Where a host without a bucket is steered to, as a share of the rate that it rejected.
+const BELOW_LIMIT: f64 = 0.97;
+/// tokio's timers have a resolution of a millisecond. At rates for which that matters, what was
+/// lost by waking up late may be made up for, up to this many seconds.
+const LATE: f64 = 0.002;
+
+/// Learns the rate that a host allows from what it accepts and what it rejects, and spaces the
+/// requests accordingly.
+///
+/// Two rejections both mark an empty bucket. So the accepts between them, divided by the time
+/// between them, are the rate at which it is refilled, whatever its size. The learner paces at that
+/// estimate, and probes upwards the more boldly the longer nothing has been rejected.
+///
+/// A host without a bucket rejects a request that comes too early, not one that is too many: there
+/// the estimate is too low, and the rate at which it rejects is the limit. A host that has accepted
+/// more than that before has a bucket. Otherwise a trial tells: at a rate between both, a bucket is
+/// empty again after as many requests as it has gathered tokens for.
+#[derive(Clone, Debug)]
+pub struct Learner {
+    rate: f64,
+    ceiling: f64,
+    slow_start: bool,
+    kind: Kind,
+    marks: Marks,
+    accepted: u64,
+    /// When the search for the limit began, and how many had been accepted by then.
+    search: Option<Mark>,
+    /// When the newest that were accepted had been sent, and the fastest pace among them.
+    newest: VecDeque<f64>,
+    fastest: f64,
+    /// The newest rejection, and how many there were without an accept in between.
+    cut_at: f64,
+    streak: u32,
+    /// How many rejections have confirmed the estimate, and what came of it.
+    confirmed: u32,
+    patience: f64,
+    alert_until: f64,
+    next: f64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kind {
+    Unknown,
+    /// Whether it is a bucket is being tried out above the estimate.
+    Tried {
+        estimate: f64,
+    },
+    Bucket,
+    NoBucket,
+}
+
+impl Learner {
+    /// Knows nothing and finds out.
+    pub fn unknown() -> Self {
+        Self::new(FIRST_RATE, f64::INFINITY, true)
+    }
+
+    /// Has been told a rate in requests per second, and never goes above it.
+    pub fn claimed(rate: f64) -> Self {
+        Self::new(rate, rate, false)
+    }
+
+    fn new(rate: f64, ceiling: f64, slow_start: bool) -> Self {
+        Self {
+            rate,
+            ceiling,
+            slow_start,
+            kind: Kind::Unknown,
+            marks: Marks::default(),
+            accepted: 0,
+            search: None,
+            newest: VecDeque::new(),
+            fastest: 0.0,
+            cut_at: f64::NEG_INFINITY,
+            streak: 0,
+            confirmed: 0,
+            patience: SEARCHING,
+            alert_until: 0.0,
+            next: 0.0,
+        }
+    }
+
+    /// Whether anything has been rejected yet.
+    pub fn has_learned(&self) -> bool {
+        self.cut_at.is_finite()
+    }
+
+    /// The estimate of what the host allows, in requests per second; `None` as long as nothing was
+    /// rejected.
+    pub fn estimate(&self) -> Option<f64> {
+        self.has_learned().then_some(self.rate)
+    }
+
+    /// Whether requests are as far apart as clocks can tell.
+    pub fn spaces(&self) -> bool {
+        self.rate * LATE < 1.0
+    }
+
+    /// When the next request may go; `None` as long as a reply has to come in first.
+    pub fn ready(&self, in_flight: usize) -> Option<Time> {
+        let window = match usize::try_from(self.accepted / 16) {
+            Ok(more) if self.slow_start => FIRST_WINDOW + more,
+            _ => usize::MAX,
+        };
+        let unresolved = self.streak > 0 && in_flight > 0;
+        (!unresolved && in_flight < window).then(|| seconds(self.next))
+    }
+
+    /// A request has gone.
+    pub fn sent(&mut self, now: Time) {
+        let now = now.as_secs_f64();
+        self.search.get_or_insert(Mark { accepted: self.accepted, at: now });
+        let interval = 1.0 / self.rate_at(now);
+        let late = if interval < LATE { LATE } else { 0.0 };
+        self.next = self.next.max(now - late) + interval;
+    }
+
+    /// The host has accepted what was sent at `sent`.
+    pub fn accepted(&mut self, now: Time, sent: Time) {
+        let (now, sent) = (now.as_secs_f64(), sent.as_secs_f64());
+        self.accepted += 1;
+        if sent > self.cut_at {
+            self.streak = 0;
+        }
+        self.observe_pace(sent);
+        if self.slow_start {
+            self.rate = (self.rate * SLOW_START).min(self.ceiling);
+        } else if self.has_learned() && self.streak == 0 && now - self.cut_at > self.doubling() {
+            self.search_again(now);
+        }
+    }
+
+    /// The host has rejected what was sent at `sent`. Says whether that is news: what had been sent
+    /// before the last rejection was known is part of the same event.
+    pub fn rejected(&mut self, now: Time, sent: Time) -> bool {
+        let (now, sent) = (now.as_secs_f64(), sent.as_secs_f64());
+        if sent <= self.cut_at {
+            return false;
+        }
+        let mark = Mark { accepted: self.accepted, at: now };
+        let overall = self.overall(mark);
+        if self.marks.is_empty() {
+            self.first_cut(mark, overall);
+        } else if self.streak == 0 {
+            self.cut(mark, self.rate_at(sent));
+        } else {
+            self.kind = Kind::Bucket; // a window: nothing is accepted until it ends
+        }
+        self.rate = self.rate.clamp(LOWEST_RATE, self.ceiling);
+        self.slow_start = false;
+        self.cut_at = now;
+        let rest = if self.kind == Kind::NoBucket { REST_WITHOUT_BUCKET } else { REST };
+        let slot = 1.0 / self.rate.min(overall).max(LOWEST_RATE);
+        self.next = now + (rest * slot * 2f64.powi(self.streak.min(16).cast_signed())).min(60.0);
+        self.streak += 1;
+        true
+    }
+
+    /// The host has announced its rate: below it from now on.
+    pub fn announced(&mut self, rate: f64) {
+        self.ceiling = self.ceiling.min(rate);
+        self.rate = if self.slow_start { self.ceiling } else { self.rate.min(self.ceiling) };
+        self.slow_start = false;
+    }
+
+    /// The rate of this moment: the estimate, and the probe on top of it.
+    fn rate_at(&self, now: f64) -> f64 {
+        if !self.has_learned() || self.streak > 0 {
+            return self.rate;
+        }
+        let quiet = (now - self.cut_at) / self.doubling();
+        (self.rate * 2f64.powf(quiet.powi(4).min(1.0))).min(self.ceiling)
+    }
+
+    fn doubling(&self) -> f64 {
+        DOUBLING_TIME.max(DOUBLING_REQUESTS / self.rate) * self.patience
+    }
+
+    /// What was accepted on average since the search began, a full bucket included. It is no bound
+    /// on anything if that was next to nothing, or after the search.
+    fn overall(&self, now: Mark) -> f64 {
+        match self.search {
+            Some(start) if self.confirmed == 0 && now.accepted - start.accepted >= 5 => {
+                (now.accepted - start.accepted) as f64 / (now.at - start.at).max(0.001)
+            }
+            _ => f64::INFINITY,
+        }
+    }
+
+    /// Twice the rate, and nothing was rejected: the limit is somewhere else now.
+    fn search_again(&mut self, now: f64) {
+        self.rate = self.rate_at(now);
+        self.cut_at = now;
+        self.patience = SEARCHING;
+        self.confirmed = 0;
+        self.fastest = 0.0;
+        self.marks = Marks::default();
+        self.kind = Kind::Unknown;
+        self.search = Some(Mark { accepted: self.accepted, at: now });
+    }
+
+    /// The first mark: no estimate yet, only what came through lately.
+    fn first_cut(&mut self, mark: Mark, overall: f64) {
+        let lately = match self.newest.front() {
+            Some(first) => (self.newest.len() - 1) as f64 / (mark.at - first).max(0.001),
+            None => 0.0,
+        };
+        let came_through = if overall.is_finite() { lately.max(overall) } else { self.rate / 2.0 };
+        self.rate = self.rate.min(FIRST_CUT * came_through);
+        self.marks.push(mark);
+    }
+
+    /// The fastest pace at which some requests in a row were sent and accepted.
+    fn observe_pace(&mut self, sent: f64) {
+        if self.newest.len() == IN_A_ROW {
+            self.newest.pop_front();
+        }
+        self.newest.push_back(sent);
+        if self.newest.len() == IN_A_ROW {
+            let time = (sent - self.newest[0]).max(0.001);
+            self.fastest = self.fastest.max((IN_A_ROW - 1) as f64 / time);
+        }
+    }
+
+    /// A further mark: the estimate follows.
+    fn cut(&mut self, mark: Mark, rate: f64) {
+        let before = self.rate;
+        let dropped = if self.confirmed > 1 { self.marks.take_drop(mark) } else { None };
+        if dropped.is_some() {
+            self.confirmed = 0;
+            self.patience = ALERT;
+            self.alert_until = mark.at + ALERT_TIME;
+        }
+        let (accepts, estimate) = self.marks.estimate(mark).unwrap_or((0, before));
+        let stretch = self.marks.stretch(mark);
+        self.marks.push(mark);
+        self.confirmed += 1;
+        self.rate = if accepts < 5 {
+            0.7 * before
+        } else if let Some(rate) = dropped {
+            rate
+        } else {
+            self.steer(estimate, stretch, rate)
+        };
+        self.be_patient(mark.at, before);
+    }
+
+    /// The new rate after a rejection of a request at `rate`.
+    fn steer(&mut self, estimate: f64, stretch: u64, rate: f64) -> f64 {
+        let step = (0.24 / f64::from(self.confirmed)).max(0.007);
+        let probed = rate > PROBE * self.rate;
+        let limit = BELOW_LIMIT * rate;
+        if self.kind == Kind::Unknown && self.fastest > A_BUCKET * rate {
+            self.kind = Kind::Bucket;
+        }
+        match self.kind {
+            Kind::Unknown if probed && stretch >= 20 && limit > A_TRIAL * estimate => {
+                self.kind = Kind::Tried { estimate };
+                limit
+            }
+            Kind::Tried { estimate } if self.looks_like_a_bucket(estimate, stretch) => {
+                self.kind = Kind::Bucket;
+                estimate
+            }
+            Kind::Tried { .. } | Kind::NoBucket => {
+                self.kind = Kind::NoBucket;
+                if probed { limit } else { self.rate * without_bucket(stretch) }
+            }
+            _ if self.confirmed <= 2 => estimate,
+            _ if probed => estimate.max(self.rate * (1.0 + 0.2 * step)).min(rate),
+            _ => estimate.clamp(self.rate * (1.0 - 2.0 * step), self.rate * (1.0 - step)),
+        }
+    }
+
+    /// A bucket has gathered tokens during the rest, and is empty when the surplus has used them up:
+    /// neither much earlier nor much later.
+    fn looks_like_a_bucket(&self, estimate: f64, stretch: u64) -> bool {
+        let expected = REST * estimate / (self.rate - estimate).max(0.001);
+        (0.5 * expected..1.5 * expected + 4.0).contains(&(stretch as f64))
+    }
+
+    /// The longer rejections confirm one another, the rarer the host is probed.
+    fn be_patient(&mut self, now: f64, before: f64) {
+        let steady = (self.rate / before - 1.0).abs() < 0.25;
+        if self.confirmed == 1 && now >= self.alert_until {
+            self.patience = 1.0;
+        } else if self.confirmed > 2 && steady && now > self.alert_until {
+            self.patience = (self.patience * PATIENCE_STEP).min(PATIENT);
+        }
+    }
+}
+
+/// What a rejection leaves of the rate at a host without a bucket. A rare one is the jitter of the
+/// network, and costs less than going slower would.
+fn without_bucket(stretch: u64) -> f64 {
+    match stretch {
+        0..20 => 0.97,
+        20..100 => 0.99,
+        _ => 1.0,
+    }
+}
+
+fn seconds(at: f64) -> Time {
+    // A rest is bounded, and a time below zero means at once.
+    Duration::try_from_secs_f64(at.max(0.0)).unwrap_or(Duration::MAX)
+}

@@ -1,0 +1,19 @@
+//! When may this request go, is it tried again, how long does it wait: state machines without
+//! sockets and without clocks. Time comes in as data, so ten minutes of a run are tested in a
+//! millisecond.
+
+mod answer;
+mod budget;
+mod hints;
+mod host;
+mod learner;
+mod marks;
+mod scheduler;
+
+pub use answer::{Answer, Trouble};
+pub use hints::{Hints, Quota};
+pub use learner::Learner;
+pub use scheduler::{Fate, HostReport, Job, Policy, Rate, Reason, Scheduler, Turn};
+
+/// The time since the start of the run.
+pub type Time = std::time::Duration;

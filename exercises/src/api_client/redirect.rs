@@ -1,0 +1,92 @@
+use http::{Method, StatusCode, header};
+use url::Url;
+
+use super::outcome::{Error, ErrorKind};
+use super::transport::Call;
+
+/// What a request must not carry to another host.
+const CREDENTIALS: [header::HeaderName; 3] =
+    [header::AUTHORIZATION, header::COOKIE, header::PROXY_AUTHORIZATION];
+
+/// Whether a response sends the request elsewhere.
+pub(super) fn is_redirect(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
+}
+
+/// Turns a call to where its response points. As browsers do: 303 makes it a `GET`, and so do 301
+/// and 302 with a `POST`; to another host no credentials are taken along.
+pub(super) fn follow(call: &mut Call, status: StatusCode, location: &str) -> Result<(), Error> {
+    let nowhere = |why: String| ErrorKind::Redirect.because(format!("to `{location}`: {why}"));
+    let url = call.url.join(location).map_err(|err| nowhere(err.to_string()))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+        return Err(nowhere("not the web".to_owned()));
+    }
+    let to_get = match status.as_u16() {
+        303 => call.method != Method::HEAD,
+        301 | 302 => call.method == Method::POST,
+        _ => false,
+    };
+    if to_get {
+        call.method = Method::GET;
+        call.body = bytes::Bytes::new();
+        call.headers.remove(header::CONTENT_TYPE);
+        call.headers.remove(header::CONTENT_LENGTH);
+    }
+    if origin(&url) != origin(&call.url) {
+        for name in &CREDENTIALS {
+            call.headers.remove(name);
+        }
+    }
+    call.headers.remove(header::HOST);
+    call.url = url;
+    Ok(())
+}
+
+fn origin(url: &Url) -> (&str, Option<&str>, Option<u16>) {
+    (url.scheme(), url.host_str(), url.port_or_known_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderMap;
+
+    use super::*;
+
+    fn call() -> Call {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::AUTHORIZATION, "secret".parse().expect("a header value"));
+        let url = Url::parse("http://a.example/x/y").expect("a URL");
+        Call { method: Method::POST, url, headers, body: "body".into() }
+    }
+
+    #[test]
+    fn credentials_stay_with_their_host() {
+        let mut same = call();
+        follow(&mut same, StatusCode::TEMPORARY_REDIRECT, "../z").expect("somewhere");
+        assert_eq!(same.url.as_str(), "http://a.example/z");
+        assert!(same.headers.contains_key(header::AUTHORIZATION));
+        for other in ["http://b.example/", "https://a.example/", "http://a.example:81/"] {
+            let mut call = call();
+            follow(&mut call, StatusCode::TEMPORARY_REDIRECT, other).expect("somewhere");
+            assert!(!call.headers.contains_key(header::AUTHORIZATION), "{other}");
+        }
+    }
+
+    #[test]
+    fn only_307_and_308_keep_a_post() {
+        for (status, method, body) in [(302, "GET", ""), (303, "GET", ""), (308, "POST", "body")] {
+            let mut call = call();
+            let status = StatusCode::from_u16(status).expect("a status");
+            follow(&mut call, status, "/z").expect("somewhere");
+            assert_eq!((call.method.as_str(), &call.body[..]), (method, body.as_bytes()));
+        }
+    }
+
+    #[test]
+    fn nowhere_to_go_is_an_error() {
+        for location in ["http://", "ftp://a.example/", "mailto:a@b"] {
+            let err = follow(&mut call(), StatusCode::FOUND, location).expect_err(location);
+            assert_eq!(err.kind, ErrorKind::Redirect);
+        }
+    }
+}

@@ -1,0 +1,173 @@
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use serde::{Deserialize, Serialize};
+use url::Url;
+use xxhash_rust::xxh3::Xxh3;
+
+use super::Outcome;
+
+/// One request, as it was asked for. Also one that cannot be sent is a request, and gets its
+/// outcome like any other.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// How its outcome refers to it; without one it is known by its place in the input, from 1.
+    pub id: Option<Id>,
+    /// `GET` if nothing else is said.
+    pub method: Method,
+    /// Sent as they are.
+    pub headers: HeaderMap,
+    /// Empty for no body.
+    pub body: Bytes,
+    text: String,
+    target: Target,
+}
+
+/// What a request is known by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Id {
+    /// Its place in the input, or a number that it was given.
+    Number(i64),
+    /// A name that it was given.
+    Text(String),
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Target {
+    Url(Box<Url>),
+    /// Why there is nothing to send.
+    Invalid(String),
+    /// Fetched in an earlier run.
+    Known(Box<Outcome>),
+}
+
+/// What a line of NDJSON may say.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    url: String,
+    method: Option<String>,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    body: Option<String>,
+    id: Option<Id>,
+}
+
+impl Request {
+    /// A `GET` of `url`.
+    pub fn get(url: &str) -> Self {
+        let target = match Url::parse(url) {
+            Ok(url) if !matches!(url.scheme(), "http" | "https") => Target::Invalid(format!(
+                "`{}` is no scheme of the web: use http or https",
+                url.scheme()
+            )),
+            Ok(url) if url.host_str().is_none() => Target::Invalid("no host in the URL".to_owned()),
+            Ok(url) => Target::Url(Box::new(url)),
+            Err(err) => Target::Invalid(err.to_string()),
+        };
+        Self {
+            id: None,
+            method: Method::GET,
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            text: url.to_owned(),
+            target,
+        }
+    }
+
+    /// What was meant to be a request and is none; its outcome says why.
+    pub fn invalid(text: &str, why: String) -> Self {
+        Self { target: Target::Invalid(why), ..Self::get(text) }
+    }
+
+    /// A line of input: a URL, or an object with `url` and perhaps `method`, `headers`, `body` and
+    /// `id`. Method, headers and body that the line does not name are those of `defaults`.
+    pub fn from_line(line: &str, number: usize, defaults: &Request) -> Self {
+        let request = if line.starts_with('{') {
+            Self::from_json(line, defaults).unwrap_or_else(|why| Self::invalid(line, why))
+        } else {
+            defaults.with_target(line)
+        };
+        match request.target {
+            Target::Invalid(why) => {
+                Self { target: Target::Invalid(format!("line {number}: {why}")), ..request }
+            }
+            _ => request,
+        }
+    }
+
+    /// The same request for another URL.
+    #[must_use]
+    pub fn with_target(&self, url: &str) -> Self {
+        let Self { text, target, .. } = Self::get(url);
+        Self { text, target, ..self.clone() }
+    }
+
+    /// The same request, answered by what an earlier run got for it.
+    #[must_use]
+    pub fn answered_before(self, outcome: Outcome) -> Self {
+        Self { target: Target::Known(Box::new(outcome)), ..self }
+    }
+
+    /// The URL as it was given, or what stood in its place.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// A fingerprint: requests with the same one ask for the same.
+    pub fn key(&self) -> u128 {
+        let mut hash = Xxh3::new();
+        let mut field = |bytes: &[u8]| {
+            hash.update(&(bytes.len() as u64).to_le_bytes());
+            hash.update(bytes);
+        };
+        field(self.method.as_str().as_bytes());
+        field(self.text.as_bytes());
+        field(&self.body);
+        for (name, value) in &self.headers {
+            field(name.as_str().as_bytes());
+            field(value.as_bytes());
+        }
+        match &self.id {
+            Some(Id::Text(id)) => field(id.as_bytes()),
+            Some(Id::Number(id)) => field(&id.to_le_bytes()),
+            None => {}
+        }
+        hash.digest128()
+    }
+
+    /// Whether sending it twice is as good as sending it once.
+    pub(super) fn is_idempotent(&self) -> bool {
+        self.method.is_idempotent() || self.headers.contains_key("idempotency-key")
+    }
+
+    pub(super) fn target(&self) -> &Target {
+        &self.target
+    }
+
+    fn from_json(line: &str, defaults: &Request) -> Result<Self, String> {
+        let line: Line = serde_json::from_str(line).map_err(|err| err.to_string())?;
+        let mut request = defaults.with_target(&line.url);
+        request.id = line.id;
+        if let Some(method) = line.method {
+            request.method = method.parse().map_err(|_| format!("`{method}` is no method"))?;
+        }
+        for (name, value) in line.headers {
+            let (name, value) = header(&name, &value)?;
+            request.headers.insert(name, value);
+        }
+        if let Some(body) = line.body {
+            request.body = Bytes::from(body);
+        }
+        Ok(request)
+    }
+}
+
+/// Checks a header.
+pub(super) fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), String> {
+    let checked = name.trim().parse().map_err(|_| format!("`{name}` is no name of a header"))?;
+    let value = value.trim().parse().map_err(|_| format!("the header `{name}` has a bad value"))?;
+    Ok((checked, value))
+}

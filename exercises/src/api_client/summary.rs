@@ -1,0 +1,160 @@
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+use super::outcome::{ErrorKind, Outcome};
+use super::policy::HostReport;
+
+/// The longest latency that the histogram tells from longer ones, in microseconds.
+const LONGEST: u64 = 3_600_000_000;
+
+/// A run in numbers. It grows with the kinds of errors, not with the requests.
+#[derive(Debug)]
+pub struct Summary {
+    fetched: u64,
+    known: u64,
+    failed: BTreeMap<ErrorKind, u64>,
+    attempts: u64,
+    rejected: u64,
+    bytes: u64,
+    latency: Histogram<u64>,
+}
+
+/// A summary as programs read it. Times are in milliseconds, rates in requests per second.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// Requests with an outcome.
+    pub requests: u64,
+    /// Those that were fetched in this run.
+    pub fetched: u64,
+    /// Those that an earlier run had fetched.
+    pub resumed: u64,
+    /// Those that were not fetched.
+    pub failed: u64,
+    /// What kept them from it.
+    pub errors: BTreeMap<String, u64>,
+    /// How often anything was sent.
+    pub attempts: u64,
+    /// How much of that came too fast.
+    pub rejected: u64,
+    /// The length of all bodies.
+    pub bytes: u64,
+    /// The time of the run.
+    pub elapsed_ms: u64,
+    /// Fetched requests per second.
+    pub rate: f64,
+    /// How long the last attempt of the fetched ones took.
+    pub latency_ms: Latency,
+    /// What each host said to that.
+    pub hosts: Vec<HostReport>,
+}
+
+/// Percentiles.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs)] // the names say it all
+pub struct Latency {
+    pub p50: f64,
+    pub p90: f64,
+    pub p99: f64,
+    pub max: f64,
+}
+
+impl Summary {
+    /// Of nothing yet.
+    pub fn new() -> Self {
+        let latency = Histogram::new_with_bounds(1, LONGEST, 3);
+        Self {
+            fetched: 0,
+            known: 0,
+            failed: BTreeMap::new(),
+            attempts: 0,
+            rejected: 0,
+            bytes: 0,
+            latency: latency.expect("an hour in microseconds with three digits is in bounds"),
+        }
+    }
+
+    /// Counts an outcome in.
+    pub fn add(&mut self, outcome: &Outcome) {
+        if outcome.known {
+            self.known += 1;
+            return;
+        }
+        self.attempts += u64::from(outcome.attempts);
+        self.rejected += u64::from(outcome.rejected);
+        self.bytes += outcome.bytes;
+        if let Some(error) = &outcome.error {
+            *self.failed.entry(error.kind).or_default() += 1;
+            return;
+        }
+        self.fetched += 1;
+        let micros = u64::try_from(outcome.latency.as_micros()).unwrap_or(LONGEST);
+        self.latency.saturating_record(micros.max(1));
+    }
+
+    /// How many outcomes were counted.
+    pub fn requests(&self) -> u64 {
+        self.fetched + self.known + self.failed()
+    }
+
+    /// How many were not fetched.
+    pub fn failed(&self) -> u64 {
+        self.failed.values().sum()
+    }
+
+    /// Whether anything failed in this way.
+    pub fn any(&self, kind: ErrorKind) -> bool {
+        self.failed.contains_key(&kind)
+    }
+
+    /// The numbers after `elapsed`.
+    pub fn report(&self, elapsed: Duration, hosts: Vec<HostReport>) -> Report {
+        let at = |quantile| self.latency.value_at_quantile(quantile) as f64 / 1000.0;
+        Report {
+            requests: self.requests(),
+            fetched: self.fetched,
+            resumed: self.known,
+            failed: self.failed(),
+            errors: self.failed.iter().map(|(kind, n)| (kind.to_string(), *n)).collect(),
+            attempts: self.attempts,
+            rejected: self.rejected,
+            bytes: self.bytes,
+            elapsed_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
+            rate: self.fetched as f64 / elapsed.as_secs_f64().max(1e-6),
+            latency_ms: Latency { p50: at(0.5), p90: at(0.9), p99: at(0.99), max: at(1.0) },
+            hosts,
+        }
+    }
+}
+
+impl Default for Summary {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { requests, fetched, resumed, failed, attempts, rejected, bytes, .. } = self;
+        let seconds = self.elapsed_ms as f64 / 1000.0;
+        writeln!(f, "{requests} requests: {fetched} fetched, {failed} failed, {resumed} resumed")?;
+        for (kind, count) in &self.errors {
+            writeln!(f, "  {kind}: {count}")?;
+        }
+        let rate = self.rate;
+        writeln!(f, "{attempts} attempts, {rejected} rejected, {bytes} bytes")?;
+        writeln!(f, "{seconds:.2} s, {rate:.1} requests/s")?;
+        let Latency { p50, p90, p99, max } = self.latency_ms;
+        write!(f, "latency ms: p50 {p50:.1}, p90 {p90:.1}, p99 {p99:.1}, max {max:.1}")?;
+        for host in &self.hosts {
+            write!(f, "\n{}: {} accepted, {} rejected", host.host, host.accepted, host.rejected)?;
+            if let Some(rate) = host.allows {
+                write!(f, ", allows about {rate:.1}/s")?;
+            }
+        }
+        Ok(())
+    }
+}

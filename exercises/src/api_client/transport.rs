@@ -1,0 +1,105 @@
+use std::error::Error as StdError;
+use std::future::Future;
+use std::io;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Response};
+use url::Url;
+
+use super::outcome::{Error, ErrorKind};
+use super::policy::Trouble;
+
+/// What carries requests: reqwest in the program, a simulated network in tests.
+pub trait Transport: Send + Sync + 'static {
+    /// A response's body as it comes in.
+    type Body: Body + Send + 'static;
+
+    /// Sends a request and waits for the head of its response. Redirects are not followed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future ends the exchange; the host may have acted on it.
+    fn send(
+        &self,
+        call: &Call,
+    ) -> impl Future<Output = Result<Response<Self::Body>, Failure>> + Send;
+}
+
+/// The body of a response.
+pub trait Body {
+    /// The next piece; `None` after the last one.
+    fn chunk(&mut self) -> impl Future<Output = Result<Option<Bytes>, Failure>> + Send;
+}
+
+/// What goes over the wire: a request, or where it was redirected to.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// As in the request, until a redirect changes it.
+    pub method: Method,
+    /// Where it goes.
+    pub url: Url,
+    /// As in the request.
+    pub headers: HeaderMap,
+    /// As in the request.
+    pub body: Bytes,
+}
+
+/// What went wrong with one attempt, and whether another one may help.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// The outcome if there is no other attempt.
+    pub error: Error,
+    /// What to make of it.
+    pub cure: Cure,
+}
+
+/// What may help against a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cure {
+    /// Nothing.
+    None,
+    /// Another attempt.
+    Retry(Trouble),
+    /// Fewer at once: this machine has no more files or ports.
+    Fewer,
+}
+
+impl Failure {
+    /// A failure that another attempt would meet again.
+    pub fn permanent(kind: ErrorKind, detail: impl Into<String>) -> Self {
+        Self { error: kind.because(detail), cure: Cure::None }
+    }
+
+    /// A failure of a request that the host may have seen.
+    pub fn passing(kind: ErrorKind, detail: impl Into<String>) -> Self {
+        Self { error: kind.because(detail), cure: Cure::Retry(Trouble::Unclear) }
+    }
+
+    /// A failure of a request that has never left.
+    pub fn unsent(kind: ErrorKind, detail: impl Into<String>) -> Self {
+        Self { error: kind.because(detail), cure: Cure::Retry(Trouble::Unsent) }
+    }
+
+    /// A lack on this side.
+    pub fn starved(kind: ErrorKind, detail: impl Into<String>) -> Self {
+        Self { error: kind.because(detail), cure: Cure::Fewer }
+    }
+}
+
+/// An error and its causes. An `io::Error` passes over the error that it wraps; here it counts.
+pub(super) fn causes<'a>(
+    err: &'a (dyn StdError + 'static),
+) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(err), |cause| {
+        let cause: &'a (dyn StdError + 'static) = *cause;
+        let wrapped = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        wrapped.map_or_else(|| cause.source(), |wrapped| Some(wrapped))
+    })
+}
+
+/// No more file descriptors, in the process (24) or in the system (23), or no more local ports.
+pub(super) fn is_starved(err: &(dyn StdError + 'static)) -> bool {
+    causes(err).filter_map(|cause| cause.downcast_ref::<io::Error>()).any(|err| {
+        matches!(err.raw_os_error(), Some(23 | 24)) || err.kind() == io::ErrorKind::AddrNotAvailable
+    })
+}

@@ -1,0 +1,7 @@
+//! Fetches many URLs as fast as their hosts allow, and loses none: `api-client -i urls.txt`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    exercises::api_client::cli::main()
+}

@@ -1,0 +1,86 @@
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use csv::{ByteRecord, Writer, WriterBuilder};
+
+use super::failures::Failures;
+use super::report::{Format, Listing, complain};
+use super::{Column, Counts, Summary, Total};
+
+/// `--format csv`: one table, of files, groups, words, or (if none of them is listed) the total.
+pub(super) struct Csv {
+    listing: Listing,
+    headed: bool,
+}
+
+impl Csv {
+    pub(super) const fn new(listing: Listing) -> Self {
+        Self { listing, headed: false }
+    }
+
+    /// The heading, once.
+    fn head(&mut self, out: &mut dyn Write, first: &[&'static str]) -> io::Result<()> {
+        if std::mem::replace(&mut self.headed, true) {
+            return Ok(());
+        }
+        let columns = self.listing.columns.iter().map(Column::name);
+        let record = first.iter().copied().chain(columns);
+        write_record(out, record.map(str::as_bytes))
+    }
+
+    fn numbers(&self, counts: &Counts) -> Vec<String> {
+        self.listing.columns.iter().map(|column| counts.get(column).to_string()).collect()
+    }
+
+    fn sum(&mut self, out: &mut dyn Write, group: Option<&[u8]>, sum: &Total) -> io::Result<()> {
+        let files = sum.files.to_string();
+        let numbers = self.numbers(&sum.counts);
+        let fields = group.into_iter().chain([files.as_bytes()]);
+        write_record(out, fields.chain(numbers.iter().map(String::as_bytes)))
+    }
+}
+
+impl Format for Csv {
+    fn row(&mut self, out: &mut dyn Write, path: &Path, counts: &Counts) -> io::Result<()> {
+        self.head(out, &["path"])?;
+        let numbers = self.numbers(counts);
+        let path = [path.as_os_str().as_bytes()];
+        write_record(out, path.into_iter().chain(numbers.iter().map(String::as_bytes)))
+    }
+
+    fn end(
+        &mut self,
+        out: &mut dyn Write,
+        summary: &Summary,
+        failures: Failures,
+    ) -> io::Result<()> {
+        if self.listing.top {
+            write_record(out, [&b"word"[..], b"count"])?;
+            for (word, count) in &summary.top {
+                write_record(out, [&**word, count.to_string().as_bytes()])?;
+            }
+        } else if let Some(by) = self.listing.by {
+            self.head(out, &[by.name(), "files"])?;
+            for (group, total) in &summary.groups {
+                self.sum(out, Some(group.as_bytes()), total)?;
+            }
+        } else if self.listing.files {
+            self.head(out, &["path"])?;
+        } else {
+            self.head(out, &["files"])?;
+            self.sum(out, None, &summary.total)?;
+        }
+        complain(failures)
+    }
+}
+
+fn write_record<'a>(
+    out: &mut dyn Write,
+    fields: impl IntoIterator<Item = &'a [u8]>,
+) -> io::Result<()> {
+    let mut writer: Writer<&mut dyn Write> =
+        WriterBuilder::new().buffer_capacity(256).from_writer(out);
+    writer.write_byte_record(&ByteRecord::from_iter(fields))?;
+    writer.flush()
+}

@@ -1,0 +1,231 @@
+use std::hash::BuildHasher;
+use std::panic::resume_unwind;
+use std::thread::{self, ScopedJoinHandle};
+
+use hashbrown::{DefaultHashBuilder, HashTable};
+
+use super::Whitespace;
+
+/// Words are spread over this many tables by their hash, so that the tables of all workers can be
+/// merged in parallel: nobody else has words of the same shard.
+const SHARDS: usize = 32;
+
+/// A word and how often it occurs. Bytes, because a file need not be UTF-8.
+pub type Frequency = (Box<[u8]>, u64);
+
+/// How often each word occurs in what one worker has seen. Nothing of it is shared.
+#[derive(Debug)]
+pub(super) struct Frequencies {
+    hasher: DefaultHashBuilder,
+    shards: [HashTable<Frequency>; SHARDS],
+}
+
+/// The parts of words at the edges of a piece: whether they are whole is known once the piece has
+/// been joined with its neighbours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Fragments {
+    /// No whitespace: all of the piece is part of one word.
+    Inside(Vec<u8>),
+    /// What stands before the first whitespace and after the last. Either may be empty.
+    Edges { head: Vec<u8>, tail: Vec<u8> },
+}
+
+impl Frequencies {
+    /// Empty. All workers of a run must have clones of one hasher.
+    pub(super) fn new(hasher: DefaultHashBuilder) -> Self {
+        Self { hasher, shards: [const { HashTable::new() }; SHARDS] }
+    }
+
+    /// Adds the words that `text` has whole, and returns the parts at its edges.
+    pub(super) fn collect(&mut self, text: &[u8], whitespace: Whitespace) -> Fragments {
+        let mut head = None;
+        let (mut start, mut at) = (0, 0);
+        while at < text.len() {
+            let space = whitespace.len_at(&text[at..]);
+            if space == 0 {
+                at += 1;
+                continue;
+            }
+            let word = &text[start..at];
+            if head.is_none() {
+                head = Some(word.to_vec());
+            } else {
+                self.add(word);
+            }
+            at += space;
+            start = at;
+        }
+        let tail = text[start..].to_vec();
+        match head {
+            None => Fragments::Inside(tail),
+            Some(head) => Fragments::Edges { head, tail },
+        }
+    }
+
+    /// Counts the words at the edges of a whole file.
+    pub(super) fn finish(&mut self, fragments: Fragments) {
+        match fragments {
+            Fragments::Inside(word) => self.add(&word),
+            Fragments::Edges { head, tail } => {
+                self.add(&head);
+                self.add(&tail);
+            }
+        }
+    }
+
+    fn add(&mut self, word: &[u8]) {
+        if !word.is_empty() {
+            let hash = self.hasher.hash_one(word);
+            let shard = &mut self.shards[shard_of(hash)];
+            let entry = shard.entry(hash, |(known, _)| **known == *word, rehash(&self.hasher));
+            entry.or_insert_with(|| (word.into(), 0)).into_mut().1 += 1;
+        }
+    }
+}
+
+impl Fragments {
+    /// Appends those of the following piece.
+    pub(super) fn join(&mut self, next: Self, frequencies: &mut Frequencies) {
+        match (&mut *self, next) {
+            (Self::Inside(ours) | Self::Edges { tail: ours, .. }, Self::Inside(theirs)) => {
+                ours.extend(theirs);
+            }
+            (Self::Inside(ours), Self::Edges { head, tail }) => {
+                ours.extend(head);
+                *self = Self::Edges { head: std::mem::take(ours), tail };
+            }
+            (Self::Edges { tail, .. }, Self::Edges { head: next_head, tail: next_tail }) => {
+                tail.extend(next_head);
+                frequencies.add(tail);
+                *tail = next_tail;
+            }
+        }
+    }
+}
+
+impl Default for Fragments {
+    fn default() -> Self {
+        Self::Inside(Vec::new())
+    }
+}
+
+/// The `limit` most frequent words of all workers, the most frequent first, equal ones by their
+/// bytes. The shards are merged by as many threads as there are workers.
+pub(super) fn top(workers: Vec<Frequencies>, limit: usize) -> Vec<Frequency> {
+    let Some(hasher) = workers.first().map(|worker| worker.hasher.clone()) else {
+        return Vec::new();
+    };
+    let threads = workers.len();
+    let mut work: Vec<Vec<_>> = (0..threads).map(|_| Vec::new()).collect();
+    for (number, shard) in by_shard(workers).into_iter().enumerate() {
+        work[number % threads].push(shard);
+    }
+    let merge = |shards: Vec<Vec<_>>| {
+        let merged = shards.into_iter().map(|tables| merge(tables, &hasher));
+        merged.fold(Vec::new(), |top, table| first(top.into_iter().chain(table), limit))
+    };
+    let tops = thread::scope(|scope| {
+        let threads: Vec<_> =
+            work.into_iter().map(|shards| scope.spawn(move || merge(shards))).collect();
+        threads.into_iter().map(ScopedJoinHandle::join).collect::<Vec<_>>()
+    });
+    let tops = tops.into_iter().map(|top| top.unwrap_or_else(|panic| resume_unwind(panic)));
+    first(tops.flatten(), limit)
+}
+
+/// Turns each worker's tables for all shards into each shard's tables of all workers.
+fn by_shard(workers: Vec<Frequencies>) -> Vec<Vec<HashTable<Frequency>>> {
+    let mut shards: Vec<Vec<_>> = (0..SHARDS).map(|_| Vec::new()).collect();
+    for worker in workers {
+        for (shard, table) in shards.iter_mut().zip(worker.shards) {
+            shard.push(table);
+        }
+    }
+    shards
+}
+
+/// Adds up the tables of one shard, into the largest of them.
+fn merge(
+    mut tables: Vec<HashTable<Frequency>>,
+    hasher: &DefaultHashBuilder,
+) -> HashTable<Frequency> {
+    tables.sort_by_key(HashTable::len);
+    let mut merged = tables.pop().unwrap_or_default();
+    for (word, count) in tables.into_iter().flatten() {
+        let hash = hasher.hash_one(&*word);
+        let entry = merged.entry(hash, |(known, _)| *known == word, rehash(hasher));
+        entry.or_insert_with(|| (word, 0)).into_mut().1 += count;
+    }
+    merged
+}
+
+/// The first `limit` in the order of the result.
+fn first(words: impl Iterator<Item = Frequency>, limit: usize) -> Vec<Frequency> {
+    let mut words: Vec<_> = words.collect();
+    let by_rank = |(a, m): &Frequency, (b, n): &Frequency| n.cmp(m).then_with(|| a.cmp(b));
+    if words.len() > limit {
+        words.select_nth_unstable_by(limit, by_rank);
+        words.truncate(limit);
+    }
+    words.sort_unstable_by(by_rank);
+    words
+}
+
+/// The tables look at the lowest and the highest bits of the hash; these are in between.
+const fn shard_of(hash: u64) -> usize {
+    (hash >> 32) as usize % SHARDS
+}
+
+fn rehash(hasher: &DefaultHashBuilder) -> impl Fn(&Frequency) -> u64 {
+    |(word, _)| hasher.hash_one(&**word)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cmp::Reverse;
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::super::scalar;
+    use super::*;
+
+    fn frequencies(workers: &[&[u8]]) -> Vec<Frequencies> {
+        let hasher = DefaultHashBuilder::default();
+        let count = |text: &&[u8]| {
+            let mut frequencies = Frequencies::new(hasher.clone());
+            let edges = frequencies.collect(text, Whitespace::Ascii);
+            frequencies.finish(edges);
+            frequencies
+        };
+        workers.iter().map(count).collect()
+    }
+
+    #[test]
+    fn equal_counts_are_ordered_by_the_word() {
+        let top = top(frequencies(&[b"b a c c", b"a b d"]), 3);
+        let top: Vec<_> = top.iter().map(|(word, count)| (&**word, *count)).collect();
+        assert_eq!(top, [(&b"a"[..], 2), (b"b", 2), (b"c", 2)]);
+    }
+
+    proptest! {
+        #[test]
+        fn many_workers_count_what_one_map_counts(
+            texts in prop::collection::vec("[a-c \\n]{0,60}", 1..5),
+            limit in 0_usize..20,
+        ) {
+            let mut map: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
+            for word in texts.iter().flat_map(|t| scalar::words(t.as_bytes(), Whitespace::Ascii)) {
+                *map.entry(word).or_default() += 1;
+            }
+            let mut expected: Vec<_> = map.into_iter().collect();
+            expected.sort_by_key(|(_, count)| Reverse(*count));
+            expected.truncate(limit);
+
+            let texts: Vec<_> = texts.iter().map(String::as_bytes).collect();
+            let top = top(frequencies(&texts), limit);
+            let top: Vec<_> = top.into_iter().map(|(word, count)| (word.into_vec(), count)).collect();
+            prop_assert_eq!(top, expected);
+        }
+    }
+}

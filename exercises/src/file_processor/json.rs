@@ -1,0 +1,177 @@
+//! `--format json` and `ndjson`: the same objects, as one document or one a line.
+
+use std::ffi::OsStr;
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use super::failures::Failures;
+use super::report::{Format, Listing};
+use super::{By, Columns, Counts, Failure, Frequency, Summary, Total};
+
+/// Writes the files as they come, and everything else behind them.
+pub(super) struct Json {
+    listing: Listing,
+    /// One document, or one object a line.
+    document: bool,
+    rows: u64,
+}
+
+impl Json {
+    pub(super) fn new(listing: Listing, document: bool) -> Self {
+        Self { listing, document, rows: 0 }
+    }
+
+    fn start_row(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        self.rows += 1;
+        match (self.document, self.rows) {
+            (true, 1) => writeln!(out, "{{\"files\":["),
+            (true, _) => writeln!(out, ","),
+            (false, _) => Ok(()),
+        }
+    }
+}
+
+impl Format for Json {
+    fn row(&mut self, out: &mut dyn Write, path: &Path, counts: &Counts) -> io::Result<()> {
+        self.start_row(out)?;
+        let columns = self.listing.columns;
+        serde_json::to_writer(&mut *out, &CountedPath { path, counts, columns })?;
+        if self.document { Ok(()) } else { writeln!(out) }
+    }
+
+    fn end(
+        &mut self,
+        out: &mut dyn Write,
+        summary: &Summary,
+        failures: Failures,
+    ) -> io::Result<()> {
+        match (self.document, self.rows) {
+            (true, 0) => writeln!(out, "{{\"files\":[],")?,
+            (true, _) => write!(out, "\n],\n")?,
+            (false, _) => write!(out, "{{")?,
+        }
+        let gap = if self.document { "\n" } else { "" };
+        self.groups_and_top(out, summary, gap)?;
+        write!(out, "\"total\":")?;
+        let total = Sum { total: &summary.total, columns: self.listing.columns, group: None };
+        serde_json::to_writer(&mut *out, &total)?;
+        write!(out, ",{gap}\"errors\":[")?;
+        for (number, item) in failures.drain()?.enumerate() {
+            let (path, failure) = item?;
+            write!(out, "{}{gap}", if number == 0 { "" } else { "," })?;
+            let (path, failure) = (path.as_path(), &failure);
+            serde_json::to_writer(&mut *out, &FailedPath { path, failure })?;
+        }
+        writeln!(out, "],{gap}\"complete\":{}}}", summary.complete)
+    }
+}
+
+impl Json {
+    fn groups_and_top(&self, out: &mut dyn Write, summary: &Summary, gap: &str) -> io::Result<()> {
+        let columns = self.listing.columns;
+        if let Some(by) = self.listing.by {
+            let groups = summary.groups.iter().map(|(group, total)| (group.as_os_str(), total));
+            let sum = |(group, total)| Sum { total, columns, group: Some((by, group)) };
+            write!(out, "\"groups\":")?;
+            array(&mut *out, groups.map(sum), gap)?;
+        }
+        if self.listing.top {
+            write!(out, "\"top\":")?;
+            array(&mut *out, summary.top.iter().map(Word), gap)?;
+        }
+        Ok(())
+    }
+}
+
+fn array(
+    out: &mut dyn Write,
+    items: impl Iterator<Item = impl Serialize>,
+    gap: &str,
+) -> io::Result<()> {
+    write!(out, "[")?;
+    for (number, item) in items.enumerate() {
+        write!(out, "{}{gap}", if number == 0 { "" } else { "," })?;
+        serde_json::to_writer(&mut *out, &item)?;
+    }
+    write!(out, "],{gap}")
+}
+
+struct CountedPath<'a> {
+    path: &'a Path,
+    counts: &'a Counts,
+    columns: Columns,
+}
+
+impl Serialize for CountedPath<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        text(&mut map, "path", self.path.as_os_str())?;
+        columns(&mut map, self.counts, self.columns)?;
+        map.end()
+    }
+}
+
+/// An error, in the listing and in `--errors`.
+pub(super) struct FailedPath<'a> {
+    pub(super) path: &'a Path,
+    pub(super) failure: &'a Failure,
+}
+
+impl Serialize for FailedPath<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        text(&mut map, "path", self.path.as_os_str())?;
+        map.serialize_entry("operation", self.failure.operation.name())?;
+        map.serialize_entry("reason", &self.failure.reason)?;
+        map.end()
+    }
+}
+
+/// A total, of all files or of a group.
+struct Sum<'a> {
+    total: &'a Total,
+    columns: Columns,
+    group: Option<(By, &'a OsStr)>,
+}
+
+impl Serialize for Sum<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        if let Some((by, group)) = self.group {
+            text(&mut map, by.name(), group)?;
+        }
+        map.serialize_entry("files", &self.total.files)?;
+        columns(&mut map, &self.total.counts, self.columns)?;
+        map.end()
+    }
+}
+
+struct Word<'a>(&'a Frequency);
+
+impl Serialize for Word<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (word, count) = self.0;
+        let mut map = serializer.serialize_map(None)?;
+        text(&mut map, "word", OsStr::from_bytes(word))?;
+        map.serialize_entry("count", count)?;
+        map.end()
+    }
+}
+
+/// A text that need not be UTF-8: then it is shown lossily, and once more exactly.
+fn text<M: SerializeMap>(map: &mut M, key: &str, text: &OsStr) -> Result<(), M::Error> {
+    map.serialize_entry(key, &text.to_string_lossy())?;
+    if text.to_str().is_none() {
+        map.serialize_entry(&format!("{key}_bytes"), &BASE64_STANDARD.encode(text.as_bytes()))?;
+    }
+    Ok(())
+}
+
+fn columns<M: SerializeMap>(map: &mut M, counts: &Counts, which: Columns) -> Result<(), M::Error> {
+    which.iter().try_for_each(|column| map.serialize_entry(column.name(), &counts.get(column)))
+}

@@ -1,0 +1,77 @@
+//! The two loops that all time goes into. They are plain code in a shape that the compiler turns
+//! into vector instructions; `pulp` compiles it once more for AVX2 and picks at run time.
+
+#![allow(clippy::inline_always, reason = "what is not inlined is not compiled for AVX2")]
+
+use pulp::{Arch, Simd, WithSimd};
+
+use super::whitespace::is_space;
+
+/// How many bytes are looked at side by side: four AVX2 registers. With fewer, LLVM unrolls the
+/// inner loop before it learns that AVX2 may be used, and the gain is lost.
+const LANES: usize = 128;
+
+/// A lane counts in a byte, which holds this much.
+const ROUNDS: usize = 255;
+
+/// The line feeds of `text` and the words that start in it; its first byte starts one if it is
+/// not whitespace.
+pub(super) fn lines_and_words(text: &[u8]) -> (u64, u64) {
+    let Some(&first) = text.first() else { return (0, 0) };
+    let pairs = Pairs { bytes: &text[1..], before: &text[..text.len() - 1] };
+    let (lines, words) = Arch::new().dispatch(pairs);
+    (lines + u64::from(first == b'\n'), words + u64::from(!is_space(first)))
+}
+
+/// A text and the same one byte earlier.
+struct Pairs<'a> {
+    bytes: &'a [u8],
+    before: &'a [u8],
+}
+
+impl WithSimd for Pairs<'_> {
+    type Output = (u64, u64);
+
+    /// Compiled for each level of `S`, which is not used itself. (A closure would do, were it sure
+    /// to be inlined; where it is not, it is compiled for the oldest CPUs.)
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Self::Output {
+        line_feeds_and_rises(self.bytes, self.before)
+    }
+}
+
+/// Counts the positions at which `bytes` has a line feed, and those at which it has a word's byte
+/// while `before`, the same text one byte earlier, has whitespace.
+#[inline(always)]
+fn line_feeds_and_rises(bytes: &[u8], before: &[u8]) -> (u64, u64) {
+    let (mut lines, mut words) = (0, 0);
+    for (bytes, before) in bytes.chunks(LANES * ROUNDS).zip(before.chunks(LANES * ROUNDS)) {
+        let (groups, rest) = bytes.as_chunks::<LANES>();
+        let (groups_before, rest_before) = before.as_chunks::<LANES>();
+        let mut lane_lines = [0_u8; LANES];
+        let mut lane_words = [0_u8; LANES];
+        for (bytes, before) in groups.iter().zip(groups_before) {
+            for lane in 0..LANES {
+                lane_lines[lane] += u8::from(bytes[lane] == b'\n');
+                lane_words[lane] += u8::from(rises(before[lane], bytes[lane]));
+            }
+        }
+        lines += sum(&lane_lines);
+        words += sum(&lane_words);
+        for (byte, before) in rest.iter().zip(rest_before) {
+            lines += u64::from(*byte == b'\n');
+            words += u64::from(rises(*before, *byte));
+        }
+    }
+    (lines, words)
+}
+
+#[inline(always)]
+const fn rises(before: u8, byte: u8) -> bool {
+    is_space(before) & !is_space(byte)
+}
+
+#[inline(always)]
+fn sum(lanes: &[u8; LANES]) -> u64 {
+    lanes.iter().map(|count| u64::from(*count)).sum()
+}

@@ -1,0 +1,166 @@
+use std::collections::BTreeMap;
+
+use super::Failure;
+use super::frequency::Frequencies;
+use super::piece::Piece;
+
+/// Who counts which chunk of a large file, and what is known of it so far: a state machine without
+/// a file or a thread inside.
+///
+/// Chunks are claimed in order and delivered in any. A chunk joins its neighbours as soon as these
+/// are there, so that no more pieces are kept than there are gaps between them. The file ends where
+/// the first chunk came short: its size is never asked for, and may change meanwhile.
+#[derive(Debug, Default)]
+pub(super) struct Stretches {
+    next: u64,
+    /// Chunks that are claimed and not delivered.
+    active: u64,
+    /// Nothing is left to claim.
+    ended: bool,
+    failure: Option<Failure>,
+    /// Neighbouring chunks, joined, by the number of the first.
+    runs: BTreeMap<u64, Run>,
+}
+
+#[derive(Debug)]
+struct Run {
+    /// The number after its last chunk.
+    end: u64,
+    /// Whether its last chunk ends the file.
+    last: bool,
+    piece: Piece,
+}
+
+/// What reading a chunk gave.
+pub(super) struct Chunk {
+    pub(super) piece: Piece,
+    /// Whether the file ended before the chunk did.
+    pub(super) last: bool,
+}
+
+impl Stretches {
+    /// The number of the next chunk to read, unless all have been given out.
+    pub(super) fn claim(&mut self) -> Option<u64> {
+        if self.ended {
+            return None;
+        }
+        self.active += 1;
+        self.next += 1;
+        Some(self.next - 1)
+    }
+
+    /// Takes the chunk back. The last one to be delivered brings the result of the whole file; it
+    /// does so once.
+    pub(super) fn deliver(
+        &mut self,
+        number: u64,
+        chunk: Result<Chunk, Failure>,
+        frequencies: Option<&mut Frequencies>,
+    ) -> Option<Result<Piece, Failure>> {
+        self.active -= 1;
+        match chunk {
+            Ok(Chunk { piece, last }) => {
+                self.ended |= last;
+                self.insert(number, Run { end: number + 1, last, piece }, frequencies);
+            }
+            Err(failure) => {
+                self.ended = true;
+                self.failure.get_or_insert(failure);
+            }
+        }
+        (self.ended && self.active == 0).then(|| self.result())
+    }
+
+    fn insert(&mut self, number: u64, mut run: Run, mut frequencies: Option<&mut Frequencies>) {
+        if let Some(right) = self.runs.remove(&run.end).filter(|_| !run.last) {
+            run.piece.join(right.piece, frequencies.as_deref_mut());
+            (run.end, run.last) = (right.end, right.last);
+        }
+        let left = self.runs.range_mut(..number).next_back();
+        match left.filter(|(_, left)| left.end == number && !left.last) {
+            Some((_, left)) => {
+                left.piece.join(run.piece, frequencies);
+                (left.end, left.last) = (run.end, run.last);
+            }
+            None => drop(self.runs.insert(number, run)),
+        }
+    }
+
+    /// The run from the start up to the end of the file. What was read behind that end, of a file
+    /// that grew meanwhile, does not count.
+    fn result(&mut self) -> Result<Piece, Failure> {
+        match self.failure.take() {
+            Some(failure) => Err(failure),
+            None => Ok(self.runs.remove(&0).expect("all chunks up to the end are there").piece),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::{Column, Counter, Counts, Operation};
+    use super::*;
+
+    const SIZE: usize = 4;
+
+    fn chunk(text: &[u8], number: u64) -> Chunk {
+        let start = text.len().min(number as usize * SIZE);
+        let end = text.len().min(start + SIZE);
+        let piece = Counter::default().piece(&text[start..end]);
+        Chunk { piece, last: end - start < SIZE }
+    }
+
+    fn counts(piece: &Piece) -> Counts {
+        piece.counts(Counter::default().columns)
+    }
+
+    proptest! {
+        #[test]
+        fn chunks_may_be_delivered_in_any_order(
+            text in "[ab \n]{0,80}",
+            ahead in 1_usize..6,
+            picks in prop::collection::vec(any::<prop::sample::Index>(), 100),
+        ) {
+            let mut stretches = Stretches::default();
+            let (mut claimed, mut picks) = (Vec::new(), picks.into_iter());
+            let result = loop {
+                while claimed.len() < ahead && let Some(number) = stretches.claim() {
+                    claimed.push(number);
+                }
+                let number = claimed.swap_remove(picks.next().unwrap().index(claimed.len()));
+                let done = stretches.deliver(number, Ok(chunk(text.as_bytes(), number)), None);
+                prop_assert!(stretches.runs.len() <= ahead + 1);
+                if let Some(result) = done {
+                    break result;
+                }
+            };
+            prop_assert!(claimed.is_empty());
+            let expected = counts(&Counter::default().piece(text.as_bytes()));
+            prop_assert_eq!(counts(&result.unwrap()), expected);
+        }
+    }
+
+    #[test]
+    fn what_a_file_grew_by_behind_its_end_does_not_count() {
+        let mut stretches = Stretches::default();
+        let (first, second) = (stretches.claim().unwrap(), stretches.claim().unwrap());
+        let grown = chunk(b"12345678", 1);
+        assert!(stretches.deliver(second, Ok(grown), None).is_none());
+        let short = chunk(b"123", 0);
+        let piece = stretches.deliver(first, Ok(short), None).unwrap().unwrap();
+        assert_eq!(counts(&piece).get(Column::Bytes), 3);
+    }
+
+    #[test]
+    fn one_failed_chunk_fails_the_file_once() {
+        let mut stretches = Stretches::default();
+        let (first, second) = (stretches.claim().unwrap(), stretches.claim().unwrap());
+        let failure = Failure::new(Operation::Read, "it broke");
+        assert!(stretches.deliver(second, Err(failure.clone()), None).is_none());
+        assert_eq!(stretches.claim(), None);
+        let result = stretches.deliver(first, Ok(chunk(b"12345678", 0)), None);
+        assert_eq!(result, Some(Err(failure)));
+    }
+}

@@ -1,0 +1,114 @@
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use std::path::Path;
+
+use super::failures::Failures;
+use super::grid::{Grid, headings, numbers};
+use super::report::{Format, Listing};
+use super::{Counts, Summary, Total};
+
+/// `--format table`: for people.
+pub(super) struct Table {
+    listing: Listing,
+    files: Grid,
+    rows: u64,
+}
+
+impl Table {
+    pub(super) fn new(listing: Listing) -> Self {
+        let files = Grid::with_headings(headings(listing.columns).chain(["file"]).collect());
+        Self { listing, files, rows: 0 }
+    }
+}
+
+impl Format for Table {
+    fn row(&mut self, out: &mut dyn Write, path: &Path, counts: &Counts) -> io::Result<()> {
+        self.rows += 1;
+        self.files.row(out, numbers(self.listing.columns, counts), plain(path).into_bytes())
+    }
+
+    fn end(
+        &mut self,
+        out: &mut dyn Write,
+        summary: &Summary,
+        failures: Failures,
+    ) -> io::Result<()> {
+        if self.listing.top {
+            top(out, summary)?;
+        }
+        if self.listing.by.is_some() {
+            self.groups(out, summary)?;
+        }
+        self.total(out, &summary.total)?;
+        foot(out, summary, failures)
+    }
+}
+
+impl Table {
+    fn total(&mut self, out: &mut dyn Write, total: &Total) -> io::Result<()> {
+        if self.rows == 1 && total.files == 1 {
+            return self.files.settle(out);
+        }
+        let sums = numbers(self.listing.columns, &total.counts);
+        self.files.fit(&sums);
+        self.files.settle(out)?;
+        let files = if total.files == 1 { "file" } else { "files" };
+        self.files.row(out, sums, format!("total of {} {files}", total.files).into_bytes())
+    }
+
+    fn groups(&self, out: &mut dyn Write, summary: &Summary) -> io::Result<()> {
+        let by = self.listing.by.map_or("", super::By::name);
+        let columns = headings(self.listing.columns);
+        let mut grid =
+            Grid::with_headings(["files"].into_iter().chain(columns).chain([by]).collect());
+        for (group, total) in &summary.groups {
+            let mut row = vec![total.files];
+            row.extend(numbers(self.listing.columns, &total.counts));
+            let name = if group.is_empty() { "(none)".into() } else { plain(Path::new(group)) };
+            grid.row(out, row, name.into_bytes())?;
+        }
+        grid.settle(out)?;
+        writeln!(out)
+    }
+}
+
+fn top(out: &mut dyn Write, summary: &Summary) -> io::Result<()> {
+    let mut grid = Grid::with_headings(vec!["count", "word"]);
+    for (word, count) in &summary.top {
+        grid.row(out, vec![*count], escape(&String::from_utf8_lossy(word)).into_bytes())?;
+    }
+    grid.settle(out)?;
+    writeln!(out)
+}
+
+fn foot(out: &mut dyn Write, summary: &Summary, failures: Failures) -> io::Result<()> {
+    if !summary.complete {
+        writeln!(out, "\ninterrupted: these are the files that were read until then")?;
+    }
+    if summary.failed > 0 {
+        let errors = if summary.failed == 1 { "error" } else { "errors" };
+        writeln!(out, "\n{} {errors}, not in the total:", summary.failed)?;
+    }
+    for item in failures.drain()? {
+        let (path, failure) = item?;
+        writeln!(out, "  {}: {failure}", plain(&path))?;
+    }
+    Ok(())
+}
+
+/// A path on one line of a terminal.
+pub(super) fn plain(path: &Path) -> String {
+    escape(&path.to_string_lossy())
+}
+
+/// Control characters could move the cursor, or break the line.
+fn escape(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut plain, character| {
+        if character.is_control() {
+            let _ = write!(plain, "{}", character.escape_default()); // a String takes everything
+        } else {
+            plain.push(character);
+        }
+        plain
+    })
+}

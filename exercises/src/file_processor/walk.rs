@@ -1,0 +1,307 @@
+use std::ffi::{OsStr, OsString};
+use std::fs::FileType;
+use std::io::{self, BufRead, BufReader, Read};
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crossbeam_channel::{SendError, Sender};
+use ignore::overrides::{Override, OverrideBuilder};
+use ignore::types::{Types, TypesBuilder};
+use ignore::{DirEntry, WalkBuilder};
+
+use super::source::Source;
+use super::{Counts, Failure, Operation, Outcome, Row, WINDOW_STEP};
+
+/// The longest path that a list may name. What is longer is not a list of paths.
+const LONGEST_NAME: u64 = 64 * 1024;
+
+/// Where the paths come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Inputs {
+    /// These, in this order; directories are walked, `-` is stdin. None means the current
+    /// directory.
+    Paths(Vec<PathBuf>),
+    /// Those that this file names, each with a NUL behind it; `-` is stdin.
+    Listed(PathBuf),
+}
+
+/// Which files of a directory count. A file that is named itself always counts.
+#[derive(Clone, Debug)]
+pub struct Filter {
+    overrides: Override,
+    types: Types,
+    hidden: bool,
+    no_ignore: bool,
+    follow: bool,
+}
+
+/// What [`Filter`] is made from: ripgrep's flags, with ripgrep's meaning.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct FilterArgs {
+    /// Only files that match this glob; with a leading `!` only those that don't
+    #[arg(short, long = "glob", value_name = "GLOB")]
+    globs: Vec<String>,
+
+    /// Only files of this type, such as `rust`, `py` or `md` (ripgrep's names)
+    #[arg(short, long = "type", value_name = "TYPE")]
+    types: Vec<String>,
+
+    /// Also files and directories whose name starts with a dot
+    #[arg(long)]
+    hidden: bool,
+
+    /// Also what .gitignore, .ignore and git's exclude files leave out
+    #[arg(long)]
+    no_ignore: bool,
+
+    /// Follow symlinks; a loop is an error, once
+    #[arg(long)]
+    follow: bool,
+}
+
+impl FilterArgs {
+    /// # Errors
+    ///
+    /// If a glob is malformed or a type unknown.
+    pub fn build(&self) -> Result<Filter, ignore::Error> {
+        let mut overrides = OverrideBuilder::new(".");
+        for glob in &self.globs {
+            overrides.add(glob)?;
+        }
+        let mut types = TypesBuilder::new();
+        if !self.types.is_empty() {
+            types.add_defaults();
+        }
+        for name in &self.types {
+            types.select(name);
+        }
+        Ok(Filter {
+            overrides: overrides.build()?,
+            types: types.build()?,
+            hidden: self.hidden,
+            no_ignore: self.no_ignore,
+            follow: self.follow,
+        })
+    }
+}
+
+impl Filter {
+    fn walk(&self, root: &Path) -> ignore::Walk {
+        WalkBuilder::new(root)
+            .overrides(self.overrides.clone())
+            .types(self.types.clone())
+            .hidden(!self.hidden)
+            .ignore(!self.no_ignore)
+            .git_ignore(!self.no_ignore)
+            .git_global(!self.no_ignore)
+            .git_exclude(!self.no_ignore)
+            .parents(!self.no_ignore)
+            .follow_links(self.follow)
+            // Siblings in the order of their names come in the order of their paths.
+            .sort_by_file_name(OsStr::cmp)
+            .build()
+    }
+}
+
+/// A file to be read.
+pub(super) struct Job {
+    /// Its place in the listing.
+    pub(super) number: u64,
+    pub(super) path: PathBuf,
+    pub(super) origin: Origin,
+}
+
+/// Where a path comes from, which says how careful to be with it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    Stdin,
+    Named,
+    Walked,
+}
+
+/// Walks the inputs and numbers what it finds: the one producer of jobs.
+pub(super) struct Producer<'a> {
+    pub(super) filter: &'a Filter,
+    pub(super) stop: &'a AtomicBool,
+    pub(super) jobs: Sender<Job>,
+    /// What needs no worker, such as a path that does not exist.
+    pub(super) rows: Sender<Vec<(u64, Row)>>,
+    /// A place is taken here for every [`WINDOW_STEP`] paths, and given back when these have been
+    /// reported.
+    pub(super) window: Sender<()>,
+    pub(super) next: u64,
+    pub(super) stdin_taken: bool,
+    /// Whether the current directory is walked because no path was given.
+    pub(super) implied: bool,
+}
+
+/// The other end is gone or the run is interrupted: there is nobody to walk for.
+pub(super) struct Stopped;
+
+impl<T> From<SendError<T>> for Stopped {
+    fn from(_: SendError<T>) -> Self {
+        Self
+    }
+}
+
+impl Producer<'_> {
+    /// Goes through all inputs, or until the run is stopped.
+    pub(super) fn run(mut self, inputs: &Inputs) {
+        let _: Result<(), Stopped> = match inputs {
+            Inputs::Paths(paths) if paths.is_empty() => {
+                self.implied = true;
+                self.walk(Path::new("."))
+            }
+            Inputs::Paths(paths) => paths.iter().try_for_each(|path| self.path(path, true)),
+            Inputs::Listed(list) => self.list(list),
+        };
+    }
+
+    fn path(&mut self, path: &Path, stdin_is_free: bool) -> Result<(), Stopped> {
+        if path.as_os_str() == "-" {
+            return self.stdin(stdin_is_free);
+        }
+        match path.metadata() {
+            Ok(metadata) if metadata.is_dir() => self.walk(path),
+            Ok(_) => self.job(path.into(), Origin::Named),
+            Err(err) => self.fail(path.into(), Failure::io(Operation::Open, &err)),
+        }
+    }
+
+    /// Stdin can be read once: after that it is empty.
+    fn stdin(&mut self, is_free: bool) -> Result<(), Stopped> {
+        let path = PathBuf::from("-");
+        if !is_free {
+            return self.fail(path, Failure::new(Operation::Open, "stdin is the list of paths"));
+        }
+        if std::mem::replace(&mut self.stdin_taken, true) {
+            return self.report(path, Outcome::Counted(Counts::default()));
+        }
+        self.job(path, Origin::Stdin)
+    }
+
+    fn walk(&mut self, root: &Path) -> Result<(), Stopped> {
+        for entry in self.filter.walk(root) {
+            if self.stop.load(Ordering::Relaxed) {
+                return Err(Stopped);
+            }
+            match entry {
+                Ok(entry) => self.entry(entry)?,
+                Err(err) => {
+                    let (path, failure) = walk_failure(root, &err);
+                    self.fail(path, failure)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn entry(&mut self, entry: DirEntry) -> Result<(), Stopped> {
+        if let Some(err) = entry.error() {
+            self.report(entry.path().into(), Outcome::Note(err.to_string()))?;
+        }
+        match entry.file_type() {
+            Some(kind) if kind.is_file() => self.job(entry.into_path(), Origin::Walked),
+            Some(kind) if kind.is_dir() || kind.is_symlink() => Ok(()),
+            kind => {
+                let note = format!("skipped, {}", kind.map_or("of unknown type", name));
+                self.report(entry.into_path(), Outcome::Note(note))
+            }
+        }
+    }
+
+    fn list(&mut self, list: &Path) -> Result<(), Stopped> {
+        let from_stdin = list.as_os_str() == "-";
+        let source =
+            if from_stdin { Source::stdin(self.stop) } else { Source::named(list, self.stop) };
+        let mut source = match source {
+            Ok(source) => BufReader::new(source),
+            Err(failure) => return self.fail(list.into(), failure),
+        };
+        loop {
+            match next_name(&mut source) {
+                Ok(None) => return Ok(()),
+                Ok(Some(name)) if name.is_empty() => {
+                    self.fail(
+                        list.into(),
+                        Failure::new(Operation::List, "an empty path in the list"),
+                    )?;
+                }
+                Ok(Some(name)) => self.path(&PathBuf::from(name), !from_stdin)?,
+                Err(_) if self.stop.load(Ordering::Relaxed) => return Err(Stopped),
+                Err(err) => return self.fail(list.into(), Failure::io(Operation::List, &err)),
+            }
+        }
+    }
+
+    fn job(&mut self, path: PathBuf, origin: Origin) -> Result<(), Stopped> {
+        let (number, path) = (self.number()?, self.shown(path));
+        Ok(self.jobs.send(Job { number, path, origin })?)
+    }
+
+    fn fail(&mut self, path: PathBuf, failure: Failure) -> Result<(), Stopped> {
+        self.report(path, Outcome::Failed(failure))
+    }
+
+    fn report(&mut self, path: PathBuf, outcome: Outcome) -> Result<(), Stopped> {
+        let (number, path) = (self.number()?, self.shown(path));
+        Ok(self.rows.send(vec![(number, Row { path, outcome })])?)
+    }
+
+    /// Without the `./` that nobody asked for.
+    fn shown(&self, path: PathBuf) -> PathBuf {
+        match path.strip_prefix(".") {
+            Ok(rest) if self.implied => rest.into(),
+            _ => path,
+        }
+    }
+
+    fn number(&mut self) -> Result<u64, Stopped> {
+        if self.next.is_multiple_of(WINDOW_STEP) {
+            self.window.send(())?;
+        }
+        self.next += 1;
+        Ok(self.next - 1)
+    }
+}
+
+/// Reads on to the next NUL.
+fn next_name(list: &mut impl BufRead) -> io::Result<Option<OsString>> {
+    let mut name = Vec::new();
+    let read = list.take(LONGEST_NAME).read_until(0, &mut name)?;
+    if name.last() == Some(&0) {
+        name.pop();
+    } else if read as u64 == LONGEST_NAME {
+        return Err(io::Error::other(
+            "a path of 64 KiB: end each path with a NUL, as -print0 does",
+        ));
+    }
+    Ok((read > 0).then(|| OsString::from_vec(name)))
+}
+
+/// The path and the reason in an error of a walk.
+fn walk_failure(root: &Path, err: &ignore::Error) -> (PathBuf, Failure) {
+    match err {
+        ignore::Error::WithPath { path, err } => walk_failure(path, err),
+        ignore::Error::WithDepth { err, .. } | ignore::Error::WithLineNumber { err, .. } => {
+            walk_failure(root, err)
+        }
+        ignore::Error::Loop { ancestor, child } => {
+            let reason = format!("a loop of symlinks: it leads back to {}", ancestor.display());
+            (child.clone(), Failure::new(Operation::List, reason))
+        }
+        ignore::Error::Io(err) => (root.into(), Failure::io(Operation::List, err)),
+        other => (root.into(), Failure::new(Operation::List, other.to_string())),
+    }
+}
+
+fn name(kind: FileType) -> &'static str {
+    match kind {
+        _ if kind.is_fifo() => "a FIFO",
+        _ if kind.is_socket() => "a socket",
+        _ if kind.is_char_device() || kind.is_block_device() => "a device",
+        _ => "neither a file nor a directory",
+    }
+}

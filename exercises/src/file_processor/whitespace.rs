@@ -1,0 +1,111 @@
+use super::kernel::lines_and_words;
+
+/// What parts words from each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Whitespace {
+    /// Space, `\t`, `\n`, `\v`, `\f` and `\r`: what `wc` does in the C locale.
+    #[default]
+    Ascii,
+    /// All 25 characters with Unicode's property `White_Space`, the no-break spaces among them.
+    Unicode,
+}
+
+/// Where words start in a stretch of text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct WordStarts {
+    /// The words, whole and cut ones alike.
+    pub(super) words: u64,
+    /// Whether the first byte belongs to a word.
+    pub(super) first: bool,
+    /// Whether the last byte does.
+    pub(super) last: bool,
+}
+
+/// Text without any non-ASCII byte is counted in blocks of this size by the fast path.
+const BLOCK: usize = 512;
+
+impl Whitespace {
+    /// The length of the whitespace character that `text` starts with, or 0.
+    ///
+    /// A sequence is looked for byte by byte: UTF-8 is self-synchronising, so these bytes mean
+    /// whitespace wherever they stand, also next to bytes that are not UTF-8.
+    #[inline]
+    pub(super) fn len_at(self, text: &[u8]) -> usize {
+        match text {
+            [b' ' | b'\t'..=b'\r', ..] => 1,
+            [0..=0x7F, ..] | [] => 0,
+            _ if self == Self::Ascii => 0,
+            [0xC2, 0x85 | 0xA0, ..] => 2,
+            [0xE1, 0x9A, 0x80, ..]
+            | [0xE2, 0x80, 0x80..=0x8A | 0xA8 | 0xA9 | 0xAF, ..]
+            | [0xE2, 0x81, 0x9F, ..]
+            | [0xE3, 0x80, 0x80, ..] => 3,
+            _ => 0,
+        }
+    }
+
+    /// Counts the words of `text` by the bytes at which they start.
+    pub(super) fn word_starts(self, text: &[u8]) -> WordStarts {
+        if text.is_empty() {
+            return WordStarts::default();
+        }
+        match self {
+            Self::Ascii => ascii_word_starts(text),
+            Self::Unicode => unicode_word_starts(text),
+        }
+    }
+}
+
+impl WordStarts {
+    /// With what the edges of `text` say about ASCII whitespace.
+    pub(super) fn at_edges(text: &[u8], words: u64) -> Self {
+        let in_word = |byte: Option<&u8>| byte.is_some_and(|byte| !is_space(*byte));
+        Self { words, first: in_word(text.first()), last: in_word(text.last()) }
+    }
+
+    /// Appends the words of a stretch that follows; neither may be empty.
+    pub(super) fn join(&mut self, next: Self) {
+        self.words += next.words - u64::from(self.last && next.first);
+        self.last = next.last;
+    }
+}
+
+fn ascii_word_starts(text: &[u8]) -> WordStarts {
+    WordStarts::at_edges(text, lines_and_words(text).1)
+}
+
+fn unicode_word_starts(text: &[u8]) -> WordStarts {
+    let mut starts =
+        WordStarts { first: Whitespace::Unicode.len_at(text) == 0, ..WordStarts::default() };
+    let mut at = 0;
+    while at < text.len() {
+        let block = &text[at..text.len().min(at + BLOCK)];
+        if block.is_ascii() {
+            starts.join(ascii_word_starts(block));
+            at += block.len();
+        } else {
+            at = scan(text, at, &mut starts);
+        }
+    }
+    starts
+}
+
+/// Goes on character by character to the end of the block, and beyond it to the end of the
+/// character that it cuts.
+fn scan(text: &[u8], mut at: usize, starts: &mut WordStarts) -> usize {
+    let end = text.len().min(at + BLOCK);
+    while at < end {
+        let space = Whitespace::Unicode.len_at(&text[at..]);
+        starts.words += u64::from(space == 0 && !starts.last);
+        starts.last = space == 0;
+        at += space.max(1);
+    }
+    at
+}
+
+/// Whether the byte is one of the six whitespace characters of ASCII.
+#[inline]
+pub(super) const fn is_space(byte: u8) -> bool {
+    // Without branches, so that the compiler can do it for many bytes at once.
+    (byte == b' ') | (byte.wrapping_sub(b'\t') < 5)
+}

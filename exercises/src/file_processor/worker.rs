@@ -1,0 +1,287 @@
+use std::fs::File;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::{io, iter};
+
+use crossbeam_channel::{Receiver, Sender, never, select_biased};
+
+use super::frequency::Frequencies;
+use super::permits::Permits;
+use super::piece::{Piece, continuation, incomplete};
+use super::source::Source;
+use super::stretches::{Chunk, Stretches};
+use super::walk::{Job, Origin};
+use super::{Counter, Failure, Operation, Outcome, Progress, Row};
+
+/// What one read asks for, and one worker counts at a time: small enough for the cache, large
+/// enough that a system call costs little. (Measured: mapping files instead takes nearly twice the
+/// CPU time on small ones, and kills the process when a file shrinks.)
+pub(super) const CHUNK: usize = 256 * 1024;
+
+/// How far a reader looks beyond a chunk for the rest of a character.
+const MARGIN: usize = 2;
+
+/// From so many chunks on, all workers read a file together.
+const LARGE: usize = 16;
+
+/// How many jobs a worker takes at most at once, when that many wait.
+const BATCH: usize = 32;
+
+/// What all workers of a run look at.
+pub(super) struct Shared<'a> {
+    pub(super) counter: Counter,
+    pub(super) workers: usize,
+    /// The bytes of a chunk.
+    pub(super) chunk: usize,
+    pub(super) stop: &'a AtomicBool,
+    pub(super) progress: &'a Progress,
+    /// Holds back threads that have read, while enough others count.
+    pub(super) permits: Option<Permits>,
+    /// The piece of work to panic in, and how many there have been.
+    pub(super) panic_at: Option<u64>,
+    pub(super) pieces: AtomicU64,
+}
+
+/// A thread's own: a buffer and counters that nobody else touches.
+pub(super) struct Worker<'a> {
+    pub(super) shared: &'a Shared<'a>,
+    pub(super) jobs: Receiver<Job>,
+    pub(super) rows: Sender<Vec<(u64, Row)>>,
+    /// Large files that another worker would like help with.
+    pub(super) help: Receiver<Arc<Large>>,
+    /// Where to ask for help. Given up once there are no more jobs: then there is nothing more to
+    /// ask for, and when all have given it up, nothing more to wait for.
+    pub(super) ask: Option<Sender<Arc<Large>>>,
+    pub(super) buffer: Vec<u8>,
+    pub(super) frequencies: Option<Frequencies>,
+}
+
+/// A file that many workers read together.
+pub(super) struct Large {
+    number: u64,
+    path: PathBuf,
+    file: File,
+    /// Where its first chunk starts.
+    start: u64,
+    stretches: Mutex<Stretches>,
+}
+
+/// What reading a source came to.
+enum Read {
+    Whole(Piece),
+    /// A large file and where it starts; nothing of it has been counted.
+    Large(File, u64),
+}
+
+/// What a job came to.
+enum Counted {
+    Row(u64, Row),
+    Large(Arc<Large>),
+}
+
+impl Worker<'_> {
+    /// Works until there are no more jobs and nobody needs help.
+    pub(super) fn run(mut self) -> Option<Frequencies> {
+        self.buffer.resize(self.shared.chunk + MARGIN, 0);
+        loop {
+            select_biased! {
+                recv(self.help) -> large => match large {
+                    Ok(large) => self.help_with(&large),
+                    Err(_) => return self.frequencies,
+                },
+                recv(self.jobs) -> job => if let Ok(job) = job {
+                    self.take(job);
+                } else {
+                    self.jobs = never();
+                    self.ask = None;
+                },
+            }
+        }
+    }
+
+    /// Works through a job and its share of those that wait behind it, and never waits for more:
+    /// so many small files cost one operation on the queue of rows, and one slow file is alone.
+    fn take(&mut self, job: Job) {
+        let share = (self.jobs.len() / (2 * self.shared.workers)).min(BATCH - 1);
+        let jobs: Vec<_> = iter::once(job).chain(self.jobs.try_iter().take(share)).collect();
+        let mut rows = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            if self.shared.stop.load(Ordering::Relaxed) {
+                break; // what has not been started is not reported
+            }
+            match self.count(job) {
+                Counted::Row(number, row) => rows.push((number, row)),
+                Counted::Large(large) => {
+                    self.report(std::mem::take(&mut rows));
+                    self.share(&large);
+                }
+            }
+        }
+        self.report(rows);
+    }
+
+    fn report(&self, rows: Vec<(u64, Row)>) {
+        // The collector outlives its workers; were it gone, nobody would be left to tell.
+        let _ = self.rows.send(rows);
+    }
+
+    fn count(&mut self, job: Job) -> Counted {
+        let Job { number, path, origin } = job;
+        let source = match origin {
+            Origin::Stdin => Source::stdin(self.shared.stop),
+            Origin::Named => Source::named(&path, self.shared.stop),
+            Origin::Walked => Source::walked(&path, self.shared.stop),
+        };
+        let result = match source.and_then(|source| guarded(|| self.read(source))) {
+            Ok(Read::Large(file, start)) => {
+                let stretches = Mutex::default();
+                return Counted::Large(Arc::new(Large { number, path, file, start, stretches }));
+            }
+            Ok(Read::Whole(piece)) => Ok(piece),
+            Err(failure) => Err(failure),
+        };
+        Counted::Row(number, self.row(path, result))
+    }
+
+    /// Reads the source to its end, unless it fills the first buffer and proves large.
+    fn read(&mut self, mut source: Source) -> Result<Read, Failure> {
+        self.shared.start_piece();
+        let mut whole = Piece::default();
+        let (mut kept, mut first) = (0, true);
+        loop {
+            let (filled, ended) = self.fill(&mut source, kept)?;
+            if !ended && std::mem::take(&mut first) && self.ask.is_some() {
+                source = match source.into_large((self.shared.chunk * LARGE) as u64) {
+                    Ok((file, position)) => return Ok(Read::Large(file, position - filled as u64)),
+                    Err(source) => source,
+                };
+            }
+            kept = if ended { 0 } else { incomplete(&self.buffer[..filled]) };
+            let piece = self.piece(0..filled - kept);
+            whole.join(piece, self.frequencies.as_mut());
+            if ended {
+                return Ok(Read::Whole(whole));
+            }
+            self.buffer.copy_within(filled - kept..filled, 0);
+        }
+    }
+
+    /// Fills the buffer behind the `filled` bytes in it, and says whether the end was reached.
+    fn fill(&mut self, source: &mut Source, mut filled: usize) -> Result<(usize, bool), Failure> {
+        while filled < self.buffer.len() {
+            match source.read(&mut self.buffer[filled..])? {
+                0 => return Ok((filled, true)),
+                read => filled += read,
+            }
+        }
+        Ok((filled, false))
+    }
+
+    /// Counts a part of the buffer.
+    fn piece(&mut self, part: Range<usize>) -> Piece {
+        let text = &self.buffer[part];
+        self.shared.progress.bytes.fetch_add(text.len() as u64, Ordering::Relaxed);
+        let _permit = self.shared.permits.as_ref().map(Permits::take);
+        let counter = self.shared.counter;
+        let mut piece = counter.piece(text);
+        if let Some(frequencies) = &mut self.frequencies {
+            piece.fragments = frequencies.collect(text, counter.whitespace);
+        }
+        piece
+    }
+
+    /// Asks all others for help with a large file, and starts.
+    fn share(&mut self, large: &Arc<Large>) {
+        if let Some(ask) = &self.ask {
+            for _ in 1..self.shared.workers {
+                let _ = ask.try_send(large.clone()); // if it is full, they have enough to help with
+            }
+        }
+        self.help_with(large);
+    }
+
+    /// Counts chunks until none is left to claim.
+    fn help_with(&mut self, large: &Large) {
+        loop {
+            // A lock in the head of a `while let` would be held for the whole round.
+            let Some(number) = large.stretches().claim() else { break };
+            let chunk = guarded(|| self.chunk(large, number));
+            let frequencies = self.frequencies.as_mut();
+            let finished = large.stretches().deliver(number, chunk, frequencies);
+            if let Some(result) = finished {
+                let row = self.row(large.path.clone(), result);
+                self.report(vec![(large.number, row)]);
+            }
+        }
+    }
+
+    fn chunk(&mut self, large: &Large, number: u64) -> Result<Chunk, Failure> {
+        if self.shared.stop.load(Ordering::Relaxed) {
+            return Err(Failure::interrupted());
+        }
+        self.shared.start_piece();
+        let offset = large.start + number * self.shared.chunk as u64;
+        let filled = read_at(&large.file, &mut self.buffer, offset)
+            .map_err(|err| Failure::io(Operation::Read, &err))?;
+        // A character across the seam belongs to the chunk that it starts in.
+        let text = &self.buffer[..filled];
+        let start = if number == 0 { 0 } else { continuation(text) };
+        let end = filled.min(self.shared.chunk);
+        let end = end + continuation(&text[end..]);
+        Ok(Chunk { piece: self.piece(start..end), last: filled < self.shared.chunk })
+    }
+
+    fn row(&mut self, path: PathBuf, result: Result<Piece, Failure>) -> Row {
+        let outcome = match result {
+            Ok(piece) => {
+                let counts = piece.counts(self.shared.counter.columns);
+                if let Some(frequencies) = &mut self.frequencies {
+                    frequencies.finish(piece.fragments);
+                }
+                Outcome::Counted(counts)
+            }
+            Err(failure) => Outcome::Failed(failure),
+        };
+        Row { path, outcome }
+    }
+}
+
+impl Shared<'_> {
+    fn start_piece(&self) {
+        if let Some(planted) = self.panic_at {
+            let piece = self.pieces.fetch_add(1, Ordering::Relaxed) + 1;
+            assert!(piece != planted, "planted panic in piece {piece}");
+        }
+    }
+}
+
+impl Large {
+    fn stretches(&self) -> MutexGuard<'_, Stretches> {
+        self.stretches.lock().expect("no holder of this lock panics")
+    }
+}
+
+/// Runs a piece of work; its panic is the failure of its file and of nothing else.
+fn guarded<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    // The counters that a panic may leave half-way are plain numbers.
+    let result = catch_unwind(AssertUnwindSafe(work));
+    result.unwrap_or_else(|panic| Err(Failure::panicked(&*panic)))
+}
+
+/// Fills the buffer from this position on, or up to the end of the file.
+fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match file.read_at(&mut buffer[filled..], offset + filled as u64) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
+            Err(err) => return Err(err),
+        }
+    }
+    Ok(filled)
+}

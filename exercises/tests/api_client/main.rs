@@ -1,0 +1,57 @@
+//! The client against simulated servers, against a local server that misbehaves on purpose, and as
+//! a program that is interrupted and killed.
+#![cfg(feature = "api-client")]
+
+mod learning;
+mod local;
+mod program;
+mod property;
+mod resume;
+mod server;
+mod simulation;
+
+use std::time::Duration;
+
+use common::Context;
+use exercises::api_client::policy::Policy;
+use exercises::api_client::{Client, Config, Limits, Outcome, Request};
+use futures_util::{StreamExt, stream};
+
+/// A test that takes longer hangs.
+const HANG: Duration = Duration::from_secs(30);
+
+/// Limits and backoffs that fail quickly.
+fn quick() -> Config {
+    Config {
+        policy: Policy {
+            retries: 2,
+            backoff: Duration::from_millis(10),
+            max_retry_after: Duration::from_millis(50),
+            patience: Duration::from_millis(300),
+            ..Policy::default()
+        },
+        limits: Limits {
+            connect: Duration::from_secs(5),
+            idle: Duration::from_secs(5),
+            total: Duration::from_secs(20),
+            ..Limits::default()
+        },
+        ..Config::default()
+    }
+}
+
+/// Fetches all over the real network and returns the outcomes, by URL.
+async fn fetch(config: Config, urls: &[String]) -> Vec<Outcome> {
+    let client = Client::new(config).expect("a client");
+    let requests = stream::iter(urls.to_vec()).map(|url| Request::get(&url));
+    let outcomes = client.fetch_all(&Context::background(), requests).collect::<Vec<_>>();
+    let mut outcomes = tokio::time::timeout(HANG, outcomes).await.expect("the run hangs");
+    assert_eq!(outcomes.len(), urls.len(), "one outcome for each: {outcomes:#?}");
+    outcomes.sort_by(|a, b| a.url.cmp(&b.url));
+    outcomes
+}
+
+/// Fetches one URL.
+async fn fetch_one(config: Config, url: &str) -> Outcome {
+    fetch(config, &[url.to_owned()]).await.pop().expect("one outcome")
+}

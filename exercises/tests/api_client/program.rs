@@ -1,0 +1,147 @@
+//! The program: its flags, its output, its exit status.
+
+use std::process::Command;
+use std::time::Duration;
+
+use common::testing::{check_faults, run, run_with_input};
+use serde_json::Value;
+
+use crate::server::Server;
+
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_api-client");
+
+/// The outcomes of a run with `--format ndjson`.
+pub(crate) fn outcomes(stdout: &str) -> Vec<Value> {
+    stdout.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
+}
+
+#[test]
+fn the_program_survives_the_table_of_faults() {
+    check_faults(PROGRAM);
+}
+
+#[test]
+fn an_outcome_has_the_fields_of_the_contract() {
+    let server = Server::start();
+    let run = run(PROGRAM, &["--format", "ndjson", &server.url("/x")]).expect_status(0);
+    let line = &outcomes(&run.stdout)[0];
+    let fields: Vec<_> = line.as_object().expect("an object").keys().cloned().collect();
+    let contract = [
+        "attempts",
+        "bytes",
+        "error",
+        "file",
+        "id",
+        "rejected",
+        "status",
+        "took_ms",
+        "url",
+        "waited_ms",
+    ];
+    assert_eq!(fields, contract, "{line}");
+    assert_eq!((&line["id"], &line["status"], &line["bytes"]), (&1.into(), &200.into(), &2.into()));
+}
+
+#[test]
+fn a_bad_line_is_an_outcome_with_its_number_and_the_rest_goes_on() {
+    let server = Server::start();
+    let good = server.url("/x");
+    let lines = [
+        "# a comment",
+        &good,
+        "not a url",
+        "{\"url\": 5}",
+        "",
+        &format!("{{\"url\":\"{good}\",\"id\":\"mine\",\"method\":\"PUT\",\"body\":\"b\"}}"),
+        "{\"url\":\"http://x/\",\"methud\":\"GET\"}",
+    ];
+    let run = run_with_input(PROGRAM, &["-i", "-", "--format", "ndjson"], &lines.join("\r\n"));
+    let outcomes = outcomes(&run.expect_status(1).stdout);
+    assert_eq!(outcomes.len(), 5);
+    let details: Vec<_> =
+        outcomes.iter().filter_map(|outcome| outcome["error"]["detail"].as_str()).collect();
+    for number in [3, 4, 7] {
+        let line = format!("line {number}: ");
+        assert!(details.iter().any(|detail| detail.starts_with(&line)), "{line} in {details:?}");
+    }
+    assert!(outcomes.iter().any(|outcome| outcome["id"] == "mine" && outcome["status"] == 200));
+}
+
+#[test]
+fn the_summary_for_programs_goes_to_stderr() {
+    let server = Server::start();
+    let (fine, missing) = (server.url("/x"), server.url("/missing"));
+    let args = ["--summary", "json", "--format", "ndjson", &fine, &missing];
+    let run = run(PROGRAM, &args).expect_status(1);
+    let summary: Value = serde_json::from_str(&run.stderr).expect("JSON");
+    assert_eq!((&summary["fetched"], &summary["failed"]), (&1.into(), &1.into()));
+    assert_eq!(summary["errors"]["status"], 1);
+    assert_eq!(summary["hosts"][0]["accepted"], 2);
+}
+
+#[test]
+fn headers_method_and_body_go_with_every_request() {
+    let server = Server::start();
+    let url = server.url("/authorized");
+    drop(run(PROGRAM, &[&url]).expect_status(1));
+    drop(run(PROGRAM, &["-H", "Authorization: Bearer x", "-d", "body", &url]).expect_status(0));
+}
+
+#[test]
+fn the_deadline_is_124_and_leaves_no_request_without_outcome() {
+    let server = Server::start();
+    let urls: Vec<_> = (0..20).map(|n| server.url(&format!("/silent/{n}"))).collect();
+    let input = urls.join("\n");
+    let args = ["-i", "-", "-c", "3", "--deadline", "1s", "--format", "ndjson"];
+    let run = run_with_input(PROGRAM, &args, &input).expect_status(124);
+    let outcomes = outcomes(&run.stdout);
+    assert_eq!(outcomes.len(), 20);
+    assert!(outcomes.iter().all(|outcome| outcome["error"]["kind"] == "timeout"));
+    assert!(run.took >= Duration::from_secs(1));
+}
+
+#[test]
+fn few_open_files_slow_the_run_down_and_lose_nothing() {
+    let server = Server::start();
+    let urls: Vec<_> = (0..200).map(|n| server.url(&format!("/slow/{n}"))).collect();
+    let directory = tempfile::tempdir().expect("a directory");
+    let list = directory.path().join("urls");
+    std::fs::write(&list, urls.join("\n")).expect("a file");
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -n 24; exec \"$0\" \"$@\"", PROGRAM, "--format", "ndjson"]);
+    command.arg("-i").arg(&list).arg("-o").arg(directory.path().join("out"));
+    let output = command.output().expect("a shell");
+    let outcomes = outcomes(&String::from_utf8_lossy(&output.stdout));
+    assert_eq!(outcomes.len(), 200);
+    let failed: Vec<_> = outcomes.iter().filter(|outcome| !outcome["error"].is_null()).collect();
+    assert!(failed.is_empty() && output.status.success(), "{failed:#?}");
+}
+
+#[test]
+fn a_full_disk_fails_what_does_not_fit_and_nothing_else() {
+    let server = Server::start();
+    let directory = tempfile::tempdir().expect("a directory");
+    let (full, urls) = (directory.path().join("full"), directory.path().join("urls"));
+    std::fs::create_dir(&full).expect("a directory");
+    let lines: Vec<_> = (0..8).map(|n| server.url(&format!("/big/{n}"))).collect();
+    std::fs::write(&urls, lines.join("\n")).expect("a file");
+    // A disk of one megabyte, which only this program and its shell see.
+    let script = "mount -t tmpfs -o size=1M none \"$1\" || exit 77; \
+                  exec \"$0\" --format ndjson -c 1 -o \"$1\" -i \"$2\"";
+    let mut command = Command::new("unshare");
+    command.args(["--map-root-user", "--mount", "sh", "-c", script, PROGRAM]);
+    let Ok(output) = command.arg(&full).arg(&urls).output() else {
+        eprintln!("skipped: there is no `unshare` here");
+        return;
+    };
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    if output.status.code() == Some(77) || stderr.contains("unshare failed") {
+        eprintln!("skipped: no disk may be mounted here: {stderr}");
+        return;
+    }
+    let outcomes = outcomes(&String::from_utf8_lossy(&output.stdout));
+    assert_eq!((outcomes.len(), output.status.code()), (8, Some(1)), "{stderr}");
+    let failed: Vec<_> = outcomes.iter().filter_map(|o| o["error"]["detail"].as_str()).collect();
+    assert!(!failed.is_empty() && failed.len() < 8, "{outcomes:#?}");
+    assert!(failed.iter().all(|detail| detail.contains("No space left")), "{failed:?}");
+}

@@ -1,0 +1,170 @@
+//! Interrupted, killed, torn: no request is lost, and none that was fetched is fetched again.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use common::testing::{Run, run};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::program::{PROGRAM, outcomes};
+use crate::server::Server;
+
+const REQUESTS: usize = 60;
+
+struct Job {
+    server: Server,
+    directory: TempDir,
+}
+
+impl Job {
+    fn new() -> Self {
+        let (server, directory) = (Server::start(), tempfile::tempdir().expect("a directory"));
+        let urls: Vec<_> = (0..REQUESTS).map(|n| server.url(&format!("/slow/{n}"))).collect();
+        fs::write(directory.path().join("urls"), urls.join("\n")).expect("a file");
+        Self { server, directory }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn args(&self, resume: bool) -> Vec<String> {
+        let path = |name| self.path(name).display().to_string();
+        let mut args = vec!["-i".to_owned(), path("urls"), "--journal".into(), path("journal")];
+        args.extend(["--format", "ndjson", "-c", "4"].map(str::to_owned));
+        args.extend(resume.then(|| "--resume".to_owned()));
+        args
+    }
+
+    /// Starts the run and waits until `lines` requests are done.
+    fn start(&self, lines: usize) -> (Child, Vec<Value>, BufReader<std::process::ChildStdout>) {
+        let mut command = Command::new(PROGRAM);
+        command.args(self.args(false)).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("the program");
+        let mut stdout = BufReader::new(child.stdout.take().expect("it is piped"));
+        let mut seen = Vec::new();
+        for _ in 0..lines {
+            let mut line = String::new();
+            stdout.read_line(&mut line).expect("a line");
+            seen.push(serde_json::from_str(&line).expect("JSON"));
+        }
+        (child, seen, stdout)
+    }
+
+    fn resume(&self) -> Run {
+        let args = self.args(true);
+        run(PROGRAM, &args.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
+    /// Fails unless the resumed run had an outcome for each, and nothing in the journal was fetched
+    /// twice.
+    fn check_resumed(&self, run: Run, journaled: &HashSet<String>) {
+        let outcomes = outcomes(&run.expect_status(0).stdout);
+        let urls: HashSet<_> = outcomes.iter().map(|o| o["url"].to_string()).collect();
+        assert_eq!((outcomes.len(), urls.len()), (REQUESTS, REQUESTS));
+        for n in 0..REQUESTS {
+            let path = format!("/slow/{n}");
+            if journaled.contains(&path) {
+                assert_eq!(self.server.hits(&path), 1, "{path} is in the journal");
+            }
+        }
+    }
+
+    /// The paths of all complete lines of the journal.
+    fn journaled(&self) -> HashSet<String> {
+        let text = fs::read_to_string(self.path("journal")).expect("a journal");
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        let path = |line: &str| {
+            let line: Value = serde_json::from_str(line).expect("JSON");
+            let url = line["url"].as_str().expect("a URL").to_owned();
+            url[url.find("/slow").expect("a path")..].to_owned()
+        };
+        whole.lines().map(path).collect()
+    }
+}
+
+fn signal(child: &Child, name: &str) {
+    let sent = Command::new("kill").args([name, &child.id().to_string()]).status();
+    assert!(sent.expect("kill").success());
+}
+
+#[test]
+fn the_first_ctrl_c_ends_what_is_in_flight_and_the_rest_is_resumed() {
+    let job = Job::new();
+    let (mut child, mut seen, stdout) = job.start(10);
+    signal(&child, "-INT");
+    let rest = stdout.lines().map(|line| line.expect("a line"));
+    seen.extend(rest.map(|line| serde_json::from_str::<Value>(&line).expect("JSON")));
+    assert_eq!(child.wait().expect("it was started").code(), Some(130));
+    assert_eq!(seen.len(), REQUESTS, "one outcome for each");
+    let canceled = seen.iter().filter(|o| o["error"]["kind"] == "canceled").count();
+    let fetched = seen.iter().filter(|o| o["error"].is_null()).count();
+    assert_eq!(canceled + fetched, REQUESTS, "what was in flight has ended by itself");
+    let journaled = job.journaled();
+    assert_eq!(journaled.len(), fetched);
+    let hits: u32 = (0..REQUESTS).map(|n| job.server.hits(&format!("/slow/{n}"))).sum();
+    assert_eq!(hits as usize, fetched, "nothing was sent in vain");
+    job.check_resumed(job.resume(), &journaled);
+}
+
+#[test]
+fn a_killed_run_is_resumed() {
+    let job = Job::new();
+    let (mut child, seen, _stdout) = job.start(10);
+    signal(&child, "-KILL");
+    child.wait().expect("it was started");
+    let journaled = job.journaled();
+    assert!(journaled.len() >= seen.len(), "the journal comes before the outcome");
+    job.check_resumed(job.resume(), &journaled);
+}
+
+#[test]
+fn a_torn_last_line_is_fetched_again_and_nothing_else() {
+    let job = Job::new();
+    let first = run(PROGRAM, &job.args(false).iter().map(String::as_str).collect::<Vec<_>>());
+    drop(first.expect_status(0));
+    let journal = job.path("journal");
+    let text = fs::read(&journal).expect("a journal");
+    fs::write(&journal, &text[..text.len() - 20]).expect("it is writable");
+    let journaled = job.journaled();
+    assert_eq!(journaled.len(), REQUESTS - 1);
+    job.check_resumed(job.resume(), &journaled);
+    let hits: u32 = (0..REQUESTS).map(|n| job.server.hits(&format!("/slow/{n}"))).sum();
+    assert_eq!(hits as usize, REQUESTS + 1);
+    assert_eq!(job.journaled().len(), REQUESTS, "the torn line is gone");
+}
+
+#[test]
+fn the_same_request_twice_is_answered_twice() {
+    let job = Job::new();
+    let urls = format!("{0}\n{0}\n{0}\n", job.server.url("/slow/0"));
+    fs::write(job.path("urls"), urls).expect("a file");
+    let args = job.args(false);
+    drop(run(PROGRAM, &args.iter().map(String::as_str).collect::<Vec<_>>()).expect_status(0));
+    let journal = job.path("journal");
+    let text = fs::read_to_string(&journal).expect("a journal");
+    let two: String = text.split_inclusive('\n').take(2).collect();
+    fs::write(&journal, two).expect("it is writable");
+    assert_eq!(outcomes(&job.resume().expect_status(0).stdout).len(), 3);
+    assert_eq!(job.server.hits("/slow/0"), 4);
+}
+
+#[test]
+fn a_journal_is_neither_mixed_up_nor_destroyed() {
+    let job = Job::new();
+    let refused = |content: &str, resume: bool, said: &str| {
+        fs::write(job.path("journal"), content).expect("a file");
+        let args = job.args(resume);
+        let run = run(PROGRAM, &args.iter().map(String::as_str).collect::<Vec<_>>());
+        let stderr = run.expect_status(2).stderr;
+        assert!(stderr.contains(said), "{stderr}");
+        assert_eq!(fs::read_to_string(job.path("journal")).expect("a file"), content);
+    };
+    refused("a letter\n", false, "add --resume");
+    refused("a letter\nto somebody\n", true, "line 1 of");
+    assert!(!Path::new(&job.path("out")).exists());
+}

@@ -1,0 +1,172 @@
+//! A local server that misbehaves on purpose. The path says how.
+
+use std::collections::HashMap;
+use std::future::pending;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+
+/// Listens on the loopback until it is dropped.
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    hits: Arc<Mutex<HashMap<String, u32>>>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Server {
+    pub(crate) fn start() -> Self {
+        let (ready, address) = std::sync::mpsc::channel();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let hits = Arc::new(Mutex::new(HashMap::new()));
+        let counted = hits.clone();
+        let thread = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.expect("a runtime").block_on(async {
+                let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+                ready.send(listener.local_addr().expect("an address")).expect("a test waits");
+                tokio::select! {
+                    _ = stopped => {}
+                    () = accept(listener, counted) => {}
+                }
+            });
+        });
+        let address = address.recv().expect("the server starts");
+        Self { address, hits, stop: Some(stop), thread: Some(thread) }
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// How often `path` was asked for.
+    pub(crate) fn hits(&self, path: &str) -> u32 {
+        self.hits.lock().expect("no panic").get(path).copied().unwrap_or(0)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        self.thread.take().map(thread::JoinHandle::join);
+    }
+}
+
+async fn accept(listener: TcpListener, hits: Arc<Mutex<HashMap<String, u32>>>) {
+    loop {
+        let Ok((stream, _)) = listener.accept().await else { continue };
+        // Ends with the connection, or with the runtime of this server.
+        tokio::spawn(serve(stream, hits.clone()));
+    }
+}
+
+async fn serve(stream: TcpStream, hits: Arc<Mutex<HashMap<String, u32>>>) {
+    let mut stream = BufReader::new(stream);
+    while let Some((path, headers)) = read_head(&mut stream).await {
+        let hit = {
+            let mut hits = hits.lock().expect("no panic");
+            let hit = hits.entry(path.clone()).or_default();
+            *hit += 1;
+            *hit
+        };
+        let stream = stream.get_mut();
+        if answer(stream, &path, &headers, hit).await.is_none() {
+            return;
+        }
+    }
+}
+
+/// The path, and all of the head in lower case.
+async fn read_head(stream: &mut BufReader<TcpStream>) -> Option<(String, String)> {
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        if stream.read_line(&mut head).await.ok()? == 0 {
+            return None;
+        }
+    }
+    let path = head.split(' ').nth(1)?.to_owned();
+    let head = head.to_lowercase();
+    let length = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next());
+    if let Some(length) = length.and_then(|length| length.parse().ok()) {
+        stream.read_exact(&mut vec![0; length]).await.ok()?;
+    }
+    Some((path, head))
+}
+
+/// `None` ends the connection.
+async fn answer(stream: &mut TcpStream, path: &str, head: &str, hit: u32) -> Option<()> {
+    let (kind, rest) = path[1..].split_once('/').unwrap_or((&path[1..], ""));
+    match kind {
+        "reset-before" if hit == 1 => reset(stream),
+        "reset-in-body" if hit == 1 => {
+            write(stream, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf").await?;
+            reset(stream)
+        }
+        "truncated" => {
+            write(stream, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf").await?;
+            None
+        }
+        "endless" => {
+            write(stream, "HTTP/1.1 200 OK\r\n\r\n").await?;
+            loop {
+                write(stream, &"x".repeat(8192)).await?;
+            }
+        }
+        "trickle" => {
+            write(stream, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n").await?;
+            loop {
+                write(stream, "x").await?;
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }
+        "silent" => pending().await,
+        "loop" => redirect(stream, path).await,
+        "to" => redirect(stream, &format!("http://{rest}")).await,
+        "post" if hit == 1 => status(stream, "500 Internal Server Error", "").await,
+        "retry-after" if hit == 1 => {
+            let wait = rest.replace("%20", " ");
+            status(stream, "429 Too Many Requests", &format!("Retry-After: {wait}\r\n")).await
+        }
+        "storm" => status(stream, "429 Too Many Requests", "").await,
+        "outage" => status(stream, "503 Service Unavailable", "").await,
+        "half" if hit % 2 == 1 => status(stream, "503 Service Unavailable", "").await,
+        "authorized" if !head.contains("authorization: ") => {
+            status(stream, "401 Unauthorized", "").await
+        }
+        "missing" => status(stream, "404 Not Found", "").await,
+        "big" => {
+            let body = "x".repeat(256 * 1024);
+            write(stream, &format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len()))
+                .await?;
+            write(stream, &body).await
+        }
+        "slow" => {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            status(stream, "200 OK", "").await
+        }
+        _ => status(stream, "200 OK", "").await,
+    }
+}
+
+async fn redirect(stream: &mut TcpStream, to: &str) -> Option<()> {
+    status(stream, "302 Found", &format!("Location: {to}\r\n")).await
+}
+
+async fn status(stream: &mut TcpStream, status: &str, headers: &str) -> Option<()> {
+    write(stream, &format!("HTTP/1.1 {status}\r\n{headers}Content-Length: 2\r\n\r\nok")).await
+}
+
+async fn write(stream: &mut TcpStream, text: &str) -> Option<()> {
+    stream.write_all(text.as_bytes()).await.ok()
+}
+
+/// Ends the connection with a reset instead of an orderly end.
+fn reset(stream: &TcpStream) -> Option<()> {
+    stream.set_zero_linger().expect("a TCP socket");
+    None
+}

@@ -1,0 +1,40 @@
+//! Use a context for cancellation: whatever a task waits for, the end of its context wakes it.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use common::{Cause, Context, Demo, Outcome, parse, say};
+use tokio::time::sleep;
+
+/// Two tasks; one of them is cancelled half-way.
+#[derive(Parser)]
+#[command(version)]
+struct Args {
+    #[command(flatten)]
+    demo: Demo,
+}
+
+fn main() -> ExitCode {
+    parse::<Args>().demo.tasks(run)
+}
+
+async fn run(demo: Demo) -> Outcome {
+    let [patient, hasty] = [(); 2].map(|()| Context::background().with_cancel());
+    let works = tokio::spawn(work(patient, demo.clone()));
+    let is_cancelled = tokio::spawn(work(hasty.clone(), demo.clone()));
+
+    sleep(demo.millis(500)).await;
+    hasty.cancel();
+    match is_cancelled.await? {
+        Ok(()) => say!("Nobody was cancelled"),
+        Err(cause) => say!("Cancelled half-way: {cause}"),
+    }
+    works.await??;
+    say!("The other one has done its work");
+    Ok(())
+}
+
+async fn work(ctx: Context, demo: Demo) -> Result<(), Cause> {
+    demo.piece();
+    ctx.run(sleep(demo.millis(1000))).await
+}

@@ -1,0 +1,36 @@
+//! Always handle the lifecycle: whoever spawns waits, and hears of every result and every panic.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use common::{Demo, Outcome, parse, say};
+use leaks::practices::run_all;
+use tokio::time::sleep;
+
+const WORKERS: u64 = 3;
+
+/// Three tasks, and a main that waits for them all.
+#[derive(Parser)]
+#[command(version)]
+struct Args {
+    #[command(flatten)]
+    demo: Demo,
+}
+
+fn main() -> ExitCode {
+    parse::<Args>().demo.tasks(run)
+}
+
+async fn run(demo: Demo) -> Outcome {
+    let work = (1..=WORKERS).map(|id| {
+        let demo = demo.clone();
+        async move {
+            demo.piece();
+            sleep(demo.millis(100 * id)).await;
+            say!("Worker {id} done");
+        }
+    });
+    let done = run_all(work).await.len();
+    say!("All {done} workers have ended");
+    Ok(())
+}

@@ -1,0 +1,42 @@
+//! Limit the creation of tasks: a permit is waited for *before* the task is spawned.
+
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use clap::Parser;
+use common::{Demo, Outcome, parse, say};
+use leaks::practices::limited;
+use tokio::time::sleep;
+
+const TASKS: usize = 30;
+const LIMIT: usize = 10;
+
+/// Thirty pieces of work, ten at a time.
+#[derive(Parser)]
+#[command(version)]
+struct Args {
+    #[command(flatten)]
+    demo: Demo,
+}
+
+fn main() -> ExitCode {
+    parse::<Args>().demo.tasks(run)
+}
+
+async fn run(demo: Demo) -> Outcome {
+    static RUNNING: AtomicUsize = AtomicUsize::new(0);
+    let work = (0..TASKS).map(|_| {
+        let demo = demo.clone();
+        async move {
+            demo.piece();
+            let running = RUNNING.fetch_add(1, Ordering::Relaxed) + 1;
+            sleep(demo.millis(100)).await;
+            RUNNING.fetch_sub(1, Ordering::Relaxed);
+            running
+        }
+    });
+    let running = limited(LIMIT, work).await;
+    let peak = running.iter().max().expect("there is work to do");
+    say!("{} tasks done, {peak} at once at most", running.len());
+    Ok(())
+}

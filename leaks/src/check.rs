@@ -1,0 +1,106 @@
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::time::{Instant, sleep};
+
+/// How long [`leak_check`] lets tasks take to end.
+pub const GRACE: Duration = Duration::from_secs(1);
+
+/// How often [`settled`] looks.
+const POLL: Duration = Duration::from_millis(1);
+
+/// How many tasks the runtime has that have not ended. The future given to `block_on` is no task.
+///
+/// # Panics
+///
+/// Outside a runtime.
+pub fn live_tasks() -> usize {
+    Handle::current().metrics().num_alive_tasks()
+}
+
+/// Runs `body` and checks that no task outlives it: what it spawned must end within [`GRACE`].
+/// For tests, as the whole body of a `#[tokio::test]`.
+///
+/// # Panics
+///
+/// If more tasks are alive than before. Spawn through [`NamedTasks`](crate::NamedTasks) to see
+/// which. Also where [`live_tasks`] does.
+pub async fn leak_check<F: Future>(body: F) -> F::Output {
+    let before = live_tasks();
+    let output = body.await;
+    let after = settled(before, GRACE).await;
+    assert!(after <= before, "{} leaked: {before} tasks before, {after} after", after - before);
+    output
+}
+
+/// Waits until at most `expected` tasks are alive, for `grace` at the longest, and returns how
+/// many there are then.
+///
+/// A task's join can return shortly before the runtime counts the task out, so one look is not
+/// enough.
+///
+/// # Cancel safety
+///
+/// Dropping the future changes nothing.
+///
+/// # Panics
+///
+/// Where [`live_tasks`] does, or if the runtime has no timer.
+pub async fn settled(expected: usize, grace: Duration) -> usize {
+    let started = Instant::now();
+    loop {
+        let live = live_tasks();
+        if live <= expected || started.elapsed() >= grace {
+            return live;
+        }
+        sleep(POLL.min(grace)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use tokio::task::yield_now;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_that_ends_within_the_grace_is_no_leak() {
+        let output = leak_check(async {
+            tokio::spawn(sleep(GRACE / 2));
+            "done"
+        });
+        assert_eq!(output.await, "done");
+    }
+
+    #[tokio::test(start_paused = true)]
+    #[should_panic(expected = "2 leaked: 1 tasks before, 3 after")]
+    async fn tasks_that_never_end_are_counted() {
+        tokio::spawn(pending::<()>()); // was there before: not the body's fault
+        yield_now().await;
+        leak_check(async {
+            tokio::spawn(pending::<()>());
+            tokio::spawn(pending::<()>());
+        })
+        .await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn the_count_catches_up_with_a_join() {
+        for _ in 0..1000 {
+            leak_check(async { tokio::spawn(yield_now()).await.unwrap() }).await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waits_no_longer_than_the_grace() {
+        let leak = tokio::spawn(pending::<()>());
+        let started = Instant::now();
+        assert_eq!(settled(0, GRACE).await, 1);
+        assert_eq!(started.elapsed(), GRACE);
+        leak.abort();
+        assert_eq!(settled(0, GRACE).await, 0);
+    }
+}

@@ -1,0 +1,12 @@
+#![doc = include_str!("../README.md")]
+
+mod chapter;
+mod check;
+mod monitor;
+mod named;
+pub mod practices;
+
+pub use chapter::{Best, bad, best, good, literal};
+pub use check::{GRACE, leak_check, live_tasks, settled};
+pub use monitor::serve_count;
+pub use named::{NamedTasks, Spawned};

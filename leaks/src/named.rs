@@ -1,0 +1,146 @@
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::panic::{Location, resume_unwind};
+
+use tokio::task::{Id, JoinError, JoinSet};
+
+/// Tasks that remember what they are called and where they were spawned, so that a leak has a
+/// name. Dropping the set cancels them.
+#[derive(Debug, Default)]
+pub struct NamedTasks {
+    tasks: JoinSet<()>,
+    spawned: HashMap<Id, Spawned>,
+}
+
+/// What was recorded as a task was spawned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spawned {
+    /// The name given to it.
+    pub name: String,
+    /// The line of code that spawned it.
+    pub at: &'static Location<'static>,
+}
+
+impl NamedTasks {
+    /// Spawns a task under a name, which need not be unique.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime.
+    #[track_caller]
+    pub fn spawn(
+        &mut self,
+        name: impl Into<String>,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let spawned = Spawned { name: name.into(), at: Location::caller() };
+        let id = self.tasks.spawn(task).id();
+        self.spawned.insert(id, spawned);
+    }
+
+    /// Those that have not ended.
+    ///
+    /// # Panics
+    ///
+    /// If one of them has panicked: with its panic.
+    pub fn alive(&mut self) -> Vec<&Spawned> {
+        while let Some(joined) = self.tasks.try_join_next_with_id() {
+            self.forget(joined);
+        }
+        self.spawned.values().collect()
+    }
+
+    /// Cancels all that have not ended, waits until they are gone, and returns which these were.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves the tasks cancelled; those already gone are not reported again.
+    ///
+    /// # Panics
+    ///
+    /// If one of them has panicked: with its panic.
+    pub async fn clean_up(&mut self) -> Vec<Spawned> {
+        self.tasks.abort_all();
+        let mut leaked = Vec::new();
+        while let Some(joined) = self.tasks.join_next_with_id().await {
+            leaked.extend(self.forget(joined));
+        }
+        leaked
+    }
+
+    /// Takes a joined task off the books; returns its record if it was cancelled.
+    fn forget(&mut self, joined: Result<(Id, ()), JoinError>) -> Option<Spawned> {
+        match joined {
+            Ok((id, ())) => {
+                self.spawned.remove(&id);
+                None
+            }
+            Err(err) => {
+                let spawned = self.spawned.remove(&err.id());
+                err.try_into_panic().map_or(spawned, |panic| resume_unwind(panic))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Spawned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, spawned at {}:{}", self.name, self.at.file(), self.at.line())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::leak_check;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_leak_is_found_by_its_name_and_cleaned_up() {
+        leak_check(async {
+            let name = format!("task-{}", rand::random::<u64>());
+            let mut tasks = NamedTasks::default();
+            tasks.spawn("ends by itself", async {});
+            tasks.spawn(&name, pending());
+            let line = line!() - 1;
+            tokio::task::yield_now().await;
+
+            let alive: Vec<_> = tasks.alive().into_iter().cloned().collect();
+            assert_eq!(alive.len(), 1);
+            assert_eq!((&alive[0].name, alive[0].at.line()), (&name, line));
+            assert_eq!(tasks.clean_up().await, alive);
+            assert!(tasks.alive().is_empty() && tasks.clean_up().await.is_empty());
+        })
+        .await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn cleaning_up_waits_until_the_tasks_are_gone() {
+        let (held, gone) = oneshot::channel::<()>();
+        let mut tasks = NamedTasks::default();
+        tasks.spawn("holder", async move {
+            let _held = held;
+            pending::<()>().await;
+        });
+        assert_eq!(tasks.clean_up().await.len(), 1);
+        assert!(gone.await.is_err(), "what the task held has been dropped");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn dropping_the_set_cancels_its_tasks() {
+        leak_check(async { NamedTasks::default().spawn("dropped", pending()) }).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    #[should_panic(expected = "lost no more")]
+    async fn a_panic_surfaces() {
+        let mut tasks = NamedTasks::default();
+        tasks.spawn("panics", async { panic!("lost no more") });
+        tokio::task::yield_now().await;
+        tasks.clean_up().await;
+    }
+}

@@ -1,0 +1,56 @@
+//! The chapter's program: ten numbers, three workers.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use common::{Demo, Outcome, bar, parse, say};
+use fan_out_fan_in::{fan_out, fan_out_ordered, generate};
+use rand::RngExt;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+const WORKERS: usize = 3;
+const ITEMS: u64 = 10;
+
+/// Three tasks share one stream of numbers, and their results become one stream again.
+#[derive(Parser)]
+#[command(version)]
+struct Args {
+    #[command(flatten)]
+    demo: Demo,
+
+    /// Keep the results in the order of the numbers
+    #[arg(long)]
+    ordered: bool,
+}
+
+fn main() -> ExitCode {
+    let Args { demo, ordered } = parse();
+    demo.tasks(|demo| run(demo, ordered))
+}
+
+async fn run(demo: Demo, ordered: bool) -> Outcome {
+    let mut tasks = JoinSet::new();
+    let numbers = generate(&mut tasks, 1..=ITEMS, demo.millis(100));
+    let work = move |number| square(demo.clone(), number);
+    let results = if ordered {
+        fan_out_ordered(&mut tasks, numbers, WORKERS, work)
+    } else {
+        fan_out(&mut tasks, numbers, WORKERS, work)
+    };
+    say!("\nFinal results:");
+    while let Ok(result) = results.recv().await {
+        say!("Final result: {result}");
+    }
+    tasks.join_all().await; // a panic of a worker surfaces here
+    Ok(())
+}
+
+async fn square(demo: Demo, number: u64) -> u64 {
+    let bar = bar("worker #", number);
+    demo.piece();
+    bar.of(sleep(demo.millis(demo.rng(number).random_range(0..500)))).await;
+    let result = number * number;
+    say!("Worker processed {number} -> {result}");
+    result
+}

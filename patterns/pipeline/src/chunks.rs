@@ -1,0 +1,190 @@
+//! The channel between two stages: bounded in items, handed over in chunks.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll, Waker};
+
+/// Makes a channel from one task to another.
+///
+/// The sender adds a chunk at a time and the receiver takes all that is there: one lock and at
+/// most one wake-up for each, however many items there are. Neither waits for a chunk to fill, so a
+/// slow sender gives chunks of one.
+pub fn chunk_channel<T>(limits: Limits) -> (ChunkSender<T>, ChunkReceiver<T>) {
+    let state = State { items: VecDeque::new(), limits, open: true, waiting: None };
+    let shared = Arc::new(Shared(Mutex::new(state)));
+    (ChunkSender(shared.clone()), ChunkReceiver(shared))
+}
+
+/// How much may be under way between two tasks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The most items that wait in the channel. The receiver works on as many again, at most.
+    pub buffer: NonZeroUsize,
+    /// The most items that one receive takes; 1 is one operation an item, as in Go.
+    pub chunk: NonZeroUsize,
+}
+
+/// The end that sends. Dropping it ends the receiver's items.
+#[derive(Debug)]
+pub struct ChunkSender<T>(Arc<Shared<T>>);
+
+/// The end that receives. Dropping it makes every send an error.
+#[derive(Debug)]
+pub struct ChunkReceiver<T>(Arc<Shared<T>>);
+
+/// The receiver has been dropped: nothing that is sent can arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the receiving stage has ended")]
+pub struct Closed;
+
+impl<T> ChunkSender<T> {
+    /// Moves all of `chunk` into the channel, in pieces if it does not fit as a whole, and waits
+    /// whenever the channel is full.
+    ///
+    /// # Cancel safety
+    ///
+    /// What has been sent has left `chunk`; what has not is still in it.
+    pub async fn send_all(&mut self, chunk: &mut VecDeque<T>) -> Result<(), Closed> {
+        poll_fn(|cx| self.poll_send_all(cx, chunk)).await
+    }
+
+    /// Sends one item, and waits while the channel is full.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped before it is done, the item is gone: it was not sent.
+    pub async fn send(&mut self, item: T) -> Result<(), Closed> {
+        self.send_all(&mut VecDeque::from([item])).await
+    }
+
+    fn poll_send_all(
+        &mut self,
+        cx: &mut Context<'_>,
+        chunk: &mut VecDeque<T>,
+    ) -> Poll<Result<(), Closed>> {
+        let mut state = self.0.lock();
+        if !state.open {
+            return Poll::Ready(Err(Closed));
+        }
+        if chunk.is_empty() {
+            return Poll::Ready(Ok(())); // and the receiver is left to sleep
+        }
+        let room = state.limits.buffer.get().saturating_sub(state.items.len());
+        if state.items.is_empty() && room >= chunk.len() {
+            std::mem::swap(&mut state.items, chunk); // no item is moved, no memory allocated
+        } else if room >= chunk.len() {
+            state.items.append(chunk);
+        } else {
+            state.items.extend(chunk.drain(..room));
+        }
+        let receiver = if room > 0 { state.waiting.take() } else { None };
+        let poll = if chunk.is_empty() {
+            Poll::Ready(Ok(()))
+        } else {
+            state.wait(cx);
+            Poll::Pending
+        };
+        drop(state);
+        wake(receiver);
+        poll
+    }
+}
+
+impl<T> ChunkReceiver<T> {
+    /// Waits until there is something, then moves all that is there, up to the limit of a chunk,
+    /// into `chunk`. Gives `false` once the sender is gone and everything has been taken.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped before it is done, no item has been taken.
+    pub async fn recv_all(&mut self, chunk: &mut VecDeque<T>) -> bool {
+        poll_fn(|cx| self.poll_recv_all(cx, chunk)).await
+    }
+
+    /// Puts items back that were taken last, in front of what waits, even if that is more than the
+    /// bound then.
+    pub(crate) fn put_back(&mut self, mut chunk: VecDeque<T>) {
+        let mut state = self.0.lock();
+        chunk.append(&mut state.items);
+        state.items = chunk;
+    }
+
+    fn poll_recv_all(&mut self, cx: &mut Context<'_>, chunk: &mut VecDeque<T>) -> Poll<bool> {
+        let mut state = self.0.lock();
+        if state.items.is_empty() {
+            if !state.open {
+                return Poll::Ready(false);
+            }
+            state.wait(cx);
+            return Poll::Pending;
+        }
+        let limit = state.limits.chunk.get();
+        if chunk.is_empty() && state.items.len() <= limit {
+            std::mem::swap(&mut state.items, chunk);
+        } else {
+            let limit = limit.min(state.items.len());
+            chunk.extend(state.items.drain(..limit));
+        }
+        let sender = state.waiting.take();
+        drop(state);
+        wake(sender);
+        Poll::Ready(true)
+    }
+}
+
+#[derive(Debug)]
+struct Shared<T>(Mutex<State<T>>);
+
+#[derive(Debug)]
+struct State<T> {
+    items: VecDeque<T>,
+    limits: Limits,
+    /// Whether both ends are still there.
+    open: bool,
+    /// Whoever waits: the receiver if there is no item, the sender if there is no room. As the
+    /// bound is at least one, they never both do.
+    waiting: Option<Waker>,
+}
+
+impl<T> Shared<T> {
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.0.lock().expect("nobody panics while holding the lock")
+    }
+
+    fn close(&self) {
+        let mut state = self.lock();
+        state.open = false;
+        let other_end = state.waiting.take();
+        drop(state);
+        wake(other_end);
+    }
+}
+
+impl<T> State<T> {
+    fn wait(&mut self, cx: &Context<'_>) {
+        self.waiting = Some(cx.waker().clone());
+    }
+}
+
+fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}
+
+impl<T> Drop for ChunkSender<T> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+impl<T> Drop for ChunkReceiver<T> {
+    /// Drops what is still queued here and now, not when the sender ends as well.
+    fn drop(&mut self) {
+        self.0.close();
+        let items = std::mem::take(&mut self.0.lock().items);
+        drop(items); // outside the lock: it may be anybody's code
+    }
+}

@@ -1,0 +1,55 @@
+//! The program, held against the chapter's transcript, and as the tool that it is beyond it.
+
+use std::time::Duration;
+
+use common::testing::{check_faults, run, run_with_input};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_pipeline");
+const TRANSCRIPT: &str = include_str!("expected.txt");
+
+#[test]
+fn prints_the_transcript_at_the_chapters_pace() {
+    let run = run(PROGRAM, &[]).expect_status(0);
+    assert_eq!(run.stdout, TRANSCRIPT);
+    assert!(run.took >= Duration::from_secs(1), "ten numbers, 100 ms each: {run:?}");
+}
+
+#[test]
+fn prints_the_same_without_waiting_whatever_the_limits() {
+    for limits in [["--buffer", "1"], ["--buffer", "1024"], ["--chunk", "1"], ["--chunk", "3"]] {
+        let run = run(PROGRAM, &[&["--pace", "0"], &limits[..]].concat()).expect_status(0);
+        assert_eq!(run.stdout, TRANSCRIPT);
+    }
+}
+
+#[test]
+fn takes_numbers_from_the_command_line() {
+    let run = run(PROGRAM, &["4", "-8", "5"]).expect_status(0);
+    assert_eq!(run.stdout, "Pipeline results:\nResult: 26\nResult: 74\n");
+}
+
+#[test]
+fn takes_a_range() {
+    let run = run(PROGRAM, &["--range", "-2..=100000", "--summary"]).expect_status(0);
+    assert_eq!(run.stdout.lines().count(), 1 + 50_002);
+    assert_eq!(run.stdout.lines().last(), Some("Result: 10000000010"));
+    assert!(run.stderr.starts_with("100003 items, "), "{run:?}");
+}
+
+#[test]
+fn reports_a_line_that_is_no_number_and_loses_nothing_else() {
+    let run = run_with_input(PROGRAM, &["-"], "2\nthree\r\n4\r\n\n3037000500\n6").expect_status(1);
+    assert_eq!(run.stdout, "Pipeline results:\nResult: 14\nResult: 26\nResult: 46\n");
+    let errors = [
+        "error: line 2: `three` is not a whole number of 64 bits",
+        "error: line 4: `` is not a whole number of 64 bits",
+        "error: 3037000500 * 3037000500 does not fit into 64 bits",
+        "error: 3 of 6 numbers gave no result",
+    ];
+    assert_eq!(run.stderr.lines().collect::<Vec<_>>(), errors);
+}
+
+#[test]
+fn survives_the_fault_table() {
+    check_faults(PROGRAM);
+}

@@ -1,0 +1,199 @@
+#![doc = include_str!("../README.md")]
+
+mod worker;
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::{self, JoinHandle};
+
+use crossbeam::channel::{Receiver, Sender, bounded, never, select_biased, unbounded};
+
+pub use worker::{Done, Panicked};
+
+/// A fixed number of threads that work through a bounded queue of jobs.
+///
+/// Every accepted job gives exactly one [`Done`], also if it panics. Share the pool by reference:
+/// any number of threads may submit and read.
+///
+/// Dropping the pool gives up: jobs that run are finished and their threads joined, jobs in the
+/// queue are dropped. [`close`](Self::close) works through them first.
+pub struct WorkerPool<J, R> {
+    /// `None` once the pool is closed.
+    jobs: Option<Sender<(u64, J)>>,
+    queue: Receiver<(u64, J)>,
+    submitted: AtomicU64,
+    results: Receiver<Done<R>>,
+    /// Dropped to tell the workers that they need not wait for a reader any more.
+    alive: Option<Sender<Infallible>>,
+    /// Disconnected when the last worker has ended.
+    working: Receiver<Infallible>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// How much a pool does at once, and how much it holds.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    workers: usize,
+    queue: usize,
+    results: Option<usize>,
+}
+
+/// The job was not accepted because the wait for room in the queue was cancelled. Here it is back.
+pub struct Cancelled<J>(pub J);
+
+impl Bounds {
+    /// `workers` threads, and `queue` jobs waiting for one of them. A queue of 0 hands each job
+    /// from `submit` to a worker that is waiting for it.
+    ///
+    /// # Panics
+    ///
+    /// Without workers.
+    pub fn new(workers: usize, queue: usize) -> Self {
+        assert!(workers > 0, "a pool needs at least one worker");
+        Self { workers, queue, results: None }
+    }
+
+    /// Lets at most `limit` results wait to be read; then the workers wait for the reader.
+    ///
+    /// Somebody must read while jobs are submitted and while the pool is closed. A thread that
+    /// does all three in turn waits for itself as soon as there is more than the bounds hold.
+    #[must_use]
+    pub fn with_result_limit(self, limit: usize) -> Self {
+        Self { results: Some(limit), ..self }
+    }
+}
+
+impl<J: Send + 'static, R: Send + 'static> WorkerPool<J, R> {
+    /// Starts the workers, numbered from 0. Each calls `work(worker, job)` for one job after the
+    /// other.
+    ///
+    /// # Panics
+    ///
+    /// If the system cannot start that many threads.
+    pub fn start<W>(bounds: Bounds, work: W) -> Self
+    where
+        W: Fn(usize, J) -> R + Send + Sync + 'static,
+    {
+        let (jobs, queue) = bounded(bounds.queue);
+        let (sender, results) = bounds.results.map_or_else(unbounded, bounded);
+        let (alive, given_up) = bounded(1);
+        let (ending, working) = bounded(0);
+        let mut pool = Self {
+            jobs: Some(jobs),
+            queue,
+            submitted: AtomicU64::new(0),
+            results,
+            alive: Some(alive),
+            working,
+            threads: Vec::with_capacity(bounds.workers),
+        };
+        let work = Arc::new(work);
+        for id in 0..bounds.workers {
+            let (work, ending) = (Arc::clone(&work), ending.clone());
+            let worker = worker::Worker {
+                queue: pool.queue.clone(),
+                results: sender.clone(),
+                given_up: given_up.clone(),
+            };
+            let thread = thread::Builder::new().name(format!("worker {id}")).spawn(move || {
+                worker.run(|job| work(id, job));
+                drop(ending); // the last worker to drop its clone disconnects `working`
+            });
+            pool.threads.push(thread.expect("the system can start a thread"));
+        }
+        pool
+    }
+
+    /// Puts `job` into the queue and gives its number, counted from 1. Waits while the queue is
+    /// full: that is the backpressure.
+    pub fn submit(&self, job: J) -> u64 {
+        let number = self.next_number();
+        self.jobs().send((number, job)).expect(WORKERS_LISTEN);
+        number
+    }
+
+    /// [`submit`](Self::submit), unless `cancelled` is disconnected before there is room in the
+    /// queue: then the job comes back. Once it is disconnected, no job is accepted any more. A
+    /// cancelled job has used up its number.
+    pub fn submit_unless(
+        &self,
+        cancelled: &Receiver<Infallible>,
+        job: J,
+    ) -> Result<u64, Cancelled<J>> {
+        let number = self.next_number();
+        select_biased! {
+            recv(cancelled) -> _ => Err(Cancelled(job)),
+            send(self.jobs(), (number, job)) -> sent => {
+                sent.expect(WORKERS_LISTEN);
+                Ok(number)
+            }
+        }
+    }
+
+    /// The results, in the order in which they are ready. They end once the pool is closed and
+    /// every job is done, or once it is dropped.
+    ///
+    /// Each result goes to one reader, whichever handle it has.
+    pub fn results(&self) -> Receiver<Done<R>> {
+        self.results.clone()
+    }
+
+    /// Takes no more jobs, waits until those accepted are done, and joins the workers. Gives the
+    /// results that nobody has read yet.
+    pub fn close(self) -> Receiver<Done<R>> {
+        self.close_unless(&never())
+    }
+
+    /// [`close`](Self::close), unless `cancelled` is disconnected first: then the jobs that run are
+    /// finished, and those still in the queue are dropped and give no result. Nor does a job
+    /// that finds the result limit reached.
+    pub fn close_unless(mut self, cancelled: &Receiver<Infallible>) -> Receiver<Done<R>> {
+        self.jobs = None; // the workers end when the queue is empty
+        select_biased! {
+            recv(cancelled) -> _ => {}
+            recv(self.working) -> _ => {}
+        }
+        self.results()
+    }
+
+    fn jobs(&self) -> &Sender<(u64, J)> {
+        self.jobs.as_ref().expect("closing a pool consumes it")
+    }
+
+    fn next_number(&self) -> u64 {
+        self.submitted.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}
+
+const WORKERS_LISTEN: &str = "workers outlive their jobs' panics, and listen until the pool ends";
+
+impl<J> fmt::Debug for Cancelled<J> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Cancelled(..)")
+    }
+}
+
+impl<J> fmt::Display for Cancelled<J> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("cancelled while the job queue was full")
+    }
+}
+
+impl<J> Error for Cancelled<J> {}
+
+impl<J, R> Drop for WorkerPool<J, R> {
+    fn drop(&mut self) {
+        self.jobs = None; // no job will follow
+        self.queue.try_iter().for_each(drop); // nothing to do any more, if there was
+        self.alive = None; // and no reader to wait for
+        for thread in self.threads.drain(..) {
+            thread.join().expect("a worker catches the panics of its jobs");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

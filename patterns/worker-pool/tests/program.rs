@@ -1,0 +1,52 @@
+//! The program, held against the chapter's transcript.
+
+use std::time::Duration;
+
+use clap::Parser;
+use common::Demo;
+use common::testing::{check_faults, run};
+use rand::RngExt;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_worker-pool");
+const TRANSCRIPT: &str = include_str!("expected.txt");
+const WORKERS: u32 = 3;
+const JOBS: u64 = 10;
+
+#[derive(Parser)]
+struct Args {
+    #[command(flatten)]
+    demo: Demo,
+}
+
+#[test]
+fn prints_the_transcript_at_the_chapters_pace() {
+    let run = run(PROGRAM, &["--seed", "7"]).expect_status(0);
+    run.assert_transcript(TRANSCRIPT);
+    for job in 1..=JOBS {
+        let lines = [format!("Worker * processing job {job}"), format!("Result for job {job}: *")];
+        run.assert_order(&[&lines[0], &lines[1], "All jobs completed"]);
+    }
+    let demo = Args::parse_from(["worker-pool", "--seed", "7"]).demo;
+    let work: u64 = (1..=JOBS).map(|job| demo.rng(job).random_range(0..500)).sum();
+    assert!(run.took >= Duration::from_millis(work) / WORKERS, "{work} ms of work: {run:?}");
+}
+
+#[test]
+fn gives_all_ten_results_in_each_of_200_runs() {
+    for _ in 0..200 {
+        run(PROGRAM, &["--pace", "0"]).expect_status(0).assert_transcript(TRANSCRIPT);
+    }
+}
+
+#[test]
+fn a_panic_costs_one_result_and_the_exit_status() {
+    let run = run(PROGRAM, &["--pace", "0", "--panic-at", "4"]).expect_status(1);
+    let results = run.stdout.lines().filter(|line| line.starts_with("Result for job ")).count();
+    assert_eq!(results, 9, "{run:#?}");
+    assert!(run.stderr.contains("panicked: planted panic in piece 4"), "{run:#?}");
+}
+
+#[test]
+fn survives_the_fault_table() {
+    check_faults(PROGRAM);
+}

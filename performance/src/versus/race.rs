@@ -1,0 +1,132 @@
+use std::error::Error;
+
+use super::{Go, Row, Run, this_program};
+
+/// The medians of the runs of one side.
+#[derive(Clone, Copy, Debug)]
+pub struct Figures {
+    /// Of the times, in seconds.
+    pub seconds: f64,
+    /// Of the peaks of memory, in bytes.
+    pub memory: f64,
+}
+
+/// What came out for one row.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// The row.
+    pub row: &'static Row,
+    /// Our side.
+    pub ours: Figures,
+    /// Go's, in the order of the row's names: the same contract, then its own best trick. Empty
+    /// where there is no Go.
+    pub go: Vec<Against>,
+}
+
+/// One way of Go, and how we compare.
+#[derive(Clone, Copy, Debug)]
+pub struct Against {
+    /// Go's medians.
+    pub figures: Figures,
+    /// Our time as a ratio of Go's: the median over the pairs of runs.
+    pub time: f64,
+    /// The same of the peaks of memory.
+    pub memory: f64,
+}
+
+impl Line {
+    /// Whether the row is at or below its goal; `None` without Go.
+    pub fn met(&self) -> Option<bool> {
+        let go = self.go.first()?;
+        let memory = self.row.goal.memory.is_none_or(|goal| go.memory <= goal);
+        Some(memory && go.time <= self.row.goal.time)
+    }
+}
+
+/// Runs all sides of a row in turns, `pairs` times each, and takes the medians. The side that goes
+/// first changes from pair to pair.
+///
+/// # Errors
+///
+/// If a side fails, or if its check value differs: then its time does not count.
+pub fn race(
+    row: &'static Row,
+    go: Option<&Go>,
+    items: u64,
+    pairs: usize,
+) -> Result<Line, Box<dyn Error + Send + Sync>> {
+    let ways = go.map_or(0, |_| row.go.len());
+    let mut ours = Vec::with_capacity(pairs);
+    let mut theirs = vec![Vec::with_capacity(pairs); ways];
+    for pair in 0..pairs {
+        let ours_first = pair % 2 == 0;
+        if ours_first {
+            ours.push(this_program(row, items)?);
+        }
+        for (way, runs) in theirs.iter_mut().enumerate() {
+            let go = go.expect("there are ways only with Go");
+            runs.push(go.run(row, row.go[way], items)?);
+        }
+        if !ours_first {
+            ours.push(this_program(row, items)?);
+        }
+    }
+    for run in ours.iter().chain(theirs.iter().flatten()) {
+        if run.check != ours[0].check {
+            return Err(format!("{}: {} is not {}", row.name, run.check, ours[0].check).into());
+        }
+    }
+    let go = theirs.iter().map(|theirs| against(&ours, theirs)).collect();
+    Ok(Line { row, ours: medians(&ours), go })
+}
+
+fn against(ours: &[Run], theirs: &[Run]) -> Against {
+    let ratios = |of: fn(&Run) -> f64| {
+        let pairs = ours.iter().zip(theirs);
+        median(pairs.map(|(ours, theirs)| of(ours) / of(theirs)).collect())
+    };
+    Against {
+        figures: medians(theirs),
+        time: ratios(|run| run.seconds),
+        memory: ratios(|run| run.memory as f64),
+    }
+}
+
+fn medians(runs: &[Run]) -> Figures {
+    Figures {
+        seconds: median(runs.iter().map(|run| run.seconds).collect()),
+        memory: median(runs.iter().map(|run| run.memory as f64).collect()),
+    }
+}
+
+/// The middle value, or the mean of the two in the middle.
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    if values.len() % 2 == 1 {
+        values[middle]
+    } else {
+        f64::midpoint(values[middle - 1], values[middle])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_the_middle_value() {
+        assert!((median(vec![3.0, 1.0, 2.0]) - 2.0).abs() < 1e-9);
+        assert!((median(vec![4.0, 1.0, 2.0, 3.0]) - 2.5).abs() < 1e-9);
+    }
+
+    #[test]
+    fn ratios_are_taken_pair_by_pair() {
+        let run = |seconds| Run { seconds, memory: 1000, check: 0 };
+        // A machine that slows down: the ratio is a half in every pair.
+        let ours = [run(1.0), run(2.0), run(4.0)];
+        let theirs = [run(2.0), run(4.0), run(8.0)];
+        let against = against(&ours, &theirs);
+        assert!((against.time - 0.5).abs() < 1e-9 && (against.memory - 1.0).abs() < 1e-9);
+    }
+}

@@ -1,0 +1,243 @@
+use std::num::NonZeroUsize;
+
+use pipeline::Limits;
+
+use super::ours::{self, CAPACITY};
+use super::{Goal, Row, Work};
+
+const fn limits(buffer: usize, chunk: usize) -> Limits {
+    let (Some(buffer), Some(chunk)) = (NonZeroUsize::new(buffer), NonZeroUsize::new(chunk)) else {
+        panic!("limits start at 1");
+    };
+    Limits { buffer, chunk }
+}
+
+/// What is ready is taken at once. A receiver holds what it has taken in its hands, so half of the
+/// items wait in the channel and half are there: as many under way as with Go's channels.
+const READY: Limits = limits(CAPACITY / 2, CAPACITY / 2);
+const ONE_BY_ONE: Limits = limits(CAPACITY, 1);
+const BULK: Limits = limits(1024, 1024);
+
+const MILLION: u64 = 1_000_000;
+const STAGES: &str = "pipeline::{generate, map, filter}";
+const FAN: &str = "fan_out_fan_in::fan_out";
+const POOL: &str = "worker_pool::WorkerPool";
+
+const fn time(time: f64) -> Goal {
+    Goal { time, memory: None }
+}
+
+const fn both(time: f64, memory: f64) -> Goal {
+    Goal { time, memory: Some(memory) }
+}
+
+/// Every workload, in the order of the table.
+pub const ROWS: &[Row] = &[
+    Row {
+        name: "spawn",
+        what: "spawn and join 1M tasks, no work",
+        measures: "creating::in_tasks",
+        items: MILLION,
+        go: &["spawn", "spawn-best"],
+        goal: both(0.50, 0.50),
+        work: Work::Function(ours::spawn),
+    },
+    Row {
+        name: "sleep",
+        what: "1M tasks that sleep 10 ms",
+        measures: "creating::in_tasks",
+        items: MILLION,
+        go: &["sleep"],
+        goal: both(0.36, 0.45),
+        work: Work::Function(ours::sleeping),
+    },
+    Row {
+        name: "parked",
+        what: "1M tasks parked at once",
+        measures: "creating::in_tasks",
+        items: MILLION,
+        go: &["parked"],
+        goal: both(0.17, 0.10),
+        work: Work::Function(ours::parked),
+    },
+    Row {
+        name: "channel",
+        what: "channel of 64, what is ready",
+        measures: "pipeline::generate, Receiver::next",
+        items: 5 * MILLION,
+        go: &["channel", "channel-best"],
+        goal: time(0.50),
+        work: Work::Function(|n| ours::channel(n, READY)),
+    },
+    Row {
+        name: "channel-1",
+        what: "channel of 64, one operation an item",
+        measures: "pipeline::generate, Receiver::next",
+        items: MILLION,
+        go: &["channel"],
+        goal: time(0.50),
+        work: Work::Function(|n| ours::channel(n, ONE_BY_ONE)),
+    },
+    Row {
+        name: "pipeline",
+        what: "4 stages, channels of 64, what is ready",
+        measures: STAGES,
+        items: MILLION,
+        go: &["pipeline", "pipeline-best"],
+        goal: time(0.50),
+        work: Work::Function(|n| ours::chapter_pipeline(n, READY)),
+    },
+    Row {
+        name: "pipeline-1",
+        what: "4 stages, channels of 64, one operation an item",
+        measures: STAGES,
+        items: MILLION,
+        go: &["pipeline"],
+        goal: time(0.50),
+        work: Work::Function(|n| ours::chapter_pipeline(n, ONE_BY_ONE)),
+    },
+    Row {
+        name: "pipeline-bulk",
+        what: "4 stages in chunks of 1,024, to Go item by item",
+        measures: STAGES,
+        items: 10 * MILLION,
+        go: &["pipeline"],
+        goal: time(0.015),
+        work: Work::Function(|n| ours::chapter_pipeline(n, BULK)),
+    },
+    Row {
+        name: "pipeline-chunks",
+        what: "4 stages in chunks of 1,024, to Go in chunks",
+        measures: STAGES,
+        items: 10 * MILLION,
+        go: &["pipeline-bulk"],
+        goal: time(1.00),
+        work: Work::Function(|n| ours::chapter_pipeline(n, BULK)),
+    },
+    Row {
+        name: "fan-3",
+        what: "fan-out to 3, item by item",
+        measures: FAN,
+        items: MILLION,
+        go: &["fan-3", "fan-3-best"],
+        goal: time(0.50),
+        work: Work::Function(|n| ours::fan(n, 3)),
+    },
+    Row {
+        name: "fan-3-bulk",
+        what: "fan-out to 3 in chunks of 1,024, to Go item by item",
+        measures: FAN,
+        items: 10 * MILLION,
+        go: &["fan-3", "fan-3-bulk"],
+        goal: time(0.06),
+        work: Work::Function(|n| ours::fan_in_chunks(n, 3)),
+    },
+    Row {
+        name: "fan-8",
+        what: "fan-out to 8, item by item",
+        measures: FAN,
+        items: MILLION,
+        go: &["fan-8", "fan-8-best"],
+        goal: time(0.50),
+        work: Work::Function(|n| ours::fan(n, 8)),
+    },
+    Row {
+        name: "fan-8-bulk",
+        what: "fan-out to 8 in chunks of 1,024, to Go item by item",
+        measures: FAN,
+        items: 10 * MILLION,
+        go: &["fan-8", "fan-8-bulk"],
+        goal: time(0.06),
+        work: Work::Function(|n| ours::fan_in_chunks(n, 8)),
+    },
+    Row {
+        name: "pool",
+        what: "pool of 2, 1M hashes of 64 bytes",
+        measures: POOL,
+        items: MILLION,
+        go: &["pool", "pool-bulk"],
+        goal: time(0.35),
+        work: Work::Function(|n| ours::pool(n, 2)),
+    },
+    Row {
+        name: "pool-bulk",
+        what: "pool of 2, 1M hashes in batches of 256, to Go job by job",
+        measures: POOL,
+        items: MILLION,
+        go: &["pool", "pool-bulk"],
+        goal: time(0.22),
+        work: Work::Function(|n| ours::pool_in_batches(n, 2)),
+    },
+    Row {
+        name: "pool-sleep",
+        what: "pool of 10, 1000 naps of 10 ms",
+        measures: POOL,
+        items: 1000,
+        go: &["pool-sleep"],
+        goal: time(1.00),
+        work: Work::Function(ours::pool_of_sleepers),
+    },
+    Row {
+        name: "unlimited-sleep",
+        what: "1000 naps of 10 ms at once",
+        measures: "creating::in_tasks",
+        items: 1000,
+        go: &["unlimited-sleep"],
+        goal: both(1.00, 0.80),
+        work: Work::Function(ours::sleeping),
+    },
+    Row {
+        name: "cancel",
+        what: "cancel 100,000 waiting tasks, to the last exit",
+        measures: "common::Context::{run, cancel}",
+        items: 100_000,
+        go: &["cancel"],
+        goal: both(0.50, 0.25),
+        work: Work::Function(ours::cancel),
+    },
+    Row {
+        name: "cancel-children",
+        what: "the same over 100,000 child contexts",
+        measures: "common::Context::{with_cancel, run, cancel}",
+        items: 100_000,
+        go: &["cancel-children"],
+        goal: time(0.30),
+        work: Work::Function(ours::cancel_children),
+    },
+    Row {
+        name: "receive-cancellable",
+        what: "receive under a context",
+        measures: "common::Context::run, pipeline::Receiver::next",
+        items: 5 * MILLION,
+        go: &["receive-cancellable"],
+        goal: time(0.42),
+        work: Work::Function(|n| ours::receive_cancellable(n, READY)),
+    },
+    Row {
+        name: "context",
+        what: "make, look at and cancel a context",
+        measures: "common::Context::{with_cancel, err, cancel}",
+        items: MILLION,
+        go: &["context"],
+        goal: time(0.50),
+        work: Work::Function(ours::create_contexts),
+    },
+    Row {
+        name: "context-value",
+        what: "look a value up at depth 10",
+        measures: "common::Context::value",
+        items: 10 * MILLION,
+        go: &["context-value"],
+        goal: time(0.50),
+        work: Work::Function(ours::look_up_value),
+    },
+    Row {
+        name: "stdin",
+        what: "1M numbers from stdin, the whole process",
+        measures: "the program `pipeline -`",
+        items: MILLION,
+        go: &["stdin"],
+        goal: both(0.30, 1.50),
+        work: Work::Program("pipeline"),
+    },
+];

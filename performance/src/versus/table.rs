@@ -1,0 +1,68 @@
+use super::Line;
+
+/// The table in Markdown: a line for each row, and a cross on what misses its goal.
+pub fn markdown(lines: &[Line]) -> String {
+    let mut text = "| workload | measures | ours | Go | time | memory | goal | to Go's best |\n\
+                    |---|---|---|---|---|---|---|---|\n"
+        .to_owned();
+    for line in lines {
+        text += &format!(
+            "| {} | `{}` | {} | {} | {} | {} | {} | {} |\n",
+            line.row.what,
+            line.row.measures,
+            figures(line.ours.seconds, line.ours.memory),
+            line.go
+                .first()
+                .map_or("-".to_owned(), |go| { figures(go.figures.seconds, go.figures.memory) }),
+            line.go.first().map_or("-".to_owned(), |go| format!("{:.3}", go.time)),
+            line.go.first().map_or("-".to_owned(), |go| format!("{:.2}", go.memory)),
+            goal(line),
+            line.go.get(1).map_or("-".to_owned(), |best| format!("{:.3}", best.time)),
+        );
+    }
+    text
+}
+
+fn figures(seconds: f64, bytes: f64) -> String {
+    let time = match seconds {
+        0.0..0.001 => format!("{:.1} µs", seconds * 1e6),
+        0.001..1.0 => format!("{:.1} ms", seconds * 1e3),
+        _ => format!("{seconds:.2} s"),
+    };
+    format!("{time}, {:.1} MB", bytes / 1e6)
+}
+
+fn goal(line: &Line) -> String {
+    let goal = line.row.goal;
+    let memory = goal.memory.map_or(String::new(), |memory| format!(", memory ≤ {memory}"));
+    let mark = match line.met() {
+        Some(true) => " ✓",
+        Some(false) => " ✗ missed",
+        None => "",
+    };
+    format!("≤ {}{memory}{mark}", goal.time)
+}
+
+/// The same as JSON: times in seconds, memory in bytes.
+pub fn json(lines: &[Line]) -> String {
+    let lines = lines.iter().map(|line| {
+        let go = line.go.iter().zip(line.row.go).map(|(go, name)| {
+            format!(
+                r#"{{"name": "{name}", "seconds": {}, "memory": {}, "time_ratio": {}, "memory_ratio": {}}}"#,
+                go.figures.seconds, go.figures.memory, go.time, go.memory
+            )
+        });
+        let met = line.met().map_or("null".to_owned(), |met| met.to_string());
+        format!(
+            r#"  {{"row": "{}", "measures": "{}", "seconds": {}, "memory": {}, "goal_time": {}, "goal_memory": {}, "met": {met}, "go": [{}]}}"#,
+            line.row.name,
+            line.row.measures,
+            line.ours.seconds,
+            line.ours.memory,
+            line.row.goal.time,
+            line.row.goal.memory.map_or("null".to_owned(), |memory| memory.to_string()),
+            go.collect::<Vec<_>>().join(", ")
+        )
+    });
+    format!("[\n{}\n]\n", lines.collect::<Vec<_>>().join(",\n"))
+}

@@ -1,0 +1,28 @@
+//! The race against Go, as far as it goes on a machine without Go.
+
+use std::fs;
+
+use common::testing::{check_faults, run};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_versus-go");
+
+#[test]
+fn prints_a_row_for_each_workload_and_writes_it_three_times() {
+    let folder = format!("{}/versus-go", env!("CARGO_TARGET_TMPDIR"));
+    let args = ["--short", "--rows", "context,spawn", "--out", &folder];
+    let run = run(PROGRAM, &args).expect_status(0);
+    run.assert_order(&[
+        "| workload | measures | *",
+        "| make, look at and cancel a context | `common::Context::*",
+        "| spawn and join 1M tasks, no work | `creating::in_tasks` *",
+    ]);
+    for (name, start) in [("md", ""), ("json", "[\n  {\"row\": \"context\""), ("svg", "<svg ")] {
+        let text = fs::read_to_string(format!("{folder}/versus-go.{name}")).unwrap();
+        assert!(text.starts_with(start), "{name}: {text}");
+    }
+}
+
+#[test]
+fn survives_the_fault_table() {
+    check_faults(PROGRAM);
+}

@@ -1,0 +1,74 @@
+#![doc = include_str!("../README.md")]
+
+mod server;
+
+use std::future::Future;
+use std::time::Duration;
+
+use common::Context;
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+
+pub use server::{Server, Unclean};
+
+/// Runs `work` once every `period`, for the first time after one `period`, until the context ends.
+/// The wait for the next time ends at once then; work that has begun is carried through.
+///
+/// If the work takes longer than a period, the times that it misses are left out. A period is a
+/// millisecond at least, which is how finely tokio's timer ticks.
+///
+/// # Cancel safety
+///
+/// Dropping the future cuts the work short; ending the context does not.
+pub async fn every<F>(ctx: &Context, period: Duration, mut work: impl FnMut() -> F)
+where
+    F: Future<Output = ()>,
+{
+    let period = period.max(Duration::from_millis(1));
+    let mut ticks = interval_at(Instant::now() + period, period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    while ctx.run(ticks.tick()).await.is_ok() {
+        work().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use leaks::leak_check;
+    use tokio::time::sleep;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn ends_at_once_while_it_waits() {
+        leak_check(async {
+            let started = Instant::now();
+            let ctx = Context::background().with_timeout(SECOND * 5 / 2);
+            let mut ticks = 0;
+            let work = || {
+                ticks += 1;
+                async {}
+            };
+            every(&ctx, SECOND, work).await;
+            assert_eq!((ticks, started.elapsed()), (2, SECOND * 5 / 2));
+        })
+        .await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_that_has_begun_is_carried_through() {
+        leak_check(async {
+            let started = Instant::now();
+            let ctx = Context::background().with_timeout(SECOND * 2);
+            let mut done = 0;
+            let work = || {
+                done += 1;
+                sleep(SECOND * 9)
+            };
+            every(&ctx, SECOND, work).await;
+            assert_eq!((done, started.elapsed()), (1, SECOND * 10));
+        })
+        .await;
+    }
+}

@@ -1,0 +1,90 @@
+//! The chapter's program: three tickers under a server, until a signal comes.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, value_parser};
+use common::{Cause, Context, Demo, Outcome, bar, duration, interrupted, parse, say};
+use shutdown::{Server, every};
+
+const WORKERS: u8 = 3;
+
+/// A server that stops gracefully: Ctrl-C once; twice to stop it at once.
+#[derive(Parser)]
+#[command(version)]
+struct Args {
+    #[command(flatten)]
+    demo: Demo,
+
+    /// How long the workers have to stop
+    #[arg(long, value_name = "D", value_parser = duration, default_value = "5s")]
+    deadline: Duration,
+
+    /// Let N of the three workers ignore that they should stop
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(value_parser = value_parser!(u8).range(0..=i64::from(WORKERS)))]
+    stubborn: u8,
+
+    /// Stop without a signal, after this time
+    #[arg(long = "for", value_name = "D", value_parser = duration)]
+    time: Option<Duration>,
+}
+
+fn main() -> ExitCode {
+    let args: Args = parse();
+    if args.demo.pace() == 0.0 {
+        let message = "there is no pace 0 here: a clock that jumps would not wait for a signal";
+        Args::command().error(ErrorKind::ValueValidation, message).exit();
+    }
+    args.demo.clone().mixed(|demo| run(demo, args))
+}
+
+async fn run(demo: Demo, args: Args) -> Outcome {
+    let stop = interrupted();
+    let mut server = start(&demo, args.stubborn);
+    let stop = match args.time {
+        Some(time) => stop.with_timeout(demo.time(time)),
+        None => stop,
+    };
+    tokio::select! {
+        biased; // a stop that was asked for comes before a worker that fails in the same moment
+        cause = stop.done() => match (cause, args.time) {
+            (Cause::DeadlineExceeded, Some(time)) => say!("\nStopping after {time:?}"),
+            _ => say!("\nReceived signal"),
+        },
+        name = server.panicked() => say!("\nWorker {name} panicked"),
+    }
+    say!("Server shutting down...");
+    let stopped = server.shutdown(demo.time(args.deadline)).await;
+    match &stopped {
+        Err(unclean) if !unclean.late.is_empty() => say!("Shutdown timeout, forcing exit"),
+        _ => say!("All workers stopped gracefully"),
+    }
+    say!("Server stopped");
+    Ok(stopped?)
+}
+
+fn start(demo: &Demo, stubborn: u8) -> Server {
+    say!("Server starting...");
+    let mut server = Server::new();
+    for id in 1..=WORKERS {
+        let (name, demo) = (format!("worker-{id}"), demo.clone());
+        server.start(name.clone(), |ctx| worker(ctx, name, demo, id <= stubborn));
+    }
+    say!("All workers started");
+    server
+}
+
+async fn worker(ctx: Context, name: String, demo: Demo, stubborn: bool) {
+    say!("Worker {name} starting");
+    // A context of its own, which nobody ends: that is what it means not to listen.
+    let ctx = if stubborn { Context::background() } else { ctx };
+    let tick = || {
+        say!("Worker {name}: tick");
+        demo.piece();
+        std::future::ready(())
+    };
+    bar(&name, "ticking").of(every(&ctx, demo.millis(500), tick)).await;
+    say!("Worker {name} shutting down gracefully");
+}

@@ -1,0 +1,210 @@
+use std::collections::{BTreeSet, HashMap};
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::time::Duration;
+
+use common::Context;
+use tokio::task::{Id, JoinError, JoinSet};
+
+/// A group of workers that are stopped together.
+///
+/// Dropping it cuts its workers off where they wait; [`shutdown`](Server::shutdown) asks them to
+/// stop.
+#[derive(Debug)]
+pub struct Server {
+    ctx: Context,
+    workers: JoinSet<()>,
+    names: HashMap<Id, String>,
+    panicked: BTreeSet<String>,
+}
+
+/// A shutdown that was not graceful: by name, who missed the deadline and who had panicked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unclean {
+    /// Those that were still running when the deadline passed. They have been cut off.
+    pub late: BTreeSet<String>,
+    /// Those that panicked, before or during the shutdown.
+    pub panicked: BTreeSet<String>,
+}
+
+impl Server {
+    /// A server without workers.
+    pub fn new() -> Self {
+        Self {
+            ctx: Context::background(),
+            workers: JoinSet::new(),
+            names: HashMap::new(),
+            panicked: BTreeSet::new(),
+        }
+    }
+
+    /// Starts a worker. The context that it is given ends when the server is shut down.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime.
+    pub fn start<F>(&mut self, name: impl Into<String>, worker: impl FnOnce(Context) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let id = self.workers.spawn(worker(self.ctx.clone())).id();
+        self.names.insert(id, name.into());
+    }
+
+    /// Waits for a worker to panic, and returns its name. A server should not run on without it:
+    /// wait for this beside the signal.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing: [`shutdown`](Server::shutdown) reports the panic too.
+    pub async fn panicked(&mut self) -> String {
+        while let Some(joined) = self.workers.join_next_with_id().await {
+            if let Some(name) = self.forget(joined) {
+                return name;
+            }
+        }
+        std::future::pending().await // all workers have ended well, so none will panic
+    }
+
+    /// Tells the workers to stop, and waits until they have, for `deadline` at the longest. Then
+    /// those that are left are cut off.
+    ///
+    /// # Errors
+    ///
+    /// If a worker was late or has panicked: which ones.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future cuts off the workers that are left.
+    pub async fn shutdown(mut self, deadline: Duration) -> Result<(), Unclean> {
+        self.ctx.cancel();
+        let all_stopped = async {
+            while let Some(joined) = self.workers.join_next_with_id().await {
+                self.forget(joined);
+            }
+        };
+        // A deadline is no error here: the names that are left say who missed it.
+        let _ = tokio::time::timeout(deadline, all_stopped).await;
+        let late = self.names.into_values().collect();
+        let unclean = Unclean { late, panicked: self.panicked };
+        if unclean == Unclean::default() { Ok(()) } else { Err(unclean) }
+    }
+
+    /// Takes a worker that has ended off the books, and returns its name if it panicked.
+    fn forget(&mut self, joined: Result<(Id, ()), JoinError>) -> Option<String> {
+        let id = joined.as_ref().map_or_else(JoinError::id, |&(id, ())| id);
+        let name = self.names.remove(&id)?;
+        joined.err()?;
+        self.panicked.insert(name.clone());
+        Some(name)
+    }
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Display for Unclean {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = |names: &BTreeSet<_>| names.iter().cloned().collect::<Vec<_>>().join(", ");
+        match (self.late.is_empty(), self.panicked.is_empty()) {
+            (_, true) => write!(f, "late: {}", names(&self.late)),
+            (true, _) => write!(f, "panicked: {}", names(&self.panicked)),
+            _ => write!(f, "late: {}; panicked: {}", names(&self.late), names(&self.panicked)),
+        }
+    }
+}
+
+impl Error for Unclean {}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use leaks::leak_check;
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+
+    const DEADLINE: Duration = Duration::from_secs(5);
+
+    fn names<const N: usize>(names: [&str; N]) -> BTreeSet<String> {
+        names.map(str::to_owned).into()
+    }
+
+    async fn obedient(ctx: Context) {
+        ctx.done().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn stops_at_once_when_all_cooperate() {
+        leak_check(async {
+            let mut server = Server::new();
+            (1..=1000).for_each(|id| server.start(format!("worker-{id}"), obedient));
+            let started = Instant::now();
+            assert_eq!(server.shutdown(DEADLINE).await, Ok(()));
+            assert_eq!(started.elapsed(), Duration::ZERO);
+        })
+        .await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waits_for_work_in_flight() {
+        leak_check(async {
+            let mut server = Server::new();
+            let in_flight = Duration::from_millis(4999);
+            server.start("slow", async move |_| sleep(in_flight).await);
+            let started = Instant::now();
+            assert_eq!(server.shutdown(DEADLINE).await, Ok(()));
+            assert_eq!(started.elapsed(), in_flight);
+        })
+        .await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_misses_the_deadline_is_named_and_cut_off() {
+        leak_check(async {
+            let mut server = Server::new();
+            server.start("obedient", obedient);
+            server.start("stubborn", async |_| pending().await);
+            let started = Instant::now();
+            let late = server.shutdown(DEADLINE).await.unwrap_err();
+            assert_eq!(late, Unclean { late: names(["stubborn"]), panicked: names([]) });
+            assert_eq!(started.elapsed(), DEADLINE);
+        })
+        .await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_panic_is_noticed_at_once_and_reported_at_the_end() {
+        leak_check(async {
+            let mut server = Server::new();
+            server.start("ends well", async |_| {});
+            server.start("obedient", obedient);
+            server.start("bad", async |_| panic!("bad worker"));
+            assert_eq!(server.panicked().await, "bad");
+            server.start("stubborn", async |_| pending().await);
+            server.start("bad at the end", async |ctx| {
+                ctx.done().await;
+                panic!("bad at the end");
+            });
+            let unclean = server.shutdown(DEADLINE).await.unwrap_err();
+            let panicked = names(["bad", "bad at the end"]);
+            assert_eq!(unclean, Unclean { late: names(["stubborn"]), panicked });
+            assert_eq!(unclean.to_string(), "late: stubborn; panicked: bad, bad at the end");
+        })
+        .await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn dropping_the_server_cuts_its_workers_off() {
+        leak_check(async {
+            let mut server = Server::new();
+            server.start("stubborn", async |_| pending().await);
+        })
+        .await;
+    }
+}
