@@ -14,7 +14,7 @@ fn prints_a_row_for_each_workload_and_writes_it_three_times() {
     run.assert_order(&[
         "| workload | measures | *",
         "| make, look at and cancel a context | `common::Context::*",
-        "| spawn and join 1M tasks, no work | `creating::in_tasks` *",
+        "| spawn and join 1M tasks, no work | `wait_group::TaskGroup` *",
     ]);
     for (name, start) in [("md", ""), ("json", "[\n  {\"row\": \"context\""), ("svg", "<svg ")] {
         let text = fs::read_to_string(format!("{folder}/versus-go.{name}")).unwrap();

@@ -1,9 +1,6 @@
-use std::future::poll_fn;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
-use std::task::Poll;
-use std::thread;
+use std::panic::AssertUnwindSafe;
 
+use futures_util::FutureExt;
 use tokio_util::task::TaskTracker;
 
 use crate::Panicked;
@@ -36,7 +33,10 @@ impl TaskGroup {
         self.started += 1;
         let (id, panics) = (self.started, self.panics.clone());
         // The tracker counts up here, and down when the task is dropped, however it has ended.
-        self.tracker.spawn(async move { panics.record(id, caught(work).await) });
+        // (Adapters, not an `async` block: that would hold the work twice, where it was captured and
+        // where it is awaited.)
+        let caught = AssertUnwindSafe(work).catch_unwind();
+        self.tracker.spawn(caught.map(move |ended| panics.record(id, ended)));
     }
 
     /// Waits until the count is down to zero, and gives the panics since the last call, in the
@@ -50,15 +50,4 @@ impl TaskGroup {
         self.tracker.wait().await;
         self.panics.take()
     }
-}
-
-/// [`catch_unwind`] for a future: every poll is caught.
-async fn caught<T>(work: impl Future<Output = T>) -> thread::Result<T> {
-    let mut work = pin!(work);
-    poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
-        Ok(Poll::Pending) => Poll::Pending,
-        Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
-        Err(panic) => Poll::Ready(Err(panic)),
-    })
-    .await
 }

@@ -1,4 +1,3 @@
-use std::future::pending;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,6 +13,7 @@ use tokio::runtime::Builder;
 use tokio::sync::Notify;
 use tokio::task::{JoinSet, yield_now};
 use tokio::time::sleep;
+use wait_group::TaskGroup;
 use worker_pool::{Bounds, WorkerPool};
 
 use super::Run;
@@ -27,41 +27,82 @@ pub(super) const CAPACITY: usize = 64;
 /// How many items are handed over at once where that is the row's contract.
 const CHUNK: u64 = 1024;
 
-/// `n` tasks that do nothing.
+/// How many tasks are spawned before those that are there get a turn.
+const BURST: u64 = 32;
+
+/// `n` tasks that do nothing, in a group that is waited for.
 pub(super) fn spawn(n: u64) -> Run {
-    on_one_thread(async move {
-        measure(async || in_tasks((0..n).map(async |_| ())).await.len() as u64).await
+    grouped(n, async |done: Arc<AtomicU64>| {
+        done.fetch_add(1, Ordering::Relaxed);
     })
 }
 
 /// `n` tasks that sleep, all at once.
 pub(super) fn sleeping(n: u64) -> Run {
-    on_one_thread(async move {
-        measure(async || in_tasks((0..n).map(|_| sleep(NAP))).await.len() as u64).await
+    grouped(n, async |done: Arc<AtomicU64>| {
+        sleep(NAP).await;
+        done.fetch_add(1, Ordering::Relaxed);
     })
+}
+
+fn grouped<F>(n: u64, work: impl Fn(Arc<AtomicU64>) -> F) -> Run
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    on_one_thread(measure(async || {
+        let done = Arc::new(AtomicU64::new(0));
+        let mut group = TaskGroup::new();
+        spawn_all(&mut group, n, || work(Arc::clone(&done))).await;
+        assert!(group.wait().await.is_empty(), "no task panics");
+        done.load(Ordering::Relaxed)
+    }))
+}
+
+async fn spawn_all<F>(group: &mut TaskGroup, n: u64, mut work: impl FnMut() -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    for at in 0..n {
+        group.spawn(work());
+        if at % BURST == BURST - 1 {
+            yield_now().await;
+        }
+    }
+}
+
+/// `n` tasks that do nothing but give a result.
+pub(super) fn spawn_for_results(n: u64) -> Run {
+    on_one_thread(measure(async || in_tasks((0..n).map(async |_| ())).await.len() as u64))
 }
 
 /// `n` tasks that all wait before the first of them is let go.
 pub(super) fn parked(n: u64) -> Run {
-    on_one_thread(async move {
-        let waiting = Arc::new(AtomicU64::new(0));
-        let release = Arc::new(Notify::new());
-        let work = (0..n).map(|_| {
-            let (waiting, release) = (waiting.clone(), release.clone());
+    struct Gate {
+        waiting: AtomicU64,
+        released: AtomicU64,
+        open: Notify,
+    }
+    let gate = Gate { waiting: 0.into(), released: 0.into(), open: Notify::new() };
+    let gate = Arc::new(gate);
+    on_one_thread(measure(async || {
+        let mut group = TaskGroup::new();
+        spawn_all(&mut group, n, || {
+            let gate = Arc::clone(&gate);
             async move {
-                let released = release.notified();
-                waiting.fetch_add(1, Ordering::Relaxed);
-                released.await;
+                let opened = gate.open.notified();
+                gate.waiting.fetch_add(1, Ordering::Relaxed);
+                opened.await;
+                gate.released.fetch_add(1, Ordering::Relaxed);
             }
-        });
-        let all_wait = async {
-            while waiting.load(Ordering::Relaxed) < n {
-                yield_now().await;
-            }
-            release.notify_waiters();
-        };
-        measure(async || tokio::join!(in_tasks(work), all_wait).0.len() as u64).await
-    })
+        })
+        .await;
+        while gate.waiting.load(Ordering::Relaxed) < n {
+            yield_now().await;
+        }
+        gate.open.notify_waiters();
+        assert!(group.wait().await.is_empty(), "no task panics");
+        gate.released.load(Ordering::Relaxed)
+    }))
 }
 
 /// One task sends `n` numbers to another.
@@ -234,26 +275,28 @@ pub(super) fn cancel_children(n: u64) -> Run {
 fn cancel_all(n: u64, derive: fn(&Context) -> Context) -> Run {
     on_one_thread(async move {
         let root = Context::background().with_cancel();
-        let waiting = Arc::new(AtomicU64::new(0));
-        let work = (0..n).map(|_| {
-            let (own, waiting) = (derive(&root), waiting.clone());
+        let counts = Arc::new((AtomicU64::new(0), AtomicU64::new(0)));
+        let mut group = TaskGroup::new();
+        spawn_all(&mut group, n, || {
+            let (own, counts) = (derive(&root), Arc::clone(&counts));
             async move {
+                let (waiting, canceled) = &*counts;
                 waiting.fetch_add(1, Ordering::Relaxed);
-                own.run(pending::<()>()).await == Err(Cause::Canceled)
+                if own.done().await == Cause::Canceled {
+                    canceled.fetch_add(1, Ordering::Relaxed);
+                }
             }
-        });
-        let started = async {
-            while waiting.load(Ordering::Relaxed) < n {
-                yield_now().await;
-            }
+        })
+        .await;
+        while counts.0.load(Ordering::Relaxed) < n {
             yield_now().await;
-            let started = Instant::now();
+        }
+        measure(async || {
             root.cancel();
-            started
-        };
-        let (canceled, started) = tokio::join!(in_tasks(work), started);
-        let seconds = started.elapsed().as_secs_f64();
-        (seconds, canceled.into_iter().filter(|canceled| *canceled).count() as u64)
+            assert!(group.wait().await.is_empty(), "no task panics");
+            counts.1.load(Ordering::Relaxed)
+        })
+        .await
     })
 }
 

@@ -19,6 +19,7 @@ const ONE_BY_ONE: Limits = limits(CAPACITY, 1);
 const BULK: Limits = limits(1024, 1024);
 
 const MILLION: u64 = 1_000_000;
+const GROUP: &str = "wait_group::TaskGroup";
 const STAGES: &str = "pipeline::{generate, map, filter}";
 const FAN: &str = "fan_out_fan_in::fan_out";
 const POOL: &str = "worker_pool::WorkerPool";
@@ -36,16 +37,25 @@ pub const ROWS: &[Row] = &[
     Row {
         name: "spawn",
         what: "spawn and join 1M tasks, no work",
-        measures: "creating::in_tasks",
+        measures: GROUP,
         items: MILLION,
         go: &["spawn", "spawn-best"],
         goal: both(0.50, 0.50),
         work: Work::Function(ours::spawn),
     },
     Row {
+        name: "spawn-results",
+        what: "spawn 1M tasks and collect their results",
+        measures: "creating::in_tasks",
+        items: MILLION,
+        go: &["spawn", "spawn-best"],
+        goal: both(0.50, 0.50),
+        work: Work::Function(ours::spawn_for_results),
+    },
+    Row {
         name: "sleep",
         what: "1M tasks that sleep 10 ms",
-        measures: "creating::in_tasks",
+        measures: GROUP,
         items: MILLION,
         go: &["sleep"],
         goal: both(0.36, 0.45),
@@ -54,7 +64,7 @@ pub const ROWS: &[Row] = &[
     Row {
         name: "parked",
         what: "1M tasks parked at once",
-        measures: "creating::in_tasks",
+        measures: GROUP,
         items: MILLION,
         go: &["parked"],
         goal: both(0.17, 0.10),
@@ -180,7 +190,7 @@ pub const ROWS: &[Row] = &[
     Row {
         name: "unlimited-sleep",
         what: "1000 naps of 10 ms at once",
-        measures: "creating::in_tasks",
+        measures: GROUP,
         items: 1000,
         go: &["unlimited-sleep"],
         goal: both(1.00, 0.80),
@@ -189,7 +199,7 @@ pub const ROWS: &[Row] = &[
     Row {
         name: "cancel",
         what: "cancel 100,000 waiting tasks, to the last exit",
-        measures: "common::Context::{run, cancel}",
+        measures: "common::Context::{done, cancel}",
         items: 100_000,
         go: &["cancel"],
         goal: both(0.50, 0.25),
@@ -198,7 +208,7 @@ pub const ROWS: &[Row] = &[
     Row {
         name: "cancel-children",
         what: "the same over 100,000 child contexts",
-        measures: "common::Context::{with_cancel, run, cancel}",
+        measures: "common::Context::{with_cancel, done, cancel}",
         items: 100_000,
         go: &["cancel-children"],
         goal: time(0.30),
