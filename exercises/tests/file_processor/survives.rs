@@ -241,7 +241,7 @@ fn errors_can_be_had_in_a_file_too() {
 fn an_interrupt_prints_the_partial_result() {
     let dir = plant(&[("a", "x\n"), ("b", "y\n")]);
     let mut child = program()
-        .args(["--format", "json", "-l", "a", "-", "b"])
+        .args(["--format", "json", "-l", "-j", "1", "a", "-", "b"])
         .current_dir(&dir)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
