@@ -67,8 +67,8 @@ struct Cli {
     #[arg(short, long, value_name = "N")]
     jobs: Option<NonZeroUsize>,
 
-    /// Threads that read; more than jobs, such as 32, for a disk that is not cached
-    /// [default: as many as jobs]
+    /// Threads that read: more than jobs, such as 32, for a disk that is not cached
+    /// [default, and least: as many as jobs]
     #[arg(long, value_name = "N")]
     io_threads: Option<NonZeroUsize>,
 

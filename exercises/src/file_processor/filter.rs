@@ -96,7 +96,7 @@ impl Filter {
         (walk, aside)
     }
 
-    /// Whether `root` itself has to be walked by [`pages`](Self::page).
+    /// Whether `root` itself has to be walked by the [`page`](Self::page).
     pub(super) fn is_huge(&self, root: &Path, many: usize) -> bool {
         !self.follow && is_huge(root, many)
     }
