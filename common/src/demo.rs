@@ -2,6 +2,7 @@ use std::any::Any;
 use std::error::Error;
 use std::future::Future;
 use std::panic::{self, AssertUnwindSafe};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,6 +14,7 @@ use rand::rngs::StdRng;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::output::complain;
+use crate::timeline::Recording;
 
 /// What a program's body returns: an error becomes one line on stderr and exit status 1.
 pub type Outcome = Result<(), Box<dyn Error + Send + Sync>>;
@@ -31,6 +33,14 @@ pub struct Demo {
     #[arg(long, value_name = "F", value_parser = pace)]
     pace: Option<f64>,
 
+    /// Draw the run: one lane for each worker, one bar for each piece of work
+    #[arg(long, value_name = "FILE.svg")]
+    timeline: Option<PathBuf>,
+
+    /// Write the same as a trace that Perfetto shows
+    #[arg(long, value_name = "FILE.json")]
+    trace: Option<PathBuf>,
+
     /// Panic in the N-th piece of work, to see where a panic ends up
     #[arg(long, value_name = "N", hide = true)]
     panic_at: Option<u64>,
@@ -46,7 +56,10 @@ pub struct Demo {
 impl Demo {
     /// Runs a program of threads. At pace 0 they skip their sleeps.
     pub fn threads(self, body: impl FnOnce(Demo) -> Outcome) -> ExitCode {
-        run(|| body(self.seeded()))
+        run(|| {
+            let recording = Recording::start(&self)?;
+            recording.of(|| body(self.seeded()))
+        })
     }
 
     /// Runs a program of tasks. At pace 0 it runs on one thread whose clock jumps to the next
@@ -125,6 +138,10 @@ impl Demo {
         }
     }
 
+    pub(crate) fn recorded_to(&self) -> (Option<PathBuf>, Option<PathBuf>) {
+        (self.timeline.clone(), self.trace.clone())
+    }
+
     fn seeded(mut self) -> Self {
         self.seed.get_or_insert_with(rand::random);
         self
@@ -153,8 +170,10 @@ where
 {
     run(|| {
         let runtime = runtime?;
-        let body = AssertUnwindSafe(|| runtime.block_on(body(demo.seeded())));
-        let outcome = panic::catch_unwind(body);
+        // Inside the runtime, whose clock may be a virtual one.
+        let recording = runtime.block_on(async { Recording::start(&demo) })?;
+        let body = || recording.of(|| runtime.block_on(body(demo.seeded())));
+        let outcome = panic::catch_unwind(AssertUnwindSafe(body));
         // A blocking read of stdin cannot be interrupted: it is abandoned, not joined.
         runtime.shutdown_background();
         outcome.unwrap_or_else(|panic| panic::resume_unwind(panic))

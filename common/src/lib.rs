@@ -4,8 +4,10 @@ mod context;
 mod demo;
 mod interrupt;
 mod output;
+mod picture;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod timeline;
 
 pub use context::{Cause, Context};
 pub use demo::{Demo, Outcome, duration, parse, run};
@@ -13,3 +15,4 @@ pub use interrupt::{interrupted, interrupted_channel};
 #[doc(hidden)]
 pub use output::print_line;
 pub use output::{Stdout, stdout};
+pub use timeline::{Work, bar};

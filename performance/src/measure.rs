@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use common::bar;
 use tokio::task::block_in_place;
 use tokio::time::sleep;
 
@@ -68,6 +69,7 @@ pub async fn measure(
     let gauge = Arc::new(Gauge::default());
     let waiting_thread = || {
         let _running = gauge.start();
+        let _bar = bar(format_args!("{} #", design.name()), "work");
         begin();
         thread::sleep(work);
     };
@@ -75,6 +77,7 @@ pub async fn measure(
         let (gauge, begin) = (Arc::clone(&gauge), begin.clone());
         async move {
             let _running = gauge.start();
+            let _bar = bar(format_args!("{} #", design.name()), "work");
             begin();
             sleep(work).await;
         }
@@ -88,7 +91,7 @@ pub async fn measure(
         Design::Semaphore => limited(tasks, workers, waiting_task).await,
     }
     let time = started.elapsed();
-    let memory = peak_memory().zip(before).map(|(after, before)| after - before);
+    let memory = peak_memory().zip(before).map(|(after, before)| after.saturating_sub(before));
     match tasks - gauge.done() {
         0 => Ok(Measured { time, peak: gauge.peak(), memory }),
         panicked => Err(format!("{panicked} of {tasks} tasks panicked").into()),

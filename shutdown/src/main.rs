@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, value_parser};
-use common::{Cause, Context, Demo, Outcome, duration, interrupted, parse, say};
+use common::{Cause, Context, Demo, Outcome, bar, duration, interrupted, parse, say};
 use shutdown::{Server, every};
 
 const WORKERS: u8 = 3;
 
 /// A server that stops gracefully: Ctrl-C once; twice to stop it at once.
+/// `--deadline` and `--for` are scaled by the pace as well. There is no pace 0: the program waits for
+/// a signal, or for `--for`.
 #[derive(Parser)]
 #[command(version)]
 struct Args {
@@ -85,6 +87,6 @@ async fn worker(ctx: Context, name: String, demo: Demo, stubborn: bool) {
         demo.piece();
         std::future::ready(())
     };
-    every(&ctx, demo.millis(500), tick).await;
+    bar(&name, "ticking").of(every(&ctx, demo.millis(500), tick)).await;
     say!("Worker {name} shutting down gracefully");
 }

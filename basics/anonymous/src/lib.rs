@@ -3,6 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
+use common::bar;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -29,6 +30,7 @@ pub async fn in_tasks(
     let tell = say.clone();
     tasks.spawn(async move {
         for number in 0..count {
+            let _bar = bar("counting task", number);
             tell(line(number));
             sleep(pause).await;
         }
@@ -49,6 +51,7 @@ pub fn in_threads(count: usize, pause: Duration, say: impl Fn(String) + Sync) {
     thread::scope(|scope| {
         scope.spawn(|| {
             for number in 0..count {
+                let _bar = bar("counting thread", number);
                 say(line(number));
                 thread::sleep(pause);
             }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::thread;
 
 use clap::Parser;
-use common::{Demo, Outcome, parse, say};
+use common::{Demo, Outcome, bar, parse, say};
 use creating::{in_tasks, in_threads};
 use tokio::time::sleep;
 
@@ -38,6 +38,7 @@ async fn run(demo: Demo) -> Outcome {
 fn say_hello(demo: &Demo, name: &str) {
     for count in 1..=3 {
         say!("Hello, {name}! ({count})");
+        let _bar = bar(format_args!("thread {name}"), count);
         demo.piece();
         thread::sleep(demo.millis(100));
     }
@@ -47,6 +48,7 @@ fn say_hello(demo: &Demo, name: &str) {
 async fn say_hello_in_a_task(demo: Demo, name: &'static str) {
     for count in 1..=3 {
         say!("Hello, {name}! ({count})");
+        let _bar = bar(format_args!("task {name}"), count);
         demo.piece();
         sleep(demo.millis(100)).await;
     }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use cancellation::repeat;
 use clap::Parser;
-use common::{Context, Demo, Outcome, parse, say};
+use common::{Context, Demo, Outcome, bar, parse, say};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -41,6 +41,6 @@ async fn worker(ctx: Context, id: usize, demo: Demo) {
         say!("Worker {id}: Working...");
         demo.piece();
     };
-    repeat(&ctx, demo.millis(500), work).await;
+    bar(format!("worker {id}"), "works").of(repeat(&ctx, demo.millis(500), work)).await;
     say!("Worker {id}: Received cancellation signal");
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use common::{Context, Demo, Outcome, duration, parse, say};
+use common::{Context, Demo, Outcome, bar, duration, parse, say};
 use tokio::time::sleep;
 use values::{Request, RequestId, UserId};
 
@@ -36,8 +36,9 @@ async fn run(demo: Demo, timeout: Duration) -> Outcome {
 async fn process(ctx: Context, demo: Demo) -> Outcome {
     let request = Request::of(&ctx)?;
     say!("Processing request {} for user {}", request.id, request.user);
+    let bar = bar("request", &request.id.0);
     demo.piece();
-    match ctx.run(sleep(demo.millis(1000))).await {
+    match ctx.run(bar.of(sleep(demo.millis(1000)))).await {
         Ok(()) => say!("Request {} completed", request.id),
         Err(cause) => say!("Request {} cancelled: {cause}", request.id),
     }

@@ -18,6 +18,10 @@ struct Args {
     #[arg(long = "for", value_name = "SPAN", default_value = "10s")]
     span: Span,
 
+    /// Where the demo's live page is: a port of the loopback interface, or HOST:PORT
+    #[arg(long, value_name = "ADDR", default_value = "0")]
+    http: String,
+
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -41,9 +45,9 @@ struct Pipeline {
 }
 
 fn main() -> ExitCode {
-    let Args { demo, span, command } = common::parse();
+    let Args { demo, span, http, command } = common::parse();
     demo.mixed(async |demo| match command {
-        None => Ok(data_pipeline::demo(&demo, span, &interrupted()).await?),
+        None => Ok(data_pipeline::demo(&demo, span, &http, &interrupted()).await?),
         Some(Command::Run(pipeline)) => run(pipeline, &demo).await,
         Some(Command::Check(pipeline)) => check(pipeline),
     })

@@ -44,6 +44,15 @@ impl Budget {
         self.bytes.clone().try_acquire_many_owned(self.cost(bytes)).ok().map(Share)
     }
 
+    /// How many bytes are taken.
+    pub(crate) fn used(&self) -> usize {
+        self.total - self.bytes.available_permits()
+    }
+
+    pub(crate) fn total(&self) -> usize {
+        self.total
+    }
+
     fn cost(&self, bytes: usize) -> u32 {
         let cost = bytes.max(LEAST).min(self.total);
         u32::try_from(cost).expect("a budget is far below 4 GiB")

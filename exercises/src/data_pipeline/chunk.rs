@@ -1,12 +1,14 @@
 //! What crosses the edges: chunks, never single events.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 
 use super::budget::Share;
 use super::checkpoint::FileId;
 use super::ledger::Held;
+use super::source::Ack;
 use super::splitter::Piece;
 use super::windows::Rows;
 
@@ -31,6 +33,10 @@ pub(crate) struct Tag {
     pub(crate) held: Held,
     /// Shared by the chunks of one read.
     pub(crate) _share: Arc<Share>,
+    /// When it was read.
+    pub(crate) born: Instant,
+    /// For a source that waits until the chunk is safe.
+    pub(crate) ack: Option<Ack>,
     /// The source ends with this chunk.
     pub(crate) last: bool,
 }

@@ -27,6 +27,26 @@ pub struct Config {
     #[serde(skip_serializing_if = "is_false")]
     pub stdin: bool,
 
+    /// Read lines from the TCP connections that come in here
+    #[arg(long, value_name = "HOST:PORT", help_heading = "Sources")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listen: Option<String>,
+
+    /// Take chunks from this NATS server, such as localhost:4222
+    #[arg(long, value_name = "URL", help_heading = "Sources")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nats: Option<String>,
+
+    /// The stream for --nats
+    #[arg(long, value_name = "NAME", help_heading = "Sources")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream: Option<String>,
+
+    /// The durable consumer for --nats, which several workers share
+    #[arg(long, value_name = "NAME", help_heading = "Sources")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub consumer: Option<String>,
+
     /// Make events in memory, in so many sources
     #[arg(long, value_name = "N", help_heading = "Sources")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -92,7 +112,7 @@ pub struct Config {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workers: Option<usize>,
 
-    /// Where the events go that are kept: a file, or - for stdout; repeat it for more
+    /// Where the events go that are kept: a file, -, tcp://HOST:PORT or nats://HOST:PORT/STREAM; repeatable
     #[arg(long, value_name = "SINK", help_heading = "Sinks")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub out: Vec<String>,
@@ -116,6 +136,11 @@ pub struct Config {
     #[arg(long, value_name = "FILE", help_heading = "Run")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<PathBuf>,
+
+    /// Serve the live page and /metrics here: a port of the loopback interface, or HOST:PORT
+    #[arg(long, value_name = "ADDR", help_heading = "Run")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http: Option<String>,
 
     /// Stop after this time
     #[arg(long = "for", value_name = "SPAN", help_heading = "Run")]
@@ -168,6 +193,9 @@ impl Config {
         };
         let mut sources = self.file.clone();
         sources.extend(self.stdin.then(|| "stdin".to_owned()));
+        sources.extend(self.listen.as_ref().map(|at| format!("TCP on {at}")));
+        let nats = self.nats.as_ref().zip(self.stream.as_ref());
+        sources.extend(nats.map(|(url, stream)| format!("the stream {stream} at {url}")));
         sources.extend(self.generate.map(|count| format!("{count} generators")));
         let mut lines = vec![
             format!("# reads   {}", list(&sources, "nothing")),
@@ -218,7 +246,8 @@ impl Config {
     }
 
     fn check(&self) -> Result<(), String> {
-        let sources = !self.file.is_empty() || self.stdin || self.generate.is_some();
+        let streams = self.listen.is_some() || self.nats.is_some() || self.generate.is_some();
+        let sources = !self.file.is_empty() || self.stdin || streams;
         let policies = self.policy.len();
         let outputs = self.out.iter().chain(&self.aggregates).chain(&self.dead_letters);
         let mut outputs: Vec<_> = outputs.collect();
@@ -226,7 +255,11 @@ impl Config {
         outputs.retain(|name| *name != "-");
         let repeated = outputs.windows(2).find(|two| two[0] == two[1]);
         let problem = if !sources {
-            "there is no source; add --file, --stdin or --generate".to_owned()
+            "there is no source; add --file, --stdin, --listen, --nats or --generate".to_owned()
+        } else if self.nats.is_some() != (self.stream.is_some() && self.consumer.is_some()) {
+            "--nats, --stream and --consumer go together".to_owned()
+        } else if self.nats.is_some() && cfg!(not(feature = "nats")) {
+            "this program was built without NATS; build it with --features nats".to_owned()
         } else if self.follow && self.file.is_empty() {
             "--follow needs a --file to follow".to_owned()
         } else if policies > 1 && policies != self.out.len() {

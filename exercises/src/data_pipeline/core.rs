@@ -12,8 +12,10 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::checkpoint::{Checkpoint, Store};
 use super::chunk::Parsed;
 use super::lanes::Lanes;
+use super::monitor::stats::{Progress, Stats};
 use super::order::Order;
 use super::outlets::{Outlets, To, deliver};
+use super::source::Ack;
 use super::warnings::Warnings;
 use super::windows::Windows;
 
@@ -33,9 +35,14 @@ pub(crate) struct Core {
     pub(crate) running: JoinSet<Result<()>>,
     pub(crate) store: Option<Arc<Store>>,
     pub(crate) committing: Option<JoinHandle<Result<()>>>,
+    /// What comes of these messages is in the sinks, but in no checkpoint yet.
+    pub(crate) acks: Vec<Ack>,
+    /// What comes of these is in the last checkpoint, but not in the one before it.
+    pub(crate) acks_of_last: Vec<Ack>,
     /// The settings that a checkpoint belongs to.
     pub(crate) job: String,
     pub(crate) warnings: Warnings,
+    pub(crate) stats: Arc<Stats>,
     /// Lose the chunk after so many, planted.
     pub(crate) lose_after: Option<u64>,
 }
@@ -64,6 +71,8 @@ impl Core {
 
     /// A chunk comes in; all that it makes ready goes on.
     fn take(&mut self, chunk: Parsed) {
+        let stats = self.stats.clone();
+        let _busy = stats.windows.busy.enter();
         let (lane, sequence) = (chunk.tag.lane, chunk.tag.sequence);
         for chunk in self.order.push(lane, sequence, chunk) {
             self.account(chunk);
@@ -71,7 +80,7 @@ impl Core {
         self.close_windows();
     }
 
-    fn account(&mut self, chunk: Parsed) {
+    fn account(&mut self, mut chunk: Parsed) {
         if self.is_to_be_lost() {
             return; // and what it held with it: the ledger shows it
         }
@@ -85,6 +94,8 @@ impl Core {
         if self.outlets.letters.is_none() {
             self.warnings.letters(chunk.dead, &chunk.letters);
         }
+        self.acks.extend(chunk.tag.ack.take());
+        self.stats.latency.add(chunk.tag.born.elapsed());
         deliver(&mut self.outlets, chunk, late);
     }
 
@@ -103,6 +114,7 @@ impl Core {
 
     fn beat(&mut self) {
         self.close_windows(); // a source may have become idle
+        self.tell(|progress| progress.beat = Some(Instant::now()));
         if self.committing.is_none() {
             self.commit();
         }
@@ -111,7 +123,7 @@ impl Core {
     /// Starts to save the state of this moment. It is committed when all sinks have made safe what
     /// they were sent up to now.
     fn commit(&mut self) {
-        let Some(store) = self.store.clone() else { return };
+        let Some(store) = self.store.clone() else { return self.commit_acks() };
         let checkpoint = Checkpoint {
             job: self.job.clone(),
             sources: self.lanes.positions(),
@@ -119,12 +131,44 @@ impl Core {
             outputs: self.outlets.lengths(),
         };
         let safe = self.outlets.barriers();
-        self.committing = Some(tokio::spawn(commit(store, checkpoint, safe)));
+        // One checkpoint later than needed: should the new one get lost, a run goes on from the
+        // one before it, and what that one lacks must come again.
+        let acks = std::mem::replace(&mut self.acks_of_last, std::mem::take(&mut self.acks));
+        self.committing = Some(tokio::spawn(async move {
+            save(store, checkpoint, safe).await?;
+            acks.into_iter().for_each(Ack::send);
+            Ok(())
+        }));
+    }
+
+    /// Without a checkpoint, a message is done with when the sinks have made it safe.
+    fn commit_acks(&mut self) {
+        if self.acks.is_empty() {
+            return;
+        }
+        let (acks, safe) = (std::mem::take(&mut self.acks), self.outlets.barriers());
+        self.committing = Some(tokio::spawn(async move {
+            all_safe(safe).await?;
+            acks.into_iter().for_each(Ack::send);
+            Ok(())
+        }));
     }
 
     fn committed(&mut self, done: Result<()>) -> Result<()> {
         self.committing = None;
+        if self.store.is_some() {
+            self.tell(|progress| progress.saved = Some(Instant::now()));
+        }
         done
+    }
+
+    /// Lets those who watch know how far it is.
+    fn tell(&self, more: impl FnOnce(&mut Progress)) {
+        let (open_windows, open_cells, _) = self.windows.sizes();
+        let latest = self.lanes.latest_of_all(Instant::now());
+        let mut progress = self.stats.progress.lock().expect("nobody panics while holding this");
+        *progress = Progress { latest, open_windows, open_cells, ..*progress };
+        more(&mut progress);
     }
 
     /// All chunks are in: saves the state, closes what can be closed, and waits for the sinks.
@@ -132,6 +176,10 @@ impl Core {
         self.settle().await?;
         self.commit(); // with the windows open, so that a run with more input can go on
         self.settle().await?;
+        if !self.acks_of_last.is_empty() {
+            self.commit();
+            self.settle().await?;
+        }
         if self.lanes.are_finished() || self.store.is_none() {
             let lines = self.windows.close(i64::MAX);
             self.outlets.put(To::Aggregates, lines.into(), None);
@@ -159,7 +207,7 @@ impl Core {
     }
 }
 
-async fn commit(
+async fn save(
     store: Arc<Store>,
     checkpoint: Checkpoint,
     safe: Vec<oneshot::Receiver<()>>,

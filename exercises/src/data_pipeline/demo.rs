@@ -8,6 +8,7 @@ use tokio::time::sleep;
 
 use super::config::{Config, Policy};
 use super::core::Result;
+use super::monitor::Lines;
 use super::run::run_with;
 use super::sink::{Sink, Writer};
 use super::units::Span;
@@ -15,17 +16,19 @@ use super::units::Span;
 /// How long each batch takes while the sink is slow.
 const STALL: Duration = Duration::from_millis(400);
 
-/// Runs the demo for `span`: in the middle third of it the sink is slow.
-pub async fn demo(demo: &Demo, span: Span, ctx: &Context) -> Result<()> {
+/// Runs the demo for `span`: in the middle third of it the sink is slow. The live page is at
+/// `http`: a port of the loopback interface, 0 for any, or an address with a port.
+pub async fn demo(demo: &Demo, span: Span, http: &str, ctx: &Context) -> Result<()> {
     let config = Config {
         generate: Some(4),
-        rate: (demo.pace() > 0.0).then_some((100_000.0 / demo.pace()) as u32),
+        rate: (demo.pace() > 0.0).then_some((50_000.0 / demo.pace()) as u32),
         conditions: vec!["status>=500".to_owned()],
         by: Some("service".to_owned()),
         p: Some("latency_ms".to_owned()),
         aggregates: Some("/dev/null".to_owned()),
         out: vec!["a slow sink".to_owned()],
         run_for: Some(span),
+        http: Some(http.to_owned()),
         ..Config::default()
     };
     let config = config.load(None)?;
@@ -41,11 +44,11 @@ pub async fn demo(demo: &Demo, span: Span, ctx: &Context) -> Result<()> {
         delay.send_replace(Duration::ZERO);
         std::future::pending::<()>().await;
     };
-    let outs = |_: Option<&_>| {
+    let outs = async |_: Option<&_>| {
         Ok(vec![Sink::with_writer("slow sink", Policy::Block, None, Writer::Slow(watched))])
     };
     let ended = tokio::select! {
-        ended = run_with(&config, demo, ctx, outs) => ended?,
+        ended = run_with(&config, demo, ctx, outs, Lines::Stdout) => ended?,
         () = script => unreachable!("the script ends with a wait without end"),
     };
     say!("{}", ended.counts);

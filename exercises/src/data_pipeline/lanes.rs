@@ -22,6 +22,8 @@ struct Lane {
     position: Position,
     /// Its position is worth saving.
     replayable: bool,
+    /// It holds windows open before it has shown a time.
+    expected: bool,
     /// When its last chunk came.
     seen: Instant,
 }
@@ -46,10 +48,15 @@ impl Lanes {
 
     /// A source that is there from the start: it holds windows open before it has shown a time.
     pub(crate) fn register(&mut self, lane: u64, source: &str) {
+        self.add(lane, source, true);
+    }
+
+    fn add(&mut self, lane: u64, source: &str, expected: bool) {
         let saved = self.settled.remove(source);
         let (replayable, position) = (saved.is_some(), saved.unwrap_or_default());
         let (source, seen) = (source.to_owned(), Instant::now());
-        self.unfinished.insert(lane, Lane { source, position, replayable, seen });
+        let lane_of = Lane { source, position, replayable, expected, seen };
+        self.unfinished.insert(lane, lane_of);
     }
 
     /// The latest time that a source has shown before this chunk.
@@ -61,7 +68,7 @@ impl Lanes {
     pub(crate) fn advance(&mut self, chunk: &Parsed, now: Instant) {
         let (tag, origin) = (&chunk.tag, &chunk.tag.origin);
         if !self.unfinished.contains_key(&tag.lane) {
-            self.register(tag.lane, &origin.source); // one that came while the run went on
+            self.add(tag.lane, &origin.source, false); // it came while the run went on
         }
         let lane = self.unfinished.get_mut(&tag.lane).expect("it has just been registered");
         if tag.last {
@@ -95,7 +102,9 @@ impl Lanes {
     /// The least of the latest times of all unfinished sources; `None` while one has shown none.
     pub(crate) fn latest_of_all(&self, now: Instant) -> Option<i64> {
         let waited_for = |lane: &&Lane| {
-            self.idle.is_none_or(|idle| now.saturating_duration_since(lane.seen) < idle)
+            let silent = now.saturating_duration_since(lane.seen);
+            let counts = lane.expected || lane.position.latest.is_some();
+            counts && self.idle.is_none_or(|idle| silent < idle)
         };
         // `None` is less than any time.
         self.unfinished.values().filter(waited_for).map(|lane| lane.position.latest).min().flatten()

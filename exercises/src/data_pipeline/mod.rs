@@ -11,9 +11,13 @@ mod expr;
 mod job;
 mod lanes;
 mod ledger;
+mod monitor;
+#[cfg(feature = "nats")]
+mod nats;
 mod order;
 mod outlets;
 mod parse;
+mod pool;
 mod run;
 mod sink;
 mod source;

@@ -1,6 +1,7 @@
 //! The sinks of a run, and what waits for room in their queues.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
@@ -26,7 +27,7 @@ pub(crate) struct Outlets {
     pub(crate) outs: Vec<Sink>,
     pub(crate) aggregates: Option<Sink>,
     pub(crate) letters: Option<Sink>,
-    outbox: VecDeque<(To, Posting)>,
+    outbox: VecDeque<(To, Posting, Instant)>,
 }
 
 #[derive(Debug)]
@@ -67,8 +68,11 @@ impl Outlets {
         }
         let batch = Batch { bytes, held };
         match share {
-            Some(share) => sink.send(batch, share),
-            None => self.outbox.push_back((to, Posting::Batch(batch))),
+            Some(share) => {
+                sink.stage.sends.add(Duration::ZERO);
+                sink.send(batch, share);
+            }
+            None => self.outbox.push_back((to, Posting::Batch(batch), Instant::now())),
         }
     }
 
@@ -78,7 +82,9 @@ impl Outlets {
     ///
     /// Dropping the future takes nothing.
     pub(crate) async fn room(&self) -> Share {
-        let first = self.outbox.front().and_then(|(to, posting)| Some((self.get(*to)?, posting)));
+        let first =
+            self.outbox.front().and_then(|(to, posting, _)| Some((self.get(*to)?, posting)));
+        let _blocked = first.map(|(sink, _)| sink.stage.blocked.enter());
         match first {
             Some((sink, Posting::Batch(batch))) => sink.budget.acquire(batch.bytes.len()).await,
             Some((sink, Posting::Barrier(_))) => sink.budget.acquire(0).await,
@@ -88,10 +94,13 @@ impl Outlets {
 
     /// Sends the first of the outbox, for which there is room now.
     pub(crate) fn post(&mut self, share: Share) {
-        let Some((to, posting)) = self.outbox.pop_front() else { return };
+        let Some((to, posting, since)) = self.outbox.pop_front() else { return };
         let sink = self.get(to).expect("only for a sink that is there something waits");
         match posting {
-            Posting::Batch(batch) => sink.send(batch, share),
+            Posting::Batch(batch) => {
+                sink.stage.sends.add(since.elapsed());
+                sink.send(batch, share);
+            }
             Posting::Barrier(done) => sink.barrier(done),
         }
     }
@@ -105,7 +114,7 @@ impl Outlets {
             let (done, safe) = oneshot::channel();
             match self.get(to) {
                 Some(sink) if !waiting => sink.barrier(done),
-                _ => self.outbox.push_back((to, Posting::Barrier(done))),
+                _ => self.outbox.push_back((to, Posting::Barrier(done), Instant::now())),
             }
             safe
         };

@@ -14,8 +14,8 @@ use super::time;
 use super::value::{Number, Value};
 use super::windows::{Row, Rows};
 
-/// Parses a chunk.
-pub(crate) fn parse(chunk: Chunk, job: &Job) -> Parsed {
+/// Parses a chunk, and gives its buffer back.
+pub(crate) fn parse(chunk: Chunk, job: &Job) -> (Parsed, Vec<u8>) {
     let Chunk { tag, piece } = chunk;
     let end = piece.offset + piece.bytes.len() as u64;
     let mut out = Output::new(job, &tag, piece.bytes.len());
@@ -29,7 +29,7 @@ pub(crate) fn parse(chunk: Chunk, job: &Job) -> Parsed {
         (Kind::Lines, Ok(text)) => out.lines(piece.offset, text),
         (Kind::Lines, Err(_)) => out.mixed_lines(piece.offset, &piece.bytes),
     }
-    Parsed {
+    let parsed = Parsed {
         end,
         parts: match piece.kind {
             Kind::Part(part) if piece.bytes.last() != Some(&b'\n') => part,
@@ -44,7 +44,8 @@ pub(crate) fn parse(chunk: Chunk, job: &Job) -> Parsed {
         rows: out.rows,
         met: out.met,
         tag,
-    }
+    };
+    (parsed, piece.bytes)
 }
 
 struct Output<'j> {

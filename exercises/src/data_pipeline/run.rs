@@ -2,11 +2,12 @@
 
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use common::{Context, Demo};
 use crossbeam_channel::bounded;
+use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -18,12 +19,17 @@ use super::core::{Core, Result};
 use super::job::{self, Job};
 use super::lanes::Lanes;
 use super::ledger::{Counts, Ledger};
+use super::monitor::stats::{Samples, Stage, Stats};
+use super::monitor::{self, Lines};
 use super::order::Order;
 use super::outlets::Outlets;
+use super::pool::Pool;
 use super::sink::{self, Drain, Sink};
 use super::source::files::Files;
 use super::source::generator::Generator;
-use super::source::{Inlet, Stopped, stdin};
+#[cfg(feature = "nats")]
+use super::source::nats::Nats;
+use super::source::{Inlet, Stopped, stdin, tcp};
 use super::warnings::{Warnings, warn};
 use super::windows::Windows;
 use super::workers::{Worker, Workers};
@@ -70,11 +76,14 @@ pub fn report(ended: &Ended) {
 ///
 /// Cancel `ctx` rather than dropping the future: that drops what is in flight, as a crash does.
 pub async fn run(config: &Config, demo: &Demo, ctx: &Context) -> Result<Ended> {
-    let outs = |saved: Option<&Checkpoint>| {
-        let open = |(at, name): (usize, &String)| open(name, policy(config, at), saved);
-        config.out.iter().enumerate().map(open).collect()
+    let outs = async |saved: Option<&Checkpoint>| {
+        let mut outs = Vec::new();
+        for (at, name) in config.out.iter().enumerate() {
+            outs.push(open(name, policy(config, at), saved).await?);
+        }
+        Ok(outs)
     };
-    run_with(config, demo, ctx, outs).await
+    run_with(config, demo, ctx, outs, Lines::Terminal).await
 }
 
 /// [`run`] with `--out` opened by the caller.
@@ -82,29 +91,35 @@ pub(crate) async fn run_with(
     config: &Config,
     demo: &Demo,
     ctx: &Context,
-    outs: impl FnOnce(Option<&Checkpoint>) -> Result<Vec<(Sink, Drain)>>,
+    outs: impl AsyncFnOnce(Option<&Checkpoint>) -> Result<Vec<(Sink, Drain)>>,
+    lines: Lines,
 ) -> Result<Ended> {
     let job = Arc::new(Job::compile(config)?);
     let store = config.checkpoint.as_deref().map(Store::open).transpose()?.map(Arc::new);
     let saved = load(store.as_deref(), config)?;
-    let mut core = core(config, store, saved, outs)?;
-    let ledger = Ledger::new(core.outlets.outs.iter().map(|sink| sink.name.clone()));
+    let budget = Budget::new(IN_FLIGHT);
+    let mut core = core(config, store, saved, outs, &budget).await?;
+    let stats = core.stats.clone();
+    let ledger = stats.ledger.clone();
+    let listener = listener(config, lines).await?;
 
     let ctx = config.run_for.map_or_else(|| ctx.with_cancel(), |span| ctx.with_timeout(span.0));
-    let budget = Budget::new(IN_FLIGHT);
     let capacity = budget.chunks() * CHUNKS_PER_READ;
     let (work, queue) = bounded(capacity);
     let (done, parsed) = mpsc::channel(capacity);
+    let pool = Pool::new();
     let inlet = Inlet {
         work,
+        pool: pool.clone(),
         budget,
+        stats: stats.clone(),
         ledger: ledger.clone(),
         ctx: ctx.clone(),
         max_line: job.max_line,
         lanes: Arc::default(),
     };
-    let sources = sources(config, demo, inlet, &mut core.lanes)?;
-    let worker = Worker { job, demo: demo.clone(), work: queue, done };
+    let sources = sources(config, demo, inlet, &mut core.lanes).await?;
+    let worker = Worker { job, demo: demo.clone(), stats: stats.clone(), pool, work: queue, done };
     let workers = Workers::spawn(config.workers.unwrap_or(1), &worker);
     let workers = workers.map_err(|err| format!("cannot start the workers: {err}"))?;
     drop(worker); // its ends of the channels would keep the workers and the core waiting
@@ -118,10 +133,12 @@ pub(crate) async fn run_with(
     let late = async {
         ctx.done().await;
         sleep(DRAIN).await;
+        ledger.counts() // now: what is dropped with the stages counts no more
     };
     let (failed, done) = tokio::select! {
         ended = all => ended,
-        () = late => return Ok(Ended { counts: ledger.counts(), cut_short: true }),
+        () = monitor::watch(stats, listener, lines) => unreachable!("it watches without end"),
+        counts = late => return Ok(Ended { counts, cut_short: true }),
     };
     done?;
     workers.join()?;
@@ -143,18 +160,20 @@ fn load(store: Option<&Store>, config: &Config) -> Result<Option<Checkpoint>> {
 }
 
 /// Opens the sinks where the checkpoint left them, and restores the rest from it.
-fn core(
+async fn core(
     config: &Config,
     store: Option<Arc<Store>>,
     saved: Option<Checkpoint>,
-    outs: impl FnOnce(Option<&Checkpoint>) -> Result<Vec<(Sink, Drain)>>,
+    outs: impl AsyncFnOnce(Option<&Checkpoint>) -> Result<Vec<(Sink, Drain)>>,
+    budget: &Budget,
 ) -> Result<Core> {
-    let other = |name: &Option<String>| {
-        name.as_ref().map(|name| open(name, Policy::Block, saved.as_ref())).transpose()
+    let other = async |name: &Option<String>| match name {
+        Some(name) => Ok::<_, String>(Some(open(name, Policy::Block, saved.as_ref()).await?)),
+        None => Ok(None),
     };
-    let (outs, drains): (Vec<_>, Vec<_>) = outs(saved.as_ref())?.into_iter().unzip();
-    let (aggregates, windows_drain) = other(&config.aggregates)?.unzip();
-    let (letters, letters_drain) = other(&config.dead_letters)?.unzip();
+    let (outs, drains): (Vec<_>, Vec<_>) = outs(saved.as_ref()).await?.into_iter().unzip();
+    let (aggregates, windows_drain) = other(&config.aggregates).await?.unzip();
+    let (letters, letters_drain) = other(&config.dead_letters).await?.unzip();
     let mut running = JoinSet::new();
     for drain in drains.into_iter().chain(windows_drain).chain(letters_drain) {
         running.spawn(drain.run());
@@ -164,33 +183,75 @@ fn core(
     let mut windows = Windows::new(millis(config.window), millis(config.lateness), keys);
     let saved = saved.unwrap_or_default();
     saved.windows.into_iter().for_each(|saved| windows.restore(saved));
+    let outlets = Outlets::new(outs, aggregates, letters);
     Ok(Core {
+        stats: Arc::new(stats(config, &outlets, budget)),
         order: Order::new(),
         lanes: Lanes::new(saved.sources, config.idle.map(|idle| idle.0)),
         windows,
-        outlets: Outlets::new(outs, aggregates, letters),
+        outlets,
         running,
         store,
         committing: None,
+        acks: Vec::new(),
+        acks_of_last: Vec::new(),
         job: job::identity(config),
         warnings: Warnings::new(config.conditions.clone()),
         lose_after: config.lose_chunk,
     })
 }
 
+fn stats(config: &Config, outlets: &Outlets, budget: &Budget) -> Stats {
+    Stats {
+        ledger: Ledger::new(outlets.outs.iter().map(|sink| sink.name.clone())),
+        sources: Stage::new("sources", None),
+        parse: Stage::new("parse", Some(budget.clone())),
+        windows: Stage::new("windows", None),
+        // In this order: the ledger's sinks are the first ones.
+        sinks: outlets.all().map(|(_, sink)| sink.stage.clone()).collect(),
+        workers: config.workers.unwrap_or(1),
+        latency: Samples::default(),
+        progress: Mutex::default(),
+    }
+}
+
+/// Opens the live page's address and says which one it is.
+async fn listener(config: &Config, lines: Lines) -> Result<Option<TcpListener>> {
+    let Some(address) = &config.http else { return Ok(None) };
+    let listener = monitor::bind(address).await?;
+    let address = listener.local_addr().map_err(|err| err.to_string())?;
+    match lines {
+        Lines::Stdout => common::say!("Live page: http://{address}/"),
+        Lines::Terminal => {
+            let _ = writeln!(io::stderr().lock(), "live page: http://{address}/"); // as in `report`
+        }
+    }
+    Ok(Some(listener))
+}
+
 fn policy(config: &Config, at: usize) -> Policy {
     config.policy.get(at).or(config.policy.first()).copied().unwrap_or_default()
 }
 
-fn open(name: &str, policy: Policy, saved: Option<&Checkpoint>) -> Result<(Sink, Drain)> {
-    Sink::open(name, policy, saved.and_then(|saved| saved.outputs.get(name).copied()))
+async fn open(name: &str, policy: Policy, saved: Option<&Checkpoint>) -> Result<(Sink, Drain)> {
+    Sink::open(name, policy, saved.and_then(|saved| saved.outputs.get(name).copied())).await
 }
 
 type Sources = JoinSet<std::result::Result<(), Stopped>>;
 
 /// Starts all sources. Each is registered before the first one runs.
-fn sources(config: &Config, demo: &Demo, inlet: Inlet, lanes: &mut Lanes) -> Result<Sources> {
+async fn sources(config: &Config, demo: &Demo, inlet: Inlet, lanes: &mut Lanes) -> Result<Sources> {
     let mut sources = JoinSet::new();
+    if let Some(address) = &config.listen {
+        sources.spawn(tcp::run(inlet.clone(), tcp::bind(address).await?));
+    }
+    #[cfg(feature = "nats")]
+    if let (Some(url), Some(stream), Some(consumer)) =
+        (&config.nats, &config.stream, &config.consumer)
+    {
+        let nats = Nats::join(url, stream, consumer).await?;
+        sources.spawn(nats.run(inlet.stream(stream)));
+    }
     let outputs = config.out.iter().chain(&config.aggregates).chain(&config.dead_letters);
     let outputs: Vec<PathBuf> = outputs.filter_map(|name| Some(sink::path(name)?.into())).collect();
     let mut streams = Vec::new();

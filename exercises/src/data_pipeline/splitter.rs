@@ -60,6 +60,11 @@ impl Splitter {
         self.offset + self.carry.len() as u64
     }
 
+    /// How many bytes of an unfinished line are held.
+    pub(crate) fn carried(&self) -> usize {
+        self.carry.len()
+    }
+
     /// A buffer to append the next read to. It holds what is carried, so that a chunk is one piece
     /// of memory; give it back to [`push`](Splitter::push).
     pub(crate) fn buffer(&mut self) -> Vec<u8> {

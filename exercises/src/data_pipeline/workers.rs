@@ -11,13 +11,17 @@ use tokio::sync::mpsc;
 use super::chunk::{Chunk, Parsed};
 use super::core::Result;
 use super::job::Job;
+use super::monitor::stats::Stats;
 use super::parse::parse;
+use super::pool::Pool;
 
 /// What each worker needs.
 #[derive(Clone, Debug)]
 pub(crate) struct Worker {
     pub(crate) job: Arc<Job>,
     pub(crate) demo: Demo,
+    pub(crate) stats: Arc<Stats>,
+    pub(crate) pool: Pool,
     pub(crate) work: Receiver<Chunk>,
     /// Bounded as well, but it is the chunks' share of the budget that bounds it in bytes.
     pub(crate) done: mpsc::Sender<Result<Parsed>>,
@@ -48,8 +52,12 @@ impl Worker {
     fn run(self) {
         for chunk in &self.work {
             let work = AssertUnwindSafe(|| {
+                let _busy = self.stats.parse.busy.enter();
+                self.stats.parse.add_bytes(chunk.piece.bytes.len());
                 self.demo.piece();
-                parse(chunk, &self.job)
+                let (parsed, buffer) = parse(chunk, &self.job);
+                self.pool.give(buffer);
+                parsed
             });
             // The chunk is gone and its source would wait for it: the run cannot go on.
             let parsed = catch_unwind(work).map_err(|_| "a worker panicked".to_owned());

@@ -85,7 +85,7 @@ impl Run {
     /// How many were fetched in the second before `end`.
     fn fetched_before(&self, end: Duration) -> f64 {
         let second = end.saturating_sub(Duration::from_secs(1))..end;
-        self.at.iter().filter(|at| second.contains(at)).count() as f64
+        self.at.iter().filter(|at| second.contains(*at)).count() as f64
     }
 
     /// The most that went out in any second.

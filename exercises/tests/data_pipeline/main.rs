@@ -3,4 +3,9 @@
 
 mod crash;
 mod kit;
+#[cfg(feature = "nats")]
+mod nats;
+mod page;
 mod program;
+mod stall;
+mod tcp;

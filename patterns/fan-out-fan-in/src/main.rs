@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use common::{Demo, Outcome, parse, say};
+use common::{Demo, Outcome, bar, parse, say};
 use fan_out_fan_in::{fan_out, fan_out_ordered, generate};
 use rand::RngExt;
 use tokio::task::JoinSet;
@@ -47,8 +47,9 @@ async fn run(demo: Demo, ordered: bool) -> Outcome {
 }
 
 async fn square(demo: Demo, number: u64) -> u64 {
+    let bar = bar("worker #", number);
     demo.piece();
-    sleep(demo.millis(demo.rng(number).random_range(0..500))).await;
+    bar.of(sleep(demo.millis(demo.rng(number).random_range(0..500)))).await;
     let result = number * number;
     say!("Worker processed {number} -> {result}");
     result

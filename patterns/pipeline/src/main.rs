@@ -35,18 +35,19 @@ async fn run(demo: &Demo, input: Input, limits: Limits, summary: bool) -> Outcom
     let read = Arc::new(AtomicU64::new(0));
 
     let numbers = read_numbers(demo, input, limits, &read);
-    let squared = pause(square(numbers), demo.millis(100));
-    let added = pause(add_constant(squared, CONSTANT), demo.millis(50));
+    let squared = pause(square(numbers), "stage 2: square", demo.millis(100));
+    let added = pause(add_constant(squared, CONSTANT), "stage 3: add", demo.millis(50));
     let filtered = filter_even(added);
 
     let failed = print(filtered).await?;
     let (read, seconds) = (read.load(Ordering::Relaxed), started.elapsed().as_secs_f64());
     if summary {
         let rate = read as f64 / seconds;
-        writeln!(io::stderr(), "{read} items, {seconds:.3} seconds, {rate:.0} items/s")?;
+        // Nobody is left to tell if stderr is closed, and the work is done.
+        let _ = writeln!(io::stderr(), "{read} items, {seconds:.3} seconds, {rate:.0} items/s");
     }
     if failed > 0 {
-        return Err(format!("{failed} of {read} numbers gave no result").into());
+        return Err(format!("{failed} of {read} items gave no result").into());
     }
     Ok(())
 }
@@ -104,7 +105,8 @@ async fn print(mut results: Receiver<Item>) -> io::Result<u64> {
                 Ok(number) => writeln!(out, "Result: {number}")?,
                 Err(err) => {
                     failed += 1;
-                    writeln!(io::stderr(), "error: {err}")?;
+                    out.flush()?; // what came before it stands before it, in a terminal too
+                    let _ = writeln!(io::stderr(), "error: {err}");
                 }
             }
         }

@@ -7,6 +7,7 @@ use std::num::NonZeroUsize;
 use std::panic::resume_unwind;
 use std::time::Duration;
 
+use common::bar;
 use tokio::runtime::Handle;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::sleep;
@@ -159,7 +160,7 @@ where
                 biased; // results first: their room is what the next items wait for
                 Some(result) = front(&mut running) => {
                     running.pop_front();
-                    let result = result.unwrap_or_else(|err| resume_unwind(err.into_panic()));
+                    let Some(result) = unless_canceled(result) else { return };
                     if output.send(result).await.is_err() {
                         return;
                     }
@@ -177,8 +178,13 @@ async fn front<U>(running: &mut VecDeque<AbortOnDropHandle<U>>) -> Option<Result
     Some(running.front_mut()?.await)
 }
 
-/// A stage that hands on each item and then rests: simulated work. No pause is no stage.
-pub fn pause<T: Send + 'static>(input: Receiver<T>, pause: Duration) -> Receiver<T> {
+/// A stage that hands on each item and then rests: simulated work, which a picture of the run shows
+/// under `name`. No pause is no stage.
+pub fn pause<T: Send + 'static>(
+    input: Receiver<T>,
+    name: &'static str,
+    pause: Duration,
+) -> Receiver<T> {
     if pause.is_zero() {
         return input;
     }
@@ -189,7 +195,7 @@ pub fn pause<T: Send + 'static>(input: Receiver<T>, pause: Duration) -> Receiver
                 if output.send(item).await.is_err() {
                     return;
                 }
-                sleep(pause).await;
+                bar(name, "item").of(sleep(pause)).await;
             }
         }
     })
@@ -197,17 +203,28 @@ pub fn pause<T: Send + 'static>(input: Receiver<T>, pause: Duration) -> Receiver
 
 /// Any other stage: a task that receives chunks and sends chunks. What has been built before it,
 /// and it, is now owned by the receiver that comes out.
+///
+/// The stage may end before its input does. Those before it end then too, as they do when it is
+/// dropped itself: `run` is dropped, wherever it waits, once nobody receives from it.
 pub fn stage<T, U, Fut>(
     input: Receiver<T>,
     run: impl FnOnce(ChunkReceiver<T>, ChunkSender<U>) -> Fut,
 ) -> Receiver<U>
 where
+    U: Send + 'static,
     Fut: Future<Output = ()> + Send + 'static,
 {
     let Receiver { mut items, chunk, limits, mut stages } = input;
     items.put_back(chunk);
     let (output, receiver) = chunk_channel(limits);
-    stages.spawn(run(items, output));
+    let (closed, run) = (output.closed(), run(items, output));
+    stages.spawn(async move {
+        tokio::select! {
+            biased; // what nobody receives is not worth another step
+            () = closed => {}
+            () = run => {}
+        }
+    });
     Receiver { items: receiver, chunk: VecDeque::new(), limits, stages }
 }
 
@@ -251,7 +268,12 @@ impl<T> Receiver<T> {
             return;
         }
         while let Some(ended) = self.stages.join_next().await {
-            ended.unwrap_or_else(|err| resume_unwind(err.into_panic()));
+            unless_canceled(ended);
         }
     }
+}
+
+/// What a task gave. Its panic goes on here; only a runtime that shuts down cancels it.
+fn unless_canceled<T>(joined: Result<T, JoinError>) -> Option<T> {
+    joined.map_err(|err| err.try_into_panic().map(|panic| resume_unwind(panic))).ok()
 }

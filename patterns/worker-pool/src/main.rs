@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::thread;
 
 use clap::Parser;
-use common::{Demo, Outcome, parse, say};
+use common::{Demo, Outcome, bar, parse, say};
 use crossbeam::channel::Receiver;
 use rand::RngExt;
 use worker_pool::{Bounds, Done, WorkerPool};
@@ -33,6 +33,7 @@ fn main() -> ExitCode {
 fn run(demo: Demo) -> Outcome {
     let pool = WorkerPool::start(Bounds::new(WORKERS, QUEUE), move |worker, job: Job| {
         say!("Worker {worker} processing job {}", job.id);
+        let _bar = bar(format_args!("worker {worker}"), format_args!("job {}", job.id));
         demo.piece();
         thread::sleep(demo.millis(demo.rng(job.id).random_range(0..500)));
         format!("Processed: {}", job.data)

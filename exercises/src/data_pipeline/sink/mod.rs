@@ -1,8 +1,12 @@
 //! The sinks: each is a task with a queue of its own, bounded in bytes.
 
+#[cfg(feature = "nats")]
+mod nats;
+mod tcp;
 mod writer;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
@@ -10,10 +14,14 @@ use tokio::sync::{mpsc, oneshot};
 use super::budget::{Budget, Share};
 use super::config::Policy;
 use super::ledger::Held;
+use super::monitor::stats::Stage;
 pub(crate) use writer::Writer;
 
 /// So much may wait for one sink.
 pub(crate) const QUEUE: usize = 4 << 20;
+
+/// So many batches at most are written together.
+const TOGETHER: usize = 16;
 
 /// A batch on its way to a sink.
 #[derive(Debug)]
@@ -39,24 +47,25 @@ pub(crate) struct Sink {
     /// How long the file is with all that is queued; `None` if it cannot be cut.
     pub(crate) length: Option<u64>,
     queue: mpsc::Sender<Item>,
+    pub(crate) stage: Arc<Stage>,
 }
 
 /// The other end: run it as a task.
 #[derive(Debug)]
 pub(crate) struct Drain {
-    name: String,
+    stage: Arc<Stage>,
     writer: Writer,
     queue: mpsc::Receiver<Item>,
 }
 
 impl Sink {
     /// Opens the sink, cut to `length` if a run is resumed.
-    pub(crate) fn open(
+    pub(crate) async fn open(
         name: &str,
         policy: Policy,
         length: Option<u64>,
     ) -> Result<(Self, Drain), String> {
-        let writer = Writer::open(name, length)?;
+        let writer = Writer::open(name, length).await?;
         let length = writer.is_file().then_some(length.unwrap_or(0));
         Ok(Self::with_writer(name, policy, length, writer))
     }
@@ -70,8 +79,9 @@ impl Sink {
         let budget = Budget::new(QUEUE);
         // Room for every batch that the budget allows, and for the barrier.
         let (sender, receiver) = mpsc::channel(budget.chunks() + 2);
-        let sink = Self { name: name.to_owned(), budget, policy, length, queue: sender };
-        (sink, Drain { name: name.to_owned(), writer, queue: receiver })
+        let stage = Stage::new(name, Some(budget.clone()));
+        let drain = Drain { stage: stage.clone(), writer, queue: receiver };
+        (Self { name: name.to_owned(), budget, policy, length, queue: sender, stage }, drain)
     }
 
     /// Passes a batch on for which `share` has made room.
@@ -90,25 +100,40 @@ impl Drain {
     /// Writes what comes until the stages before it are done. A failure ends the run: nothing that
     /// may be lost is ever covered by a checkpoint.
     pub(crate) async fn run(mut self) -> Result<(), String> {
-        while let Some(item) = self.queue.recv().await {
-            self.take(item).await.map_err(|err| format!("cannot write to {}: {err}", self.name))?;
+        let mut items = Vec::new();
+        while self.queue.recv_many(&mut items, TOGETHER).await > 0 {
+            let taken = self.take(std::mem::take(&mut items)).await;
+            taken.map_err(|err| format!("cannot write to {}: {err}", self.stage.id))?;
         }
         Ok(())
     }
 
-    async fn take(&mut self, item: Item) -> Result<(), String> {
-        match item {
-            Item::Batch(batch, _share) => {
-                self.writer.write(batch.bytes).await?;
-                if let Some(held) = batch.held {
-                    held.delivered();
+    async fn take(&mut self, items: Vec<Item>) -> Result<(), String> {
+        let stage = self.stage.clone();
+        let _busy = stage.busy.enter();
+        let mut batches = Vec::new();
+        for item in items {
+            match item {
+                Item::Batch(batch, share) => batches.push((batch, share)),
+                Item::Barrier(done) => {
+                    self.write(std::mem::take(&mut batches)).await?;
+                    self.writer.sync().await?;
+                    let _ = done.send(()); // nobody waits any more once the run has failed
                 }
             }
-            Item::Barrier(done) => {
-                self.writer.sync().await?;
-                let _ = done.send(()); // nobody waits any more once the run has failed
-            }
         }
+        self.write(batches).await
+    }
+
+    /// The batches keep their share of the queue until they are written.
+    async fn write(&mut self, batches: Vec<(Batch, Share)>) -> Result<(), String> {
+        if batches.is_empty() {
+            return Ok(());
+        }
+        let bytes: Vec<_> = batches.iter().map(|(batch, _)| batch.bytes.clone()).collect();
+        self.stage.add_bytes(bytes.iter().map(Bytes::len).sum());
+        self.writer.write(bytes).await?;
+        batches.into_iter().filter_map(|(batch, _)| batch.held).for_each(Held::delivered);
         Ok(())
     }
 }

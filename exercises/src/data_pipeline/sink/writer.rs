@@ -10,22 +10,38 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
+#[cfg(feature = "nats")]
+use super::nats::Nats;
 use super::path;
+use super::tcp::Tcp;
 
 #[derive(Debug)]
 pub(crate) enum Writer {
     File(Arc<File>),
     Stdout,
+    Tcp(Tcp),
+    #[cfg(feature = "nats")]
+    Nats(Nats),
     /// Takes everything and keeps nothing, after a delay that the demo sets.
     Slow(watch::Receiver<Duration>),
 }
 
 impl Writer {
     /// Opens the file with this name, cut to `length`, or empty if there is none to go on with.
-    pub(crate) fn open(name: &str, length: Option<u64>) -> Result<Self, String> {
+    #[cfg_attr(
+        not(feature = "nats"),
+        expect(clippy::unused_async, reason = "only a connection to NATS is waited for")
+    )]
+    pub(crate) async fn open(name: &str, length: Option<u64>) -> Result<Self, String> {
         match path(name) {
             None if name == "-" => Ok(Self::Stdout),
-            None => Err(format!("cannot write to {name}: write a path, or - for stdout")),
+            None if name.starts_with("tcp://") => Ok(Self::Tcp(Tcp::new(&name["tcp://".len()..]))),
+            #[cfg(feature = "nats")]
+            None if name.starts_with("nats://") => Ok(Self::Nats(Nats::open(name).await?)),
+            None => Err(format!(
+                "cannot write to {name}: write a path, -, tcp://HOST:PORT or, if built with it, \
+                 nats://HOST:PORT/STREAM"
+            )),
             Some(path) => open_file(path, length.unwrap_or(0)).map(|file| Self::File(file.into())),
         }
     }
@@ -34,17 +50,27 @@ impl Writer {
         matches!(self, Self::File(_))
     }
 
-    /// Writes a batch.
-    pub(crate) async fn write(&mut self, bytes: Bytes) -> Result<(), String> {
+    /// Writes some batches.
+    pub(crate) async fn write(&mut self, batches: Vec<Bytes>) -> Result<(), String> {
         match self {
             Self::File(file) => {
                 let file = file.clone();
-                blocking(move || (&*file).write_all(&bytes)).await
+                blocking(move || write_all(&mut &*file, &batches)).await
             }
-            Self::Stdout => blocking(move || common::stdout().write_all(&bytes)).await,
+            Self::Stdout => blocking(move || write_all(&mut common::stdout(), &batches)).await,
+            Self::Tcp(tcp) => {
+                for batch in &batches {
+                    tcp.write(batch).await;
+                }
+                Ok(())
+            }
+            #[cfg(feature = "nats")]
+            Self::Nats(nats) => nats.write(&batches).await,
             Self::Slow(delay) => {
-                let delay = *delay.borrow();
-                tokio::time::sleep(delay).await;
+                for _ in batches {
+                    let delay = *delay.borrow_and_update();
+                    tokio::time::sleep(delay).await;
+                }
                 Ok(())
             }
         }
@@ -57,7 +83,7 @@ impl Writer {
                 let file = file.clone();
                 blocking(move || if is_regular(&file) { file.sync_data() } else { Ok(()) }).await
             }
-            Self::Stdout | Self::Slow(_) => Ok(()),
+            _ => Ok(()),
         }
     }
 }
@@ -85,6 +111,10 @@ fn open_file(path: &Path, length: u64) -> Result<File, String> {
 
 fn is_regular(file: &File) -> bool {
     file.metadata().is_ok_and(|metadata| metadata.is_file())
+}
+
+fn write_all(to: &mut impl Write, batches: &[Bytes]) -> io::Result<()> {
+    batches.iter().try_for_each(|batch| to.write_all(batch))
 }
 
 async fn blocking(work: impl FnOnce() -> io::Result<()> + Send + 'static) -> Result<(), String> {

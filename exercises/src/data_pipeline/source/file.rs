@@ -138,10 +138,10 @@ async fn drain(feed: &mut Feed, file: &Arc<File>, splitter: &mut Splitter) -> Re
     loop {
         let share = feed.room().await?;
         let position = splitter.position();
-        let buffer = splitter.buffer();
-        let carried = buffer.len();
+        let (carry, buffer) = (splitter.buffer(), feed.buffer());
+        let carried = carry.len();
         let open = file.clone();
-        let read = spawn_blocking(move || read_at(&open, buffer, position));
+        let read = spawn_blocking(move || read_at(&open, &carry, buffer, position));
         let buffer = read.await.map_err(|err| Stopped::Failed(err.to_string()))?;
         let buffer = buffer.map_err(|err| failed(Path::new(&feed.origin().source), &err))?;
         let read = buffer.len() - carried;
@@ -162,9 +162,11 @@ fn know_better(feed: &mut Feed, file: &File) -> io::Result<()> {
     Ok(())
 }
 
-fn read_at(file: &File, mut buffer: Vec<u8>, position: u64) -> io::Result<Vec<u8>> {
-    let start = buffer.len();
-    buffer.resize(start + read_length(position, CHUNK), 0);
+/// Puts what is carried and what is read behind it into `buffer`.
+fn read_at(file: &File, carry: &[u8], mut buffer: Vec<u8>, position: u64) -> io::Result<Vec<u8>> {
+    let start = carry.len();
+    buffer.resize(start + read_length(position, CHUNK), 0); // a used one is long enough already
+    buffer[..start].copy_from_slice(carry);
     let mut end = start;
     while end < buffer.len() {
         match file.read_at(&mut buffer[end..], position + (end - start) as u64) {

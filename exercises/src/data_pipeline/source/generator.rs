@@ -65,7 +65,7 @@ impl Generator {
         let random = mix(self.seed ^ mix(number));
         let time = self.start + number * 1000 / per_second - random % 50;
         let service = SERVICES[(random >> 8) as usize % SERVICES.len()];
-        let status = if random >> 60 == 0 { 503 } else { 200 };
+        let status = if random >> 62 == 0 { 503 } else { 200 };
         // Most answers are fast, and a few are slow: a long tail.
         let latency =
             5 + (random >> 16) % 40 + if (random >> 32).is_multiple_of(50) { 900 } else { 0 };

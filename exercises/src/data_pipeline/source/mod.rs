@@ -4,18 +4,39 @@ pub(crate) mod file;
 pub(crate) mod files;
 pub(crate) mod generator;
 pub(crate) mod identity;
+#[cfg(feature = "nats")]
+pub(crate) mod nats;
 pub(crate) mod stdin;
+pub(crate) mod tcp;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use common::{Cause, Context};
 use crossbeam_channel::Sender;
+use tokio::sync::mpsc;
 
 use super::budget::{Budget, Share};
 use super::chunk::{CHUNK, Chunk, Origin, Tag};
 use super::ledger::Ledger;
+use super::monitor::stats::Stats;
+use super::pool::Pool;
 use super::splitter::{Kind, Piece};
+
+/// Tells a source that a checkpoint holds what came of a message.
+#[derive(Debug)]
+pub(crate) struct Ack {
+    pub(crate) sequence: u64,
+    pub(crate) committed: mpsc::Sender<u64>,
+}
+
+impl Ack {
+    pub(crate) fn send(self) {
+        // If the source is too far behind, the message comes again: at least once.
+        let _ = self.committed.try_send(self.sequence);
+    }
+}
 
 /// Why a source ends before its end.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +54,8 @@ pub(crate) enum Stopped {
 pub(crate) struct Inlet {
     pub(crate) work: Sender<Chunk>,
     pub(crate) budget: Budget,
+    pub(crate) pool: Pool,
+    pub(crate) stats: Arc<Stats>,
     pub(crate) ledger: Ledger,
     pub(crate) ctx: Context,
     pub(crate) max_line: usize,
@@ -78,6 +101,11 @@ impl Feed {
         self.inlet.max_line
     }
 
+    /// A buffer of any length with anything in it.
+    pub(crate) fn buffer(&self) -> Vec<u8> {
+        self.inlet.pool.take()
+    }
+
     /// From here on the chunks come from another file, or one that is better known.
     pub(crate) fn set_origin(&mut self, origin: Origin) {
         self.origin = Arc::new(origin);
@@ -89,16 +117,40 @@ impl Feed {
     ///
     /// Dropping the future takes nothing.
     pub(crate) async fn room(&self) -> Result<Share, Cause> {
-        self.inlet.ctx.run(self.inlet.budget.acquire(CHUNK)).await
+        if let Some(cause) = self.inlet.ctx.err() {
+            return Err(cause);
+        }
+        let stage = &self.inlet.stats.parse;
+        if let Some(share) = self.inlet.budget.try_acquire(CHUNK) {
+            stage.sends.add(Duration::ZERO);
+            return Ok(share);
+        }
+        let (_blocked, since) = (stage.blocked.enter(), Instant::now());
+        let share = self.inlet.ctx.run(self.inlet.budget.acquire(CHUNK)).await?;
+        stage.sends.add(since.elapsed());
+        Ok(share)
     }
 
     /// Sends the pieces of one read, for which `share` made room.
-    pub(crate) fn send(&mut self, pieces: Vec<Piece>, mut share: Share) {
+    pub(crate) fn send(&mut self, pieces: Vec<Piece>, share: Share) {
+        self.send_all(pieces, share, None);
+    }
+
+    /// The same, for a source that is told when they are safe.
+    #[cfg(feature = "nats")]
+    pub(crate) fn send_acked(&mut self, pieces: Vec<Piece>, share: Share, ack: Ack) {
+        self.send_all(pieces, share, Some(ack));
+    }
+
+    fn send_all(&mut self, pieces: Vec<Piece>, mut share: Share, mut ack: Option<Ack>) {
         share.shrink(pieces.iter().map(|piece| piece.bytes.len()).sum());
         let share = Arc::new(share);
-        for piece in pieces {
-            self.push(piece, share.clone(), false);
+        let count = pieces.len();
+        for (at, piece) in pieces.into_iter().enumerate() {
+            let ack = if at + 1 == count { ack.take() } else { None };
+            self.push(piece, share.clone(), ack, false);
         }
+        ack.into_iter().for_each(Ack::send); // an empty message is done with
     }
 
     /// Tells the stages behind that this source has ended, after `rest` if there is some.
@@ -108,19 +160,22 @@ impl Feed {
         let end = Piece { offset: 0, bytes: Vec::new(), kind: Kind::Lines };
         let share = Arc::new(share);
         if let Some(rest) = rest {
-            self.push(rest, share.clone(), false);
+            self.push(rest, share.clone(), None, false);
         }
-        self.push(end, share, true);
+        self.push(end, share, None, true);
         Ok(())
     }
 
-    fn push(&mut self, piece: Piece, share: Arc<Share>, last: bool) {
+    fn push(&mut self, piece: Piece, share: Arc<Share>, ack: Option<Ack>, last: bool) {
+        self.inlet.stats.sources.add_bytes(piece.bytes.len());
         let tag = Tag {
             lane: self.lane,
             sequence: self.sequence,
             origin: self.origin.clone(),
             held: self.inlet.ledger.read(piece.events()),
             _share: share,
+            born: Instant::now(),
+            ack,
             last,
         };
         self.sequence += 1;

@@ -1,0 +1,389 @@
+//! Draws bars as an SVG that needs nothing beside it: it has its colours for light and dark, and its
+//! own words for those who cannot see it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::timeline::{Bar, Ending};
+
+/// All lengths are in the units of the picture's `viewBox`.
+const WIDTH: f64 = 760.0;
+const LABELS: f64 = 130.0;
+const MARGIN: f64 = 16.0;
+const TOP: f64 = 40.0;
+const LANE: f64 = 30.0;
+const BAR: f64 = 20.0;
+const CHARACTER: f64 = 6.4;
+
+const STYLE: &str = "
+svg { color: #1f2328; background: #fff; font: 12px system-ui, sans-serif }
+text { fill: currentColor }
+.axis, .lane { stroke: currentColor; stroke-opacity: .2 }
+.lane { stroke-dasharray: 2 4; stroke-opacity: .5 }
+.done { fill: #9ecbff; stroke: #0a56a8 }
+.canceled { fill: url(#hatch); stroke: #8a5a00; stroke-dasharray: 4 2 }
+.panicked { fill: #ffc1ba; stroke: #b3140a; stroke-width: 2.5 }
+.hatch { stroke: #8a5a00 }
+@media (prefers-color-scheme: dark) {
+  svg { color: #e6edf3; background: #0d1117 }
+  .done { fill: #123d6e; stroke: #79b8ff }
+  .canceled { stroke: #e3b341 }
+  .hatch { stroke: #e3b341 }
+  .panicked { fill: #67150f; stroke: #ff8f85 }
+}
+";
+
+/// Draws the bars in lanes, those that begin first on top.
+pub(crate) fn draw(title: &str, bars: &[Bar]) -> String {
+    let end = bars.iter().map(|bar| bar.end).max().unwrap_or_default();
+    let mut lanes = lanes(bars, end / 100);
+    let more = lanes.len().saturating_sub(MOST_LANES);
+    let words = describe(&lanes, end);
+    lanes.truncate(MOST_LANES);
+    let scale = Scale::to(end);
+    let bottom = TOP + LANE * lanes.len() as f64;
+
+    let title = match more {
+        0 => title.to_owned(),
+        more => format!("{title} (and {more} more lanes)"),
+    };
+    let mut svg = head(&title, &words, bottom + 58.0);
+    for (at, label) in scale.ticks() {
+        svg += &format!(
+            "<path class=\"axis\" d=\"M{at:.1} {TOP}V{bottom}\"/>\
+             <text x=\"{at:.1}\" y=\"{}\" text-anchor=\"middle\">{label}</text>\n",
+            bottom + 16.0
+        );
+    }
+    for (row, lane) in lanes.iter().enumerate() {
+        draw_lane(&mut svg, lane, &scale, TOP + LANE * row as f64);
+    }
+    svg + &legend(bars, bottom + 44.0) + "</svg>\n"
+}
+
+/// More lanes than anybody can read are left out of the picture, and counted.
+const MOST_LANES: usize = 16;
+
+/// A worker's bars, in the order in which they began; at least one.
+struct Lane<'bars> {
+    name: String,
+    bars: Vec<&'bars Bar>,
+}
+
+/// Lanes that begin within `together` of each other stand in the order of their names.
+fn lanes(bars: &[Bar], together: Duration) -> Vec<Lane<'_>> {
+    let mut by_name = BTreeMap::<String, Vec<&Bar>>::new();
+    let mut bars: Vec<_> = bars.iter().collect();
+    bars.sort_by_key(|bar| (bar.start, bar.end));
+    for bar in bars {
+        by_name.entry(numbered(bar, &by_name)).or_default().push(bar);
+    }
+    let mut lanes: Vec<_> = by_name.into_iter().map(|(name, bars)| Lane { name, bars }).collect();
+    let unit = together.as_nanos().max(1);
+    lanes.sort_by_cached_key(|lane| {
+        let (before, number) = first_number(&lane.name);
+        (lane.bars[0].start.as_nanos() / unit, before.to_owned(), number)
+    });
+    lanes
+}
+
+/// What stands before the first number in a name, and that number: 2 comes before 10.
+fn first_number(name: &str) -> (&str, Option<u64>) {
+    let start = name.find(|c: char| c.is_ascii_digit()).unwrap_or(name.len());
+    let (before, rest) = name.split_at(start);
+    let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    (before, rest[..end].parse().ok())
+}
+
+/// The name of the bar's lane. A `#` in it stands for the first number whose lane is free: the lanes
+/// then show how many work at once, though not who.
+fn numbered(bar: &Bar, lanes: &BTreeMap<String, Vec<&Bar>>) -> String {
+    if !bar.lane.contains('#') {
+        return bar.lane.clone();
+    }
+    let free = |name: &String| {
+        let last = lanes.get(name).and_then(|bars| bars.last());
+        last.is_none_or(|last| last.end <= bar.start)
+    };
+    let mut names = (1..).map(|number: usize| bar.lane.replace('#', &number.to_string()));
+    names.find(free).expect("the first lane that nobody has used is free")
+}
+
+fn head(title: &str, words: &str, height: f64) -> String {
+    let title = escape(title);
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" \
+         aria-labelledby=\"title desc\">\n<title id=\"title\">{title}</title>\n\
+         <desc id=\"desc\">{}</desc>\n<style>{STYLE}</style>\n\
+         <defs><pattern id=\"hatch\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\">\
+         <path class=\"hatch\" d=\"M0 6 6 0\"/></pattern></defs>\n\
+         <text x=\"{MARGIN}\" y=\"22\" font-size=\"15\">{title}</text>\n",
+        escape(words)
+    )
+}
+
+/// The picture in words.
+fn describe(lanes: &[Lane<'_>], end: Duration) -> String {
+    let mut words = format!("{} lanes over {}.", lanes.len(), time(end));
+    for Lane { name, bars } in lanes.iter().take(MOST_LANES) {
+        let (first, last) = (bars[0].start, bars.iter().map(|bar| bar.end).max().unwrap_or(end));
+        let pieces = match bars.len() {
+            1 => "1 piece".to_owned(),
+            count => format!("{count} pieces"),
+        };
+        words += &format!(" {name}: {pieces} of work from {} to {}", time(first), time(last));
+        for ending in [Ending::Canceled, Ending::Panicked] {
+            match bars.iter().filter(|bar| bar.ending == ending).count() {
+                0 => {}
+                count => words += &format!(", {count} {}", word(ending)),
+            }
+        }
+        words.push('.');
+    }
+    words
+}
+
+fn draw_lane(svg: &mut String, lane: &Lane<'_>, scale: &Scale, top: f64) {
+    let middle = top + LANE / 2.0;
+    let first = scale.x(lane.bars[0].start);
+    let last = lane.bars.iter().map(|bar| scale.x(bar.end)).fold(first, f64::max);
+    *svg += &format!(
+        "<text x=\"{MARGIN}\" y=\"{}\">{}</text>\
+         <path class=\"lane\" d=\"M{first:.1} {middle}H{last:.1}\"/>\n",
+        middle + 4.0,
+        escape(&shorten(&lane.name, LABELS - MARGIN))
+    );
+    for block in merge(&lane.bars, scale) {
+        *svg += &block.draw(&lane.name, scale, top + (LANE - BAR) / 2.0);
+    }
+}
+
+/// One bar, or several that are too thin to be told apart.
+struct Block {
+    bar: Bar,
+    count: usize,
+}
+
+/// Bars thinner than a pixel that end alike, with less than a pixel between them, become one: so a
+/// picture has a bound, however many bars it is drawn from.
+fn merge(bars: &[&Bar], scale: &Scale) -> Vec<Block> {
+    let mut blocks = Vec::<Block>::new();
+    for bar in bars {
+        let thin = |from: Duration, to: Duration| scale.x(to) - scale.x(from) < 1.0;
+        if let Some(last) = blocks.last_mut()
+            && last.bar.ending == bar.ending
+            && thin(bar.start, bar.end)
+            && thin(last.bar.end.min(bar.start), bar.start)
+        {
+            last.bar.end = last.bar.end.max(bar.end);
+            last.count += 1;
+            continue;
+        }
+        blocks.push(Block { bar: (*bar).clone(), count: 1 });
+    }
+    blocks
+}
+
+impl Block {
+    fn draw(&self, lane: &str, scale: &Scale, y: f64) -> String {
+        let Self { bar, count } = self;
+        let (x, end) = (scale.x(bar.start), scale.x(bar.end));
+        let width = (end - x).max(1.0);
+        let name = if *count == 1 { bar.name.clone() } else { format!("{count} pieces") };
+        let (class, mark) = (word(bar.ending), mark(bar.ending));
+        let label = shorten(&format!("{mark}{name}"), width - 8.0);
+        let text = if label.is_empty() { mark } else { &label };
+        format!(
+            "<g><title>{}: {}, {} to {}, {class}</title>\
+             <rect class=\"{class}\" x=\"{x:.1}\" y=\"{y}\" width=\"{width:.1}\" height=\"{BAR}\" \
+             rx=\"2\"/><text x=\"{:.1}\" y=\"{}\">{}</text></g>\n",
+            escape(lane),
+            escape(&name),
+            time(bar.start),
+            time(bar.end),
+            x + 4.0,
+            y + 14.0,
+            escape(text)
+        )
+    }
+}
+
+/// What the kinds of bars in this picture mean.
+fn legend(bars: &[Bar], y: f64) -> String {
+    let mut svg = String::new();
+    let mut x = LABELS;
+    for ending in [Ending::Done, Ending::Canceled, Ending::Panicked] {
+        if bars.iter().all(|bar| bar.ending != ending) {
+            continue;
+        }
+        let (class, mark) = (word(ending), mark(ending).trim());
+        svg += &format!(
+            "<rect class=\"{class}\" x=\"{x}\" y=\"{}\" width=\"16\" height=\"12\" rx=\"2\"/>\
+             <text x=\"{}\" y=\"{y}\">{mark} {class}</text>\n",
+            y - 10.0,
+            x + 22.0
+        );
+        x += 110.0;
+    }
+    svg + &format!(
+        "<path class=\"lane\" d=\"M{x} {}h16\"/><text x=\"{}\" y=\"{y}\">waiting</text>\n",
+        y - 4.0,
+        x + 22.0
+    )
+}
+
+fn word(ending: Ending) -> &'static str {
+    match ending {
+        Ending::Done => "done",
+        Ending::Canceled => "canceled",
+        Ending::Panicked => "panicked",
+    }
+}
+
+/// Tells the endings apart without colour.
+fn mark(ending: Ending) -> &'static str {
+    match ending {
+        Ending::Done => "",
+        Ending::Canceled => "\u{d7} ",
+        Ending::Panicked => "! ",
+    }
+}
+
+/// From the times of a run to places in the picture.
+struct Scale {
+    end: f64,
+}
+
+impl Scale {
+    fn to(end: Duration) -> Self {
+        Self { end: end.as_secs_f64().max(1e-9) }
+    }
+
+    fn x(&self, at: Duration) -> f64 {
+        LABELS + at.as_secs_f64() / self.end * (WIDTH - LABELS - 2.0 * MARGIN)
+    }
+
+    /// Round times, five to ten of them.
+    fn ticks(&self) -> Vec<(f64, String)> {
+        let rough = self.end / 5.0;
+        let magnitude = 10_f64.powf(rough.log10().floor());
+        let step = [5.0, 2.0, 1.0].map(|factor| factor * magnitude);
+        let step = step.into_iter().find(|step| *step <= rough * 1.000_001).unwrap_or(magnitude);
+        let at = |tick: u32| Duration::from_secs_f64(f64::from(tick) * step);
+        let ticks = (0..).map(at).take_while(|at| at.as_secs_f64() <= self.end * 1.000_001);
+        ticks.map(|at| (self.x(at), time(at))).collect()
+    }
+}
+
+/// A time in the unit that suits it.
+fn time(at: Duration) -> String {
+    let seconds = at.as_secs_f64();
+    let (value, unit) = match seconds {
+        0.0 => return "0".to_owned(),
+        0.0..0.001 => (seconds * 1e6, "µs"),
+        0.001..1.0 => (seconds * 1e3, "ms"),
+        _ => (seconds, "s"),
+    };
+    let digits = format!("{value:.2}");
+    format!("{} {unit}", digits.trim_end_matches('0').trim_end_matches('.'))
+}
+
+/// The start of a text, as much as has room.
+fn shorten(text: &str, room: f64) -> String {
+    let most = (room.max(0.0) / CHARACTER) as usize;
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    match most {
+        0..3 => String::new(),
+        _ => text.chars().take(most - 1).chain(['…']).collect(),
+    }
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bar(lane: &str, start: u64, end: u64, ending: Ending) -> Bar {
+        let (start, end) = (Duration::from_micros(start), Duration::from_micros(end));
+        Bar { lane: lane.to_owned(), name: "<job>".to_owned(), start, end, ending }
+    }
+
+    #[test]
+    fn a_hundred_thousand_bars_stay_under_a_megabyte() {
+        let bars: Vec<_> = (0..100_000)
+            .map(|at| {
+                bar(["a", "b", "c", "d"][at as usize % 4], at * 10, at * 10 + 9, Ending::Done)
+            })
+            .collect();
+        assert!(draw("many", &bars).len() < 1_000_000);
+    }
+
+    #[test]
+    fn thin_bars_merge_but_keep_their_count_and_a_different_ending() {
+        let scale = Scale::to(Duration::from_secs(1));
+        let bars = [
+            bar("a", 0, 10, Ending::Done),
+            bar("a", 20, 30, Ending::Done),
+            bar("a", 40, 50, Ending::Panicked),
+            bar("a", 500_000, 900_000, Ending::Done),
+        ];
+        let blocks = merge(&bars.iter().collect::<Vec<_>>(), &scale);
+        assert_eq!(blocks.iter().map(|block| block.count).collect::<Vec<_>>(), [2, 1, 1]);
+    }
+
+    #[test]
+    fn lanes_stand_in_the_order_of_their_start_and_then_of_their_names() {
+        let bars = [
+            bar("late", 500, 1000, Ending::Done),
+            bar("worker 10", 1, 1000, Ending::Done),
+            bar("worker 2", 2, 1000, Ending::Done),
+        ];
+        let lanes = lanes(&bars, Duration::from_micros(10));
+        let names: Vec<_> = lanes.iter().map(|lane| lane.name.as_str()).collect();
+        assert_eq!(names, ["worker 2", "worker 10", "late"]);
+    }
+
+    #[test]
+    fn a_number_sign_stands_for_the_first_lane_that_is_free() {
+        let bars = [(0, 10), (5, 20), (6, 7), (10, 15), (21, 22)];
+        let bars = bars.map(|(start, end)| bar("worker #", start, end, Ending::Done));
+        let lanes = lanes(&bars, Duration::from_micros(1));
+        let counts: Vec<_> = lanes.iter().map(|lane| (&*lane.name, lane.bars.len())).collect();
+        assert_eq!(counts, [("worker 1", 3), ("worker 2", 1), ("worker 3", 1)]);
+    }
+
+    #[test]
+    fn a_thousand_lanes_are_bounded_and_counted() {
+        let bars = [(); 1000].map(|()| bar("task #", 0, 10, Ending::Done));
+        let svg = draw("tasks", &bars);
+        assert_eq!(svg.matches("class=\"lane\"").count(), MOST_LANES + 1); // and the legend
+        assert!(svg.contains("and 984 more lanes"));
+    }
+
+    #[test]
+    fn names_cannot_break_out_of_the_picture() {
+        let svg = draw("a & b", &[bar("<script>", 0, 10, Ending::Canceled)]);
+        assert!(!svg.contains("<script>") && !svg.contains("<job>"));
+        assert!(svg.contains("a &amp; b") && svg.contains("&lt;script&gt;"));
+    }
+
+    #[test]
+    fn ticks_are_round_and_reach_the_end() {
+        let labels = |millis| {
+            let ticks = Scale::to(Duration::from_millis(millis)).ticks();
+            ticks.into_iter().map(|(_, label)| label).collect::<Vec<_>>()
+        };
+        assert_eq!(labels(1000), ["0", "200 ms", "400 ms", "600 ms", "800 ms", "1 s"]);
+        assert_eq!(labels(2000).last().map(String::as_str), Some("2 s"));
+    }
+
+    #[test]
+    fn no_bars_are_still_a_picture() {
+        assert!(draw("nothing", &[]).ends_with("</svg>\n"));
+    }
+}

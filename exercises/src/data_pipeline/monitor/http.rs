@@ -1,0 +1,83 @@
+//! The live page, the metrics and the probes.
+
+use std::convert::Infallible;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::sse::{Event, Sse};
+use axum::response::{Html, IntoResponse};
+use axum::routing::get;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_stream::wrappers::WatchStream;
+use tokio_stream::{Stream, StreamExt};
+
+use super::snapshot::Snapshot;
+
+/// One file, with nothing to load from anywhere.
+const PAGE: &str = include_str!("page.html");
+
+/// A core that has not been seen for so many seconds is not healthy.
+const SILENT: f64 = 10.0;
+
+/// What is served.
+#[derive(Clone)]
+pub(crate) struct Shown {
+    snapshots: watch::Receiver<Snapshot>,
+    prometheus: PrometheusHandle,
+}
+
+impl Shown {
+    pub(crate) fn new(snapshots: watch::Receiver<Snapshot>, prometheus: PrometheusHandle) -> Self {
+        Self { snapshots, prometheus }
+    }
+}
+
+/// Serves until it is dropped.
+pub(crate) async fn serve(listener: TcpListener, shown: Shown) {
+    let routes = Router::new()
+        .route("/", get(async || ([(header::CACHE_CONTROL, "no-cache")], Html(PAGE))))
+        .route("/events", get(events))
+        .route("/metrics", get(metrics))
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .with_state(shown);
+    // It returns only if the listener fails, and a page that fails must not stop the pipeline.
+    if let Err(err) = axum::serve(listener, routes).await {
+        crate::data_pipeline::warnings::warn(format_args!("the live page ended: {err}"));
+    }
+}
+
+async fn events(State(shown): State<Shown>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    Sse::new(WatchStream::new(shown.snapshots).map(|snapshot| {
+        let json = serde_json::to_string(&snapshot).expect("a snapshot has only string keys");
+        Ok(Event::default().data(json))
+    }))
+}
+
+async fn metrics(State(shown): State<Shown>) -> impl IntoResponse {
+    let kind = "text/plain; version=0.0.4; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], shown.prometheus.render())
+}
+
+/// Whether the process does its work.
+async fn healthz(State(shown): State<Shown>) -> (StatusCode, &'static str) {
+    if shown.snapshots.borrow().silent < SILENT {
+        (StatusCode::OK, "ok\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "the core is stuck\n")
+    }
+}
+
+/// Whether it takes events: not while a sink holds everything up.
+async fn readyz(State(shown): State<Shown>) -> (StatusCode, &'static str) {
+    let snapshot = shown.snapshots.borrow();
+    let is_sink =
+        |id: &String| snapshot.stages.iter().any(|stage| stage.kind == "sink" && stage.id == *id);
+    if snapshot.bottleneck.as_ref().is_some_and(is_sink) {
+        return (StatusCode::SERVICE_UNAVAILABLE, "a sink holds everything up\n");
+    }
+    (StatusCode::OK, "ok\n")
+}

@@ -1,0 +1,85 @@
+//! What a run shows of itself: Prometheus metrics, a live page, a line on the terminal. All three
+//! tell from the same snapshot; the stages only count, once per chunk.
+
+pub(crate) mod http;
+mod prometheus;
+mod snapshot;
+pub(crate) mod stats;
+
+use std::io::{self, IsTerminal, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval};
+
+use prometheus::Prometheus;
+use snapshot::Observer;
+pub(crate) use snapshot::Snapshot;
+use stats::Stats;
+
+use super::core::BEAT;
+
+/// A line on the terminal for every so many snapshots.
+const LINE_EVERY: u32 = 4;
+
+/// Where the line on the terminal goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lines {
+    /// To stderr, if that is a terminal: stdout may belong to `--out`.
+    Terminal,
+    /// To stdout.
+    Stdout,
+}
+
+/// Watches the run until it is dropped, and serves what it sees if there is a `listener`.
+///
+/// # Cancel safety
+///
+/// Dropping the future ends the watching and closes the server.
+pub(crate) async fn watch(stats: Arc<Stats>, listener: Option<TcpListener>, lines: Lines) {
+    let prometheus = Prometheus::new();
+    let mut observer = Observer::new(stats);
+    let (sender, snapshots) = watch::channel(observer.look());
+    let observe = async {
+        let mut beat = interval(BEAT);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        for number in 1.. {
+            beat.tick().await;
+            let snapshot = observer.look();
+            prometheus.publish(&snapshot);
+            if number % LINE_EVERY == 0 {
+                print(&snapshot, lines);
+            }
+            sender.send_replace(snapshot);
+        }
+    };
+    match listener {
+        Some(listener) => {
+            let serve = http::serve(listener, http::Shown::new(snapshots, prometheus.handle()));
+            tokio::join!(observe, serve);
+        }
+        None => observe.await,
+    }
+}
+
+fn print(snapshot: &Snapshot, lines: Lines) {
+    match lines {
+        Lines::Stdout => common::say!("{}", snapshot.line()),
+        Lines::Terminal if io::stderr().is_terminal() => {
+            let _ = writeln!(io::stderr().lock(), "{}", snapshot.line()); // nobody left to tell
+        }
+        Lines::Terminal => {}
+    }
+}
+
+/// Binds the page's address: a port alone is one of the loopback interface.
+pub(crate) async fn bind(address: &str) -> Result<TcpListener, String> {
+    let port = address.parse().map(|port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
+    let listener = match port {
+        Ok(address) => TcpListener::bind(address).await,
+        Err(_) => TcpListener::bind(address).await,
+    };
+    listener.map_err(|err| format!("cannot listen on --http {address}: {err}"))
+}

@@ -1,0 +1,69 @@
+//! The snapshot as Prometheus metrics, under the names that Vector's users know.
+
+use std::borrow::Cow;
+
+use metrics::{counter, gauge, histogram, with_local_recorder};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+
+use super::snapshot::{Snapshot, StageShown};
+
+/// Of `buffer_send_duration_seconds`: from what nobody notices to what everybody does.
+const BUCKETS: [f64; 7] = [0.0001, 0.001, 0.01, 0.1, 1.0, 10.0, 60.0];
+
+/// A recorder of this run's own: none is installed for the process.
+pub(crate) struct Prometheus(PrometheusRecorder);
+
+impl Prometheus {
+    pub(crate) fn new() -> Self {
+        let builder = PrometheusBuilder::new().set_buckets(&BUCKETS).expect("there are buckets");
+        Self(builder.build_recorder())
+    }
+
+    pub(crate) fn handle(&self) -> PrometheusHandle {
+        self.0.handle()
+    }
+
+    pub(crate) fn publish(&self, snapshot: &Snapshot) {
+        with_local_recorder(&self.0, || {
+            for (stage, sends) in snapshot.stages.iter().zip(&snapshot.sends) {
+                publish_stage(stage, sends);
+            }
+            publish_run(snapshot);
+        });
+        self.handle().run_upkeep(); // or the histograms' samples would pile up between scrapes
+    }
+}
+
+fn publish_stage(stage: &StageShown, sends: &[f64]) {
+    let labels = [
+        ("component_id", Cow::Owned(stage.id.clone())),
+        ("component_kind", Cow::Borrowed(stage.kind)),
+    ];
+    let labels = labels.map(|(name, value)| metrics::Label::new(name, value)).to_vec();
+    counter!("component_received_events_total", labels.clone()).absolute(stage.received);
+    counter!("component_sent_events_total", labels.clone()).absolute(stage.sent);
+    counter!("component_discarded_events_total", labels.clone()).absolute(stage.discarded);
+    gauge!("utilization", labels.clone()).set(stage.utilization);
+    if stage.queue_capacity > 0 {
+        gauge!("buffer_size_bytes", labels.clone()).set(stage.queue_bytes as f64);
+        let durations = histogram!("buffer_send_duration_seconds", labels);
+        for seconds in sends {
+            durations.record(*seconds);
+        }
+    }
+}
+
+fn publish_run(snapshot: &Snapshot) {
+    let parse = [("component_id", "parse"), ("component_kind", "transform")];
+    counter!("component_errors_total", &parse).absolute(snapshot.ledger.dead);
+    counter!("late_events_total").absolute(snapshot.ledger.late);
+    gauge!("ledger_imbalance").set(snapshot.imbalance as f64);
+    gauge!("open_windows").set(snapshot.open_windows as f64);
+    gauge!("open_cells").set(snapshot.open_cells as f64);
+    if let Some(lag) = snapshot.watermark_lag {
+        gauge!("watermark_lag_seconds").set(lag);
+    }
+    if let Some(age) = snapshot.checkpoint_age {
+        gauge!("checkpoint_age_seconds").set(age);
+    }
+}

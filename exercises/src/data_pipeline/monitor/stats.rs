@@ -1,0 +1,148 @@
+//! What the stages count while they work.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use crate::data_pipeline::budget::Budget;
+use crate::data_pipeline::ledger::Ledger;
+
+/// All that a snapshot is made from.
+#[derive(Debug)]
+pub(crate) struct Stats {
+    pub(crate) ledger: Ledger,
+    pub(crate) sources: Arc<Stage>,
+    pub(crate) parse: Arc<Stage>,
+    pub(crate) windows: Arc<Stage>,
+    pub(crate) sinks: Vec<Arc<Stage>>,
+    pub(crate) workers: usize,
+    /// How long chunks took from their reading to the sinks' queues.
+    pub(crate) latency: Samples,
+    pub(crate) progress: Mutex<Progress>,
+}
+
+/// What the core knows.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Progress {
+    /// The least of the latest times of all sources, in milliseconds since 1970.
+    pub(crate) latest: Option<i64>,
+    pub(crate) open_windows: usize,
+    pub(crate) open_cells: usize,
+    /// When the last checkpoint was committed.
+    pub(crate) saved: Option<Instant>,
+    /// When the core was last seen alive.
+    pub(crate) beat: Option<Instant>,
+}
+
+/// One stage and the queue before it.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    pub(crate) id: String,
+    pub(crate) busy: Meter,
+    /// Those who want to put something into the queue and cannot.
+    pub(crate) blocked: Meter,
+    pub(crate) bytes: AtomicU64,
+    pub(crate) queue: Option<Budget>,
+    /// How long each put took.
+    pub(crate) sends: Samples,
+}
+
+impl Stage {
+    pub(crate) fn new(id: &str, queue: Option<Budget>) -> Arc<Self> {
+        let (busy, blocked, bytes, sends) = Default::default();
+        Arc::new(Self { id: id.to_owned(), busy, blocked, bytes, queue, sends })
+    }
+
+    pub(crate) fn add_bytes(&self, bytes: usize) {
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+}
+
+/// Measures how much of the time something goes on, also while it goes on.
+#[derive(Debug, Default)]
+pub(crate) struct Meter(Mutex<Integral>);
+
+/// Time spent so far, by all together and by at least one.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Spent {
+    pub(crate) all: Duration,
+    pub(crate) any: Duration,
+}
+
+#[derive(Debug, Default)]
+struct Integral {
+    now: u32,
+    since: Option<Instant>,
+    spent: Spent,
+}
+
+/// Something that goes on until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Entered<'m>(&'m Meter);
+
+impl Meter {
+    pub(crate) fn enter(&self) -> Entered<'_> {
+        self.settle().now += 1;
+        Entered(self)
+    }
+
+    pub(crate) fn spent(&self) -> Spent {
+        self.settle().spent
+    }
+
+    /// Adds what has passed since the last time.
+    fn settle(&self) -> MutexGuard<'_, Integral> {
+        let mut integral = self.0.lock().expect("nobody panics while holding this");
+        let now = Instant::now();
+        let passed = integral.since.replace(now).map_or(Duration::ZERO, |since| now - since);
+        if integral.now > 0 {
+            integral.spent.any += passed;
+            let all = passed * integral.now;
+            integral.spent.all += all;
+        }
+        integral
+    }
+}
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        self.0.settle().now -= 1;
+    }
+}
+
+/// Durations since the last snapshot. One is added per chunk, so that there are few.
+#[derive(Debug, Default)]
+pub(crate) struct Samples(Mutex<Vec<Duration>>);
+
+/// A stage that nobody watches keeps no more than this.
+const SAMPLES: usize = 16 * 1024;
+
+impl Samples {
+    pub(crate) fn add(&self, sample: Duration) {
+        let mut samples = self.0.lock().expect("nobody panics while holding this");
+        if samples.len() < SAMPLES {
+            samples.push(sample);
+        }
+    }
+
+    pub(crate) fn take(&self) -> Vec<Duration> {
+        std::mem::take(&mut self.0.lock().expect("nobody panics while holding this"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_meter_counts_only_while_something_goes_on() {
+        let meter = Meter::default();
+        assert_eq!(meter.spent().all, Duration::ZERO);
+        let (first, second) = (meter.enter(), meter.enter());
+        let spent = meter.spent();
+        drop((first, second));
+        let after = meter.spent();
+        assert!(after.all >= spent.all && spent.all >= spent.any);
+        assert_eq!(meter.spent().all, after.all, "nothing goes on any more");
+    }
+}

@@ -1,0 +1,180 @@
+//! Chunks from a NATS `JetStream` stream, through a durable pull consumer that any number of workers
+//! share. A message is acknowledged when a checkpoint holds what came of it.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use async_nats::Client;
+use async_nats::jetstream::consumer::{AckPolicy, Consumer, pull};
+use async_nats::jetstream::message::Acker;
+use async_nats::jetstream::{AckKind, Message};
+use tokio::sync::mpsc::{Receiver, channel};
+use tokio::time::{Instant, interval_at, sleep};
+use tokio_stream::StreamExt;
+
+use super::{Ack, Feed, Stopped};
+use crate::data_pipeline::chunk::Origin;
+use crate::data_pipeline::nats::{connect, stream};
+use crate::data_pipeline::splitter::Splitter;
+use crate::data_pipeline::warnings::warn;
+
+/// A pull asks for no more than this: a pull of hundreds of megabytes loses its way.
+const PULL_BYTES: usize = 4 << 20;
+const PULL_MESSAGES: usize = 16;
+
+/// How long a pull waits for messages.
+const PULL_EXPIRES: Duration = Duration::from_secs(1);
+
+/// A message that is not acknowledged for so long goes to another worker. While it is held here,
+/// the server is told so three times as often.
+const ACK_WAIT: Duration = Duration::from_secs(10);
+
+/// So many messages of all workers together may be unacknowledged.
+const UNACKED: usize = 512;
+
+/// After a pull that failed.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// A share of a stream.
+#[derive(Debug)]
+pub(crate) struct Nats {
+    name: String,
+    client: Client,
+    consumer: Consumer<pull::Config>,
+}
+
+/// The messages that are not acknowledged yet, by their number in the stream.
+struct Held {
+    ackers: HashMap<u64, Acker>,
+    committed: Receiver<u64>,
+}
+
+impl Nats {
+    /// Joins the consumer, and makes it if this is the first worker.
+    pub(crate) async fn join(url: &str, name: &str, durable: &str) -> Result<Self, String> {
+        let context = connect(url).await?;
+        let stream = stream(&context, name).await?;
+        let config = pull::Config {
+            durable_name: Some(durable.to_owned()),
+            ack_policy: AckPolicy::Explicit,
+            ack_wait: ACK_WAIT,
+            max_ack_pending: i64::try_from(UNACKED).expect("a small number"),
+            ..pull::Config::default()
+        };
+        let consumer = stream.get_or_create_consumer(durable, config).await;
+        let consumer =
+            consumer.map_err(|err| format!("cannot join the consumer {durable}: {err}"))?;
+        Ok(Self { name: name.to_owned(), client: context.client(), consumer })
+    }
+
+    /// Takes messages until the run stops, then acknowledges what the last checkpoint commits.
+    pub(crate) async fn run(self, mut feed: Feed) -> Result<(), Stopped> {
+        let (sender, committed) = channel(2 * UNACKED);
+        let mut held = Held { ackers: HashMap::new(), committed };
+        let stopped = loop {
+            let ctx = feed.ctx().clone();
+            let pull = async {
+                let pull = self.consumer.batch().max_bytes(PULL_BYTES).max_messages(PULL_MESSAGES);
+                pull.expires(PULL_EXPIRES).messages().await
+            };
+            let mut batch = match ctx.run(held.while_waiting(pull)).await {
+                Err(cause) => break cause,
+                Ok(Ok(batch)) => batch,
+                Ok(Err(err)) => {
+                    warn(format_args!("no messages from NATS for now: {err}"));
+                    let _ = ctx.run(held.while_waiting(sleep(PAUSE))).await;
+                    continue;
+                }
+            };
+            let taken = async {
+                while let Some(message) = held.while_waiting(batch.next()).await {
+                    // What is missing comes again: an error here only ends the batch.
+                    let Ok(message) = message else { break };
+                    let Some((sequence, acker, bytes)) = open(message) else { continue };
+                    held.ackers.insert(sequence, acker);
+                    let ack = Ack { sequence, committed: sender.clone() };
+                    self.send(&mut feed, sequence, bytes, ack, &mut held).await?;
+                }
+                Ok::<_, common::Cause>(())
+            };
+            if let Err(cause) | Ok(Err(cause)) = ctx.run(taken).await {
+                break cause;
+            }
+        };
+        drop((feed, sender)); // the stages behind end, and with them the last of the acks
+        held.rest().await;
+        // Or the acks might still be in the client's buffer when the process ends.
+        if let Err(err) = self.client.flush().await {
+            warn(format_args!("the last messages come again, their acks were lost: {err}"));
+        }
+        Err(stopped.into())
+    }
+
+    async fn send(
+        &self,
+        feed: &mut Feed,
+        sequence: u64,
+        bytes: Vec<u8>,
+        ack: Ack,
+        held: &mut Held,
+    ) -> Result<(), common::Cause> {
+        let origin = Origin {
+            source: self.name.clone(),
+            name: format!("nats:{}:{sequence}", self.name),
+            generation: 1,
+            ..Origin::default()
+        };
+        feed.set_origin(origin);
+        let mut splitter = Splitter::new(0, 0, feed.max_line());
+        let mut pieces = splitter.push(bytes);
+        pieces.extend(splitter.finish());
+        let share = held.while_waiting(feed.room()).await?;
+        feed.send_acked(pieces, share, ack);
+        Ok(())
+    }
+}
+
+fn open(message: Message) -> Option<(u64, Acker, Vec<u8>)> {
+    let sequence = message.info().ok()?.stream_sequence;
+    let (message, acker) = message.split();
+    Some((sequence, acker, message.payload.into()))
+}
+
+impl Held {
+    /// Acknowledges what is committed, and holds on to the rest, while something else is waited
+    /// for.
+    async fn while_waiting<T>(&mut self, other: impl Future<Output = T>) -> T {
+        let mut progress = interval_at(Instant::now() + ACK_WAIT / 3, ACK_WAIT / 3);
+        let mut other = std::pin::pin!(other);
+        loop {
+            tokio::select! {
+                biased;
+                Some(sequence) = self.committed.recv() => self.ack(sequence).await,
+                _ = progress.tick() => self.hold_on().await,
+                done = &mut other => return done,
+            }
+        }
+    }
+
+    /// Acknowledges until nothing is left that could be committed.
+    async fn rest(mut self) {
+        while let Some(sequence) = self.committed.recv().await {
+            self.ack(sequence).await;
+        }
+    }
+
+    async fn ack(&mut self, sequence: u64) {
+        if let Some(acker) = self.ackers.remove(&sequence)
+            && let Err(err) = acker.ack().await
+        {
+            warn(format_args!("message {sequence} comes again, its ack was lost: {err}"));
+        }
+    }
+
+    async fn hold_on(&self) {
+        for acker in self.ackers.values() {
+            // If this does not arrive, the message comes again: at least once.
+            let _ = acker.ack_with(AckKind::Progress).await;
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! More than one machine: through a NATS server that is killed, and workers that are.
+
+use std::collections::HashSet;
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::kit::{Kit, Running, lines, sorted};
+
+const SERVER: &str = "nats-server";
+
+/// A server with its store in the kit's folder.
+struct Server {
+    port: String,
+    running: Running,
+}
+
+impl Server {
+    /// `None`, with the reason printed, where there is no server. CI must have one.
+    fn start(kit: &Kit) -> Option<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port().to_string();
+        drop(listener);
+        let installed = Command::new(SERVER).arg("--version").output().is_ok();
+        if !installed {
+            assert!(std::env::var_os("CI").is_none(), "{SERVER} is missing");
+            eprintln!("skipped: {SERVER} is not installed (apt-get install nats-server)");
+            return None;
+        }
+        let running = spawn(kit, &port);
+        Some(Self { port, running })
+    }
+
+    fn restart(&mut self, kit: &Kit) {
+        self.running.0.kill().unwrap();
+        self.running.0.wait().unwrap();
+        self.running = spawn(kit, &self.port);
+    }
+
+    fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.port)
+    }
+}
+
+fn spawn(kit: &Kit, port: &str) -> Running {
+    let store = kit.path("store");
+    let mut command = Command::new(SERVER);
+    command.args(["-js", "-a", "127.0.0.1", "-p", port, "-sd"]).arg(Path::new(&store));
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let running = Running(command.spawn().unwrap());
+    kit.wait_until("the server", || TcpStream::connect(format!("127.0.0.1:{port}")).is_ok());
+    running
+}
+
+/// The events by their ids, without the ids; and how many came more than once.
+fn unique(output: &str) -> (Vec<String>, usize) {
+    let (mut seen, mut events, mut again) = (HashSet::new(), Vec::new(), 0);
+    for line in output.lines() {
+        let (id, rest) = line.strip_prefix("{\"_id\":\"").unwrap().split_once("\",").unwrap();
+        if seen.insert(id) {
+            events.push(format!("{{{rest}"));
+        } else {
+            again += 1;
+        }
+    }
+    events.sort_unstable();
+    (events, again)
+}
+
+fn worker(kit: &Kit, url: &str, number: u32) -> Running {
+    let (out, checkpoint) = (format!("out{number}"), format!("ck{number}"));
+    let nats = ["--nats", url, "--stream", "events", "--consumer", "workers"];
+    kit.start(&[&nats[..], &["--out", &out, "--checkpoint", &checkpoint]].concat())
+}
+
+fn outputs(kit: &Kit) -> String {
+    kit.read("out1") + &kit.read("out2")
+}
+
+fn wait_for_all(kit: &Kit, wanted: usize) -> (Vec<String>, usize) {
+    let mut all = (Vec::new(), 0);
+    kit.wait_until("every event", || {
+        let output = outputs(kit);
+        let whole = output.rfind('\n').map_or("", |end| &output[..=end]);
+        all = unique(whole);
+        all.0.len() >= wanted
+    });
+    all
+}
+
+#[test]
+fn nothing_is_lost_when_the_server_is_killed_in_mid_run() {
+    let kit = Kit::new();
+    let Some(mut server) = Server::start(&kit) else { return };
+    let events = lines(0..200_000);
+    kit.write("in", &events);
+    let sink = format!("{}/events", server.url());
+    let worker = worker(&kit, &server.url(), 1);
+    let mut ingest = kit.start(&["--file", "in", "--out", &sink, "--checkpoint", "ck"]);
+    kit.wait_until("the first events", || !kit.read("out1").is_empty());
+    server.restart(&kit);
+    assert!(ingest.0.wait().unwrap().success(), "{}", kit.read("stderr"));
+    let (received, again) = wait_for_all(&kit, 200_000);
+    println!("0 of 200000 lost, {again} came again and were removed by their ids");
+    assert!(received == sorted(&events));
+    assert_eq!(worker.stop(), Some(0));
+}
+
+#[test]
+fn what_a_killed_worker_had_goes_to_the_other() {
+    let kit = Kit::new();
+    let Some(server) = Server::start(&kit) else { return };
+    let events = lines(0..200_000);
+    kit.write("in", &events);
+    kit.ok(&["--file", "in", "--out", &format!("{}/events", server.url())]);
+    let mut first = worker(&kit, &server.url(), 1);
+    kit.wait_until("the first events", || !kit.read("out1").is_empty());
+    first.0.kill().unwrap();
+    first.0.wait().unwrap();
+    let second = worker(&kit, &server.url(), 2);
+    // The first one comes back, and its output is cut to what its checkpoint vouches for.
+    let first = worker(&kit, &server.url(), 1);
+    let (received, again) = wait_for_all(&kit, 200_000);
+    println!("0 of 200000 lost, {again} came again and were removed by their ids");
+    assert!(received == sorted(&events));
+    assert_eq!((first.stop(), second.stop()), (Some(0), Some(0)));
+}
