@@ -14,6 +14,9 @@ const FIRST_WINDOW: usize = 5;
 const LOWEST_RATE: f64 = 1.0 / 600.0;
 /// The share of the rate at the first rejection to go on with.
 const FIRST_CUT: f64 = 0.88;
+/// What came through lately counts up to so many times the average, which a full bucket has raised
+/// already.
+const AT_MOST: f64 = 1.5;
 /// After a rejection the host rests for so many slots: tokens against the jitter of the network.
 const REST: f64 = 4.0;
 /// A host without a bucket gathers no tokens, so there is less to wait for.
@@ -245,7 +248,11 @@ impl Learner {
             Some(first) => (self.newest.len() - 1) as f64 / (mark.at - first).max(0.001),
             None => 0.0,
         };
-        let came_through = if overall.is_finite() { lately.max(overall) } else { self.rate / 2.0 };
+        let came_through = if overall.is_finite() {
+            lately.min(AT_MOST * overall).max(overall)
+        } else {
+            self.rate / 2.0
+        };
         self.rate = self.rate.min(FIRST_CUT * came_through);
         self.marks.push(mark);
     }
