@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep_until};
 ///
 /// A context owns no task and no timer, and its parent does not know it. The deadline is data, and
 /// so is a cancellation: whoever waits brings the timer, and listens to every context up to the
-/// root. So a context without waiters costs one allocation, and dropping its last handle leaves
+/// root. So a context without waiters costs one allocation, two with a value, and dropping its last handle leaves
 /// nothing behind.
 ///
 /// | Go | here |

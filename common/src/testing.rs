@@ -84,6 +84,13 @@ impl Run {
         );
     }
 
+    /// As [`assert_transcript`](Run::assert_transcript), and nothing may follow.
+    pub fn assert_transcript_alone(&self, transcript: &str) {
+        self.assert_transcript(transcript);
+        let (printed, wanted) = (self.stdout.lines().count(), transcript.lines().count());
+        assert_eq!(printed, wanted, "more than the transcript: {self:#?}");
+    }
+
     /// Fails unless `lines` (with `*` for any text) stand in stdout in this order; others may
     /// stand between them.
     pub fn assert_order(&self, lines: &[&str]) {

@@ -1,12 +1,14 @@
 //! What a context promises, case by case.
 
 use std::future::{pending, ready};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use common::Cause::{Canceled, DeadlineExceeded};
 use common::Context;
-use tokio::task::JoinSet;
-use tokio::time::{Instant, advance, sleep};
+use tokio::task::{JoinSet, yield_now};
+use tokio::time::{Instant, advance, sleep, timeout};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -100,14 +102,25 @@ fn a_context_without_a_deadline_needs_no_runtime() {
 #[tokio::test]
 async fn cancel_wakes_a_hundred_thousand_waiters() {
     let root = Context::background();
+    let waiting = Arc::new(AtomicUsize::new(0));
     let mut waiters = JoinSet::new();
     for waiter in 0..100_000 {
         // Half of them wait on one context, half on a child each.
         let context = if waiter % 2 == 0 { root.clone() } else { root.with_cancel() };
-        waiters.spawn(async move { context.run(pending::<()>()).await });
+        let waiting = Arc::clone(&waiting);
+        waiters.spawn(async move {
+            let wait = async {
+                waiting.fetch_add(1, Relaxed); // in the poll that begins to listen as well
+                pending::<()>().await;
+            };
+            context.run(wait).await
+        });
+    }
+    while waiting.load(Relaxed) < 100_000 {
+        yield_now().await;
     }
     root.cancel();
-    let outcomes = waiters.join_all().await;
+    let outcomes = timeout(60 * SECOND, waiters.join_all()).await.expect("all of them wake");
     assert_eq!(outcomes.len(), 100_000);
     assert!(outcomes.iter().all(|outcome| *outcome == Err(Canceled)));
 }

@@ -337,7 +337,7 @@ fn text(path: &Path, size: u64, vocabulary: &[String], random: &mut Random) {
         for _ in 0..random.below(10) {
             let rank = (vocabulary.len() as f64).powf(random.unit()) as usize - 1;
             line.push_str(&vocabulary[rank]);
-            line.push_str([" ", " = ", "(", ", ", "; "][random.below(5) as usize]);
+            line.push_str([" ", " ", " = ", ", ", "; "][random.below(5) as usize]);
         }
         line.push('\n');
         let written = line.len().min(left as usize);

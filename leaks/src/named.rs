@@ -23,7 +23,8 @@ pub struct Spawned {
 }
 
 impl NamedTasks {
-    /// Spawns a task under a name, which need not be unique.
+    /// Spawns a task under a name, which need not be unique. What has ended is forgotten in
+    /// [`alive`](Self::alive) and [`clean_up`](Self::clean_up): call one of them now and then.
     ///
     /// # Panics
     ///
@@ -39,7 +40,7 @@ impl NamedTasks {
         self.spawned.insert(id, spawned);
     }
 
-    /// Those that have not ended.
+    /// Those that have not ended, in no particular order.
     ///
     /// # Panics
     ///

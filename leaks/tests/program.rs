@@ -27,7 +27,7 @@ fn assert_tells_the_story(run: &Run) {
 fn prints_the_transcript_at_the_chapters_pace() {
     let run = run(PROGRAM, &[]).expect_status(0);
     assert_tells_the_story(&run);
-    assert!(run.took >= Duration::from_millis(300), "three looks at a leak: {run:?}");
+    assert!(run.took >= Duration::from_millis(400), "four pauses before a count: {run:?}");
 }
 
 #[test]

@@ -42,6 +42,7 @@ pub fn pool(tasks: usize, workers: usize, work: impl Fn() + Sync) -> io::Result<
     thread::scope(|scope| {
         let (sender, queue) = bounded(QUEUE_BOUND);
         let work = &work;
+        let workers = workers.min(tasks); // more could only wait
         for started in 0..workers {
             let queue = queue.clone();
             let worker = move || queue.iter().for_each(|()| work());
@@ -90,7 +91,7 @@ pub async fn limited<F>(tasks: usize, limit: usize, work: impl Fn() -> F)
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    let permits = Arc::new(Semaphore::new(limit));
+    let permits = Arc::new(Semaphore::new(limit.min(tasks))); // more are never taken
     let tracker = TaskTracker::new();
     for _ in 0..tasks {
         let permit = Arc::clone(&permits).acquire_owned().await.expect("it is never closed");

@@ -91,7 +91,7 @@ pub async fn measure(
         Design::Semaphore => limited(tasks, workers, waiting_task).await,
     }
     let time = started.elapsed();
-    let memory = peak_memory().zip(before).map(|(after, before)| after - before);
+    let memory = peak_memory().zip(before).map(|(after, before)| after.saturating_sub(before));
     match tasks - gauge.done() {
         0 => Ok(Measured { time, peak: gauge.peak(), memory }),
         panicked => Err(format!("{panicked} of {tasks} tasks panicked").into()),

@@ -21,7 +21,7 @@ fn prints_the_transcript_at_the_chapters_pace() {
     run.assert_transcript(TRANSCRIPT);
     run.assert_order(&[
         "Initial tasks: 1",
-        "Unlimited tasks: *ms, Peak tasks: *",
+        "Unlimited tasks: *s, Peak tasks: *",
         "Limited pool (10 workers): *s, Peak tasks: 10",
         "Final tasks: 1",
         "=== Each design in a process of its own ===",
@@ -41,7 +41,7 @@ fn the_load_can_be_chosen() {
     let args = ["--tasks", "40", "--workers", "4", "--work", "20ms"];
     let run = run(PROGRAM, &args).expect_status(0);
     run.assert_order(&[
-        "Limited pool (4 workers): *ms, Peak tasks: 4",
+        "Limited pool (4 workers): *s, Peak tasks: 4",
         "threads        40        - *",
         "pool           40        4 *",
         "tasks          40        - *",

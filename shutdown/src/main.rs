@@ -11,6 +11,8 @@ use shutdown::{Server, every};
 const WORKERS: u8 = 3;
 
 /// A server that stops gracefully: Ctrl-C once; twice to stop it at once.
+/// `--deadline` and `--for` are scaled by the pace as well. There is no pace 0: the program waits for
+/// a signal, or for `--for`.
 #[derive(Parser)]
 #[command(version)]
 struct Args {

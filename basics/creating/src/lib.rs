@@ -50,18 +50,19 @@ where
         if at % BURST == BURST - 1 {
             yield_now().await;
             while let Some(joined) = tasks.try_join_next() {
-                results.push(output(joined));
+                results.extend(output(joined));
             }
         }
     }
     while let Some(joined) = tasks.join_next().await {
-        results.push(output(joined));
+        results.extend(output(joined));
     }
     results
 }
 
-fn output<R>(joined: Result<R, JoinError>) -> R {
-    joined.unwrap_or_else(|err| resume_unwind(err.into_panic()))
+/// What a task gave. Its panic goes on here; only a runtime that shuts down cancels it.
+fn output<R>(joined: Result<R, JoinError>) -> Option<R> {
+    joined.map_err(|err| err.try_into_panic().map(|panic| resume_unwind(panic))).ok()
 }
 
 #[cfg(test)]

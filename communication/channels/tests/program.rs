@@ -10,14 +10,14 @@ const TRANSCRIPT: &str = include_str!("expected.txt");
 #[test]
 fn prints_the_transcript_at_the_chapters_pace() {
     let run = run(PROGRAM, &[]).expect_status(0);
-    run.assert_transcript(TRANSCRIPT);
+    run.assert_transcript_alone(TRANSCRIPT);
     run.assert_order(&["Worker * processing job 1", "Result: 2"]);
     assert!(run.took >= Duration::from_millis(200), "five jobs on three workers: {run:?}");
 }
 
 #[test]
 fn prints_the_same_without_waiting() {
-    run(PROGRAM, &["--pace", "0"]).expect_status(0).assert_transcript(TRANSCRIPT);
+    run(PROGRAM, &["--pace", "0"]).expect_status(0).assert_transcript_alone(TRANSCRIPT);
 }
 
 #[test]

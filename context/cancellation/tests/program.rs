@@ -33,14 +33,14 @@ fn prints_the_transcript_at_the_chapters_pace() {
             transcript.push('\n');
         }
     }
-    run.assert_transcript(&transcript);
+    run.assert_transcript_alone(&transcript);
 }
 
 #[test]
 fn works_exactly_four_times_without_waiting() {
     let run = run(PROGRAM, &["--pace", "0"]).expect_status(0);
     assert_cancelled_in_order(&run);
-    run.assert_transcript(TRANSCRIPT);
+    run.assert_transcript_alone(TRANSCRIPT);
 }
 
 #[test]

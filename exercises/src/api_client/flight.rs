@@ -63,12 +63,12 @@ impl Flight {
         }
     }
 
-    pub(super) fn canceled(job: Job<Self>, error: Error) -> Outcome {
+    pub(super) fn canceled(job: Job<Box<Self>>, error: Error) -> Outcome {
         let (attempts, rejected, waited_ms) = (job.attempts, job.rejected, millis(job.waited));
         Outcome { attempts, rejected, waited_ms, ..job.item.never_sent(error) }
     }
 
-    pub(super) fn failed(job: Job<Self>, attempt: &Attempt, error: Error) -> Outcome {
+    pub(super) fn failed(job: Job<Box<Self>>, attempt: &Attempt, error: Error) -> Outcome {
         Outcome {
             status: attempt.status.map(|status| status.as_u16()),
             bytes: attempt.bytes,
@@ -78,7 +78,7 @@ impl Flight {
     }
 
     /// The last answer decides.
-    pub(super) fn answered(job: Job<Self>, mut attempt: Attempt) -> Outcome {
+    pub(super) fn answered(job: Job<Box<Self>>, mut attempt: Attempt) -> Outcome {
         let file = attempt.result.as_mut().ok().and_then(Option::take);
         let error = error_of(&attempt);
         let outcome = Self::failed(job, &attempt, ErrorKind::Status.because(""));
@@ -86,7 +86,7 @@ impl Flight {
     }
 
     /// It might have been tried again: says why it was not.
-    pub(super) fn given_up(job: Job<Self>, attempt: Attempt, reason: Reason) -> Outcome {
+    pub(super) fn given_up(job: Job<Box<Self>>, attempt: Attempt, reason: Reason) -> Outcome {
         let mut outcome = Self::answered(job, attempt);
         if let Some(error) = &mut outcome.error {
             let why = match reason {

@@ -32,9 +32,9 @@ pub struct Outcomes<'a, T: Transport> {
     shared: Arc<Shared<T>>,
     ctx: Context,
     started: Instant,
-    scheduler: Scheduler<Flight>,
+    scheduler: Scheduler<Box<Flight>>,
     /// The attempts in flight, never more than the policy's concurrency.
-    attempts: JoinSet<(Job<Flight>, Attempt)>,
+    attempts: JoinSet<(Job<Box<Flight>>, Attempt)>,
     /// `None` once it has ended.
     requests: Option<Requests<'a>>,
     taken: u64,
@@ -141,7 +141,7 @@ impl<'a, T: Transport> Outcomes<'a, T> {
             }
             (Target::Url(url), None) => {
                 let host = self.host(&url);
-                let flight = flight.to(*url);
+                let flight = Box::new(flight.to(*url));
                 let idempotent = flight.request.is_idempotent();
                 self.scheduler.add(self.started.elapsed(), &host, flight, idempotent);
             }
@@ -173,7 +173,7 @@ impl<'a, T: Transport> Outcomes<'a, T> {
 
     /// Starts a task for an attempt. If its time matters its first step is done here: a task that has
     /// to wait for a thread would send later than it should, and closer to the next one.
-    fn start(&mut self, cx: &mut task::Context<'_>, job: Job<Flight>) {
+    fn start(&mut self, cx: &mut task::Context<'_>, job: Job<Box<Flight>>) {
         let paced = job.paced;
         let (shared, ctx) = (self.shared.clone(), self.ctx.clone());
         let mut made = Box::pin(async move {
@@ -191,7 +191,7 @@ impl<'a, T: Transport> Outcomes<'a, T> {
     }
 
     /// Decides with the policy what an attempt means for its request.
-    fn settle(&mut self, mut job: Job<Flight>, attempt: Attempt) {
+    fn settle(&mut self, mut job: Job<Box<Flight>>, attempt: Attempt) {
         job.item.took += attempt.took;
         let now = self.started.elapsed();
         let answer = attempt.answer();
@@ -205,7 +205,7 @@ impl<'a, T: Transport> Outcomes<'a, T> {
         }
     }
 
-    fn done(&mut self, now: Duration, mut job: Job<Flight>, attempt: Attempt) {
+    fn done(&mut self, now: Duration, mut job: Job<Box<Flight>>, attempt: Attempt) {
         if let Some(cause) = attempt.ended {
             self.ready.push_back(Flight::failed(job, &attempt, cut_off(cause)));
             return;

@@ -3,6 +3,7 @@ use std::panic::resume_unwind;
 use std::thread::{self, ScopedJoinHandle};
 
 use hashbrown::{DefaultHashBuilder, HashTable};
+use smallvec::SmallVec;
 
 use super::Whitespace;
 
@@ -10,8 +11,12 @@ use super::Whitespace;
 /// merged in parallel: nobody else has words of the same shard.
 const SHARDS: usize = 32;
 
-/// A word and how often it occurs. Bytes, because a file need not be UTF-8.
-pub type Frequency = (Box<[u8]>, u64);
+/// A word: bytes, because a file need not be UTF-8. A short one lies in the table itself, which
+/// saves a cache miss every time that it is met.
+pub type Word = SmallVec<[u8; 16]>;
+
+/// A word and how often it occurs.
+pub type Frequency = (Word, u64);
 
 /// How often each word occurs in what one worker has seen. Nothing of it is shared.
 #[derive(Debug)]
@@ -77,8 +82,9 @@ impl Frequencies {
         if !word.is_empty() {
             let hash = self.hasher.hash_one(word);
             let shard = &mut self.shards[shard_of(hash)];
-            let entry = shard.entry(hash, |(known, _)| **known == *word, rehash(&self.hasher));
-            entry.or_insert_with(|| (word.into(), 0)).into_mut().1 += 1;
+            let entry =
+                shard.entry(hash, |(known, _)| known.as_slice() == word, rehash(&self.hasher));
+            entry.or_insert_with(|| (Word::from_slice(word), 0)).into_mut().1 += 1;
         }
     }
 }
@@ -152,7 +158,7 @@ fn merge(
     tables.sort_by_key(HashTable::len);
     let mut merged = tables.pop().unwrap_or_default();
     for (word, count) in tables.into_iter().flatten() {
-        let hash = hasher.hash_one(&*word);
+        let hash = hasher.hash_one(word.as_slice());
         let entry = merged.entry(hash, |(known, _)| *known == word, rehash(hasher));
         entry.or_insert_with(|| (word, 0)).into_mut().1 += count;
     }
@@ -177,7 +183,7 @@ const fn shard_of(hash: u64) -> usize {
 }
 
 fn rehash(hasher: &DefaultHashBuilder) -> impl Fn(&Frequency) -> u64 {
-    |(word, _)| hasher.hash_one(&**word)
+    |(word, _)| hasher.hash_one(word.as_slice())
 }
 
 #[cfg(test)]
@@ -224,7 +230,7 @@ mod tests {
 
             let texts: Vec<_> = texts.iter().map(String::as_bytes).collect();
             let top = top(frequencies(&texts), limit);
-            let top: Vec<_> = top.into_iter().map(|(word, count)| (word.into_vec(), count)).collect();
+            let top: Vec<_> = top.into_iter().map(|(word, count)| (word.to_vec(), count)).collect();
             prop_assert_eq!(top, expected);
         }
     }

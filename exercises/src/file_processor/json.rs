@@ -82,7 +82,7 @@ impl Json {
         }
         if self.listing.top {
             write!(out, "\"top\":")?;
-            array(&mut *out, summary.top.iter().map(Word), gap)?;
+            array(&mut *out, summary.top.iter().map(RankedWord), gap)?;
         }
         Ok(())
     }
@@ -151,9 +151,9 @@ impl Serialize for Sum<'_> {
     }
 }
 
-struct Word<'a>(&'a Frequency);
+struct RankedWord<'a>(&'a Frequency);
 
-impl Serialize for Word<'_> {
+impl Serialize for RankedWord<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let (word, count) = self.0;
         let mut map = serializer.serialize_map(None)?;

@@ -8,10 +8,11 @@ use std::{io, iter};
 use crossbeam_channel::{Receiver, Sender, bounded, never, select_biased};
 use hashbrown::DefaultHashBuilder;
 
+use super::filter::Filter;
 use super::frequency::{self, Frequencies};
 use super::order::InOrder;
 use super::permits::Permits;
-use super::walk::{Filter, Inputs, Job, Producer};
+use super::walk::{Inputs, Job, MANY, Producer};
 use super::worker::{self, Shared, Worker};
 use super::{By, Counter, Outcome, Row, Summary};
 
@@ -95,6 +96,7 @@ pub fn process(
             jobs: job_sender,
             rows: row_sender,
             window,
+            many: MANY,
             next: 0,
             stdin_taken: false,
             implied: false,

@@ -1,4 +1,4 @@
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs::FileType;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::ffi::OsStringExt;
@@ -7,15 +7,16 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbeam_channel::{SendError, Sender};
-use ignore::overrides::{Override, OverrideBuilder};
-use ignore::types::{Types, TypesBuilder};
-use ignore::{DirEntry, WalkBuilder};
 
+use super::filter::{Aside, Filter, lock};
 use super::source::Source;
 use super::{Counts, Failure, Operation, Outcome, Row, WINDOW_STEP};
 
 /// The longest path that a list may name. What is longer is not a list of paths.
 const LONGEST_NAME: u64 = 64 * 1024;
+
+/// A directory with more entries than this is sorted in pages of this size.
+pub(super) const MANY: usize = 50_000;
 
 /// Where the paths come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,84 +26,6 @@ pub enum Inputs {
     Paths(Vec<PathBuf>),
     /// Those that this file names, each with a NUL behind it; `-` is stdin.
     Listed(PathBuf),
-}
-
-/// Which files of a directory count. A file that is named itself always counts.
-#[derive(Clone, Debug)]
-pub struct Filter {
-    overrides: Override,
-    types: Types,
-    hidden: bool,
-    no_ignore: bool,
-    follow: bool,
-}
-
-/// What [`Filter`] is made from: ripgrep's flags, with ripgrep's meaning.
-#[derive(Clone, Debug, Default, clap::Args)]
-pub struct FilterArgs {
-    /// Only files that match this glob; with a leading `!` only those that don't
-    #[arg(short, long = "glob", value_name = "GLOB")]
-    globs: Vec<String>,
-
-    /// Only files of this type, such as `rust`, `py` or `md` (ripgrep's names)
-    #[arg(short, long = "type", value_name = "TYPE")]
-    types: Vec<String>,
-
-    /// Also files and directories whose name starts with a dot
-    #[arg(long)]
-    hidden: bool,
-
-    /// Also what .gitignore, .ignore and git's exclude files leave out
-    #[arg(long)]
-    no_ignore: bool,
-
-    /// Follow symlinks; a loop is an error, once
-    #[arg(long)]
-    follow: bool,
-}
-
-impl FilterArgs {
-    /// # Errors
-    ///
-    /// If a glob is malformed or a type unknown.
-    pub fn build(&self) -> Result<Filter, ignore::Error> {
-        let mut overrides = OverrideBuilder::new(".");
-        for glob in &self.globs {
-            overrides.add(glob)?;
-        }
-        let mut types = TypesBuilder::new();
-        if !self.types.is_empty() {
-            types.add_defaults();
-        }
-        for name in &self.types {
-            types.select(name);
-        }
-        Ok(Filter {
-            overrides: overrides.build()?,
-            types: types.build()?,
-            hidden: self.hidden,
-            no_ignore: self.no_ignore,
-            follow: self.follow,
-        })
-    }
-}
-
-impl Filter {
-    fn walk(&self, root: &Path) -> ignore::Walk {
-        WalkBuilder::new(root)
-            .overrides(self.overrides.clone())
-            .types(self.types.clone())
-            .hidden(!self.hidden)
-            .ignore(!self.no_ignore)
-            .git_ignore(!self.no_ignore)
-            .git_global(!self.no_ignore)
-            .git_exclude(!self.no_ignore)
-            .parents(!self.no_ignore)
-            .follow_links(self.follow)
-            // Siblings in the order of their names come in the order of their paths.
-            .sort_by_file_name(OsStr::cmp)
-            .build()
-    }
 }
 
 /// A file to be read.
@@ -131,6 +54,8 @@ pub(super) struct Producer<'a> {
     /// A place is taken here for every [`WINDOW_STEP`] paths, and given back when these have been
     /// reported.
     pub(super) window: Sender<()>,
+    /// A directory with more entries than this is not sorted in memory.
+    pub(super) many: usize,
     pub(super) next: u64,
     pub(super) stdin_taken: bool,
     /// Whether the current directory is walked because no path was given.
@@ -183,33 +108,71 @@ impl Producer<'_> {
     }
 
     fn walk(&mut self, root: &Path) -> Result<(), Stopped> {
-        for entry in self.filter.walk(root) {
-            if self.stop.load(Ordering::Relaxed) {
-                return Err(Stopped);
-            }
+        if self.filter.is_huge(root, self.many) {
+            return self.walk_huge(root);
+        }
+        let (walk, aside) = self.filter.walk(root, self.many);
+        for entry in walk {
+            self.walk_aside(&aside)?;
             match entry {
-                Ok(entry) => self.entry(entry)?,
-                Err(err) => {
-                    let (path, failure) = walk_failure(root, &err);
-                    self.fail(path, failure)?;
+                Ok(entry) => {
+                    if let Some(err) = entry.error() {
+                        self.report(entry.path().into(), Outcome::Note(err.to_string()))?;
+                    }
+                    let kind = entry.file_type();
+                    self.entry(entry.into_path(), kind)?;
+                }
+                Err(err) => self.fail_walk(root, &err)?,
+            }
+        }
+        self.walk_aside(&aside)
+    }
+
+    fn walk_aside(&mut self, aside: &Aside) -> Result<(), Stopped> {
+        loop {
+            let Some(dir) = lock(aside).pop_front() else { return Ok(()) };
+            self.walk_huge(&dir)?;
+        }
+    }
+
+    /// Walks a directory that is too large to be sorted in memory, page by page.
+    fn walk_huge(&mut self, dir: &Path) -> Result<(), Stopped> {
+        let mut last: Option<OsString> = None;
+        loop {
+            let page = self.filter.page(dir, last.as_deref(), self.many);
+            if last.is_none() {
+                page.problems.iter().try_for_each(|err| self.fail_walk(dir, err))?;
+            }
+            let Some((name, _)) = page.entries.last_key_value() else { return Ok(()) };
+            last = Some(name.clone());
+            for (name, kind) in page.entries {
+                let path = dir.join(name);
+                if kind.is_some_and(|kind| kind.is_dir()) {
+                    self.walk(&path)?;
+                } else {
+                    self.entry(path, kind)?;
                 }
             }
         }
-        Ok(())
     }
 
-    fn entry(&mut self, entry: DirEntry) -> Result<(), Stopped> {
-        if let Some(err) = entry.error() {
-            self.report(entry.path().into(), Outcome::Note(err.to_string()))?;
+    fn entry(&mut self, path: PathBuf, kind: Option<FileType>) -> Result<(), Stopped> {
+        if self.stop.load(Ordering::Relaxed) {
+            return Err(Stopped);
         }
-        match entry.file_type() {
-            Some(kind) if kind.is_file() => self.job(entry.into_path(), Origin::Walked),
+        match kind {
+            Some(kind) if kind.is_file() => self.job(path, Origin::Walked),
             Some(kind) if kind.is_dir() || kind.is_symlink() => Ok(()),
             kind => {
                 let note = format!("skipped, {}", kind.map_or("of unknown type", name));
-                self.report(entry.into_path(), Outcome::Note(note))
+                self.report(path, Outcome::Note(note))
             }
         }
+    }
+
+    fn fail_walk(&mut self, root: &Path, err: &ignore::Error) -> Result<(), Stopped> {
+        let (path, failure) = walk_failure(root, err);
+        self.fail(path, failure)
     }
 
     fn list(&mut self, list: &Path) -> Result<(), Stopped> {
@@ -303,5 +266,53 @@ fn name(kind: FileType) -> &'static str {
         _ if kind.is_socket() => "a socket",
         _ if kind.is_char_device() || kind.is_block_device() => "a device",
         _ => "neither a file nor a directory",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use crossbeam_channel::unbounded;
+
+    use super::super::FilterArgs;
+    use super::*;
+
+    /// What a walk finds, if a directory of more than `many` entries is huge.
+    fn found(root: &Path, many: usize) -> Vec<PathBuf> {
+        let filter = FilterArgs::default().build().unwrap();
+        let (stop, (jobs, found)) = (AtomicBool::new(false), unbounded());
+        let ((rows, _rows), (window, _window)) = (unbounded(), unbounded());
+        let producer = Producer {
+            filter: &filter,
+            stop: &stop,
+            jobs,
+            rows,
+            window,
+            many,
+            next: 0,
+            stdin_taken: false,
+            implied: false,
+        };
+        producer.run(&Inputs::Paths(vec![root.into()]));
+        found.iter().map(|job: Job| job.path).collect()
+    }
+
+    #[test]
+    fn a_huge_directory_is_walked_as_any_other() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join(".git")).unwrap();
+        fs::write(dir.path().join(".gitignore"), "*7*\nd.1/e.2\n").unwrap();
+        for (n, sub) in ["", "a", "d.1", "d.1/e.1", "d.1/e.2", "d.3", "z"].iter().enumerate() {
+            fs::create_dir_all(dir.path().join(sub)).unwrap();
+            for file in 0..9 * n {
+                fs::write(dir.path().join(sub).join(format!("{file}.x")), "").unwrap();
+            }
+        }
+        let usual = found(dir.path(), usize::MAX);
+        assert!(usual.len() > 50 && usual.is_sorted());
+        for many in [1, 2, 5, 20, 40] {
+            assert_eq!(found(dir.path(), many), usual, "{many}");
+        }
     }
 }

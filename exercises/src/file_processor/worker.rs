@@ -28,8 +28,9 @@ const MARGIN: usize = 2;
 /// From so many chunks on, all workers read a file together.
 const LARGE: usize = 16;
 
-/// How many jobs a worker takes at most at once, when that many wait.
-const BATCH: usize = 32;
+/// How many jobs a worker takes at most at once, when that many wait: the collector is woken once
+/// for all of them.
+const BATCH: usize = 128;
 
 /// What all workers of a run look at.
 pub(super) struct Shared<'a> {

@@ -7,6 +7,7 @@ mod local;
 mod program;
 mod property;
 mod resume;
+mod scheduling;
 mod server;
 mod simulation;
 

@@ -8,7 +8,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_fan-out-fan-in");
 const TRANSCRIPT: &str = include_str!("expected.txt");
 
 fn assert_transcript(run: &Run) {
-    run.assert_transcript(TRANSCRIPT);
+    run.assert_transcript_alone(TRANSCRIPT);
     for number in 1..=10_u64 {
         let square = number * number;
         run.assert_order(&[

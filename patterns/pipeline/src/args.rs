@@ -8,6 +8,9 @@ use common::Demo;
 use pipeline::Limits;
 
 /// Squares numbers, adds 10, and prints the even results, in stages joined by channels.
+///
+/// Without numbers it is the chapter's program, with simulated work. Given numbers it does not
+/// pretend to work: the default pace is 0.
 #[derive(Parser)]
 #[command(version)]
 pub struct Args {
@@ -31,7 +34,6 @@ pub struct Args {
     #[arg(long)]
     pub summary: bool,
 
-    /// What all programs understand. Given numbers, the default pace is 0.
     #[command(flatten)]
     pub demo: Demo,
 }

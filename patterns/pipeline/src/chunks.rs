@@ -6,6 +6,8 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
+use tokio::sync::Notify;
+
 /// Makes a channel from one task to another.
 ///
 /// The sender adds a chunk at a time and the receiver takes all that is there: one lock and at
@@ -13,7 +15,7 @@ use std::task::{Context, Poll, Waker};
 /// slow sender gives chunks of one.
 pub fn chunk_channel<T>(limits: Limits) -> (ChunkSender<T>, ChunkReceiver<T>) {
     let state = State { items: VecDeque::new(), limits, open: true, waiting: None };
-    let shared = Arc::new(Shared(Mutex::new(state)));
+    let shared = Arc::new(Shared { state: Mutex::new(state), closed: Notify::new() });
     (ChunkSender(shared.clone()), ChunkReceiver(shared))
 }
 
@@ -57,6 +59,22 @@ impl<T> ChunkSender<T> {
     /// If the future is dropped before it is done, the item is gone: it was not sent.
     pub async fn send(&mut self, item: T) -> Result<(), Closed> {
         self.send_all(&mut VecDeque::from([item])).await
+    }
+
+    /// Ends once the receiver has been dropped, whatever the sender does meanwhile.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future changes nothing.
+    pub fn closed(&self) -> impl Future<Output = ()> + use<T> {
+        let shared = Arc::clone(&self.0);
+        async move {
+            // Listen first and look afterwards: a drop in between is seen by one or the other.
+            let dropped = shared.closed.notified();
+            if shared.lock().open {
+                dropped.await;
+            }
+        }
     }
 
     fn poll_send_all(
@@ -135,7 +153,11 @@ impl<T> ChunkReceiver<T> {
 }
 
 #[derive(Debug)]
-struct Shared<T>(Mutex<State<T>>);
+struct Shared<T> {
+    state: Mutex<State<T>>,
+    /// Wakes who waits for the other end to be dropped, beside sending or receiving.
+    closed: Notify,
+}
 
 #[derive(Debug)]
 struct State<T> {
@@ -150,7 +172,7 @@ struct State<T> {
 
 impl<T> Shared<T> {
     fn lock(&self) -> MutexGuard<'_, State<T>> {
-        self.0.lock().expect("nobody panics while holding the lock")
+        self.state.lock().expect("nobody panics while holding the lock")
     }
 
     fn close(&self) {
@@ -159,6 +181,7 @@ impl<T> Shared<T> {
         let other_end = state.waiting.take();
         drop(state);
         wake(other_end);
+        self.closed.notify_waiters();
     }
 }
 

@@ -43,10 +43,11 @@ async fn run(demo: &Demo, input: Input, limits: Limits, summary: bool) -> Outcom
     let (read, seconds) = (read.load(Ordering::Relaxed), started.elapsed().as_secs_f64());
     if summary {
         let rate = read as f64 / seconds;
-        writeln!(io::stderr(), "{read} items, {seconds:.3} seconds, {rate:.0} items/s")?;
+        // Nobody is left to tell if stderr is closed, and the work is done.
+        let _ = writeln!(io::stderr(), "{read} items, {seconds:.3} seconds, {rate:.0} items/s");
     }
     if failed > 0 {
-        return Err(format!("{failed} of {read} numbers gave no result").into());
+        return Err(format!("{failed} of {read} items gave no result").into());
     }
     Ok(())
 }
@@ -104,7 +105,8 @@ async fn print(mut results: Receiver<Item>) -> io::Result<u64> {
                 Ok(number) => writeln!(out, "Result: {number}")?,
                 Err(err) => {
                     failed += 1;
-                    writeln!(io::stderr(), "error: {err}")?;
+                    out.flush()?; // what came before it stands before it, in a terminal too
+                    let _ = writeln!(io::stderr(), "error: {err}");
                 }
             }
         }

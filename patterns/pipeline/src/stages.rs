@@ -160,7 +160,7 @@ where
                 biased; // results first: their room is what the next items wait for
                 Some(result) = front(&mut running) => {
                     running.pop_front();
-                    let result = result.unwrap_or_else(|err| resume_unwind(err.into_panic()));
+                    let Some(result) = unless_canceled(result) else { return };
                     if output.send(result).await.is_err() {
                         return;
                     }
@@ -203,17 +203,28 @@ pub fn pause<T: Send + 'static>(
 
 /// Any other stage: a task that receives chunks and sends chunks. What has been built before it,
 /// and it, is now owned by the receiver that comes out.
+///
+/// The stage may end before its input does. Those before it end then too, as they do when it is
+/// dropped itself: `run` is dropped, wherever it waits, once nobody receives from it.
 pub fn stage<T, U, Fut>(
     input: Receiver<T>,
     run: impl FnOnce(ChunkReceiver<T>, ChunkSender<U>) -> Fut,
 ) -> Receiver<U>
 where
+    U: Send + 'static,
     Fut: Future<Output = ()> + Send + 'static,
 {
     let Receiver { mut items, chunk, limits, mut stages } = input;
     items.put_back(chunk);
     let (output, receiver) = chunk_channel(limits);
-    stages.spawn(run(items, output));
+    let (closed, run) = (output.closed(), run(items, output));
+    stages.spawn(async move {
+        tokio::select! {
+            biased; // what nobody receives is not worth another step
+            () = closed => {}
+            () = run => {}
+        }
+    });
     Receiver { items: receiver, chunk: VecDeque::new(), limits, stages }
 }
 
@@ -257,7 +268,12 @@ impl<T> Receiver<T> {
             return;
         }
         while let Some(ended) = self.stages.join_next().await {
-            ended.unwrap_or_else(|err| resume_unwind(err.into_panic()));
+            unless_canceled(ended);
         }
     }
+}
+
+/// What a task gave. Its panic goes on here; only a runtime that shuts down cancels it.
+fn unless_canceled<T>(joined: Result<T, JoinError>) -> Option<T> {
+    joined.map_err(|err| err.try_into_panic().map(|panic| resume_unwind(panic))).ok()
 }

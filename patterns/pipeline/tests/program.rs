@@ -44,7 +44,7 @@ fn reports_a_line_that_is_no_number_and_loses_nothing_else() {
         "error: line 2: `three` is not a whole number of 64 bits",
         "error: line 4: `` is not a whole number of 64 bits",
         "error: 3037000500 * 3037000500 does not fit into 64 bits",
-        "error: 3 of 6 numbers gave no result",
+        "error: 3 of 6 items gave no result",
     ];
     assert_eq!(run.stderr.lines().collect::<Vec<_>>(), errors);
 }

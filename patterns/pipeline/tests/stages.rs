@@ -14,7 +14,7 @@ use pipeline::{
 use proptest::prelude::*;
 use tokio::sync::oneshot;
 use tokio::task::yield_now;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -106,6 +106,23 @@ async fn dropping_the_receiver_stops_every_stage_also_one_that_waits_for_input()
     drop(waits_for_input);
     assert!(ended.await.is_err());
     assert!(idle_ended.await.is_err());
+}
+
+#[tokio::test]
+async fn a_stage_that_ends_early_ends_those_before_it_also_one_that_waits() {
+    let waits = stage(generate([1], limits(4, 4)), |mut input, mut output| async move {
+        let mut chunk = VecDeque::new();
+        while input.recv_all(&mut chunk).await {
+            output.send_all(&mut chunk).await.expect("its reader has not ended yet");
+        }
+        pending::<()>().await; // neither sends nor ends
+    });
+    let takes_one = stage(waits, |mut input, mut output| async move {
+        let mut chunk = VecDeque::new();
+        input.recv_all(&mut chunk).await;
+        output.send_all(&mut chunk).await.expect("somebody reads");
+    });
+    assert_eq!(timeout(SECOND * 10, takes_one.collect()).await, Ok(vec![1]));
 }
 
 #[tokio::test]

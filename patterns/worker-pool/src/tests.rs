@@ -5,7 +5,7 @@ use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use crossbeam::channel::{bounded, never};
+use crossbeam::channel::{Select, bounded, never};
 
 use super::*;
 
@@ -147,15 +147,22 @@ fn busy_pool(queue: usize) -> (WorkerPool<u64, u64>, Sender<Infallible>) {
 fn a_submit_that_waits_for_room_can_be_cancelled_and_gives_the_job_back() {
     let (pool, release) = busy_pool(1);
     pool.submit(2); // fills the queue
-    let (cancel, cancelled) = bounded(0);
-    let other = thread::spawn(move || drop(cancel));
+    let (cancel, cancelled) = bounded::<Infallible>(0);
+    let other = thread::spawn(move || {
+        // Ready once somebody waits on the other end: the submit found no room.
+        let mut waits = Select::new();
+        waits.send(&cancel);
+        let waited = waits.ready_timeout(Duration::from_secs(10)).is_ok();
+        drop(cancel);
+        waited
+    });
     let (pool, refused) = in_time(move || {
         let refused = pool.submit_unless(&cancelled, 3);
         (pool, refused)
     });
-    other.join().unwrap();
+    drop(release); // before what may fail: dropping a pool joins its worker
+    assert!(other.join().unwrap(), "the submit did not wait");
     assert_eq!(refused.expect_err("there is no room").0, 3);
-    drop(release);
     assert_eq!(numbers(pool.close()), [1, 2]);
 }
 

@@ -21,7 +21,7 @@ struct Args {
 #[test]
 fn prints_the_transcript_at_the_chapters_pace() {
     let run = run(PROGRAM, &["--seed", "7"]).expect_status(0);
-    run.assert_transcript(TRANSCRIPT);
+    run.assert_transcript_alone(TRANSCRIPT);
     for job in 1..=JOBS {
         let lines = [format!("Worker * processing job {job}"), format!("Result for job {job}: *")];
         run.assert_order(&[&lines[0], &lines[1], "All jobs completed"]);
@@ -34,7 +34,7 @@ fn prints_the_transcript_at_the_chapters_pace() {
 #[test]
 fn gives_all_ten_results_in_each_of_200_runs() {
     for _ in 0..200 {
-        run(PROGRAM, &["--pace", "0"]).expect_status(0).assert_transcript(TRANSCRIPT);
+        run(PROGRAM, &["--pace", "0"]).expect_status(0).assert_transcript_alone(TRANSCRIPT);
     }
 }
 

@@ -64,6 +64,10 @@ struct PaceArgs {
     #[arg(short, long, value_name = "N", default_value = "50", value_parser = count)]
     concurrency: u32,
 
+    /// How many threads do the work
+    #[arg(long, value_name = "N", default_value = "1", value_parser = count)]
+    threads: u32,
+
     /// The most that a host is asked for, such as 50/s, 600/m or 5000/h [default: learned]
     #[arg(long, value_name = "N/UNIT", value_parser = rate)]
     rate: Option<f64>,
@@ -189,6 +193,10 @@ impl OutputArgs {
 }
 
 impl Args {
+    pub(super) fn threads(&self) -> usize {
+        self.pace.threads as usize
+    }
+
     pub(super) fn deadline(&self) -> Option<Duration> {
         self.limits.deadline
     }

@@ -12,8 +12,10 @@ use crate::api_client::Request;
 
 /// A line that is longer is no request.
 const LONGEST_LINE: u64 = 16 * 1024 * 1024;
-/// How many requests wait between the reader and the client.
-const LINES_AHEAD: usize = 256;
+/// How many batches of requests wait between the reader and the client, and how many requests are
+/// in one at most.
+const BATCHES_AHEAD: usize = 4;
+const LARGEST_BATCH: usize = 64;
 
 /// Where requests are read from.
 pub(super) enum Input {
@@ -41,7 +43,7 @@ impl Input {
         ctx: &Context,
         defaults: Request,
     ) -> impl Stream<Item = Request> + Send + use<> {
-        let (sender, receiver) = channel(LINES_AHEAD);
+        let (sender, receiver) = channel(BATCHES_AHEAD);
         let (reader, ctx): (Box<dyn Read + Send>, _) = match self {
             Self::File(file) => (Box::new(file), None),
             Self::Stdin => (Box::new(io::stdin()), Some(ctx.clone())),
@@ -64,30 +66,36 @@ impl Input {
     }
 }
 
-fn receive(mut receiver: Receiver<Request>) -> impl Stream<Item = Request> + Send {
-    stream::poll_fn(move |cx| receiver.poll_recv(cx))
+fn receive(mut receiver: Receiver<Vec<Request>>) -> impl Stream<Item = Request> + Send {
+    stream::poll_fn(move |cx| receiver.poll_recv(cx)).flat_map(stream::iter)
 }
 
-/// Sends a request for each line until the input or the interest in it ends.
-fn read_all(reader: impl Read, sender: &Sender<Request>, defaults: &Request) {
+/// Sends a request for each line until the input or the interest in it ends. What is there is sent
+/// together, and no line waits for another one to come in.
+fn read_all(reader: impl Read, sender: &Sender<Vec<Request>>, defaults: &Request) {
     let mut reader = BufReader::with_capacity(64 * 1024, reader);
+    let mut batch = Vec::new();
     for number in 1.. {
+        if batch.len() == LARGEST_BATCH || !reader.buffer().contains(&b'\n') {
+            let full = std::mem::take(&mut batch);
+            if !full.is_empty() && sender.blocking_send(full).is_err() {
+                return;
+            }
+        }
         let request = match read_line(&mut reader) {
-            Ok(None) => return,
+            Ok(None) => break,
             Ok(Some(line)) => match parse(&line, number, defaults) {
                 Some(request) => request,
                 None => continue,
             },
             Err(err) => {
-                let last = Request::invalid("", format!("line {number}: cannot be read: {err}"));
-                drop(sender.blocking_send(last));
-                return;
+                batch.push(Request::invalid("", format!("line {number}: cannot be read: {err}")));
+                break;
             }
         };
-        if sender.blocking_send(request).is_err() {
-            return;
-        }
+        batch.push(request);
     }
+    drop(sender.blocking_send(batch)); // an end of interest is no loss at the end
 }
 
 /// A line without its end, cut off where it is too long; `None` at the end of the input.

@@ -14,6 +14,7 @@ use clap::CommandFactory;
 use clap::error::ErrorKind as Usage;
 use common::{Context, interrupted};
 use futures_util::{Stream, StreamExt, future, stream};
+use tokio::runtime::Builder;
 
 use self::args::{Args, SummaryFormat};
 use self::input::Input;
@@ -35,7 +36,7 @@ pub fn main() -> ExitCode {
         let message = "nothing to fetch: give URLs, or a file of them with -i";
         Args::command().error(Usage::MissingRequiredArgument, message).exit();
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match runtime(args.threads()).enable_all().build() {
         Ok(runtime) => runtime,
         Err(err) => {
             complain(&err.into());
@@ -53,6 +54,17 @@ pub fn main() -> ExitCode {
         }
         Err(_panic) => ExitCode::FAILURE, // the hook has printed it
     }
+}
+
+/// One thread does all of it in place: with more, every step of a request may wake another thread,
+/// which pays off only where there is much to decrypt or to store.
+fn runtime(threads: usize) -> Builder {
+    if threads == 1 {
+        return Builder::new_current_thread();
+    }
+    let mut runtime = Builder::new_multi_thread();
+    runtime.worker_threads(threads);
+    runtime
 }
 
 async fn run(args: &Args) -> Result<ExitCode, Failed> {

@@ -11,8 +11,8 @@ use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota as Cells, RateLimiter};
 
 use super::budget::Budget;
-use super::scheduler::{Job, Rate};
-use super::{Learner, Quota, Time};
+use super::scheduler::Job;
+use super::{Learner, Quota, Rate, Time};
 
 /// With windows up to this, whole seconds until the reset are too coarse to pace by.
 const SHORT_WINDOW: Duration = Duration::from_secs(2);
@@ -39,6 +39,7 @@ pub(super) struct Host<T> {
     /// Whether the learner paces from the beginning, or once something was rejected.
     eager: bool,
     window: Option<Window>,
+    longest_reset: Duration,
     pub(super) budget: Budget,
     /// The last accept, or when the host was first sent anything.
     heard: Option<Time>,
@@ -63,7 +64,6 @@ pub(super) enum Taken<T> {
 struct Window {
     remaining: f64,
     until: Time,
-    length: Option<Duration>,
     next: Time,
 }
 
@@ -79,6 +79,7 @@ impl<T> Host<T> {
             learner: rate.map_or_else(Learner::unknown, |rate| Learner::claimed(rate.per_second)),
             eager: eager || rate.is_none(),
             window: None,
+            longest_reset: Duration::ZERO,
             budget: Budget::default(),
             heard: None,
             hopeless_until: None,
@@ -205,27 +206,31 @@ impl<T> Host<T> {
         true
     }
 
+    /// What was announced for a window that is over does not hold for the next one.
+    pub(super) fn announced_nothing(&mut self, now: Time) {
+        self.window.take_if(|window| window.until <= now);
+    }
+
     /// The host has said how much of its window is left.
     pub(super) fn announced(&mut self, now: Time, quota: Quota) {
-        let until = now + quota.reset.min(Duration::from_hours(24));
-        // The reset has moved on: the window is as long as its first reset says.
-        let wrapped = self.window.as_ref().is_some_and(|window| now > window.until);
-        let length = quota.window.or_else(|| self.window.as_ref().and_then(|window| window.length));
-        let length = if wrapped { length.max(Some(quota.reset)) } else { length };
-        if length.unwrap_or(quota.reset) <= SHORT_WINDOW {
+        // A window is as long as the longest reset says, unless the host says it.
+        self.longest_reset = self.longest_reset.max(quota.reset);
+        let length = quota.window.unwrap_or(self.longest_reset);
+        if length <= SHORT_WINDOW {
             if let (Some(length), Some(limit)) = (quota.window, quota.limit) {
                 self.learner.announced(ANNOUNCED * limit / length.as_secs_f64().max(1.0));
             }
-            self.window = None;
             return;
         }
-        let next = self.window.as_ref().map_or(now, |window| window.next.min(until));
+        let until = now + quota.reset.min(Duration::from_hours(24));
+        // Some of what is in flight has been counted already.
         let remaining = quota.remaining - self.in_flight as f64 / 2.0;
-        let mut window = Window { remaining, until, length, next };
-        if remaining < 1.0 {
-            window.next = until;
-        }
-        self.window = Some(window);
+        let next = if remaining < 1.0 {
+            until
+        } else {
+            self.window.as_ref().map_or(now, |window| window.next.min(until))
+        };
+        self.window = Some(Window { remaining, until, next });
     }
 }
 

@@ -9,11 +9,13 @@ mod host;
 mod learner;
 mod marks;
 mod scheduler;
+mod settings;
 
 pub use answer::{Answer, Trouble};
 pub use hints::{Hints, Quota};
 pub use learner::Learner;
-pub use scheduler::{Fate, HostReport, Job, Policy, Rate, Reason, Scheduler, Turn};
+pub use scheduler::{Fate, HostReport, Job, Reason, Scheduler, Turn};
+pub use settings::{Policy, Rate};
 
 /// The time since the start of the run.
 pub type Time = std::time::Duration;

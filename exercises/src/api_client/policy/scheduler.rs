@@ -6,69 +6,12 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use super::host::{Host, Taken};
-use super::{Answer, Hints, Time, Trouble};
+use super::{Answer, Hints, Policy, Time, Trouble};
 
 /// When so many hosts are known, those without a request are forgotten, with what was learned.
 const REMEMBERED_HOSTS: usize = 10_000;
 /// More than this is more than a second's pause asked for: then the whole host pauses.
 const SHORT_PAUSE: Duration = Duration::from_secs(1);
-
-/// A ceiling for the rate of a host.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Rate {
-    /// Requests per second.
-    pub per_second: f64,
-    /// How many may go at once after a pause.
-    pub burst: u32,
-}
-
-/// What the scheduler goes by.
-#[derive(Clone, Debug)]
-pub struct Policy {
-    /// How many requests may be in flight at once.
-    pub concurrency: usize,
-    /// The ceiling for each host; without one the rate is learned from the beginning.
-    pub rate: Option<Rate>,
-    /// Whether to learn from the beginning also under a ceiling, and from every 503.
-    pub adaptive: bool,
-    /// Whether the whole host pauses also if it asks for no more than a second.
-    pub polite: bool,
-    /// How often a failed request is tried again.
-    pub retries: u32,
-    /// The first backoff is at most so long, and twice as long with every further try...
-    pub backoff: Duration,
-    /// ... up to this.
-    pub max_backoff: Duration,
-    /// Longer than this nobody is waited for, whatever `Retry-After` says.
-    pub max_retry_after: Duration,
-    /// The retries of the last ten seconds as a share of the requests.
-    pub retry_budget: f64,
-    /// Whether requests that are not idempotent are tried again too.
-    pub retry_unsafe: bool,
-    /// A host that has rejected everything for so long is given up.
-    pub patience: Duration,
-    /// Same seed, same jitter.
-    pub seed: u64,
-}
-
-impl Default for Policy {
-    fn default() -> Self {
-        Self {
-            concurrency: 50,
-            rate: None,
-            adaptive: false,
-            polite: false,
-            retries: 8,
-            backoff: Duration::from_millis(100),
-            max_backoff: Duration::from_secs(10),
-            max_retry_after: Duration::from_mins(1),
-            retry_budget: 0.5,
-            retry_unsafe: false,
-            patience: Duration::from_mins(5),
-            seed: 0,
-        }
-    }
-}
 
 /// A request on its way through the scheduler, and what has become of it so far.
 #[derive(Debug)]
@@ -368,8 +311,9 @@ impl<T> Scheduler<T> {
         if pause {
             host.pause(now + wait);
         }
-        if let Some(quota) = hints.quota {
-            host.announced(now, quota);
+        match hints.quota {
+            Some(quota) => host.announced(now, quota),
+            None => host.announced_nothing(now),
         }
         wait
     }

@@ -1,0 +1,58 @@
+use std::time::Duration;
+
+/// A ceiling for the rate of a host.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rate {
+    /// Requests per second.
+    pub per_second: f64,
+    /// How many may go at once after a pause.
+    pub burst: u32,
+}
+
+/// What the scheduler goes by.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// How many requests may be in flight at once.
+    pub concurrency: usize,
+    /// The ceiling for each host; without one the rate is learned from the beginning.
+    pub rate: Option<Rate>,
+    /// Whether to learn from the beginning also under a ceiling, and from every 503.
+    pub adaptive: bool,
+    /// Whether the whole host pauses also if it asks for no more than a second.
+    pub polite: bool,
+    /// How often a failed request is tried again.
+    pub retries: u32,
+    /// The first backoff is at most so long, and twice as long with every further try...
+    pub backoff: Duration,
+    /// ... up to this.
+    pub max_backoff: Duration,
+    /// Longer than this nobody is waited for, whatever `Retry-After` says.
+    pub max_retry_after: Duration,
+    /// The retries of the last ten seconds as a share of the requests.
+    pub retry_budget: f64,
+    /// Whether requests that are not idempotent are tried again too.
+    pub retry_unsafe: bool,
+    /// A host that has rejected everything for so long is given up.
+    pub patience: Duration,
+    /// Same seed, same jitter.
+    pub seed: u64,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            concurrency: 50,
+            rate: None,
+            adaptive: false,
+            polite: false,
+            retries: 8,
+            backoff: Duration::from_millis(100),
+            max_backoff: Duration::from_secs(10),
+            max_retry_after: Duration::from_mins(1),
+            retry_budget: 0.5,
+            retry_unsafe: false,
+            patience: Duration::from_mins(5),
+            seed: 0,
+        }
+    }
+}
