@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::warnings::warn;
 use super::windows;
 
 const MAGIC: &str = "data-pipeline checkpoint 1";
@@ -52,6 +51,13 @@ pub(crate) struct FileId {
     pub(crate) head_crc: u32,
 }
 
+/// A checkpoint, and what was wrong with a newer one.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub(crate) checkpoint: Checkpoint,
+    pub(crate) broken: Option<String>,
+}
+
 /// The checkpoint file, locked for this process.
 #[derive(Debug)]
 pub(crate) struct Store {
@@ -80,15 +86,15 @@ impl Store {
 
     /// The newest checkpoint that is whole: the current one, or else the one before it. `None` if
     /// there has never been one.
-    pub(crate) fn load(&self) -> Result<Option<Checkpoint>, String> {
+    pub(crate) fn load(&self) -> Result<Option<Loaded>, String> {
         let mut broken: Option<String> = None;
         for path in [self.path.clone(), with_suffix(&self.path, ".prev")] {
             match fs::read(&path).map(|bytes| decode(&bytes)) {
                 Ok(Ok(checkpoint)) => {
-                    if let Some(broken) = broken {
-                        self.set_aside(&broken)?;
+                    if broken.is_some() {
+                        self.set_aside()?;
                     }
-                    return Ok(Some(checkpoint));
+                    return Ok(Some(Loaded { checkpoint, broken }));
                 }
                 Ok(Err(reason)) => broken = Some(format!("{}: {reason}", path.display())),
                 Err(err) if err.kind() == ErrorKind::NotFound => {}
@@ -100,8 +106,7 @@ impl Store {
     }
 
     /// The next save would put the broken one in the place of the whole one before it.
-    fn set_aside(&self, broken: &str) -> Result<(), String> {
-        warn(format_args!("{broken}; going on from the checkpoint before it"));
+    fn set_aside(&self) -> Result<(), String> {
         let renamed = fs::rename(&self.path, with_suffix(&self.path, ".broken"));
         renamed.map_err(|err| format!("cannot rename {}: {err}", self.path.display()))
     }
@@ -156,7 +161,7 @@ mod tests {
     }
 
     fn offset(store: &Store) -> Option<u64> {
-        store.load().unwrap().map(|checkpoint| checkpoint.sources["a"].offset)
+        store.load().unwrap().map(|loaded| loaded.checkpoint.sources["a"].offset)
     }
 
     #[test]

@@ -50,6 +50,8 @@ pub(crate) struct Origin {
     pub(crate) name: String,
     pub(crate) generation: u32,
     pub(crate) file: FileId,
+    /// Whether it has an end that it comes to when it is read: then others may wait for it.
+    pub(crate) finite: bool,
     /// Files that were read under this name before.
     pub(crate) retired: Vec<FileId>,
     /// Whether it can be read again from an offset: then its position is worth saving.

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -39,6 +39,8 @@ pub(crate) struct Core {
     pub(crate) acks: Vec<Ack>,
     /// What comes of these is in the last checkpoint, but not in the one before it.
     pub(crate) acks_of_last: Vec<Ack>,
+    /// The sources that shall wait for others.
+    pub(crate) paused: watch::Sender<Vec<u64>>,
     /// The settings that a checkpoint belongs to.
     pub(crate) job: String,
     pub(crate) warnings: Warnings,
@@ -78,6 +80,18 @@ impl Core {
             self.account(chunk);
         }
         self.close_windows();
+        self.align();
+    }
+
+    /// Sources that are far apart in time keep many windows open. Before the cells run out, those
+    /// that are ahead wait for the others.
+    fn align(&self) {
+        let ahead = if self.windows.are_many() { self.lanes.ahead() } else { Vec::new() };
+        self.paused.send_if_modified(|paused| {
+            let changed = *paused != ahead;
+            *paused = ahead;
+            changed
+        });
     }
 
     fn account(&mut self, mut chunk: Parsed) {

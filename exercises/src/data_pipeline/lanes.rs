@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::checkpoint::{FileId, Position};
-use super::chunk::Parsed;
+use super::chunk::{Origin, Parsed};
 
 /// The sources by their lane.
 #[derive(Debug, Default)]
@@ -22,6 +22,8 @@ struct Lane {
     position: Position,
     /// Its position is worth saving.
     replayable: bool,
+    /// It comes to its end when it is read.
+    finite: bool,
     /// It holds windows open before it has shown a time.
     expected: bool,
     /// When its last chunk came.
@@ -47,15 +49,15 @@ impl Lanes {
     }
 
     /// A source that is there from the start: it holds windows open before it has shown a time.
-    pub(crate) fn register(&mut self, lane: u64, source: &str) {
-        self.add(lane, source, true);
+    pub(crate) fn register(&mut self, lane: u64, origin: &Origin) {
+        self.add(lane, origin, true);
     }
 
-    fn add(&mut self, lane: u64, source: &str, expected: bool) {
-        let saved = self.settled.remove(source);
+    fn add(&mut self, lane: u64, origin: &Origin, expected: bool) {
+        let saved = self.settled.remove(&origin.source);
         let (replayable, position) = (saved.is_some(), saved.unwrap_or_default());
-        let (source, seen) = (source.to_owned(), Instant::now());
-        let lane_of = Lane { source, position, replayable, expected, seen };
+        let (source, finite, seen) = (origin.source.clone(), origin.finite, Instant::now());
+        let lane_of = Lane { source, position, replayable, finite, expected, seen };
         self.unfinished.insert(lane, lane_of);
     }
 
@@ -68,7 +70,7 @@ impl Lanes {
     pub(crate) fn advance(&mut self, chunk: &Parsed, now: Instant) {
         let (tag, origin) = (&chunk.tag, &chunk.tag.origin);
         if !self.unfinished.contains_key(&tag.lane) {
-            self.add(tag.lane, &origin.source, false); // it came while the run went on
+            self.add(tag.lane, origin, false); // it came while the run went on
         }
         let lane = self.unfinished.get_mut(&tag.lane).expect("it has just been registered");
         if tag.last {
@@ -110,6 +112,14 @@ impl Lanes {
         self.unfinished.values().filter(waited_for).map(|lane| lane.position.latest).min().flatten()
     }
 
+    /// The sources that have come further in time than another one that is sure to catch up.
+    pub(crate) fn ahead(&self) -> Vec<u64> {
+        let finite = self.unfinished.iter().filter(|(_, lane)| lane.finite);
+        // One that has shown no time yet is behind all others: `None` is less than any time.
+        let least = finite.clone().map(|(_, lane)| lane.position.latest).min().flatten();
+        finite.filter(|(_, lane)| lane.position.latest > least).map(|(id, _)| *id).collect()
+    }
+
     /// The positions to save.
     pub(crate) fn positions(&self) -> BTreeMap<String, Position> {
         let mut positions = self.settled.clone();
@@ -128,10 +138,14 @@ mod tests {
         [(source.to_owned(), position)].into()
     }
 
+    fn origin(source: &str) -> Origin {
+        Origin { source: source.to_owned(), ..Origin::default() }
+    }
+
     #[test]
     fn a_resumed_source_that_has_nothing_new_keeps_its_position() {
         let mut lanes = Lanes::new(settled("a", 5), None);
-        lanes.register(0, "a");
+        lanes.register(0, &origin("a"));
         assert_eq!(lanes.positions(), settled("a", 5));
         lanes.end(0);
         assert_eq!(lanes.positions(), settled("a", 5));
@@ -142,19 +156,38 @@ mod tests {
     fn a_source_without_a_time_holds_the_watermark_back() {
         let mut lanes = Lanes::new(settled("a", 5), None);
         let now = Instant::now();
-        lanes.register(0, "a");
+        lanes.register(0, &origin("a"));
         assert_eq!(lanes.latest_of_all(now), Some(5));
-        lanes.register(1, "b");
+        lanes.register(1, &origin("b"));
         assert_eq!(lanes.latest_of_all(now), None);
         lanes.end(1);
         assert_eq!(lanes.latest_of_all(now), Some(5));
     }
 
     #[test]
+    fn only_a_source_that_another_is_sure_to_catch_up_with_is_ahead() {
+        let mut lanes = Lanes::new(settled("a", 5), None);
+        for (lane, name) in [(0, "a"), (1, "b"), (2, "c")] {
+            lanes.register(lane, &origin(name));
+        }
+        assert!(lanes.ahead().is_empty());
+        for (lane, latest) in [(0, 5), (1, 7)] {
+            let lane = lanes.unfinished.get_mut(&lane).unwrap();
+            (lane.finite, lane.position.latest) = (true, Some(latest));
+        }
+        assert_eq!(lanes.ahead(), [1]);
+        lanes.unfinished.get_mut(&2).unwrap().finite = true;
+        assert_eq!(lanes.ahead(), [0, 1], "the third has shown no time yet");
+        lanes.end(2);
+        lanes.end(0);
+        assert!(lanes.ahead().is_empty());
+    }
+
+    #[test]
     fn an_idle_source_is_left_out() {
         let mut lanes = Lanes::new(settled("a", 5), Some(Duration::from_secs(1)));
-        lanes.register(0, "a");
-        lanes.register(1, "b");
+        lanes.register(0, &origin("a"));
+        lanes.register(1, &origin("b"));
         let later = Instant::now() + Duration::from_secs(2);
         lanes.unfinished.get_mut(&0).unwrap().seen = later;
         assert_eq!(lanes.latest_of_all(later), Some(5));

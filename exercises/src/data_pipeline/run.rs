@@ -8,7 +8,7 @@ use std::time::Duration;
 use common::{Context, Demo};
 use crossbeam_channel::bounded;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -111,6 +111,7 @@ pub(crate) async fn run_with(
     let inlet = Inlet {
         work,
         pool: pool.clone(),
+        paused: core.paused.subscribe(),
         budget,
         stats: stats.clone(),
         ledger: ledger.clone(),
@@ -147,7 +148,11 @@ pub(crate) async fn run_with(
 }
 
 fn load(store: Option<&Store>, config: &Config) -> Result<Option<Checkpoint>> {
-    let Some(saved) = store.map_or(Ok(None), Store::load)? else { return Ok(None) };
+    let Some(loaded) = store.map_or(Ok(None), Store::load)? else { return Ok(None) };
+    if let Some(broken) = loaded.broken {
+        warn(format_args!("{broken}; going on from the checkpoint before it"));
+    }
+    let saved = loaded.checkpoint;
     let ours = job::identity(config);
     if saved.job == ours {
         return Ok(Some(saved));
@@ -193,6 +198,7 @@ async fn core(
         running,
         store,
         committing: None,
+        paused: watch::Sender::default(),
         acks: Vec::new(),
         acks_of_last: Vec::new(),
         job: job::identity(config),
@@ -265,7 +271,7 @@ async fn sources(config: &Config, demo: &Demo, inlet: Inlet, lanes: &mut Lanes) 
         .into_iter()
         .map(|(name, generator)| {
             let feed = inlet.stream(&name);
-            lanes.register(feed.lane(), &name);
+            lanes.register(feed.lane(), feed.origin());
             (feed, generator)
         })
         .collect();

@@ -127,6 +127,11 @@ impl Windows {
         lines
     }
 
+    /// Whether the cells may run out with what is in flight.
+    pub(crate) fn are_many(&self) -> bool {
+        self.cells > self.max_keys / 8
+    }
+
     /// How many windows and cells are open, and how many events have gone to `other`.
     pub(crate) fn sizes(&self) -> (usize, usize, u64) {
         (self.open.len(), self.cells, self.overflow)

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::kit::{Kit, lines, sorted};
 
-const JOB: [&str; 13] = [
+const JOB: [&str; 14] = [
     "--by",
     "k",
     "--p",
@@ -21,6 +21,7 @@ const JOB: [&str; 13] = [
     "--dead-letters",
     "dead",
     "--workers=2",
+    "--max-keys=100000", // how far apart the sources get is up to the kills,
 ];
 
 fn sources(kit: &Kit) {

@@ -220,3 +220,14 @@ fn check_prints_settings_that_mean_the_same() {
     let bad = kit.command(&["check", "--file", "in", "--where", "v"]).expect_status(1);
     assert!(bad.stderr.contains("`v` is no condition"), "{bad:#?}");
 }
+
+/// Far more than `--max-keys`, if one file were read to its end before the other.
+#[test]
+fn files_that_are_far_apart_in_time_wait_for_each_other() {
+    let kit = Kit::new();
+    kit.write("a", &lines(0..400_000));
+    kit.write("b", &lines(200_000..600_000));
+    let args = ["--file", "a", "--file", "b", "--by", "k", "--aggregates", "win"];
+    let run = kit.ok(&args);
+    assert!(!kit.read("win").contains("other"), "{run:#?}");
+}

@@ -211,8 +211,8 @@ fn next_generation(feed: &mut Feed, tail: &Tail, file: &File) -> Result<Splitter
     retired.push(old.file);
     retired.drain(..retired.len().saturating_sub(RETIRED));
     let name = named(&old.source, generation);
-    let source = old.source.clone();
-    feed.set_origin(Origin { source, name, generation, file: id, retired, replayable: true });
+    let origin = Origin { name, generation, file: id, retired, ..(**old).clone() };
+    feed.set_origin(origin);
     Ok(Splitter::new(0, 0, feed.max_line()))
 }
 

@@ -18,7 +18,7 @@ use crate::data_pipeline::lanes::Lanes;
 use crate::data_pipeline::warnings::warn;
 
 /// So many files are open at once when they are read to their end.
-const OPEN: usize = 64;
+const OPEN: usize = 512;
 
 /// All files of a run, one source each.
 #[derive(Debug)]
@@ -26,6 +26,8 @@ pub(crate) struct Files {
     inlet: Inlet,
     patterns: Vec<String>,
     follow: bool,
+    /// All of them are read to their end, at once.
+    finite: bool,
     /// The run's own outputs: reading them would feed it with itself.
     outputs: Vec<PathBuf>,
     known: Known,
@@ -45,9 +47,12 @@ impl Files {
         let outputs = outputs.iter().filter_map(|path| path.canonicalize().ok()).collect();
         let patterns = patterns.to_vec();
         let (known, seen, tails) = Default::default();
-        let mut files = Self { inlet, patterns, follow, outputs, known, seen, tails };
+        let mut files =
+            Self { inlet, patterns, follow, finite: false, outputs, known, seen, tails };
         lanes.file_ids().for_each(|id| files.known.add(id));
-        for path in files.find(true)? {
+        let found = files.find(true)?;
+        files.finite = !follow && found.len() <= OPEN;
+        for path in found {
             let position = lanes.position(&source_name(&path));
             if position.is_none() && follow && files.known.has(&path) {
                 continue; // a rotated file that an earlier run knew by another name
@@ -55,7 +60,7 @@ impl Files {
             files.add(path, position);
         }
         for (feed, _) in &files.tails {
-            lanes.register(feed.lane(), &feed.origin().source);
+            lanes.register(feed.lane(), feed.origin());
         }
         Ok(files)
     }
@@ -106,6 +111,7 @@ impl Files {
             file: saved.file,
             retired: saved.retired,
             replayable: true,
+            finite: self.finite,
         };
         let tail =
             Tail { path: path.clone(), follow: self.follow, position, known: self.known.clone() };

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use common::{Cause, Context};
 use crossbeam_channel::Sender;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::budget::{Budget, Share};
 use super::chunk::{CHUNK, Chunk, Origin, Tag};
@@ -55,6 +55,8 @@ pub(crate) struct Inlet {
     pub(crate) work: Sender<Chunk>,
     pub(crate) budget: Budget,
     pub(crate) pool: Pool,
+    /// The lanes that shall wait for others.
+    pub(crate) paused: watch::Receiver<Vec<u64>>,
     pub(crate) stats: Arc<Stats>,
     pub(crate) ledger: Ledger,
     pub(crate) ctx: Context,
@@ -120,6 +122,7 @@ impl Feed {
         if let Some(cause) = self.inlet.ctx.err() {
             return Err(cause);
         }
+        self.inlet.ctx.run(self.others()).await?;
         let stage = &self.inlet.stats.parse;
         if let Some(share) = self.inlet.budget.try_acquire(CHUNK) {
             stage.sends.add(Duration::ZERO);
@@ -129,6 +132,13 @@ impl Feed {
         let share = self.inlet.ctx.run(self.inlet.budget.acquire(CHUNK)).await?;
         stage.sends.add(since.elapsed());
         Ok(share)
+    }
+
+    /// Waits for the sources that this one is too far ahead of.
+    async fn others(&self) {
+        let mut paused = self.inlet.paused.clone();
+        // An error means that the core is gone, and then nobody needs to wait any more.
+        drop(paused.wait_for(|lanes| !lanes.contains(&self.lane)).await);
     }
 
     /// Sends the pieces of one read, for which `share` made room.
