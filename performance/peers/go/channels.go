@@ -127,26 +127,31 @@ func pipelineDraining(n int) (time.Duration, uint64) {
 // pipelineChunks hands over slices of up to 1,024 numbers.
 func pipelineChunks(n int) (time.Duration, uint64) {
 	return timed(func() uint64 {
-		const size = 1024
-		source := make(chan []int64, 1)
-		go func() {
-			defer close(source)
-			for first := 0; first < n; first += size {
-				chunk := make([]int64, 0, size)
-				for i := first; i < min(first+size, n); i++ {
-					chunk = append(chunk, int64(i))
-				}
-				source <- chunk
-			}
-		}()
 		var sum uint64
-		for chunk := range chunks(chunks(chunks(source, square), addTen), filterEven) {
+		for chunk := range chunks(chunks(chunks(generateChunks(n), square), addTen), filterEven) {
 			for _, result := range chunk {
 				sum += uint64(result)
 			}
 		}
 		return sum
 	})
+}
+
+// generateChunks sends the numbers below n in slices of up to 1,024.
+func generateChunks(n int) <-chan []int64 {
+	const size = 1024
+	out := make(chan []int64, 1)
+	go func() {
+		defer close(out)
+		for first := 0; first < n; first += size {
+			chunk := make([]int64, 0, size)
+			for i := first; i < min(first+size, n); i++ {
+				chunk = append(chunk, int64(i))
+			}
+			out <- chunk
+		}
+	}()
+	return out
 }
 
 func chunks(in <-chan []int64, work func(int64) (int64, bool)) <-chan []int64 {

@@ -62,18 +62,7 @@ func merge[T any](inputs []<-chan T) <-chan T {
 func fanChunks(workers int) row {
 	return func(n int) (time.Duration, uint64) {
 		return timed(func() uint64 {
-			const size = 1024
-			source := make(chan []int64, 1)
-			go func() {
-				defer close(source)
-				for first := 0; first < n; first += size {
-					chunk := make([]int64, 0, size)
-					for i := first; i < min(first+size, n); i++ {
-						chunk = append(chunk, int64(i))
-					}
-					source <- chunk
-				}
-			}()
+			source := generateChunks(n)
 			outputs := make([]<-chan []int64, workers)
 			for i := range outputs {
 				outputs[i] = chunks(source, square)
