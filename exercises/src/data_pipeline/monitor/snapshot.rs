@@ -194,7 +194,9 @@ impl Snapshot {
         let of = |bytes: usize| bytes.div_ceil(super::super::chunk::CHUNK);
         let queue = (of(parse.queue_bytes), of(parse.queue_capacity));
         let optional = |name: &str, value: Option<f64>| {
-            value.map_or(String::new(), |value| format!(" | {name} {value:.1} s"))
+            // Rounded first, and the sum takes the sign off a zero.
+            let rounded = |value: f64| (value * 10.0).round() / 10.0 + 0.0;
+            value.map_or(String::new(), |value| format!(" | {name} {:.1} s", rounded(value)))
         };
         format!(
             "{} ev/s {}B/s | parse {:.0}% | queue {}/{}{} | dead {}{}{}",
