@@ -121,44 +121,48 @@ func pool(n int) (time.Duration, uint64) {
 }
 
 // poolBatches hands over 256 jobs at a time.
-func poolBatches(n int) (time.Duration, uint64) {
-	return timed(func() uint64 {
-		const size = 256
-		jobs := make(chan []uint64, 4)
-		results := make(chan []uint64, 4)
-		var wg sync.WaitGroup
-		for range poolWorkers {
-			wg.Add(1)
-			go func() {
-				defer wg.Done()
-				for batch := range jobs {
-					for i, job := range batch {
-						batch[i] = hash(job)
-					}
-					results <- batch
-				}
-			}()
-		}
+func poolBatches(workers int) row {
+	return func(n int) (time.Duration, uint64) {
+		return timed(func() uint64 { return hashBatches(n, workers) })
+	}
+}
+
+func hashBatches(n, workers int) uint64 {
+	const size = 256
+	jobs := make(chan []uint64, 4)
+	results := make(chan []uint64, 4)
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Add(1)
 		go func() {
-			for first := 0; first < n; first += size {
-				batch := make([]uint64, 0, size)
-				for j := first; j < min(first+size, n); j++ {
-					batch = append(batch, uint64(j))
+			defer wg.Done()
+			for batch := range jobs {
+				for i, job := range batch {
+					batch[i] = hash(job)
 				}
-				jobs <- batch
+				results <- batch
 			}
-			close(jobs)
-			wg.Wait()
-			close(results)
 		}()
-		var sum uint64
-		for batch := range results {
-			for _, result := range batch {
-				sum += result
+	}
+	go func() {
+		for first := 0; first < n; first += size {
+			batch := make([]uint64, 0, size)
+			for j := first; j < min(first+size, n); j++ {
+				batch = append(batch, uint64(j))
 			}
+			jobs <- batch
 		}
-		return sum
-	})
+		close(jobs)
+		wg.Wait()
+		close(results)
+	}()
+	var sum uint64
+	for batch := range results {
+		for _, result := range batch {
+			sum += result
+		}
+	}
+	return sum
 }
 
 // poolSleeping is the chapter's limited pool: ten workers, n sleeps of 10 ms.
