@@ -103,7 +103,7 @@ impl Observer {
             ledger,
             latency_p50: self.latency.0,
             latency_p99: self.latency.1,
-            watermark_lag: progress.latest.map(|latest| (clock - latest) as f64 / 1000.0),
+            watermark_lag: progress.latest.map(|latest| (clock - latest).max(0) as f64 / 1000.0),
             open_windows: progress.open_windows,
             open_cells: progress.open_cells,
             checkpoint_age: progress.saved.map(|saved| (now - saved).as_secs_f64()),
