@@ -42,7 +42,9 @@ pub fn lanes(bars: &[Drawn]) -> BTreeMap<&str, Vec<&Drawn>> {
     for bar in bars {
         lanes.entry(&bar.lane).or_default().push(bar);
     }
-    lanes.values_mut().for_each(|lane| lane.sort_by_key(|bar| (bar.start, bar.end)));
+    for lane in lanes.values_mut() {
+        lane.sort_by_key(|bar| (bar.start, bar.end));
+    }
     lanes
 }
 
