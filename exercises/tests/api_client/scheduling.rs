@@ -171,7 +171,7 @@ fn hosts_do_not_wait_for_each_other() {
 
 #[test]
 fn a_rejection_is_charged_to_nobody() {
-    let policy = Policy { retries: 0, ..given() };
+    let policy = Policy { retries: 0, retry_budget: 0.0, ..given() };
     let run = run(policy, 500, every_fifth(Answer::Rejected(Hints::default())));
     assert_eq!((run.fetched, run.given_up), (500, 0), "{run:?}");
     assert!(run.rejected > 10, "more than the retries that are always allowed: {run:?}");
