@@ -2,11 +2,11 @@
 
 mod console;
 mod markdown;
-mod race;
+mod quotes;
 
 pub use console::{Steps, Transcript, commands};
 pub use markdown::{Block, Link, Page, Span};
-pub use race::{Row, figures, rows};
+pub use quotes::{Row, rows, up_to_date};
 
 use std::path::{Path, PathBuf};
 

@@ -1,32 +1,24 @@
-//! The figures that the pages quote are those of the race against Go.
+//! The figures that the pages quote are those of the page where they were published.
 //!
-//! After a new race, `.ci/figures` writes them anew: it sets `UPDATE_FIGURES`.
+//! After a new measurement, `.ci/figures` writes them anew: it sets `UPDATE_FIGURES`.
 
 use std::env;
 use std::fs;
 
-use pages::{Page, figures, pages, root, rows};
+use pages::{Page, pages, root, rows, up_to_date};
 
 #[test]
 fn the_pages_quote_what_was_measured() {
     let rows = rows();
     let mut wrong = Vec::new();
     for page in pages() {
-        let mut text = page.text.clone();
-        for (name, quoted) in figures(&page) {
-            let Some(row) = rows.iter().find(|row| row.name == name) else {
-                wrong.push(format!("{}: there is no row `{name}`", page.path.display()));
-                continue;
-            };
-            let line = |figures: &str| format!("\n> `{name}`: {figures}\n");
-            text = text.replace(&line(quoted), &line(&row.figures));
-        }
-        if text != page.text {
-            if env::var_os("UPDATE_FIGURES").is_some() {
-                fs::write(root().join(&page.path), &text).expect("a page can be written");
-            } else {
-                wrong.push(format!("{}: old figures; run .ci/figures", page.path.display()));
+        match up_to_date(&page, &rows) {
+            Err(fault) => wrong.push(format!("{}: {fault}", page.path.display())),
+            Ok(text) if text == page.text => {}
+            Ok(text) if env::var_os("UPDATE_FIGURES").is_some() => {
+                fs::write(root().join(&page.path), text).expect("a page can be written");
             }
+            Ok(_) => wrong.push(format!("{}: old; run .ci/figures", page.path.display())),
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");

@@ -91,27 +91,62 @@ fn what_does_not_compile_has_a_code_and_a_twin() {
 
 #[test]
 fn every_trap_has_its_test() {
-    let sources: Vec<_> =
-        files("rs").into_iter().map(|path| fs::read_to_string(path).unwrap()).collect();
-    let is_test = |name: &str| {
-        let body = format!("fn {name}(");
-        sources.iter().any(|source| {
-            let Some(at) = source.find(&body) else { return false };
-            source[..at]
-                .trim_end()
-                .rsplit('\n')
-                .take(4)
-                .any(|line| line.contains("#[") && line.contains("test"))
-        })
-    };
+    let sources =
+        files("rs").into_iter().map(|path| fs::read_to_string(path).expect("it is UTF-8"));
+    let sources: Vec<_> = sources.collect();
     on_every_page(|page, _| {
         let traps = page.under("What bites").unwrap_or_default().split("\n- ").skip(1);
         let untested = traps.filter(|trap| {
             let mut names = trap.split('`').skip(1).step_by(2);
-            !names.any(|name| name.matches('_').count() >= 3 && is_test(name))
+            !names.any(|name| sources.iter().any(|source| has_test(source, name)))
         });
         untested
             .map(|trap| format!("no test shows `{}`", trap.lines().next().unwrap_or("")))
             .collect()
     });
+}
+
+/// Whether a function of this name, in this source, is a test.
+fn has_test(source: &str, name: &str) -> bool {
+    let Some((before, _)) = source.split_once(&format!("fn {name}(")) else { return false };
+    let attributes = before.rsplit('\n').skip(1).take_while(|line| line.trim().starts_with("#["));
+    attributes.into_iter().any(|line| line.contains("test"))
+}
+
+#[test]
+fn each_takeaway_leads_to_its_crate_and_its_test() {
+    let page = Page::read("README.md");
+    let takeaways = page.under("The chapter's takeaways").expect("the page ends with them");
+    let rows: Vec<_> = takeaways.lines().filter(|line| line.contains("](")).collect();
+    let (rows, next) = rows.split_at(9);
+    assert_eq!(next.len(), 1, "after the nine, the way on");
+    for row in rows {
+        let cells: Vec<_> = row.split(" | ").collect();
+        assert!(cells[1].contains("/README.md)"), "{row}");
+        for test in cells[2].split("[`").skip(1) {
+            let (name, rest) = test.split_once("`](").expect("a test is a link");
+            let (path, _) = rest.split_once(')').expect("a link ends");
+            let source = fs::read_to_string(root().join(path)).expect("it is there");
+            assert!(has_test(&source, name), "{path} has no test {name}");
+        }
+    }
+}
+
+#[test]
+fn the_root_page_and_the_folders_pages_know_every_section() {
+    let answers = Page::read("README.md");
+    let answers = answers.under("What is … here?").expect("it answers a Go programmer");
+    for section in sections().iter().filter(|section| *section != "exercises") {
+        let (folder, name) = section.rsplit_once('/').unwrap_or(("", section));
+        let command = format!("-p {name}` |");
+        let line = answers.lines().find(|line| line.ends_with(&command));
+        let linked = line.is_some_and(|line| line.contains(&format!("({section}/README.md)")));
+        assert!(linked, "README.md does not say what {name} is for");
+        if !folder.is_empty() {
+            let page = Page::read(Path::new(folder).join("README.md"));
+            let line = page.text.lines().find(|line| line.ends_with(&command));
+            let linked = line.is_some_and(|line| line.contains(&format!("({name}/README.md)")));
+            assert!(linked, "{folder}/README.md does not say what {name} is for");
+        }
+    }
 }
