@@ -44,12 +44,16 @@ impl Transport for Web {
     type Body = reqwest::Response;
 
     async fn send(&self, call: &Call) -> Result<Response<Self::Body>, Failure> {
-        let mut request = reqwest::Request::new(call.method.clone(), call.url.clone());
-        request.headers_mut().clone_from(&call.headers);
-        if !call.body.is_empty() {
-            *request.body_mut() = Some(call.body.clone().into());
+        // The builder makes a header of the user and the password in a URL; ours go before it.
+        let mut request = self.client.request(call.method.clone(), call.url.clone());
+        if !call.headers.is_empty() {
+            request = request.headers(call.headers.clone());
         }
-        let mut response = self.client.execute(request).await.map_err(|err| failure(&err))?;
+        if !call.body.is_empty() {
+            request = request.body(call.body.clone());
+        }
+        let response = request.send().await;
+        let mut response = response.map_err(|err| failure(&err.without_url()))?;
         let mut head = Response::builder().status(response.status());
         if let Some(headers) = head.headers_mut() {
             *headers = std::mem::take(response.headers_mut());
@@ -61,7 +65,7 @@ impl Transport for Web {
 impl Body for reqwest::Response {
     async fn chunk(&mut self) -> Result<Option<Bytes>, Failure> {
         let chunk = reqwest::Response::chunk(self).await;
-        chunk.map_err(|err| Failure::passing(ErrorKind::Body, innermost(&err)))
+        chunk.map_err(|err| Failure::passing(ErrorKind::Body, innermost(&err.without_url())))
     }
 }
 
