@@ -24,6 +24,13 @@ fn in_time<T: Send + 'static>(wait: impl FnOnce() -> T + Send + 'static) -> T {
     result.recv_timeout(Duration::from_secs(10)).expect("it ends")
 }
 
+/// Whether somebody comes to wait on the other end.
+fn is_waited_for(sender: &Sender<Infallible>) -> bool {
+    let mut waits = Select::new();
+    waits.send(sender);
+    waits.ready_timeout(Duration::from_secs(10)).is_ok()
+}
+
 fn numbers<R>(done: impl IntoIterator<Item = Done<R>>) -> Vec<u64> {
     let mut numbers: Vec<u64> = done.into_iter().map(|done| done.job).collect();
     numbers.sort_unstable();
@@ -149,10 +156,7 @@ fn a_submit_that_waits_for_room_can_be_cancelled_and_gives_the_job_back() {
     pool.submit(2); // fills the queue
     let (cancel, cancelled) = bounded::<Infallible>(0);
     let other = thread::spawn(move || {
-        // Ready once somebody waits on the other end: the submit found no room.
-        let mut waits = Select::new();
-        waits.send(&cancel);
-        let waited = waits.ready_timeout(Duration::from_secs(10)).is_ok();
+        let waited = is_waited_for(&cancel);
         drop(cancel);
         waited
     });
@@ -182,9 +186,12 @@ fn a_submit_that_is_not_cancelled_waits_for_its_turn() {
 fn closing_drains_the_queue() {
     let (pool, release) = busy_pool(10);
     submit_all(&pool, 2..=10);
+    let (cancel, cancelled) = bounded::<Infallible>(0); // never cancelled: it shows who waits
     thread::scope(|scope| {
-        let closing = scope.spawn(|| pool.close());
-        drop(release);
+        let closing = scope.spawn(move || pool.close_unless(&cancelled));
+        let waited = is_waited_for(&cancel);
+        drop(release); // before what may fail, and no earlier: the queue is full when it closes
+        assert!(waited, "the close did not wait");
         assert_eq!(numbers(closing.join().unwrap()), (1..=10).collect::<Vec<_>>());
     });
 }
