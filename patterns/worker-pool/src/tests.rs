@@ -132,6 +132,7 @@ fn a_panic_is_the_error_of_its_job_and_the_worker_lives_on() {
     let results: Vec<_> = pool.close().iter().map(|done| done.result).collect();
     let [plain, number] = ["a plain message", "a message with a number: 3"].map(panicked);
     assert_eq!(results, [Ok(1), plain, number, panicked(""), Ok(5)]);
+    assert_eq!(results[1].as_ref().unwrap_err().to_string(), "panicked: a plain message");
 }
 
 /// A pool of one worker that is busy with the first job until the returned sender is dropped.
@@ -166,7 +167,9 @@ fn a_submit_that_waits_for_room_can_be_cancelled_and_gives_the_job_back() {
     });
     drop(release); // before what may fail: dropping a pool joins its worker
     assert!(other.join().unwrap(), "the submit did not wait");
-    assert_eq!(refused.expect_err("there is no room").0, 3);
+    let refused = refused.expect_err("there is no room");
+    assert_eq!(refused.to_string(), "cancelled while the job queue was full");
+    assert_eq!(refused.0, 3);
     assert_eq!(numbers(pool.close()), [1, 2]);
 }
 
