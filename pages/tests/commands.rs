@@ -13,8 +13,8 @@ use std::{env, fs};
 
 use pages::{Page, Steps, Transcript, commands, pages, root, without_remark};
 
-/// A command that prints nothing for so long hangs. It may have to be compiled first.
-const HANG: Duration = Duration::from_mins(10);
+/// A command that prints nothing for so long hangs. It may have to be compiled first, in release.
+const HANG: Duration = Duration::from_mins(30);
 
 fn main() -> ExitCode {
     let named: Vec<_> = env::args().skip(1).map(Page::read).collect();
