@@ -257,7 +257,7 @@ pub const PROGRAMS: &[Program] = &[
             &["--no-such-flag"],
             &["run", "--window", "1"],
             &["run", "--stdin", "--policy", "perhaps"],
-            &["check", "--max-line", "1MB"],
+            &["check", "--max-line", "much"],
         ],
         panics: &[&["--for", "300ms", "--seed", "1", "--panic-at", "2"]],
     },

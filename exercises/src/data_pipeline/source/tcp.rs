@@ -35,7 +35,11 @@ pub(crate) async fn bind(address: &str) -> Result<TcpListener, String> {
 }
 
 /// Accepts connections until the run stops.
-pub(crate) async fn run(inlet: Inlet, listener: TcpListener) -> Result<(), Stopped> {
+pub(crate) async fn run(
+    inlet: Arc<Inlet>,
+    component: String,
+    listener: TcpListener,
+) -> Result<(), Stopped> {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let unfinished = Arc::new(Semaphore::new(UNFINISHED));
     let mut connections = JoinSet::new();
@@ -60,7 +64,7 @@ pub(crate) async fn run(inlet: Inlet, listener: TcpListener) -> Result<(), Stopp
         number += 1;
         let name =
             stream.peer_addr().map_or("tcp".to_owned(), |peer| format!("tcp:{peer}#{number}"));
-        let (feed, unfinished) = (inlet.stream(&name), unfinished.clone());
+        let (feed, unfinished) = (inlet.stream(&component, name), unfinished.clone());
         connections.spawn(async move {
             let _place = place;
             serve(feed, stream, &unfinished).await
@@ -92,6 +96,7 @@ async fn serve(
         // An idle connection holds no buffer and no share of the budget.
         let ready = feed.ctx().run(stream.readable()).await?;
         let share = feed.room().await?;
+        let _bar = feed.bar(splitter.position());
         let mut buffer = splitter.buffer();
         let read = ready.and_then(|()| read(&stream, &mut buffer));
         let pieces = splitter.push(buffer);
