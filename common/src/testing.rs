@@ -246,7 +246,11 @@ pub const PROGRAMS: &[Program] = &[
             &["--timeout", "0", "http://localhost/"],
             &["-d", "@/no/such/file", "http://localhost/"],
         ],
-        panics: &[],
+        // The panic comes before anything is sent; port 9 is that of `discard`.
+        panics: &[
+            &["--panic-at", "1", "http://127.0.0.1:9/"],
+            &["--panic-at", "2", "http://127.0.0.1:9/1", "http://127.0.0.1:9/2"],
+        ],
     },
     Program {
         name: "data-pipeline",

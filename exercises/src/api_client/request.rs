@@ -101,8 +101,9 @@ impl Request {
     /// The same request for another URL.
     #[must_use]
     pub fn with_target(&self, url: &str) -> Self {
-        let Self { text, target, .. } = Self::get(url);
-        Self { text, target, ..self.clone() }
+        let Self { id, method, headers, body, .. } = self;
+        let (id, method, headers) = (id.clone(), method.clone(), headers.clone());
+        Self { id, method, headers, body: body.clone(), ..Self::get(url) }
     }
 
     /// The same request, answered by what an earlier run got for it.
@@ -143,8 +144,9 @@ impl Request {
         self.method.is_idempotent() || self.headers.contains_key("idempotency-key")
     }
 
-    pub(super) fn target(&self) -> &Target {
-        &self.target
+    /// Where it goes; after that it goes nowhere.
+    pub(super) fn take_target(&mut self) -> Target {
+        std::mem::replace(&mut self.target, Target::Invalid(String::new()))
     }
 
     fn from_json(line: &str, defaults: &Request) -> Result<Self, String> {
