@@ -1,7 +1,8 @@
 //! Draws bars as an SVG that needs nothing beside it: it has its colours for light and dark, and its
 //! own words for those who cannot see it.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
 use std::time::Duration;
 
 use crate::timeline::{Bar, Ending};
@@ -55,14 +56,21 @@ pub(crate) fn draw(title: &str, bars: &[Bar]) -> String {
             bottom + 16.0
         );
     }
+    let grain = grain(&lanes, &scale);
     for (row, lane) in lanes.iter().enumerate() {
-        draw_lane(&mut svg, lane, &scale, TOP + LANE * row as f64);
+        draw_lane(&mut svg, lane, &scale, grain, TOP + LANE * row as f64);
     }
     svg + &legend(bars, bottom + 44.0) + "</svg>\n"
 }
 
 /// More lanes than anybody can read are left out of the picture, and counted.
 const MOST_LANES: usize = 16;
+
+/// More blocks than this are merged to fewer: at some 250 bytes each, they take half a megabyte.
+const MOST_BLOCKS: usize = 2000;
+
+/// A name in a tooltip or a description is cut there, so that its length has a bound too.
+const NAME: f64 = 60.0 * CHARACTER;
 
 /// A worker's bars, in the order in which they began; at least one.
 struct Lane<'bars> {
@@ -73,10 +81,16 @@ struct Lane<'bars> {
 /// Lanes that begin within `together` of each other stand in the order of their names.
 fn lanes(bars: &[Bar], together: Duration) -> Vec<Lane<'_>> {
     let mut by_name = BTreeMap::<String, Vec<&Bar>>::new();
+    let mut numbers = BTreeMap::<&str, Numbers>::new();
     let mut bars: Vec<_> = bars.iter().collect();
     bars.sort_by_key(|bar| (bar.start, bar.end));
     for bar in bars {
-        by_name.entry(numbered(bar, &by_name)).or_default().push(bar);
+        let mut name = bar.lane.clone();
+        if name.contains('#') {
+            let number = numbers.entry(&bar.lane).or_default().take(bar);
+            name = name.replace('#', &number.to_string());
+        }
+        by_name.entry(name).or_default().push(bar);
     }
     let mut lanes: Vec<_> = by_name.into_iter().map(|(name, bars)| Lane { name, bars }).collect();
     let unit = together.as_nanos().max(1);
@@ -95,18 +109,28 @@ fn first_number(name: &str) -> (&str, Option<u64>) {
     (before, rest[..end].parse().ok())
 }
 
-/// The name of the bar's lane. A `#` in it stands for the first number whose lane is free: the lanes
-/// then show how many work at once, though not who.
-fn numbered(bar: &Bar, lanes: &BTreeMap<String, Vec<&Bar>>) -> String {
-    if !bar.lane.contains('#') {
-        return bar.lane.clone();
+/// A `#` in the name of a lane stands for the first number whose lane is free: the lanes then show
+/// how many work at once, though not who.
+#[derive(Default)]
+struct Numbers {
+    free: BinaryHeap<Reverse<usize>>,
+    taken: BinaryHeap<Reverse<(Duration, usize)>>,
+}
+
+impl Numbers {
+    /// The number for a bar that begins no earlier than those before it.
+    fn take(&mut self, bar: &Bar) -> usize {
+        while let Some(&Reverse((end, number))) = self.taken.peek()
+            && end <= bar.start
+        {
+            self.taken.pop();
+            self.free.push(Reverse(number));
+        }
+        let next = self.taken.len() + 1; // if none is free, all before it are taken
+        let number = self.free.pop().map_or(next, |Reverse(number)| number);
+        self.taken.push(Reverse((bar.end, number)));
+        number
     }
-    let free = |name: &String| {
-        let last = lanes.get(name).and_then(|bars| bars.last());
-        last.is_none_or(|last| last.end <= bar.start)
-    };
-    let mut names = (1..).map(|number: usize| bar.lane.replace('#', &number.to_string()));
-    names.find(free).expect("the first lane that nobody has used is free")
 }
 
 fn head(title: &str, words: &str, height: f64) -> String {
@@ -131,6 +155,7 @@ fn describe(lanes: &[Lane<'_>], end: Duration) -> String {
             1 => "1 piece".to_owned(),
             count => format!("{count} pieces"),
         };
+        let name = shorten(name, NAME);
         words += &format!(" {name}: {pieces} of work from {} to {}", time(first), time(last));
         for ending in [Ending::Canceled, Ending::Panicked] {
             match bars.iter().filter(|bar| bar.ending == ending).count() {
@@ -143,7 +168,15 @@ fn describe(lanes: &[Lane<'_>], end: Duration) -> String {
     words
 }
 
-fn draw_lane(svg: &mut String, lane: &Lane<'_>, scale: &Scale, top: f64) {
+/// How thin a bar must be to be merged: a pixel, or more if there were too many blocks otherwise.
+fn grain(lanes: &[Lane<'_>], scale: &Scale) -> f64 {
+    let blocks = |grain: f64| lanes.iter().map(move |lane| merge(&lane.bars, scale, grain).len());
+    let mut grains = (0..).map(|doublings| 2_f64.powi(doublings));
+    let few = |grain: &f64| blocks(*grain).sum::<usize>() <= MOST_BLOCKS;
+    grains.find(few).expect("all bars of a lane that end alike are one block in the end")
+}
+
+fn draw_lane(svg: &mut String, lane: &Lane<'_>, scale: &Scale, grain: f64, top: f64) {
     let middle = top + LANE / 2.0;
     let first = scale.x(lane.bars[0].start);
     let last = lane.bars.iter().map(|bar| scale.x(bar.end)).fold(first, f64::max);
@@ -153,8 +186,8 @@ fn draw_lane(svg: &mut String, lane: &Lane<'_>, scale: &Scale, top: f64) {
         middle + 4.0,
         escape(&shorten(&lane.name, LABELS - MARGIN))
     );
-    for block in merge(&lane.bars, scale) {
-        *svg += &block.draw(&lane.name, scale, top + (LANE - BAR) / 2.0);
+    for block in merge(&lane.bars, scale, grain) {
+        *svg += &block.draw(&shorten(&lane.name, NAME), scale, top + (LANE - BAR) / 2.0);
     }
 }
 
@@ -164,22 +197,24 @@ struct Block {
     count: usize,
 }
 
-/// Bars thinner than a pixel that end alike, with less than a pixel between them, become one: so a
-/// picture has a bound, however many bars it is drawn from.
-fn merge(bars: &[&Bar], scale: &Scale) -> Vec<Block> {
+/// Bars thinner than `grain` that end alike, with less than that between them, become one. Those
+/// that did not end by themselves come last, and so lie on top.
+fn merge(bars: &[&Bar], scale: &Scale, grain: f64) -> Vec<Block> {
+    let thin = |from: Duration, to: Duration| scale.x(to) - scale.x(from) < grain;
     let mut blocks = Vec::<Block>::new();
-    for bar in bars {
-        let thin = |from: Duration, to: Duration| scale.x(to) - scale.x(from) < 1.0;
-        if let Some(last) = blocks.last_mut()
-            && last.bar.ending == bar.ending
-            && thin(bar.start, bar.end)
-            && thin(last.bar.end.min(bar.start), bar.start)
-        {
-            last.bar.end = last.bar.end.max(bar.end);
-            last.count += 1;
-            continue;
+    for ending in ENDINGS {
+        for bar in bars.iter().filter(|bar| bar.ending == ending) {
+            if let Some(last) = blocks.last_mut()
+                && last.bar.ending == ending
+                && thin(bar.start, bar.end)
+                && thin(last.bar.end.min(bar.start), bar.start)
+            {
+                last.bar.end = last.bar.end.max(bar.end);
+                last.count += 1;
+                continue;
+            }
+            blocks.push(Block { bar: (*bar).clone(), count: 1 });
         }
-        blocks.push(Block { bar: (*bar).clone(), count: 1 });
     }
     blocks
 }
@@ -189,7 +224,10 @@ impl Block {
         let Self { bar, count } = self;
         let (x, end) = (scale.x(bar.start), scale.x(bar.end));
         let width = (end - x).max(1.0);
-        let name = if *count == 1 { bar.name.clone() } else { format!("{count} pieces") };
+        let name = match count {
+            1 => shorten(&bar.name, NAME),
+            count => format!("{count} pieces"),
+        };
         let (class, mark) = (word(bar.ending), mark(bar.ending));
         let label = shorten(&format!("{mark}{name}"), width - 8.0);
         let text = if label.is_empty() { mark } else { &label };
@@ -212,7 +250,7 @@ impl Block {
 fn legend(bars: &[Bar], y: f64) -> String {
     let mut svg = String::new();
     let mut x = LABELS;
-    for ending in [Ending::Done, Ending::Canceled, Ending::Panicked] {
+    for ending in ENDINGS {
         if bars.iter().all(|bar| bar.ending != ending) {
             continue;
         }
@@ -231,6 +269,8 @@ fn legend(bars: &[Bar], y: f64) -> String {
         x + 22.0
     )
 }
+
+const ENDINGS: [Ending; 3] = [Ending::Done, Ending::Canceled, Ending::Panicked];
 
 fn word(ending: Ending) -> &'static str {
     match ending {
@@ -305,85 +345,4 @@ fn escape(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn bar(lane: &str, start: u64, end: u64, ending: Ending) -> Bar {
-        let (start, end) = (Duration::from_micros(start), Duration::from_micros(end));
-        Bar { lane: lane.to_owned(), name: "<job>".to_owned(), start, end, ending }
-    }
-
-    #[test]
-    fn a_hundred_thousand_bars_stay_under_a_megabyte() {
-        let bars: Vec<_> = (0..100_000)
-            .map(|at| {
-                bar(["a", "b", "c", "d"][at as usize % 4], at * 10, at * 10 + 9, Ending::Done)
-            })
-            .collect();
-        assert!(draw("many", &bars).len() < 1_000_000);
-    }
-
-    #[test]
-    fn thin_bars_merge_but_keep_their_count_and_a_different_ending() {
-        let scale = Scale::to(Duration::from_secs(1));
-        let bars = [
-            bar("a", 0, 10, Ending::Done),
-            bar("a", 20, 30, Ending::Done),
-            bar("a", 40, 50, Ending::Panicked),
-            bar("a", 500_000, 900_000, Ending::Done),
-        ];
-        let blocks = merge(&bars.iter().collect::<Vec<_>>(), &scale);
-        assert_eq!(blocks.iter().map(|block| block.count).collect::<Vec<_>>(), [2, 1, 1]);
-    }
-
-    #[test]
-    fn lanes_stand_in_the_order_of_their_start_and_then_of_their_names() {
-        let bars = [
-            bar("late", 500, 1000, Ending::Done),
-            bar("worker 10", 1, 1000, Ending::Done),
-            bar("worker 2", 2, 1000, Ending::Done),
-        ];
-        let lanes = lanes(&bars, Duration::from_micros(10));
-        let names: Vec<_> = lanes.iter().map(|lane| lane.name.as_str()).collect();
-        assert_eq!(names, ["worker 2", "worker 10", "late"]);
-    }
-
-    #[test]
-    fn a_number_sign_stands_for_the_first_lane_that_is_free() {
-        let bars = [(0, 10), (5, 20), (6, 7), (10, 15), (21, 22)];
-        let bars = bars.map(|(start, end)| bar("worker #", start, end, Ending::Done));
-        let lanes = lanes(&bars, Duration::from_micros(1));
-        let counts: Vec<_> = lanes.iter().map(|lane| (&*lane.name, lane.bars.len())).collect();
-        assert_eq!(counts, [("worker 1", 3), ("worker 2", 1), ("worker 3", 1)]);
-    }
-
-    #[test]
-    fn a_thousand_lanes_are_bounded_and_counted() {
-        let bars = [(); 1000].map(|()| bar("task #", 0, 10, Ending::Done));
-        let svg = draw("tasks", &bars);
-        assert_eq!(svg.matches("class=\"lane\"").count(), MOST_LANES + 1); // and the legend
-        assert!(svg.contains("and 984 more lanes"));
-    }
-
-    #[test]
-    fn names_cannot_break_out_of_the_picture() {
-        let svg = draw("a & b", &[bar("<script>", 0, 10, Ending::Canceled)]);
-        assert!(!svg.contains("<script>") && !svg.contains("<job>"));
-        assert!(svg.contains("a &amp; b") && svg.contains("&lt;script&gt;"));
-    }
-
-    #[test]
-    fn ticks_are_round_and_reach_the_end() {
-        let labels = |millis| {
-            let ticks = Scale::to(Duration::from_millis(millis)).ticks();
-            ticks.into_iter().map(|(_, label)| label).collect::<Vec<_>>()
-        };
-        assert_eq!(labels(1000), ["0", "200 ms", "400 ms", "600 ms", "800 ms", "1 s"]);
-        assert_eq!(labels(2000).last().map(String::as_str), Some("2 s"));
-    }
-
-    #[test]
-    fn no_bars_are_still_a_picture() {
-        assert!(draw("nothing", &[]).ends_with("</svg>\n"));
-    }
-}
+mod tests;

@@ -1,12 +1,16 @@
 //! For the integration tests of all crates: run a program, hold its output against a transcript,
 //! and put it through the table of faults that every program must survive.
 
+mod picture;
+
 use std::io::{BufRead, BufReader, Read, Write, pipe};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
+
+pub use picture::{Drawn, lanes, most_at_once, picture};
 
 /// A program that has not ended by then hangs: it is killed, and its test fails.
 const HANG: Duration = Duration::from_mins(1);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use common::testing::{Run, check_faults, run};
+use common::testing::{Run, check_faults, picture, run};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_leaks");
 const TRANSCRIPT: &str = include_str!("expected.txt");
@@ -54,6 +54,15 @@ fn no_time_at_all_shows_both_timeouts() {
 fn a_timeout_needs_a_unit() {
     let stderr = run(PROGRAM, &["--timeout", "5"]).expect_status(2).stderr;
     assert!(stderr.contains("a duration is a number with a unit, such as 5s"), "{stderr}");
+}
+
+#[test]
+fn the_picture_shows_the_leak_from_its_start_to_the_clean_up() {
+    let bars = picture(PROGRAM, &["--pace", "0"], 0);
+    let end = bars.iter().map(|bar| bar.end).max().unwrap();
+    let leaked: Vec<_> = bars.iter().filter(|bar| bar.ending == "canceled").collect();
+    assert_eq!(leaked.len(), 1, "{bars:#?}");
+    assert_eq!((leaked[0].start, leaked[0].end), (Duration::ZERO, end), "{bars:#?}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use common::{Cause, Context};
+use common::{Cause, Context, bar};
 use tokio::sync::mpsc::{Receiver, Sender};
 use tokio::time::sleep;
 
@@ -18,7 +18,7 @@ pub async fn repeat(ctx: &Context, every: Duration, mut work: impl FnMut()) -> C
             return cause;
         }
         work();
-        if let Err(cause) = ctx.run(sleep(every)).await {
+        if let Err(cause) = ctx.run(bar("worker #", "step").of(sleep(every))).await {
             return cause;
         }
     }

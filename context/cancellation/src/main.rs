@@ -28,7 +28,7 @@ async fn run(demo: Demo) -> Outcome {
     for id in 1..=WORKERS {
         workers.spawn(worker(ctx.clone(), id, demo.clone()));
     }
-    sleep(demo.millis(2000)).await;
+    bar("main", "two seconds").of(sleep(demo.millis(2000))).await;
     say!("Cancelling workers...");
     ctx.cancel();
     workers.join_all().await;
@@ -41,6 +41,6 @@ async fn worker(ctx: Context, id: usize, demo: Demo) {
         say!("Worker {id}: Working...");
         demo.piece();
     };
-    bar(format!("worker {id}"), "works").of(repeat(&ctx, demo.millis(500), work)).await;
+    repeat(&ctx, demo.millis(500), work).await;
     say!("Worker {id}: Received cancellation signal");
 }

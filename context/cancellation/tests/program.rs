@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use common::testing::{Run, check_faults, run};
+use common::testing::{Run, check_faults, lanes, picture, run};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_cancellation");
 const TRANSCRIPT: &str = include_str!("expected.txt");
@@ -41,6 +41,19 @@ fn works_exactly_four_times_without_waiting() {
     let run = run(PROGRAM, &["--pace", "0"]).expect_status(0);
     assert_cancelled_in_order(&run);
     run.assert_transcript_alone(TRANSCRIPT);
+}
+
+#[test]
+fn the_cancel_cuts_the_step_of_every_worker_in_the_same_moment() {
+    let bars = picture(PROGRAM, &["--pace", "0"], 0);
+    let mut lanes = lanes(&bars);
+    let cancel = lanes.remove("main").expect("main has a lane")[0].end;
+    assert_eq!((lanes.len(), cancel), (3, Duration::from_secs(2)), "{bars:#?}");
+    for (_, steps) in lanes {
+        let endings: Vec<_> = steps.iter().map(|step| step.ending.as_str()).collect();
+        assert_eq!(endings, ["done", "done", "done", "canceled"], "{bars:#?}");
+        assert_eq!(steps[3].end, cancel, "{bars:#?}");
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use common::testing::{Run, check_faults, run};
+use common::testing::{Run, check_faults, lanes, picture, run};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_timeout");
 const TRANSCRIPT: &str = include_str!("expected.txt");
@@ -53,6 +53,19 @@ fn without_any_time_no_step_begins() {
     let run = run(PROGRAM, &["--timeout", "0s"]).expect_status(0);
     assert!(!run.stdout.contains("Step"), "{run:?}");
     run.assert_order(&["Task 3: Starting", "Task 3: Cancelled due to context deadline exceeded"]);
+}
+
+#[test]
+fn nothing_runs_after_the_deadline() {
+    for (timeout, deadline) in [("2s", 2000), ("700ms", 700), ("100ms", 100)] {
+        let deadline = Duration::from_millis(deadline);
+        let bars = picture(PROGRAM, &["--pace", "0", "--timeout", timeout], 0);
+        assert!(bars.iter().all(|bar| bar.end <= deadline), "{bars:#?}");
+        for (_, steps) in lanes(&bars) {
+            let cut = steps.iter().filter(|step| step.ending == "canceled").count();
+            assert_eq!((cut, steps.last().unwrap().end), (1, deadline), "{bars:#?}");
+        }
+    }
 }
 
 #[test]

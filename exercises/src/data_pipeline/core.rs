@@ -250,3 +250,6 @@ async fn commit_done(committing: &mut Option<JoinHandle<Result<()>>>) -> Result<
 fn sink_ended(ended: std::result::Result<Result<()>, tokio::task::JoinError>) -> Result<()> {
     ended.map_err(|err| err.to_string())?
 }
+
+#[cfg(test)]
+mod tests;

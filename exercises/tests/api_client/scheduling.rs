@@ -190,3 +190,24 @@ fn hosts_do_not_wait_for_each_other() {
     assert_eq!(waiting.len(), 1);
     assert_eq!(waiting[0].waited, Duration::from_secs(1));
 }
+
+#[test]
+fn a_rejection_is_charged_to_nobody() {
+    let policy = Policy { retries: 0, retry_budget: 0.0, ..given() };
+    let run = run(policy, 500, every_fifth(Answer::Rejected(Hints::default())));
+    assert_eq!((run.fetched, run.given_up), (500, 0), "{run:?}");
+    assert!(run.rejected > 10, "more than the retries that are always allowed: {run:?}");
+}
+
+#[test]
+fn a_rejected_request_waits_as_long_as_it_was_told() {
+    for wait in [1, 2, 30].map(Duration::from_secs) {
+        let mut scheduler = Scheduler::new(Policy::default());
+        scheduler.add(Duration::ZERO, "host", "a request", true);
+        let Turn::Send(job) = scheduler.next(Duration::ZERO) else { panic!("it may go at once") };
+        let told = Answer::Rejected(Hints { retry_after: Some(wait), quota: None });
+        assert!(matches!(scheduler.answered(TRIP, job, &told), Fate::Again));
+        let turn = scheduler.next(TRIP);
+        assert!(matches!(turn, Turn::At(at) if at == TRIP + wait), "{wait:?}: {turn:?}");
+    }
+}

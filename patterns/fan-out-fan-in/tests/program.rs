@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use common::testing::{Run, check_faults, run};
+use common::testing::{Run, check_faults, lanes, most_at_once, picture, run};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_fan-out-fan-in");
 const TRANSCRIPT: &str = include_str!("expected.txt");
@@ -50,6 +50,20 @@ fn a_panic_costs_one_result_and_the_exit_status() {
         let args = [&["--pace", "0", "--panic-at", "4"], order].concat();
         let run = run(PROGRAM, &args).expect_status(1);
         assert_eq!(results(&run).len(), 9, "{run:#?}");
+    }
+}
+
+#[test]
+fn the_lanes_of_a_fan_out_end_together() {
+    for seed in ["1", "2", "3"] {
+        let bars = picture(PROGRAM, &["--pace", "0", "--seed", seed], 0);
+        assert_eq!((bars.len(), most_at_once(&bars)), (10, 3), "{bars:#?}");
+        let end = bars.iter().map(|bar| bar.end).max().unwrap();
+        let longest = bars.iter().map(|bar| bar.end.saturating_sub(bar.start)).max().unwrap();
+        // No worker is left with a queue of its own: together is within one piece of work.
+        for (_, items) in lanes(&bars) {
+            assert!(end <= items.last().unwrap().end + longest, "{bars:#?}");
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use common::testing::{check_faults, run, run_with_input};
+use common::testing::{check_faults, lanes, most_at_once, picture, run, run_with_input};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_pipeline");
 const TRANSCRIPT: &str = include_str!("expected.txt");
@@ -47,6 +47,17 @@ fn reports_a_line_that_is_no_number_and_loses_nothing_else() {
         "error: 3 of 6 items gave no result",
     ];
     assert_eq!(run.stderr.lines().collect::<Vec<_>>(), errors);
+}
+
+#[test]
+fn the_stages_overlap_and_each_works_on_one_item_at_a_time() {
+    let bars = picture(PROGRAM, &["--pace", "0"], 0);
+    assert_eq!(most_at_once(&bars), 2, "{bars:#?}");
+    let stages = lanes(&bars);
+    assert_eq!(stages.len(), 2, "{bars:#?}");
+    for (_, items) in stages {
+        assert!(items.windows(2).all(|pair| pair[0].end <= pair[1].start), "{items:#?}");
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use common::Demo;
-use common::testing::{check_faults, run};
+use common::testing::{check_faults, lanes, most_at_once, picture, run};
 use rand::RngExt;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_worker-pool");
@@ -44,6 +44,21 @@ fn a_panic_costs_one_result_and_the_exit_status() {
     let results = run.stdout.lines().filter(|line| line.starts_with("Result for job ")).count();
     assert_eq!(results, 9, "{run:#?}");
     assert!(run.stderr.contains("panicked: planted panic in piece 4"), "{run:#?}");
+}
+
+#[test]
+fn three_workers_overlap_and_never_a_fourth() {
+    let bars = picture(PROGRAM, &["--seed", "7"], 0);
+    assert_eq!((bars.len(), most_at_once(&bars)), (10, 3), "{bars:#?}");
+    for (_, jobs) in lanes(&bars) {
+        assert!(jobs.windows(2).all(|pair| pair[0].end <= pair[1].start), "{jobs:#?}");
+    }
+}
+
+#[test]
+fn a_panic_is_drawn_as_one() {
+    let bars = picture(PROGRAM, &["--pace", "0", "--panic-at", "4"], 1);
+    assert_eq!(bars.iter().filter(|bar| bar.ending == "panicked").count(), 1, "{bars:#?}");
 }
 
 #[test]

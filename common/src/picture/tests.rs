@@ -1,0 +1,124 @@
+use super::*;
+
+const DONE: Ending = Ending::Done;
+
+fn bar(lane: &str, start: u64, end: u64, ending: Ending) -> Bar {
+    let (start, end) = (Duration::from_micros(start), Duration::from_micros(end));
+    Bar { lane: lane.to_owned(), name: "<job>".to_owned(), start, end, ending }
+}
+
+/// Draws 100,000 bars, and returns the size of the picture in bytes.
+fn size(bar: impl Fn(u64) -> Bar) -> usize {
+    draw("many", &(0..100_000).map(bar).collect::<Vec<_>>()).len()
+}
+
+#[test]
+fn a_hundred_thousand_bars_stay_under_a_megabyte() {
+    let short = |at| bar(["a", "b", "c", "d"][at as usize % 4], at * 10, at * 10 + 9, DONE);
+    let in_crowds = |at| bar("worker #", at / 50 * 2000, at / 50 * 2000 + 500, DONE);
+    let together = |at| bar("task #", 0, 1_000_000 + at, DONE);
+    let overlapping = |at| bar("a", at, 1_000_000 + at, DONE);
+    let ending_otherwise = |at| bar("a", at, at + 1, ENDINGS[at as usize % 3]);
+    let named_at_length = |at| Bar { name: "&".repeat(2000), ..short(at * 20) };
+    for size in [
+        size(short),
+        size(in_crowds),
+        size(together),
+        size(overlapping),
+        size(ending_otherwise),
+        size(named_at_length),
+    ] {
+        assert!(size < 1_000_000, "{size}");
+    }
+}
+
+#[test]
+fn the_endings_and_waiting_differ_in_more_than_their_colour() {
+    let bars = [
+        bar("a", 0, 10, Ending::Done),
+        bar("b", 0, 10, Ending::Canceled),
+        bar("c", 0, 10, Ending::Panicked),
+    ];
+    let svg = draw("all", &bars);
+    for (class, mark) in [("done", "&lt;job"), ("canceled", "\u{d7} &lt;"), ("panicked", "! &lt;")]
+    {
+        assert!(svg.contains(&format!("to 10 µs, {class}</title><rect class=\"{class}\"")));
+        assert!(svg.contains(&format!("\">{mark}")), "{svg}");
+    }
+    let style = |class: &str| {
+        let (_, rule) = STYLE.split_once(&format!("\n.{class} {{ ")).expect("it has a style");
+        let (rule, _) = rule.split_once(" }").expect("the style ends");
+        let (colour, other): (Vec<_>, Vec<_>) =
+            rule.split("; ").partition(|entry| entry.contains('#') && !entry.contains("url"));
+        assert!(!colour.is_empty() || class == "lane");
+        other.join("; ")
+    };
+    let styles = ["done", "canceled", "panicked", "lane"].map(style);
+    for (at, one) in styles.iter().enumerate() {
+        assert!(!styles[..at].contains(one), "{styles:?}");
+    }
+}
+
+#[test]
+fn thin_bars_merge_but_keep_their_count_and_a_different_ending() {
+    let scale = Scale::to(Duration::from_secs(1));
+    let bars = [
+        bar("a", 0, 10, Ending::Done),
+        bar("a", 20, 30, Ending::Done),
+        bar("a", 40, 50, Ending::Panicked),
+        bar("a", 500_000, 900_000, Ending::Done),
+    ];
+    let blocks = merge(&bars.iter().collect::<Vec<_>>(), &scale, 1.0);
+    assert_eq!(blocks.iter().map(|block| block.count).collect::<Vec<_>>(), [2, 1, 1]);
+}
+
+#[test]
+fn lanes_stand_in_the_order_of_their_start_and_then_of_their_names() {
+    let bars = [
+        bar("late", 500, 1000, Ending::Done),
+        bar("worker 10", 1, 1000, Ending::Done),
+        bar("worker 2", 2, 1000, Ending::Done),
+    ];
+    let lanes = lanes(&bars, Duration::from_micros(10));
+    let names: Vec<_> = lanes.iter().map(|lane| lane.name.as_str()).collect();
+    assert_eq!(names, ["worker 2", "worker 10", "late"]);
+}
+
+#[test]
+fn a_number_sign_stands_for_the_first_lane_that_is_free() {
+    let bars = [(0, 10), (5, 20), (6, 7), (10, 15), (21, 22)];
+    let bars = bars.map(|(start, end)| bar("worker #", start, end, Ending::Done));
+    let lanes = lanes(&bars, Duration::from_micros(1));
+    let counts: Vec<_> = lanes.iter().map(|lane| (&*lane.name, lane.bars.len())).collect();
+    assert_eq!(counts, [("worker 1", 3), ("worker 2", 1), ("worker 3", 1)]);
+}
+
+#[test]
+fn a_thousand_lanes_are_bounded_and_counted() {
+    let bars = [(); 1000].map(|()| bar("task #", 0, 10, Ending::Done));
+    let svg = draw("tasks", &bars);
+    assert_eq!(svg.matches("class=\"lane\"").count(), MOST_LANES + 1); // and the legend
+    assert!(svg.contains("and 984 more lanes"));
+}
+
+#[test]
+fn names_cannot_break_out_of_the_picture() {
+    let svg = draw("a & b", &[bar("<script>", 0, 10, Ending::Canceled)]);
+    assert!(!svg.contains("<script>") && !svg.contains("<job>"));
+    assert!(svg.contains("a &amp; b") && svg.contains("&lt;script&gt;"));
+}
+
+#[test]
+fn ticks_are_round_and_reach_the_end() {
+    let labels = |millis| {
+        let ticks = Scale::to(Duration::from_millis(millis)).ticks();
+        ticks.into_iter().map(|(_, label)| label).collect::<Vec<_>>()
+    };
+    assert_eq!(labels(1000), ["0", "200 ms", "400 ms", "600 ms", "800 ms", "1 s"]);
+    assert_eq!(labels(2000).last().map(String::as_str), Some("2 s"));
+}
+
+#[test]
+fn no_bars_are_still_a_picture() {
+    assert!(draw("nothing", &[]).ends_with("</svg>\n"));
+}

@@ -1,0 +1,42 @@
+//! The figures that the pages quote are those of the page where they were published.
+//!
+//! After a new measurement, `.ci/figures` writes them anew: it sets `UPDATE_FIGURES`.
+
+use std::env;
+use std::fs;
+
+use pages::{Page, pages, root, rows, up_to_date};
+
+#[test]
+fn the_pages_quote_what_was_measured() {
+    let rows = rows();
+    let mut wrong = Vec::new();
+    for page in pages() {
+        match up_to_date(&page, &rows) {
+            Err(fault) => wrong.push(format!("{}: {fault}", page.path.display())),
+            Ok(text) if text == page.text => {}
+            Ok(text) if env::var_os("UPDATE_FIGURES").is_some() => {
+                fs::write(root().join(&page.path), text).expect("a page can be written");
+            }
+            Ok(_) => wrong.push(format!("{}: old; run .ci/figures", page.path.display())),
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn every_section_says_what_it_costs() {
+    for page in pages().iter().filter(|page| page.text.contains("\n## What it costs\n")) {
+        let costs = page.under("What it costs").expect("it has that heading");
+        let quotations = costs.lines().filter(|line| line.starts_with("> `")).count();
+        assert_eq!(quotations, 1, "{} has one figure", page.path.display());
+    }
+}
+
+#[test]
+fn a_row_of_the_race_is_quoted_with_its_miss() {
+    let page = Page::read("performance/VERSUS-GO.md");
+    let missed = page.text.lines().filter(|line| line.contains("✗ missed")).count();
+    let quoted = rows().iter().filter(|row| row.figures.ends_with("✗ missed")).count();
+    assert_eq!(quoted, missed);
+}
