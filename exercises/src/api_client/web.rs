@@ -55,12 +55,16 @@ impl Web {
     }
 
     async fn by_reqwest(&self, call: &Call) -> Result<Response<Received>, Failure> {
-        let mut request = reqwest::Request::new(call.method.clone(), call.url.clone());
-        request.headers_mut().clone_from(&call.headers);
-        if !call.body.is_empty() {
-            *request.body_mut() = Some(call.body.clone().into());
+        // The builder makes a header of the user and the password in a URL; ours go before it.
+        let mut request = self.client.request(call.method.clone(), call.url.clone());
+        if !call.headers.is_empty() {
+            request = request.headers(call.headers.clone());
         }
-        let mut response = self.client.execute(request).await.map_err(|err| failure(&err))?;
+        if !call.body.is_empty() {
+            request = request.body(call.body.clone());
+        }
+        let response = request.send().await;
+        let mut response = response.map_err(|err| failure(&err.without_url()))?;
         let mut head = Response::new(());
         *head.status_mut() = response.status();
         *head.headers_mut() = std::mem::take(response.headers_mut());
@@ -97,7 +101,8 @@ impl Body for Received {
         match &mut self.0 {
             By::Direct(body) => body.chunk().await,
             By::Reqwest(body) => {
-                body.chunk().await.map_err(|err| Failure::passing(ErrorKind::Body, innermost(&err)))
+                let chunk = body.chunk().await.map_err(reqwest::Error::without_url);
+                chunk.map_err(|err| Failure::passing(ErrorKind::Body, innermost(&err)))
             }
         }
     }

@@ -53,6 +53,21 @@ fn a_stalled_sink_is_the_bottleneck_and_the_program_is_not_ready() {
     assert!(get(&page, "/metrics").contains("ledger_imbalance 0"));
 }
 
+#[test]
+fn the_page_may_run_and_load_nothing_but_its_own() {
+    let (_demo, page) = demo("30s");
+    let answer = get(&page, "/").to_lowercase();
+    let policy = answer.lines().find(|line| line.starts_with("content-security-policy: "));
+    let policy = policy.expect("there is a policy");
+    assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+    let nonce = policy.split("script-src 'nonce-").nth(1).unwrap().split('\'').next().unwrap();
+    for tag in ["script", "style"] {
+        assert_eq!(answer.matches(&format!("<{tag}")).count(), 1);
+        assert!(answer.contains(&format!("<{tag} nonce=\"{nonce}\">")), "{tag}");
+    }
+    assert_ne!(answer, get(&page, "/").to_lowercase(), "a nonce is used once");
+}
+
 /// What a browser makes of the page after some seconds.
 #[test]
 fn the_page_renders_updates_and_shows_backpressure() {

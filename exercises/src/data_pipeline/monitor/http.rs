@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio_stream::wrappers::WatchStream;
 use tokio_stream::{Stream, StreamExt};
 
+use super::server;
 use super::snapshot::Snapshot;
 
 /// One file, with nothing to load from anywhere.
@@ -38,16 +39,35 @@ impl Shown {
 /// Serves until it is dropped.
 pub(crate) async fn serve(listener: TcpListener, shown: Shown) {
     let routes = Router::new()
-        .route("/", get(async || ([(header::CACHE_CONTROL, "no-cache")], Html(PAGE))))
+        .route("/", get(page))
         .route("/events", get(events))
         .route("/metrics", get(metrics))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .with_state(shown);
-    // It returns only if the listener fails, and a page that fails must not stop the pipeline.
-    if let Err(err) = axum::serve(listener, routes).await {
-        crate::data_pipeline::warnings::warn(format_args!("the live page ended: {err}"));
-    }
+    server::serve(listener, routes).await;
+}
+
+/// The page may run its own script, use its own style and ask its own server, and nothing else:
+/// what a source or a sink is called is text to it, and stays text.
+async fn page() -> impl IntoResponse {
+    let nonce = format!("{:032x}", rand::random::<u128>());
+    let policy = format!(
+        "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; \
+         connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    );
+    let page = PAGE.replacen("<script>", &format!("<script nonce=\"{nonce}\">"), 1).replacen(
+        "<style>",
+        &format!("<style nonce=\"{nonce}\">"),
+        1,
+    );
+    let headers = [
+        (header::CONTENT_SECURITY_POLICY, policy),
+        (header::CACHE_CONTROL, "no-store".to_owned()),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
+        (header::REFERRER_POLICY, "no-referrer".to_owned()),
+    ];
+    (headers, Html(page))
 }
 
 async fn events(State(shown): State<Shown>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
