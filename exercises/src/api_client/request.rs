@@ -103,8 +103,9 @@ impl Request {
     /// The same request for another URL.
     #[must_use]
     pub fn with_target(&self, url: &str) -> Self {
-        let Self { text, target, .. } = Self::get(url);
-        Self { text, target, ..self.clone() }
+        let Self { id, method, headers, body, .. } = self;
+        let (id, method, headers) = (id.clone(), method.clone(), headers.clone());
+        Self { id, method, headers, body: body.clone(), ..Self::get(url) }
     }
 
     /// The same request, answered by what an earlier run got for it.
@@ -146,8 +147,9 @@ impl Request {
         self.method.is_idempotent() || self.headers.contains_key("idempotency-key")
     }
 
-    pub(super) fn target(&self) -> &Target {
-        &self.target
+    /// Where it goes; after that it goes nowhere.
+    pub(super) fn take_target(&mut self) -> Target {
+        std::mem::replace(&mut self.target, Target::Invalid(String::new()))
     }
 
     fn from_json(line: &str, defaults: &Request) -> Result<Self, String> {
@@ -188,6 +190,9 @@ fn without_value(err: &serde_json::Error) -> String {
 
 /// `text`, which is or should have been a URL, without the user and the password in it.
 pub(super) fn without_user(text: &str) -> Cow<'_, str> {
+    if !text.contains('@') {
+        return Cow::Borrowed(text); // as nearly always: there is no user part without one
+    }
     match Url::parse(text) {
         Ok(url) if url.has_host() && url.username().is_empty() && url.password().is_none() => {
             Cow::Borrowed(text)
@@ -241,7 +246,7 @@ mod tests {
             r#"{"url":"http://u:secret@h/","headers":{"A":"secret\u0000"}}"#,
         ] {
             let request = Request::from_line(line, 7, &Request::get(""));
-            let Target::Invalid(why) = request.target() else { panic!("{line} is a request") };
+            let Target::Invalid(why) = &request.target else { panic!("{line} is a request") };
             assert!(why.starts_with("line 7: "), "{why}");
             assert!(!why.contains("secret") && !request.shown().contains("secret"), "{request:?}");
         }
