@@ -13,8 +13,11 @@ use crate::data_pipeline::sink::{Drain, Sink};
 
 /// A core with one file as its sink, and the other end of that.
 async fn core(dir: &Path) -> (Core, Drain) {
-    let out = dir.join("out").display().to_string();
-    let (sink, drain) = Sink::open(&out, Policy::Block, None).await.unwrap();
+    core_to(&dir.join("out"), dir).await
+}
+
+async fn core_to(out: &Path, dir: &Path) -> (Core, Drain) {
+    let (sink, drain) = Sink::open(out.to_str().unwrap(), Policy::Block, None).await.unwrap();
     let stage = |id| Stage::new(id, None);
     let stats = Stats {
         ledger: Ledger::new([]),
@@ -64,6 +67,17 @@ async fn a_sink_that_has_failed_leaves_no_checkpoint() {
     drop(drain);
     assert!(commit(&mut core).await.is_err());
     assert!(!dir.path().join("checkpoint").exists());
+}
+
+#[tokio::test]
+async fn a_full_disk_leaves_no_checkpoint() {
+    let dir = tempdir().unwrap();
+    let (mut core, drain) = core_to(Path::new("/dev/full"), dir.path()).await;
+    core.outlets.put(To::Out(0), "a line\n".into(), None);
+    let drain = tokio::spawn(drain.run());
+    assert!(commit(&mut core).await.is_err());
+    assert!(!dir.path().join("checkpoint").exists());
+    assert!(drain.await.unwrap().is_err_and(|err| err.contains("/dev/full")));
 }
 
 #[tokio::test]
