@@ -6,3 +6,4 @@ pub mod api_client;
 pub mod data_pipeline;
 #[cfg(feature = "file-processor")]
 pub mod file_processor;
+pub mod installed;

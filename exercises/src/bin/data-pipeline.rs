@@ -8,8 +8,9 @@ use clap::{Parser, Subcommand};
 use common::{Demo, Outcome, interrupted, say};
 use exercises::data_pipeline::{self, Config, Span};
 
+/// A pipeline that is real-time, exact and observable
 #[derive(Parser)]
-#[command(version, about = "A pipeline that is real-time, exact and observable")]
+#[command(name = "data-pipeline", version)]
 struct Args {
     #[command(flatten)]
     demo: Demo,
@@ -45,7 +46,7 @@ struct Pipeline {
 }
 
 fn main() -> ExitCode {
-    let Args { demo, span, http, command } = common::parse();
+    let Args { demo, span, http, command } = exercises::installed::parse();
     demo.mixed(async |demo| match command {
         None => Ok(data_pipeline::demo(&demo, span, &http, &interrupted()).await?),
         Some(Command::Run(pipeline)) => run(pipeline, &demo).await,
