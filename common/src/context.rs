@@ -3,12 +3,13 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::iter::successors;
 use std::pin::{Pin, pin};
-use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
 
 use event_listener::{Event, listener};
 use tokio::time::{Instant, sleep_until};
+
+use crate::sync::{Arc, OnceLock};
 
 /// Go's `context.Context` for tasks: cancellation, a deadline and typed values, handed down a tree.
 ///
