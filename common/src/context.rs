@@ -3,13 +3,13 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::iter::successors;
 use std::pin::{Pin, pin};
-use std::sync::atomic::{Ordering, fence};
-use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
 
 use event_listener::Event;
 use tokio::time::{Instant, timeout_at};
+
+use crate::sync::{Arc, OnceLock, Ordering, fence};
 
 /// Go's `context.Context` for tasks: cancellation, a deadline and typed values, handed down a tree.
 ///

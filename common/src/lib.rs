@@ -3,8 +3,10 @@
 mod context;
 mod demo;
 mod interrupt;
+mod latch;
 mod output;
 mod picture;
+mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod timeline;
