@@ -4,9 +4,10 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::{fs, iter};
 
-use pages::{Page, Span, files, pages, root};
+use pages::{Page, Span, commands, files, pages, root, without_remark};
 
-/// Names and flags of other people's libraries and programs, which our sources do not use.
+/// Names and flags of other people's libraries and programs, which our sources do not use, and
+/// commands that take too long to be run here.
 const ELSEWHERE: &str = include_str!("elsewhere.txt");
 
 #[test]
@@ -68,6 +69,25 @@ fn every_package_and_program_is_there() {
                 if pair[1] != "…" && !sources.targets.contains(pair[1]) {
                     wrong.push(format!("{}:{line}: {}", page.path.display(), pair[1]));
                 }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// The blocks are what `.ci/pages` runs.
+#[test]
+fn every_command_in_a_sentence_stands_in_a_block_too() {
+    let pages = pages();
+    let steps = pages.iter().flat_map(commands).flat_map(|(_, steps)| steps);
+    let run: HashSet<_> = steps.map(|(command, _)| without_remark(&command).to_owned()).collect();
+    let mut wrong = Vec::new();
+    for page in &pages {
+        for span in page.spans.iter().filter(|span| span.text.starts_with("cargo ")) {
+            let with_flags = format!("{} -- ", span.text);
+            let is_run = |run: &String| *run == span.text || run.starts_with(&with_flags);
+            if !run.iter().any(is_run) && !is_elsewhere(&span.text) {
+                wrong.push(format!("{}:{}: {}", page.path.display(), span.line, span.text));
             }
         }
     }

@@ -115,6 +115,28 @@ fn a_given_rate_is_never_lowered_by_a_bare_503() {
     assert!(run.took <= Duration::from_secs(14), "{:?}", run.took);
 }
 
+/// A fifth of the answers, at random.
+fn a_fifth(seed: u64) -> impl FnMut(Duration) -> Answer {
+    let mut rng = StdRng::seed_from_u64(seed);
+    move |_| match rng.random_bool(0.2) {
+        true => Answer::Failed(Trouble::Unavailable, Hints::default()),
+        false => Answer::Accepted(Hints::default()),
+    }
+}
+
+#[test]
+fn a_fifth_of_503_costs_the_retries_and_next_to_no_waiting() {
+    let times = (0..1000).map(|seed| {
+        let run = run(Policy { seed, ..given() }, 500, a_fifth(seed));
+        assert_eq!(run.fetched, 500, "seed {seed}");
+        run.took
+    });
+    let mut times: Vec<_> = times.collect();
+    times.sort();
+    println!("half within {:?}, 99 % within {:?}", times[500], times[990]);
+    assert!(times[999] <= Duration::from_secs(14), "{:?}", times[999]);
+}
+
 #[test]
 fn a_given_rate_is_lowered_by_a_429_and_by_a_503_that_speaks_of_rates() {
     let hints = Hints { retry_after: Some(Duration::from_secs(1)), quota: None };
