@@ -136,7 +136,7 @@ impl Sources {
             let compiled = page.blocks.iter().filter(|block| block.info.starts_with("rust"));
             compiled.for_each(|block| sources.take_words(&block.text));
         }
-        for extension in ["rs", "md", "svg"] {
+        for extension in ["rs", "md"] {
             sources.names.extend(files(extension).iter().map(|path| name_of(path)));
         }
         sources
@@ -186,16 +186,14 @@ fn is_elsewhere(name: &str) -> bool {
     ELSEWHERE.lines().any(|known| known == name)
 }
 
-/// A path from here, or a file that a page may name without its folder.
+/// A path from here, or a file that a page may name without its folder. `NAME/` is no path, nor is
+/// `50/s`.
 fn is_path(word: &str) -> bool {
     let plain = word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c));
-    let source = [".rs", ".md", ".svg"].iter().any(|end| word.len() > 4 && word.ends_with(end));
-    let rate = word.ends_with("/s"); // requests a second
-    let folder = word.contains('/') && !word.starts_with(['/', '-', '.']) && !rate;
-    plain
-        && (source || folder || word.starts_with(".ci/"))
-        && !word.starts_with("target/")
-        && !word.starts_with("FILE.")
+    let source = [".rs", ".md"].iter().any(|end| word.len() > end.len() && word.ends_with(end));
+    let starts = |c: char| c.is_ascii_lowercase() || c == '.';
+    let folder = word.contains('/') && word.starts_with(starts) && !word.starts_with("./");
+    plain && (source || folder) && !word.starts_with("target/")
 }
 
 /// The identifiers of a text, each with the character before it.
