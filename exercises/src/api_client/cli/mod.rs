@@ -46,7 +46,8 @@ pub fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let outcome = catch_unwind(AssertUnwindSafe(|| runtime.block_on(run(&args))));
+    let recorded = || args.record.of(|| runtime.block_on(run(&args))).flatten();
+    let outcome = catch_unwind(AssertUnwindSafe(recorded));
     // A read of stdin that waits cannot be interrupted: it is abandoned, not joined.
     runtime.shutdown_background();
     match outcome {
