@@ -25,6 +25,11 @@ pub fn commands(page: &Page) -> Vec<(usize, Steps)> {
     page.blocks.iter().filter_map(steps).collect()
 }
 
+/// A command without the `# remark` behind it.
+pub fn without_remark(command: &str) -> &str {
+    command.split(" #").next().unwrap_or_default().trim()
+}
+
 fn lines(text: &str) -> Steps {
     let text = text.replace("\\\n", " ");
     let commands = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));

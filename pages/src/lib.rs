@@ -4,7 +4,7 @@ mod console;
 mod markdown;
 mod quotes;
 
-pub use console::{Steps, Transcript, commands};
+pub use console::{Steps, Transcript, commands, without_remark};
 pub use markdown::{Block, Link, Page, Span};
 pub use quotes::{Row, rows, up_to_date};
 

@@ -23,12 +23,12 @@ pub fn rows() -> Vec<Row> {
         found.unwrap_or_else(|| panic!("the race has no column `{name}`"))
     };
     let [name, time, memory, goal] = ["workload", "time", "memory", "goal"].map(column);
-    let row = |cells: Vec<&str>| Row {
-        name: cells[name].to_owned(),
-        figures: format!(
-            "{} of Go's time, {} of its memory; goal {}",
-            cells[time], cells[memory], cells[goal]
-        ),
+    let row = |cells: Vec<&str>| {
+        let goal = Some(cells[goal]).filter(|goal| goal.starts_with('≤'));
+        let goal = goal.map_or(String::new(), |goal| format!("; goal {goal}"));
+        let figures =
+            format!("{} of Go's time, {} of its memory{goal}", cells[time], cells[memory]);
+        Row { name: cells[name].to_owned(), figures }
     };
     table.map(row).collect()
 }

@@ -11,10 +11,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
-use pages::{Page, Steps, Transcript, commands, pages, root};
+use pages::{Page, Steps, Transcript, commands, pages, root, without_remark};
 
-/// A command that prints nothing for so long hangs. It may have to be compiled first.
-const HANG: Duration = Duration::from_mins(10);
+/// A command that prints nothing for so long hangs. It may have to be compiled first, in release.
+const HANG: Duration = Duration::from_mins(30);
 
 fn main() -> ExitCode {
     let named: Vec<_> = env::args().skip(1).map(Page::read).collect();
@@ -36,7 +36,7 @@ fn follow(steps: Steps) -> bool {
     let mut status = 0;
     let mut steps = steps.into_iter().peekable();
     while let Some((command, said)) = steps.next() {
-        let plain = command.split(" #").next().unwrap_or_default().trim();
+        let plain = without_remark(&command);
         if plain == ".ci/run" || check.lines().any(|line| line.ends_with(plain)) {
             println!("      -    {command}: left to .ci/run");
             continue;

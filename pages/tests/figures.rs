@@ -25,6 +25,21 @@ fn the_pages_quote_what_was_measured() {
 }
 
 #[test]
+fn the_weights_on_the_root_page_are_those_that_were_printed() {
+    let root_page = Page::read("README.md");
+    let answer = root_page.under("What are goroutines?").expect("it answers that");
+    let performance = Page::read("performance/README.md");
+    let printed = performance.blocks.iter().rfind(|block| block.text.contains("KiB"));
+    let printed = printed.expect("the program prints weights").text.lines();
+    for (design, kind) in [("threads ", "*thread*"), ("tasks ", "*task*")] {
+        let line = printed.clone().find(|line| line.starts_with(design)).expect("it has this row");
+        let weight = line.rsplit("  ").next().expect("the memory stands last");
+        let row = answer.lines().find(|line| line.starts_with('|') && line.contains(kind));
+        assert!(row.is_some_and(|row| row.contains(weight)), "{kind} does not weigh {weight}");
+    }
+}
+
+#[test]
 fn every_section_says_what_it_costs() {
     for page in pages().iter().filter(|page| page.text.contains("\n## What it costs\n")) {
         let costs = page.under("What it costs").expect("it has that heading");

@@ -4,9 +4,10 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::{fs, iter};
 
-use pages::{Page, Span, files, pages, root};
+use pages::{Page, Span, commands, files, pages, root, without_remark};
 
-/// Names and flags of other people's libraries and programs, which our sources do not use.
+/// Names and flags of other people's libraries and programs, which our sources do not use, and
+/// commands that take too long to be run here.
 const ELSEWHERE: &str = include_str!("elsewhere.txt");
 
 #[test]
@@ -74,6 +75,25 @@ fn every_package_and_program_is_there() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
+/// The blocks are what `.ci/pages` runs.
+#[test]
+fn every_command_in_a_sentence_stands_in_a_block_too() {
+    let pages = pages();
+    let steps = pages.iter().flat_map(commands).flat_map(|(_, steps)| steps);
+    let run: HashSet<_> = steps.map(|(command, _)| without_remark(&command).to_owned()).collect();
+    let mut wrong = Vec::new();
+    for page in &pages {
+        for span in page.spans.iter().filter(|span| span.text.starts_with("cargo ")) {
+            let with_flags = format!("{} -- ", span.text);
+            let is_run = |run: &String| *run == span.text || run.starts_with(&with_flags);
+            if !run.iter().any(is_run) && !is_elsewhere(&span.text) {
+                wrong.push(format!("{}:{}: {}", page.path.display(), span.line, span.text));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
 fn is_target(flag: &str) -> bool {
     ["-p", "--example", "--bin", "--bench", "--test"].contains(&flag)
 }
@@ -116,7 +136,7 @@ impl Sources {
             let compiled = page.blocks.iter().filter(|block| block.info.starts_with("rust"));
             compiled.for_each(|block| sources.take_words(&block.text));
         }
-        for extension in ["rs", "md", "svg"] {
+        for extension in ["rs", "md"] {
             sources.names.extend(files(extension).iter().map(|path| name_of(path)));
         }
         sources
@@ -166,16 +186,14 @@ fn is_elsewhere(name: &str) -> bool {
     ELSEWHERE.lines().any(|known| known == name)
 }
 
-/// A path from here, or a file that a page may name without its folder.
+/// A path from here, or a file that a page may name without its folder. `NAME/` is no path, nor is
+/// `50/s`.
 fn is_path(word: &str) -> bool {
     let plain = word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c));
-    let source = [".rs", ".md", ".svg"].iter().any(|end| word.len() > 4 && word.ends_with(end));
-    let rate = word.ends_with("/s"); // requests a second
-    let folder = word.contains('/') && !word.starts_with(['/', '-', '.']) && !rate;
-    plain
-        && (source || folder || word.starts_with(".ci/"))
-        && !word.starts_with("target/")
-        && !word.starts_with("FILE.")
+    let source = [".rs", ".md"].iter().any(|end| word.len() > end.len() && word.ends_with(end));
+    let starts = |c: char| c.is_ascii_lowercase() || c == '.';
+    let folder = word.contains('/') && word.starts_with(starts) && !word.starts_with("./");
+    plain && (source || folder) && !word.starts_with("target/")
 }
 
 /// The identifiers of a text, each with the character before it.

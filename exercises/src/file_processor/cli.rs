@@ -120,7 +120,7 @@ struct ColumnFlags {
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    let mut cli: Cli = common::parse();
+    let mut cli: Cli = crate::installed::parse();
     let filter = cli.filter.build().unwrap_or_else(|err| usage(&err.to_string()));
     let errors = cli.errors.as_ref().map(|path| {
         File::create(path).unwrap_or_else(|err| usage(&format!("{}: {err}", plain(path))))

@@ -193,10 +193,19 @@ fn hosts_do_not_wait_for_each_other() {
 
 #[test]
 fn a_rejection_is_charged_to_nobody() {
-    let policy = Policy { retries: 0, retry_budget: 0.0, ..given() };
-    let run = run(policy, 500, every_fifth(Answer::Rejected(Hints::default())));
-    assert_eq!((run.fetched, run.given_up), (500, 0), "{run:?}");
-    assert!(run.rejected > 10, "more than the retries that are always allowed: {run:?}");
+    let rate = Some(Rate { per_second: 50.0, burst: 20 });
+    let policy = Policy { rate, retries: 0, retry_budget: 0.0, ..Policy::default() };
+    let mut scheduler = Scheduler::new(policy);
+    (0..20).for_each(|request| scheduler.add(Duration::ZERO, "host", request, true));
+    let mut sent = Vec::new();
+    while let Turn::Send(job) = scheduler.next(Duration::ZERO) {
+        sent.push(job);
+    }
+    assert_eq!(sent.len(), 20, "twice as many as may always be tried again");
+    for job in sent {
+        let fate = scheduler.answered(TRIP, job, &Answer::Rejected(Hints::default()));
+        assert!(matches!(fate, Fate::Again), "{fate:?}");
+    }
 }
 
 #[test]

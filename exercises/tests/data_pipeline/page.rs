@@ -28,7 +28,9 @@ fn metrics_have_the_names_that_vectors_users_know() {
         text.contains("watermark_lag_seconds") && text.contains("component_id=\"slow sink\"")
     });
     for name in [
-        "component_received_events_total{component_id=\"sources\",component_kind=\"source\"}",
+        "component_received_events_total{component_id=\"generator-1\",component_kind=\"source\",component_type=\"generator\"}",
+        "component_received_events_total{component_id=\"generator-4\",component_kind=\"source\",component_type=\"generator\"}",
+        "component_received_events_total{component_id=\"/dev/null\",component_kind=\"sink\",component_type=\"file\"}",
         "component_sent_events_total{",
         "component_discarded_events_total{",
         "component_errors_total{",
@@ -86,7 +88,7 @@ fn the_page_renders_updates_and_shows_backpressure() {
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
     let dom = look();
-    for part in ["<h3>sources</h3>", "<h3>slow sink</h3>", "running for", "<meter", "events"] {
+    for part in ["<h3>generator-1</h3>", "<h3>slow sink</h3>", "running for", "<meter", "events"] {
         assert!(dom.contains(part), "{part} is missing in {dom}");
     }
     kit.wait_until("the stall", || get(&page, "/readyz").starts_with("HTTP/1.1 503"));

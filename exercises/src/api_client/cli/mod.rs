@@ -34,7 +34,7 @@ type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 /// The program `api-client`, from its arguments to its exit status.
 pub fn main() -> ExitCode {
-    let args: Args = common::parse();
+    let args: Args = crate::installed::parse();
     if args.urls.is_empty() && args.input.is_none() {
         let message = "nothing to fetch: give URLs, or a file of them with -i";
         Args::command().error(Usage::MissingRequiredArgument, message).exit();

@@ -9,16 +9,21 @@ use super::*;
 use crate::data_pipeline::config::Policy;
 use crate::data_pipeline::ledger::Ledger;
 use crate::data_pipeline::monitor::stats::{Samples, Stage};
-use crate::data_pipeline::sink::{Drain, Sink};
+use crate::data_pipeline::sink::{Drain, Sink, Writer};
 
 /// A core with one file as its sink, and the other end of that.
 async fn core(dir: &Path) -> (Core, Drain) {
-    let out = dir.join("out").display().to_string();
-    let (sink, drain) = Sink::open(&out, Policy::Block, None).await.unwrap();
-    let stage = |id| Stage::new(id, None);
+    core_to(&dir.join("out"), dir).await
+}
+
+async fn core_to(out: &Path, dir: &Path) -> (Core, Drain) {
+    let name = out.to_str().unwrap();
+    let writer = Writer::open(name, Takes::Lines, 0).await.unwrap();
+    let (sink, drain) = Sink::new((name, Takes::Lines, Policy::Block), writer, 0);
+    let stage = |id| Stage::new(id, "transform", "test", None);
     let stats = Stats {
         ledger: Ledger::new([]),
-        sources: stage("sources"),
+        sources: Vec::new(),
         parse: stage("parse"),
         windows: stage("windows"),
         sinks: Vec::new(),
@@ -30,7 +35,7 @@ async fn core(dir: &Path) -> (Core, Drain) {
         order: Order::new(),
         lanes: Lanes::default(),
         windows: Windows::new(1000, 0, 1),
-        outlets: Outlets::new(vec![sink], None, None),
+        outlets: Outlets::new(vec![sink]),
         running: JoinSet::new(),
         store: Some(Arc::new(Store::open(&dir.join("checkpoint")).unwrap())),
         committing: None,
@@ -64,6 +69,17 @@ async fn a_sink_that_has_failed_leaves_no_checkpoint() {
     drop(drain);
     assert!(commit(&mut core).await.is_err());
     assert!(!dir.path().join("checkpoint").exists());
+}
+
+#[tokio::test]
+async fn a_full_disk_leaves_no_checkpoint() {
+    let dir = tempdir().unwrap();
+    let (mut core, drain) = core_to(Path::new("/dev/full"), dir.path()).await;
+    core.outlets.put_other(Takes::Lines, "a line\n".into(), 1);
+    let drain = tokio::spawn(drain.run());
+    assert!(commit(&mut core).await.is_err());
+    assert!(!dir.path().join("checkpoint").exists());
+    assert!(drain.await.unwrap().is_err_and(|err| err.contains("/dev/full")));
 }
 
 #[tokio::test]

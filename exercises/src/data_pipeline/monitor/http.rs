@@ -101,3 +101,43 @@ async fn readyz(State(shown): State<Shown>) -> (StatusCode, &'static str) {
     }
     (StatusCode::OK, "ok\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::PAGE;
+
+    /// The value of a colour in the n-th set of them: 0 is the light one, 1 the dark one.
+    fn colour(name: &str, set: usize) -> [f64; 3] {
+        let value = PAGE.split(&format!("--{name}: #")).nth(set + 1).unwrap();
+        let value = value.split(';').next().unwrap();
+        let digit = |at: usize| {
+            let wide = value.len() == 6;
+            let digits = if wide { &value[at * 2..at * 2 + 2] } else { &value[at..=at] };
+            u8::from_str_radix(digits, 16).unwrap() * if wide { 1 } else { 17 }
+        };
+        [0, 1, 2].map(|at| f64::from(digit(at)) / 255.0)
+    }
+
+    /// As WCAG 2 defines it.
+    fn luminance(colour: [f64; 3]) -> f64 {
+        let linear =
+            |c: f64| if c <= 0.04045 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) };
+        let [red, green, blue] = colour.map(linear);
+        0.2126 * red + 0.7152 * green + 0.0722 * blue
+    }
+
+    #[test]
+    fn all_text_has_enough_contrast_in_light_and_dark() {
+        for set in [0, 1] {
+            for (text, back) in ["text", "dim", "hot", "fill"]
+                .into_iter()
+                .flat_map(|text| [(text, "back"), (text, "card")])
+            {
+                let mut both = [text, back].map(|name| luminance(colour(name, set)));
+                both.sort_by(f64::total_cmp);
+                let contrast = (both[1] + 0.05) / (both[0] + 0.05);
+                assert!(contrast >= 4.5, "{text} on {back}, set {set}: {contrast:.2}");
+            }
+        }
+    }
+}

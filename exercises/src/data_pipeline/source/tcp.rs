@@ -41,7 +41,11 @@ pub(crate) async fn bind(address: &str) -> Result<TcpListener, String> {
 }
 
 /// Accepts connections until the run stops.
-pub(crate) async fn run(inlet: Inlet, listener: TcpListener) -> Result<(), Stopped> {
+pub(crate) async fn run(
+    inlet: Arc<Inlet>,
+    component: String,
+    listener: TcpListener,
+) -> Result<(), Stopped> {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let unfinished = Arc::new(Semaphore::new(UNFINISHED));
     let mut connections = JoinSet::new();
@@ -66,7 +70,7 @@ pub(crate) async fn run(inlet: Inlet, listener: TcpListener) -> Result<(), Stopp
         number += 1;
         let name =
             stream.peer_addr().map_or("tcp".to_owned(), |peer| format!("tcp:{peer}#{number}"));
-        let (feed, unfinished) = (inlet.stream(&name), unfinished.clone());
+        let (feed, unfinished) = (inlet.stream(&component, name), unfinished.clone());
         connections.spawn(async move {
             let _place = place;
             serve(feed, stream, &unfinished).await
@@ -99,6 +103,7 @@ async fn serve(
         let readable = timeout(IDLE, stream.readable());
         let ready = feed.ctx().run(readable).await?.unwrap_or_else(|late| Err(late.into()));
         let share = feed.room().await?;
+        let _bar = feed.bar(splitter.position());
         let mut buffer = splitter.buffer();
         let read = ready.and_then(|()| read(&stream, &mut buffer));
         let pieces = splitter.push(buffer);
