@@ -17,4 +17,4 @@ pub use interrupt::{interrupted, interrupted_channel};
 #[doc(hidden)]
 pub use output::print_line;
 pub use output::{Stdout, stdout};
-pub use timeline::{Work, bar};
+pub use timeline::{Ending, RecordFlags, Work, bar};
