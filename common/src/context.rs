@@ -7,7 +7,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use event_listener::Event;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until};
 
 use crate::sync::{Arc, OnceLock, Ordering, fence};
 
@@ -136,11 +136,18 @@ impl Context {
         if let Some(cause) = self.err() {
             return cause;
         }
-        match self.node.deadline {
-            None => self.canceled().await,
-            // In a box, or whoever waits without a deadline would have room for a timer as well.
-            Some(deadline) => drop(Box::pin(timeout_at(deadline, self.canceled())).await),
-        }
+        let Some(deadline) = self.node.deadline else {
+            self.canceled().await;
+            return self.err().expect("a context that woke its waiter is cancelled");
+        };
+        // In a box, or whoever waits without a deadline would have room for a timer as well.
+        let ended = Box::pin(async {
+            tokio::select! {
+                () = self.canceled() => {}
+                () = sleep_until(deadline) => {}
+            }
+        });
+        ended.await;
         self.err().expect("a context is cancelled, or past its deadline, once it has woken")
     }
 
