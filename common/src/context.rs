@@ -3,13 +3,13 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::iter::successors;
 use std::pin::{Pin, pin};
-use std::sync::atomic::{Ordering, fence};
-use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
 
 use event_listener::Event;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until};
+
+use crate::sync::{Arc, OnceLock, Ordering, fence};
 
 /// Go's `context.Context` for tasks: cancellation, a deadline and typed values, handed down a tree.
 ///
@@ -136,11 +136,18 @@ impl Context {
         if let Some(cause) = self.err() {
             return cause;
         }
-        match self.node.deadline {
-            None => self.canceled().await,
-            // In a box, or whoever waits without a deadline would have room for a timer as well.
-            Some(deadline) => drop(Box::pin(timeout_at(deadline, self.canceled())).await),
-        }
+        let Some(deadline) = self.node.deadline else {
+            self.canceled().await;
+            return self.err().expect("a context that woke its waiter is cancelled");
+        };
+        // In a box, or whoever waits without a deadline would have room for a timer as well.
+        let ended = Box::pin(async {
+            tokio::select! {
+                () = self.canceled() => {}
+                () = sleep_until(deadline) => {}
+            }
+        });
+        ended.await;
         self.err().expect("a context is cancelled, or past its deadline, once it has woken")
     }
 

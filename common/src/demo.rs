@@ -2,7 +2,6 @@ use std::any::Any;
 use std::error::Error;
 use std::future::Future;
 use std::panic::{self, AssertUnwindSafe};
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +13,7 @@ use rand::rngs::StdRng;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::output::complain;
-use crate::timeline::Recording;
+use crate::timeline::{RecordFlags, Recording};
 
 /// What a program's body returns: an error becomes one line on stderr and exit status 1.
 pub type Outcome = Result<(), Box<dyn Error + Send + Sync>>;
@@ -33,13 +32,8 @@ pub struct Demo {
     #[arg(long, value_name = "F", value_parser = pace)]
     pace: Option<f64>,
 
-    /// Draw the run: one lane for each worker, one bar for each piece of work
-    #[arg(long, value_name = "FILE.svg")]
-    timeline: Option<PathBuf>,
-
-    /// Write the same as a trace that Perfetto shows
-    #[arg(long, value_name = "FILE.json")]
-    trace: Option<PathBuf>,
+    #[command(flatten)]
+    record: RecordFlags,
 
     /// Panic in the N-th piece of work, to see where a panic ends up
     #[arg(long, value_name = "N", hide = true)]
@@ -57,8 +51,9 @@ impl Demo {
     /// Runs a program of threads. At pace 0 they skip their sleeps.
     pub fn threads(self, body: impl FnOnce(Demo) -> Outcome) -> ExitCode {
         run(|| {
-            let recording = Recording::start(&self)?;
-            recording.of(|| body(self.seeded()))
+            let recording = Recording::start(&self.record)?;
+            let (outcome, drawn) = recording.of(|| body(self.seeded()));
+            outcome.and(drawn)
         })
     }
 
@@ -138,10 +133,6 @@ impl Demo {
         }
     }
 
-    pub(crate) fn recorded_to(&self) -> (Option<PathBuf>, Option<PathBuf>) {
-        (self.timeline.clone(), self.trace.clone())
-    }
-
     fn seeded(mut self) -> Self {
         self.seed.get_or_insert_with(rand::random);
         self
@@ -171,8 +162,11 @@ where
     run(|| {
         let runtime = runtime?;
         // Inside the runtime, whose clock may be a virtual one.
-        let recording = runtime.block_on(async { Recording::start(&demo) })?;
-        let body = || recording.of(|| runtime.block_on(body(demo.seeded())));
+        let recording = runtime.block_on(async { Recording::start(&demo.record) })?;
+        let body = || {
+            let (outcome, drawn) = recording.of(|| runtime.block_on(body(demo.seeded())));
+            outcome.and(drawn)
+        };
         let outcome = panic::catch_unwind(AssertUnwindSafe(body));
         // A blocking read of stdin cannot be interrupted: it is abandoned, not joined.
         runtime.shutdown_background();

@@ -1,10 +1,11 @@
 use std::convert::Infallible;
 use std::process;
-use std::sync::{Mutex, OnceLock};
+use std::sync::OnceLock;
 
-use crossbeam::channel::{Receiver, Sender, bounded};
+use crossbeam::channel::Receiver;
 
 use crate::Context;
+use crate::latch::Latch;
 
 /// A context that the first Ctrl-C, SIGTERM or SIGHUP cancels. The second one exits the process
 /// with status 130 at once.
@@ -15,7 +16,7 @@ use crate::Context;
 ///
 /// If the process has a handler of its own, set with `ctrlc`.
 pub fn interrupted() -> Context {
-    signals().context.clone()
+    latch().context()
 }
 
 /// The same for threads: nothing is ever sent, and the channel is disconnected once the process is
@@ -25,32 +26,19 @@ pub fn interrupted() -> Context {
 ///
 /// As [`interrupted`].
 pub fn interrupted_channel() -> Receiver<Infallible> {
-    signals().receiver.clone()
+    latch().channel()
 }
 
-struct Signals {
-    context: Context,
-    sender: Mutex<Option<Sender<Infallible>>>,
-    receiver: Receiver<Infallible>,
-}
-
-fn signals() -> &'static Signals {
-    static SIGNALS: OnceLock<Signals> = OnceLock::new();
-    SIGNALS.get_or_init(|| {
-        ctrlc::set_handler(|| signals().deliver())
-            .expect("nothing else in this process handles signals");
-        let (sender, receiver) = bounded(0);
-        Signals { context: Context::background(), sender: Mutex::new(Some(sender)), receiver }
+fn latch() -> &'static Latch {
+    static LATCH: OnceLock<Latch> = OnceLock::new();
+    LATCH.get_or_init(|| {
+        // The handler runs on a thread of `ctrlc`, so it may lock and allocate.
+        ctrlc::set_handler(|| {
+            if !latch().trip() {
+                process::exit(130);
+            }
+        })
+        .expect("nothing else in this process handles signals");
+        Latch::new()
     })
-}
-
-impl Signals {
-    /// Runs on a thread of `ctrlc`, so it may lock and allocate.
-    fn deliver(&self) {
-        let sender = self.sender.lock().expect("no holder of this lock panics").take();
-        if sender.is_none() {
-            process::exit(130);
-        }
-        self.context.cancel(); // `sender` is dropped behind it: the threads' side of the news
-    }
 }

@@ -3,8 +3,10 @@
 mod context;
 mod demo;
 mod interrupt;
+mod latch;
 mod output;
 mod picture;
+mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod timeline;
@@ -15,4 +17,4 @@ pub use interrupt::{interrupted, interrupted_channel};
 #[doc(hidden)]
 pub use output::print_line;
 pub use output::{Stdout, stdout};
-pub use timeline::{Work, bar};
+pub use timeline::{Ending, RecordFlags, Work, bar};

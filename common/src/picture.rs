@@ -34,6 +34,12 @@ text { fill: currentColor }
 }
 ";
 
+/// Only few pictures have these.
+const FAILED_STYLE: &str = "
+.failed { fill: #fff1c2; stroke: #7a5200; stroke-dasharray: 1 2 }
+@media (prefers-color-scheme: dark) { .failed { fill: #3d2f00; stroke: #f0c54a } }
+";
+
 /// Draws the bars in lanes, those that begin first on top.
 pub(crate) fn draw(title: &str, bars: &[Bar]) -> String {
     let end = bars.iter().map(|bar| bar.end).max().unwrap_or_default();
@@ -48,7 +54,7 @@ pub(crate) fn draw(title: &str, bars: &[Bar]) -> String {
         0 => title.to_owned(),
         more => format!("{title} (and {more} more lanes)"),
     };
-    let mut svg = head(&title, &words, bottom + 58.0);
+    let mut svg = head(&title, &words, &style(bars), bottom + 58.0);
     for (at, label) in scale.ticks() {
         svg += &format!(
             "<path class=\"axis\" d=\"M{at:.1} {TOP}V{bottom}\"/>\
@@ -133,12 +139,17 @@ impl Numbers {
     }
 }
 
-fn head(title: &str, words: &str, height: f64) -> String {
+fn style(bars: &[Bar]) -> String {
+    let fails = bars.iter().any(|bar| bar.ending == Ending::Failed);
+    format!("{STYLE}{}", if fails { FAILED_STYLE } else { "" })
+}
+
+fn head(title: &str, words: &str, style: &str, height: f64) -> String {
     let title = escape(title);
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" \
          aria-labelledby=\"title desc\">\n<title id=\"title\">{title}</title>\n\
-         <desc id=\"desc\">{}</desc>\n<style>{STYLE}</style>\n\
+         <desc id=\"desc\">{}</desc>\n<style>{style}</style>\n\
          <defs><pattern id=\"hatch\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\">\
          <path class=\"hatch\" d=\"M0 6 6 0\"/></pattern></defs>\n\
          <text x=\"{MARGIN}\" y=\"22\" font-size=\"15\">{title}</text>\n",
@@ -157,10 +168,10 @@ fn describe(lanes: &[Lane<'_>], end: Duration) -> String {
         };
         let name = shorten(name, NAME);
         words += &format!(" {name}: {pieces} of work from {} to {}", time(first), time(last));
-        for ending in [Ending::Canceled, Ending::Panicked] {
+        for ending in [Ending::Failed, Ending::Canceled, Ending::Panicked] {
             match bars.iter().filter(|bar| bar.ending == ending).count() {
                 0 => {}
-                count => words += &format!(", {count} {}", word(ending)),
+                count => words += &format!(", {count} {}", ending.word()),
             }
         }
         words.push('.');
@@ -202,7 +213,7 @@ struct Block {
 fn merge(bars: &[&Bar], scale: &Scale, grain: f64) -> Vec<Block> {
     let thin = |from: Duration, to: Duration| scale.x(to) - scale.x(from) < grain;
     let mut blocks = Vec::<Block>::new();
-    for ending in ENDINGS {
+    for ending in Ending::ALL {
         for bar in bars.iter().filter(|bar| bar.ending == ending) {
             if let Some(last) = blocks.last_mut()
                 && last.bar.ending == ending
@@ -228,7 +239,7 @@ impl Block {
             1 => shorten(&bar.name, NAME),
             count => format!("{count} pieces"),
         };
-        let (class, mark) = (word(bar.ending), mark(bar.ending));
+        let (class, mark) = (bar.ending.word(), mark(bar.ending));
         let label = shorten(&format!("{mark}{name}"), width - 8.0);
         let text = if label.is_empty() { mark } else { &label };
         format!(
@@ -250,11 +261,11 @@ impl Block {
 fn legend(bars: &[Bar], y: f64) -> String {
     let mut svg = String::new();
     let mut x = LABELS;
-    for ending in ENDINGS {
+    for ending in Ending::ALL {
         if bars.iter().all(|bar| bar.ending != ending) {
             continue;
         }
-        let (class, mark) = (word(ending), mark(ending).trim());
+        let (class, mark) = (ending.word(), mark(ending).trim());
         svg += &format!(
             "<rect class=\"{class}\" x=\"{x}\" y=\"{}\" width=\"16\" height=\"12\" rx=\"2\"/>\
              <text x=\"{}\" y=\"{y}\">{mark} {class}</text>\n",
@@ -270,20 +281,11 @@ fn legend(bars: &[Bar], y: f64) -> String {
     )
 }
 
-const ENDINGS: [Ending; 3] = [Ending::Done, Ending::Canceled, Ending::Panicked];
-
-fn word(ending: Ending) -> &'static str {
-    match ending {
-        Ending::Done => "done",
-        Ending::Canceled => "canceled",
-        Ending::Panicked => "panicked",
-    }
-}
-
 /// Tells the endings apart without colour.
 fn mark(ending: Ending) -> &'static str {
     match ending {
         Ending::Done => "",
+        Ending::Failed => "\u{21bb} ",
         Ending::Canceled => "\u{d7} ",
         Ending::Panicked => "! ",
     }

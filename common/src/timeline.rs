@@ -18,18 +18,23 @@ use tracing_chrome::{ChromeLayerBuilder, FlushGuard, TraceStyle};
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::{Layer, registry};
 
-use crate::{Demo, Outcome, picture};
+use crate::{Outcome, picture};
 
 type Failure = Box<dyn Error + Send + Sync>;
 
 /// The target of the spans that become bars.
 const TARGET: &str = "timeline";
 
+/// So many bars are kept at most, about 100 bytes each. What comes later is not drawn.
+const MOST_BARS: usize = 500_000;
+
 /// How a piece of work ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ending {
+pub enum Ending {
     /// By itself.
     Done,
+    /// It came to its end, but not to its aim.
+    Failed,
     /// It was dropped where it waited.
     Canceled,
     /// By a panic.
@@ -74,8 +79,13 @@ impl Work {
     pub async fn of<F: Future>(self, work: F) -> F::Output {
         self.0.record("ending", "canceled"); // unless it comes to its end
         let output = work.await;
-        self.0.record("ending", "done");
+        self.ended(Ending::Done);
         output
+    }
+
+    /// The work has ended now, and like this.
+    pub fn ended(self, ending: Ending) {
+        self.0.record("ending", ending.word());
     }
 }
 
@@ -84,6 +94,41 @@ impl Drop for Work {
         if std::thread::panicking() {
             self.0.record("ending", "panicked");
         }
+    }
+}
+
+impl Ending {
+    pub(crate) const ALL: [Self; 4] = [Self::Done, Self::Failed, Self::Canceled, Self::Panicked];
+
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Canceled => "canceled",
+            Self::Panicked => "panicked",
+        }
+    }
+}
+
+/// The flags that ask for a picture of the run: for a program that does not have those of
+/// [`Demo`](crate::Demo).
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct RecordFlags {
+    /// Draw the run: one lane for each worker, one bar for each piece of work
+    #[arg(long, value_name = "FILE.svg")]
+    timeline: Option<PathBuf>,
+
+    /// Write the same as a trace that Perfetto shows
+    #[arg(long, value_name = "FILE.json")]
+    trace: Option<PathBuf>,
+}
+
+impl RecordFlags {
+    /// Runs the program, and draws it if the flags ask for that, also if it panics. Returns what the
+    /// program does, unless the picture cannot be drawn.
+    pub fn of<T>(&self, body: impl FnOnce() -> T) -> Result<T, Failure> {
+        let (output, drawn) = Recording::start(self)?.of(body);
+        drawn.map(|()| output)
     }
 }
 
@@ -97,8 +142,8 @@ pub(crate) struct Recording {
 
 impl Recording {
     /// Starts to record, if the flags ask for it. The clock is that of the caller's runtime.
-    pub(crate) fn start(demo: &Demo) -> Result<Self, Failure> {
-        let (timeline, trace) = demo.recorded_to();
+    pub(crate) fn start(flags: &RecordFlags) -> Result<Self, Failure> {
+        let RecordFlags { timeline, trace } = flags.clone();
         if timeline.is_none() && trace.is_none() {
             return Ok(Self::default());
         }
@@ -116,11 +161,10 @@ impl Recording {
     }
 
     /// Runs the program and draws it, also if it panics.
-    pub(crate) fn of(self, body: impl FnOnce() -> Outcome) -> Outcome {
-        let outcome = catch_unwind(AssertUnwindSafe(body));
+    pub(crate) fn of<T>(self, body: impl FnOnce() -> T) -> (T, Outcome) {
+        let output = catch_unwind(AssertUnwindSafe(body));
         let drawn = self.draw();
-        let outcome = outcome.unwrap_or_else(|panic| resume_unwind(panic));
-        outcome.and(drawn)
+        (output.unwrap_or_else(|panic| resume_unwind(panic)), drawn)
     }
 
     fn draw(self) -> Outcome {
@@ -170,9 +214,13 @@ impl<S: Subscriber> Layer<S> for Timeline {
         }
         let start = self.started.elapsed();
         let ending = Ending::Done;
+        let mut bars = self.lock();
+        if bars.open.len() + bars.closed.len() >= MOST_BARS {
+            return;
+        }
         let mut bar = Bar { lane: String::new(), name: String::new(), start, end: start, ending };
         attributes.record(&mut bar);
-        self.lock().open.insert(id.into_u64(), bar);
+        bars.open.insert(id.into_u64(), bar);
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, _: Context<'_, S>) {
@@ -193,11 +241,8 @@ impl<S: Subscriber> Layer<S> for Timeline {
 impl Visit for Bar {
     fn record_str(&mut self, field: &Field, value: &str) {
         if field.name() == "ending" {
-            self.ending = match value {
-                "canceled" => Ending::Canceled,
-                "panicked" => Ending::Panicked,
-                _ => Ending::Done,
-            };
+            let ending = Ending::ALL.into_iter().find(|ending| ending.word() == value);
+            self.ending = ending.unwrap_or(Ending::Done);
         }
     }
 

@@ -54,6 +54,8 @@ async fn an_ended_context_does_not_poll_the_future() {
     context.cancel();
     let outcome = context.run(async { panic!("polled") }).await;
     assert_eq!(outcome, Err::<(), _>(Canceled));
+    assert_eq!(Canceled.to_string(), "context canceled");
+    assert_eq!(DeadlineExceeded.to_string(), "context deadline exceeded");
 }
 
 #[tokio::test(start_paused = true)]

@@ -18,7 +18,7 @@ fn a_hundred_thousand_bars_stay_under_a_megabyte() {
     let in_crowds = |at| bar("worker #", at / 50 * 2000, at / 50 * 2000 + 500, DONE);
     let together = |at| bar("task #", 0, 1_000_000 + at, DONE);
     let overlapping = |at| bar("a", at, 1_000_000 + at, DONE);
-    let ending_otherwise = |at| bar("a", at, at + 1, ENDINGS[at as usize % 3]);
+    let ending_otherwise = |at| bar("a", at, at + 1, Ending::ALL[at as usize % 4]);
     let named_at_length = |at| Bar { name: "&".repeat(2000), ..short(at * 20) };
     for size in [
         size(short),
@@ -38,22 +38,29 @@ fn the_endings_and_waiting_differ_in_more_than_their_colour() {
         bar("a", 0, 10, Ending::Done),
         bar("b", 0, 10, Ending::Canceled),
         bar("c", 0, 10, Ending::Panicked),
+        bar("d", 0, 10, Ending::Failed),
     ];
     let svg = draw("all", &bars);
-    for (class, mark) in [("done", "&lt;job"), ("canceled", "\u{d7} &lt;"), ("panicked", "! &lt;")]
-    {
+    let marks = [
+        ("done", "&lt;job"),
+        ("failed", "\u{21bb} &lt;"),
+        ("canceled", "\u{d7} &lt;"),
+        ("panicked", "! &lt;"),
+    ];
+    for (class, mark) in marks {
         assert!(svg.contains(&format!("to 10 µs, {class}</title><rect class=\"{class}\"")));
         assert!(svg.contains(&format!("\">{mark}")), "{svg}");
     }
+    let all = style(&bars);
     let style = |class: &str| {
-        let (_, rule) = STYLE.split_once(&format!("\n.{class} {{ ")).expect("it has a style");
+        let (_, rule) = all.split_once(&format!("\n.{class} {{ ")).expect("it has a style");
         let (rule, _) = rule.split_once(" }").expect("the style ends");
         let (colour, other): (Vec<_>, Vec<_>) =
             rule.split("; ").partition(|entry| entry.contains('#') && !entry.contains("url"));
         assert!(!colour.is_empty() || class == "lane");
         other.join("; ")
     };
-    let styles = ["done", "canceled", "panicked", "lane"].map(style);
+    let styles = ["done", "failed", "canceled", "panicked", "lane"].map(style);
     for (at, one) in styles.iter().enumerate() {
         assert!(!styles[..at].contains(one), "{styles:?}");
     }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod panics;
+mod sync;
 mod tasks;
 mod threads;
 

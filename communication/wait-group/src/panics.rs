@@ -1,8 +1,9 @@
 use std::error::Error;
 use std::fmt;
 use std::mem;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+
+use crate::sync::{Arc, Mutex, PoisonError};
 
 /// A worker panicked.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,10 +1,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::thread::Scope;
 
 use crossbeam::sync::WaitGroup;
 
 use crate::Panicked;
 use crate::panics::Panics;
+use crate::sync::Scope;
 
 /// Go's `sync.WaitGroup` for threads: [`spawn`](Self::spawn) is `wg.Go`, and
 /// [`wait`](Self::wait) also tells who panicked.

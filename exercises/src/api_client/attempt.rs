@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use std::pin::pin;
 use std::time::{Duration, SystemTime};
 
-use common::{Cause, Context};
+use common::{Cause, Context, Ending};
 use futures_util::FutureExt;
 use http::{HeaderMap, Response, StatusCode, header};
 use tokio::time::{Instant, timeout};
@@ -67,6 +67,15 @@ impl Attempt {
             },
             (Ok(_), Some(status)) => Answer::of(status, self.hints),
             (Ok(_), None) => Answer::Accepted(self.hints),
+        }
+    }
+
+    /// How the picture of the run shows it: what is not accepted is as good as failed.
+    pub(super) fn ending(&self) -> Ending {
+        match self.answer() {
+            _ if self.ended.is_some() => Ending::Canceled,
+            Answer::Accepted(_) if self.result.is_ok() => Ending::Done,
+            _ => Ending::Failed,
         }
     }
 }

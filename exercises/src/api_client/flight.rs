@@ -1,6 +1,7 @@
 use std::time::Duration;
 
-use url::Url;
+use common::Work;
+use url::{Position, Url};
 
 use super::Request;
 use super::attempt::Attempt;
@@ -39,6 +40,16 @@ impl Flight {
 
     pub(super) fn call_mut(&mut self) -> &mut Call {
         self.call.as_mut().expect("only a request with a URL is scheduled")
+    }
+
+    /// An attempt in the picture of the run, which says where it goes and how often it went before.
+    pub(super) fn bar(&self, attempts: u32) -> Work {
+        let Call { method, url, .. } = self.call();
+        let path = &url[Position::BeforePath..];
+        match attempts {
+            1 => common::bar("slot #", format_args!("{method} {path}")),
+            again => common::bar("slot #", format_args!("{method} {path}, try {again}")),
+        }
     }
 
     pub(super) fn id(&self) -> Id {

@@ -176,11 +176,13 @@ impl<'a, T: Transport> Outcomes<'a, T> {
     fn start(&mut self, cx: &mut task::Context<'_>, job: Job<Box<Flight>>) {
         let paced = job.paced;
         let (shared, ctx) = (self.shared.clone(), self.ctx.clone());
+        let work = job.item.bar(job.attempts);
         let made = async move {
             let Shared { transport, config, store } = &*shared;
             let (call, number) = (job.item.call(), job.item.number);
             let limits = &config.limits;
             let made = attempt(&ctx, transport, limits, store.as_ref(), call, number).await;
+            work.ended(made.ending());
             (job, made)
         };
         if !paced {

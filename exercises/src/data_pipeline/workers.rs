@@ -24,7 +24,7 @@ pub(crate) struct Worker {
     pub(crate) pool: Pool,
     pub(crate) work: Receiver<Work>,
     /// Bounded as well, but it is the chunks' share of the budget that bounds it in bytes.
-    pub(crate) done: mpsc::Sender<Result<Parsed>>,
+    pub(crate) done: mpsc::Sender<Result<Vec<Parsed>>>,
 }
 
 /// The running workers. They end when the sources have, or when nobody takes their results.
@@ -52,21 +52,16 @@ impl Workers {
 impl Worker {
     fn run(self, name: &str) {
         for work in &self.work {
-            let parsed =
-                || work.chunks().into_iter().map(|chunk| self.parse(chunk, name)).collect();
-            let parsed = catch_unwind(AssertUnwindSafe(parsed));
-            // The chunk is gone and its source would wait for it: the run cannot go on.
-            let parsed: Vec<_> =
-                parsed.unwrap_or_else(|_| vec![Err("a worker panicked".to_owned())]);
-            for parsed in parsed {
-                if self.done.blocking_send(parsed).is_err() {
-                    return;
-                }
+            let parse = || work.chunks().into_iter().map(|chunk| self.parse(chunk, name)).collect();
+            let parsed: Result<Vec<_>> =
+                catch_unwind(AssertUnwindSafe(parse)).map_err(|_| "a worker panicked".to_owned()); // the chunk is gone: no run without it
+            if self.done.blocking_send(parsed).is_err() {
+                return;
             }
         }
     }
 
-    fn parse(&self, chunk: Chunk, name: &str) -> Result<Parsed> {
+    fn parse(&self, chunk: Chunk, name: &str) -> Parsed {
         let stage = &self.stats.parse;
         let _busy = stage.busy.enter();
         let (source, offset) = (&chunk.tag.origin.name, chunk.piece.offset);
@@ -79,6 +74,6 @@ impl Worker {
         stage.discarded.add(parsed.filtered + parsed.dead);
         stage.errors.add(parsed.dead);
         self.pool.give(buffer);
-        Ok(parsed)
+        parsed
     }
 }

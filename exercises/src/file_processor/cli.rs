@@ -10,6 +10,7 @@ use std::thread::available_parallelism;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
+use common::RecordFlags;
 use crossbeam_channel::Receiver;
 
 use super::bar::Bar;
@@ -84,6 +85,9 @@ struct Cli {
     #[arg(short, long)]
     quiet: bool,
 
+    #[command(flatten)]
+    record: RecordFlags,
+
     /// Panic in the N-th piece of work
     #[arg(long, value_name = "N", hide = true)]
     panic_at: Option<u64>,
@@ -127,7 +131,8 @@ pub fn main() -> ExitCode {
     let inputs = cli.files0_from.take().map(Inputs::Listed);
     let inputs = inputs.unwrap_or_else(|| Inputs::Paths(std::mem::take(&mut cli.paths)));
     let interrupted = common::interrupted_channel();
-    match cli.run(&inputs, filter, errors, &interrupted) {
+    let run = || cli.run(&inputs, filter, errors, &interrupted);
+    match cli.record.of(run).and_then(|summary| Ok(summary?)) {
         Ok(summary) if !summary.complete => ExitCode::from(INTERRUPTED),
         Ok(summary) if summary.failed > 0 => ExitCode::FAILURE,
         Ok(_) => ExitCode::SUCCESS,

@@ -1,9 +1,9 @@
 use std::convert::Infallible;
+use std::io;
 use std::num::NonZeroUsize;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, Builder, Scope, ScopedJoinHandle};
-use std::{io, iter};
 
 use crossbeam_channel::{Receiver, Sender, bounded, never, select_biased};
 use hashbrown::DefaultHashBuilder;
@@ -141,7 +141,8 @@ fn spawn_workers<'scope, 'env>(
 ) -> io::Result<Handles<'scope>> {
     let hasher = DefaultHashBuilder::default();
     let (ask, help) = bounded(shared.workers);
-    let worker = || Worker {
+    let worker = |number| Worker {
+        number,
         shared,
         jobs: jobs.clone(),
         rows: rows.clone(),
@@ -150,11 +151,11 @@ fn spawn_workers<'scope, 'env>(
         buffer: Vec::new(),
         frequencies: options.top.map(|_| Frequencies::new(hasher.clone())),
     };
-    let workers: Vec<_> = iter::repeat_with(worker).take(shared.workers).collect();
-    let spawn = |(number, worker): (usize, Worker<'env>)| {
-        Builder::new().name(format!("worker {number}")).spawn_scoped(scope, || worker.run())
+    let spawn = |worker: Worker<'env>| {
+        let name = format!("worker {}", worker.number);
+        Builder::new().name(name).spawn_scoped(scope, || worker.run())
     };
-    workers.into_iter().enumerate().map(spawn).collect()
+    (1..=shared.workers).map(worker).collect::<Vec<_>>().into_iter().map(spawn).collect()
 }
 
 /// Puts rows in order, adds them up and hands them over.

@@ -2,11 +2,12 @@ use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::{io, iter};
 
+use common::Ending;
 use crossbeam_channel::{Receiver, Sender, never, select_biased};
 
 use super::frequency::Frequencies;
@@ -49,6 +50,8 @@ pub(super) struct Shared<'a> {
 
 /// A thread's own: a buffer and counters that nobody else touches.
 pub(super) struct Worker<'a> {
+    /// Its place among the workers, from 1.
+    pub(super) number: usize,
     pub(super) shared: &'a Shared<'a>,
     pub(super) jobs: Receiver<Job>,
     pub(super) rows: Sender<Vec<(u64, Row)>>,
@@ -137,7 +140,8 @@ impl Worker<'_> {
             Origin::Named => Source::named(&path, self.shared.stop),
             Origin::Walked => Source::walked(&path, self.shared.stop),
         };
-        let result = match source.and_then(|source| guarded(|| self.read(source))) {
+        let read = |source| guarded(|| self.recorded(&path, |worker| worker.read(source)));
+        let result = match source.and_then(read) {
             Ok(Read::Large(file, start)) => {
                 let stretches = Mutex::default();
                 return Counted::Large(Arc::new(Large { number, path, file, start, stretches }));
@@ -146,6 +150,22 @@ impl Worker<'_> {
             Err(failure) => Err(failure),
         };
         Counted::Row(number, self.row(path, result))
+    }
+
+    /// Does a piece of work, which is a bar in the picture of the run.
+    fn recorded<T>(
+        &mut self,
+        path: &Path,
+        work: impl FnOnce(&mut Self) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let bar = common::bar(format_args!("worker {}", self.number), path.display());
+        let result = work(self);
+        bar.ended(match &result {
+            Ok(_) => Ending::Done,
+            Err(_) if self.shared.stop.load(Ordering::Relaxed) => Ending::Canceled,
+            Err(_) => Ending::Failed,
+        });
+        result
     }
 
     /// Reads the source to its end, unless it fills the first buffer and proves large.
@@ -210,7 +230,8 @@ impl Worker<'_> {
         loop {
             // A lock in the head of a `while let` would be held for the whole round.
             let Some(number) = large.stretches().claim() else { break };
-            let chunk = guarded(|| self.chunk(large, number));
+            let chunk =
+                guarded(|| self.recorded(&large.path, |worker| worker.chunk(large, number)));
             let frequencies = self.frequencies.as_mut();
             let finished = large.stretches().deliver(number, chunk, frequencies);
             if let Some(result) = finished {

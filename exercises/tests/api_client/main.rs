@@ -4,6 +4,7 @@
 
 mod learning;
 mod local;
+mod pictures;
 mod program;
 mod property;
 mod resume;

@@ -176,8 +176,7 @@ fn after_a_failed_sync_the_run_ends_and_the_next_one_replays() {
     let library = kit.path("failing.so");
     let mut compiler = Command::new("cc");
     compiler.args(["-shared", "-fPIC", "-o"]).arg(&library).arg(kit.path("failing.c"));
-    let compiled = compiler.status().expect("cc links Rust programs too");
-    assert!(compiled.success());
+    assert!(compiler.status().expect("cc links Rust programs too").success());
 
     kit.write("in", &lines(0..1000));
     let args = ["--file", "in", "--out", "out", "--checkpoint", "ck"];

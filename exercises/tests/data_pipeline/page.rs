@@ -88,6 +88,9 @@ fn the_page_renders_updates_and_shows_backpressure() {
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
     let dom = look();
+    for part in ["role=\"status\"", "aria-pressed=\"false\"", "aria-label=\"queue of slow sink\""] {
+        assert!(dom.contains(part), "a screen reader misses {part} in {dom}");
+    }
     for part in ["<h3>generator-1</h3>", "<h3>slow sink</h3>", "running for", "<meter", "events"] {
         assert!(dom.contains(part), "{part} is missing in {dom}");
     }

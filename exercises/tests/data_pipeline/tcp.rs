@@ -57,7 +57,7 @@ fn a_flood_into_a_sink_that_stalls_is_held_back_and_none_of_it_is_lost() {
         }
     }
     assert!(running.peak_mib() < 48, "{} MiB", running.peak_mib());
-    let receiver = std::thread::spawn(move || received(&listener));
+    let reader = std::thread::spawn(move || received(&listener));
     stream.set_write_timeout(None).unwrap();
     stream.write_all(&text.as_bytes()[sent..]).unwrap();
     drop(stream);
@@ -68,7 +68,7 @@ fn a_flood_into_a_sink_that_stalls_is_held_back_and_none_of_it_is_lost() {
             .any(|line| line.starts_with(read) && line.ends_with(" 600000"))
     });
     assert_eq!(running.stop(), Some(0));
-    let received = receiver.join().unwrap();
+    let received = reader.join().unwrap();
     assert_eq!(received.len(), 600_000);
     assert!(received[599_999].ends_with("\"v\":99999}"), "{}", received[599_999]);
 }

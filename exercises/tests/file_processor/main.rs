@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a helper of tests is a test")]
 #![cfg(feature = "file-processor")]
 
+mod pictures;
 mod prints;
 mod survives;
 mod walks;

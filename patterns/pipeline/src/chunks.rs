@@ -5,10 +5,11 @@ use std::future::poll_fn;
 use std::iter;
 use std::mem;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
 use tokio::sync::Notify;
+
+use crate::sync::{Arc, Mutex, MutexGuard};
 
 /// Makes a channel from one task to another.
 ///

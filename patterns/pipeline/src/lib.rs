@@ -3,6 +3,7 @@
 mod chunks;
 mod numbers;
 mod stages;
+mod sync;
 
 pub use chunks::{ChunkReceiver, ChunkSender, Closed, Limits, chunk_channel};
 pub use numbers::{Item, ItemError, Lines};

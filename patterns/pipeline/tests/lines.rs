@@ -74,6 +74,24 @@ fn an_input_that_breaks_off_is_an_error_after_what_was_read() {
     assert_eq!(items, [Ok(1), Ok(2), broken]);
 }
 
+#[test]
+fn an_interrupted_read_is_made_again() {
+    /// Every second read is interrupted by a signal.
+    struct Interrupted<'a>(&'a [u8], bool);
+
+    impl Read for Interrupted<'_> {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            self.1 = !self.1;
+            if self.1 { Err(io::ErrorKind::Interrupted.into()) } else { self.0.read(into) }
+        }
+    }
+
+    let mut lines = Lines::new(BufReader::with_capacity(3, Interrupted(b"1\n2\n3", false)));
+    let mut items = VecDeque::new();
+    while lines.fill(&mut items) {}
+    assert_eq!(items.into_iter().map(Result::ok).collect::<Vec<_>>(), [Some(1), Some(2), Some(3)]);
+}
+
 proptest! {
     #[test]
     fn the_cuts_between_reads_do_not_matter(

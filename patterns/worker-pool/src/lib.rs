@@ -1,15 +1,16 @@
 #![doc = include_str!("../README.md")]
 
+mod sync;
 mod worker;
 
 use std::convert::Infallible;
 use std::error::Error;
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread::{self, JoinHandle};
 
 use crossbeam::channel::{Receiver, Sender, bounded, never, select_biased, unbounded};
+
+use crate::sync::thread::{self, JoinHandle};
+use crate::sync::{Arc, AtomicU64, Ordering};
 
 pub use worker::{Done, Panicked};
 

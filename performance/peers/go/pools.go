@@ -133,8 +133,8 @@ func poolBatches(workers int) row {
 
 func hashBatches(n, workers int) uint64 {
 	const size = 256
-	jobs := make(chan []uint64, 4)
-	results := make(chan []uint64, 4)
+	jobs := make(chan []uint64, capacity)
+	results := make(chan []uint64, capacity)
 	var wg sync.WaitGroup
 	for range workers {
 		wg.Add(1)

@@ -10,7 +10,7 @@ use std::thread::available_parallelism;
 use clap::Parser;
 use common::{Outcome, parse, say};
 use performance::versus::{
-    Go, Line, ROWS, RUN, Row, Run, Work, ensure_built, json, markdown, plot, race, row,
+    Go, Line, ROWS, RUN, Row, Work, ensure_built, json, markdown, plot, race, row,
 };
 
 /// What allocates decides rows in which a hundred thousand tasks end at once; Go has an allocator of
@@ -42,8 +42,8 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    if let Some((run, items)) = one_row() {
-        return common::run(|| Ok(writeln!(io::stderr(), "{}", run(items))?));
+    if let Some((row, items)) = one_row() {
+        return common::run(|| run_here(row, items));
     }
     let args = parse::<Args>();
     common::run(|| compare(&args))
@@ -51,12 +51,19 @@ fn main() -> ExitCode {
 
 /// What `this_program` asks for: `--run ROW ITEMS`. The memory of that process counts, so it does
 /// without the big parser, as the program in Go does.
-fn one_row() -> Option<(fn(u64) -> Run, u64)> {
+fn one_row() -> Option<(&'static Row, u64)> {
     let args: Vec<_> = env::args_os().skip(1).collect();
     let [flag, name, items] = &args[..] else { return None };
-    match row(name.to_str()?)?.work {
-        Work::Function(run) if flag == RUN => Some((run, items.to_str()?.parse().ok()?)),
-        _ => None,
+    if flag != RUN {
+        return None;
+    }
+    Some((row(name.to_str()?)?, items.to_str()?.parse().ok()?))
+}
+
+fn run_here(row: &Row, items: u64) -> Outcome {
+    match row.work {
+        Work::Function(run) => Ok(writeln!(io::stderr(), "{}", run(items))?),
+        Work::Program(name) => Err(format!("{name} is a program of its own").into()),
     }
 }
 

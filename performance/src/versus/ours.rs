@@ -248,10 +248,9 @@ pub(super) fn pool(n: u64, queue: usize) -> Run {
 /// The same with 256 jobs at a time.
 pub(super) fn pool_in_batches(n: u64, workers: usize) -> Run {
     const BATCH: u64 = 256;
-    const BATCHES: usize = 4;
     measure_now(|| {
         let work = |_, batch: Vec<u64>| batch.into_iter().map(hash).collect::<Vec<_>>();
-        let bounds = Bounds::new(workers, BATCHES).with_result_limit(BATCHES);
+        let bounds = Bounds::new(workers, CAPACITY).with_result_limit(CAPACITY);
         let pool = WorkerPool::start(bounds, work);
         let results = pool.results();
         thread::scope(|scope| {

@@ -28,12 +28,12 @@ const POOL: &str = "worker_pool::WorkerPool";
 /// a short queue.
 const BESIDE: Option<Goal> = None;
 
-const fn time(time: f64) -> Option<Goal> {
-    Some(Goal { time, memory: None })
+const fn time(time: f64) -> Goal {
+    Goal { time, memory: None }
 }
 
-const fn both(time: f64, memory: f64) -> Option<Goal> {
-    Some(Goal { time, memory: Some(memory) })
+const fn both(time: f64, memory: f64) -> Goal {
+    Goal { time, memory: Some(memory) }
 }
 
 /// Every workload, in the order of the table.
@@ -44,7 +44,7 @@ pub const ROWS: &[Row] = &[
         measures: GROUP,
         items: MILLION,
         go: &["spawn", "spawn-best"],
-        goal: both(0.50, 0.50),
+        goal: Some(both(0.50, 0.50)),
         work: Work::Function(ours::spawn),
     },
     Row {
@@ -53,7 +53,7 @@ pub const ROWS: &[Row] = &[
         measures: "creating::in_tasks",
         items: MILLION,
         go: &["spawn", "spawn-best"],
-        goal: both(0.50, 0.50),
+        goal: Some(both(0.50, 0.50)),
         work: Work::Function(ours::spawn_for_results),
     },
     Row {
@@ -62,7 +62,7 @@ pub const ROWS: &[Row] = &[
         measures: GROUP,
         items: MILLION,
         go: &["sleep"],
-        goal: both(0.36, 0.45),
+        goal: Some(both(0.36, 0.45)),
         work: Work::Function(ours::sleeping),
     },
     Row {
@@ -71,7 +71,7 @@ pub const ROWS: &[Row] = &[
         measures: GROUP,
         items: MILLION,
         go: &["parked"],
-        goal: both(0.17, 0.10),
+        goal: Some(both(0.17, 0.10)),
         work: Work::Function(ours::parked),
     },
     Row {
@@ -80,7 +80,7 @@ pub const ROWS: &[Row] = &[
         measures: "pipeline::generate, Receiver::next",
         items: 5 * MILLION,
         go: &["channel", "channel-best"],
-        goal: time(0.50),
+        goal: Some(time(0.50)),
         work: Work::Function(|n| ours::channel(n, READY)),
     },
     Row {
@@ -98,7 +98,7 @@ pub const ROWS: &[Row] = &[
         measures: STAGES,
         items: MILLION,
         go: &["pipeline", "pipeline-best"],
-        goal: time(0.50),
+        goal: Some(time(0.50)),
         work: Work::Function(|n| ours::chapter_pipeline(n, READY)),
     },
     Row {
@@ -116,7 +116,7 @@ pub const ROWS: &[Row] = &[
         measures: STAGES,
         items: 10 * MILLION,
         go: &["pipeline"],
-        goal: time(0.015),
+        goal: Some(time(0.015)),
         work: Work::Function(|n| ours::chapter_pipeline(n, BULK)),
     },
     Row {
@@ -125,7 +125,7 @@ pub const ROWS: &[Row] = &[
         measures: STAGES,
         items: 10 * MILLION,
         go: &["pipeline-bulk"],
-        goal: time(1.00),
+        goal: Some(time(1.00)),
         work: Work::Function(|n| ours::chapter_pipeline(n, BULK)),
     },
     Row {
@@ -134,7 +134,7 @@ pub const ROWS: &[Row] = &[
         measures: FAN,
         items: MILLION,
         go: &["fan-3", "fan-3-best"],
-        goal: time(0.50),
+        goal: Some(time(0.50)),
         work: Work::Function(|n| ours::fan(n, 3)),
     },
     Row {
@@ -143,7 +143,7 @@ pub const ROWS: &[Row] = &[
         measures: FAN,
         items: 10 * MILLION,
         go: &["fan-3", "fan-3-bulk"],
-        goal: time(0.06),
+        goal: Some(time(0.06)),
         work: Work::Function(|n| ours::fan_in_chunks(n, 3)),
     },
     Row {
@@ -152,7 +152,7 @@ pub const ROWS: &[Row] = &[
         measures: FAN,
         items: MILLION,
         go: &["fan-8", "fan-8-best"],
-        goal: time(0.50),
+        goal: Some(time(0.50)),
         work: Work::Function(|n| ours::fan(n, 8)),
     },
     Row {
@@ -161,7 +161,7 @@ pub const ROWS: &[Row] = &[
         measures: FAN,
         items: 10 * MILLION,
         go: &["fan-8", "fan-8-bulk"],
-        goal: time(0.06),
+        goal: Some(time(0.06)),
         work: Work::Function(|n| ours::fan_in_chunks(n, 8)),
     },
     Row {
@@ -170,7 +170,7 @@ pub const ROWS: &[Row] = &[
         measures: POOL,
         items: MILLION,
         go: &["pool", "pool-bulk"],
-        goal: time(0.35),
+        goal: Some(time(0.35)),
         work: Work::Function(|n| ours::pool(n, LONG_QUEUE)),
     },
     Row {
@@ -188,7 +188,7 @@ pub const ROWS: &[Row] = &[
         measures: POOL,
         items: MILLION,
         go: &["pool", "pool-bulk"],
-        goal: time(0.22),
+        goal: Some(time(0.22)),
         work: Work::Function(|n| ours::pool_in_batches(n, 2)),
     },
     Row {
@@ -197,7 +197,7 @@ pub const ROWS: &[Row] = &[
         measures: POOL,
         items: 10 * MILLION,
         go: &["pool-bulk-1"],
-        goal: time(1.00),
+        goal: Some(time(1.00)),
         work: Work::Function(|n| ours::pool_in_batches(n, 1)),
     },
     Row {
@@ -206,7 +206,7 @@ pub const ROWS: &[Row] = &[
         measures: POOL,
         items: 10 * MILLION,
         go: &["pool-bulk"],
-        goal: time(1.00),
+        goal: Some(time(1.00)),
         work: Work::Function(|n| ours::pool_in_batches(n, 2)),
     },
     Row {
@@ -215,7 +215,7 @@ pub const ROWS: &[Row] = &[
         measures: POOL,
         items: 1000,
         go: &["pool-sleep"],
-        goal: time(1.00),
+        goal: Some(time(1.00)),
         work: Work::Function(ours::pool_of_sleepers),
     },
     Row {
@@ -224,7 +224,7 @@ pub const ROWS: &[Row] = &[
         measures: GROUP,
         items: 1000,
         go: &["unlimited-sleep"],
-        goal: both(1.00, 0.80),
+        goal: Some(both(1.00, 0.80)),
         work: Work::Function(ours::sleeping),
     },
     Row {
@@ -233,7 +233,7 @@ pub const ROWS: &[Row] = &[
         measures: "common::Context::{done, cancel}",
         items: 100_000,
         go: &["cancel"],
-        goal: both(0.50, 0.25),
+        goal: Some(both(0.50, 0.25)),
         work: Work::Function(ours::cancel),
     },
     Row {
@@ -242,7 +242,7 @@ pub const ROWS: &[Row] = &[
         measures: "common::Context::{with_cancel, done, cancel}",
         items: 100_000,
         go: &["cancel-children"],
-        goal: time(0.30),
+        goal: Some(time(0.30)),
         work: Work::Function(ours::cancel_children),
     },
     Row {
@@ -251,7 +251,7 @@ pub const ROWS: &[Row] = &[
         measures: "common::Context::run, pipeline::Receiver::next",
         items: 5 * MILLION,
         go: &["receive-cancellable", "receive-cancellable-best"],
-        goal: time(0.42),
+        goal: Some(time(0.42)),
         work: Work::Function(|n| ours::receive_cancellable(n, READY)),
     },
     Row {
@@ -269,7 +269,7 @@ pub const ROWS: &[Row] = &[
         measures: "common::Context::{with_cancel, err, cancel}",
         items: MILLION,
         go: &["context"],
-        goal: time(0.50),
+        goal: Some(time(0.50)),
         work: Work::Function(ours::create_contexts),
     },
     Row {
@@ -278,7 +278,7 @@ pub const ROWS: &[Row] = &[
         measures: "common::Context::value",
         items: 10 * MILLION,
         go: &["context-value"],
-        goal: time(0.50),
+        goal: Some(time(0.50)),
         work: Work::Function(ours::look_up_value),
     },
     Row {
@@ -287,7 +287,7 @@ pub const ROWS: &[Row] = &[
         measures: "pipeline -",
         items: MILLION,
         go: &["stdin"],
-        goal: both(0.30, 1.50),
+        goal: Some(both(0.30, 1.50)),
         work: Work::Program("pipeline"),
     },
 ];

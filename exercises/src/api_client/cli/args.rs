@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use clap::{Args as Group, Parser, ValueEnum};
+use common::RecordFlags;
 use http::{HeaderName, HeaderValue, Method};
 
 use crate::api_client::policy::{Policy, Rate};
@@ -36,6 +37,9 @@ pub(super) struct Args {
     limits: LimitArgs,
     #[command(flatten)]
     pub(super) output: OutputArgs,
+
+    #[command(flatten, next_help_heading = "Pictures")]
+    pub(super) record: RecordFlags,
 
     /// Panic in the N-th request that is sent
     #[arg(long, value_name = "N", hide = true)]

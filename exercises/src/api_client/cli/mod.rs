@@ -46,14 +46,19 @@ pub fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let outcome = catch_unwind(AssertUnwindSafe(|| runtime.block_on(run(&args))));
+    let recorded = || args.record.of(|| runtime.block_on(run(&args)));
+    let outcome = catch_unwind(AssertUnwindSafe(recorded));
     // A read of stdin that waits cannot be interrupted: it is abandoned, not joined.
     runtime.shutdown_background();
     match outcome {
-        Ok(Ok(code)) => code,
-        Ok(Err(err)) => {
+        Ok(Ok(Ok(code))) => code,
+        Ok(Ok(Err(err))) => {
             complain(&err);
             ExitCode::from(2) // it has not begun: a flag asks for what cannot be had
+        }
+        Ok(Err(err)) => {
+            complain(&err); // there is no picture
+            ExitCode::FAILURE
         }
         Err(_panic) => ExitCode::FAILURE, // the hook has printed it
     }

@@ -52,7 +52,7 @@ pub(crate) struct Progress {
 }
 
 /// One stage, a component in Vector's words, and the queue before it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Stage {
     pub(crate) id: String,
     /// `source`, `transform` or `sink`.
@@ -81,23 +81,7 @@ impl Stage {
         form: &'static str,
         queue: Option<Budget>,
     ) -> Arc<Self> {
-        let (received, sent, discarded, errors, bytes) = Default::default();
-        let (busy, blocked, sends, bars) = Default::default();
-        Arc::new(Self {
-            id: id.to_owned(),
-            kind,
-            form,
-            received,
-            sent,
-            discarded,
-            errors,
-            bytes,
-            busy,
-            blocked,
-            queue,
-            sends,
-            bars,
-        })
+        Arc::new(Self { id: id.to_owned(), kind, form, queue, ..Self::default() })
     }
 
     /// A bar of the picture that `--timeline` draws, unless there are too many already.

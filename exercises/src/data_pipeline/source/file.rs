@@ -142,7 +142,11 @@ async fn drain(
         let (share, file, before) = (feed.room().await?, file.clone(), splitter.position());
         let read = move |feed: &mut Feed| {
             let _bar = feed.bar(before);
-            let buffer = read_at(&file, &splitter.buffer(), feed.buffer(), before)?;
+            let carry = splitter.buffer();
+            let mut buffer = read_at(&file, &carry, feed.buffer(), before)?;
+            if !feed.origin().file.is(&file)? {
+                buffer = carry; // truncated and written anew: what was read is not what comes next
+            }
             let pieces = splitter.push(buffer);
             if splitter.position() > before {
                 know_better(feed, &file)?;
@@ -186,7 +190,7 @@ fn read_at(file: &File, carry: &[u8], mut buffer: Vec<u8>, position: u64) -> io:
 async fn flush(feed: &mut Feed, splitter: &mut Splitter) -> Result<(), Stopped> {
     if let Some(rest) = splitter.finish() {
         let share = feed.room().await?;
-        feed.send(vec![rest], share);
+        feed.send(vec![rest], share, None);
     }
     Ok(())
 }

@@ -57,7 +57,7 @@ impl Generator {
             }
             let length = bytes.len() as u64;
             drop(bar);
-            feed.send(vec![Piece { offset, bytes, kind: Kind::Lines }], share);
+            feed.send(vec![Piece { offset, bytes, kind: Kind::Lines }], share, None);
             offset += length;
             made += batch;
         }

@@ -160,18 +160,9 @@ impl Feed {
         drop(paused.wait_for(|lanes| !lanes.contains(&self.lane)).await);
     }
 
-    /// Sends the pieces of one read, for which `share` made room.
-    pub(crate) fn send(&mut self, pieces: Vec<Piece>, share: Share) {
-        self.send_all(pieces, share, None);
-    }
-
-    /// The same, for a source that is told when they are safe.
-    #[cfg(feature = "nats")]
-    pub(crate) fn send_acked(&mut self, pieces: Vec<Piece>, share: Share, ack: Ack) {
-        self.send_all(pieces, share, Some(ack));
-    }
-
-    fn send_all(&mut self, pieces: Vec<Piece>, share: Share, ack: Option<Ack>) {
+    /// Sends the pieces of one read, for which `share` made room. With an `ack` the source is told
+    /// when they are safe.
+    pub(crate) fn send(&mut self, pieces: Vec<Piece>, share: Share, ack: Option<Ack>) {
         for chunk in self.chunks(pieces, share, ack) {
             self.push(Work::Parse(chunk));
         }
@@ -206,7 +197,9 @@ impl Feed {
         let end = Piece { offset: 0, bytes: Vec::new(), kind: Kind::Lines };
         let mut chunks = self.chunks(rest.into_iter().chain([end]).collect(), share, None);
         chunks.last_mut().expect("the end is one").tag.last = true;
-        chunks.into_iter().for_each(|chunk| self.push(Work::Parse(chunk)));
+        for chunk in chunks {
+            self.push(Work::Parse(chunk));
+        }
         Ok(())
     }
 

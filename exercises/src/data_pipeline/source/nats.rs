@@ -147,7 +147,7 @@ impl Nats {
         pieces.extend(splitter.finish());
         let share = held.while_waiting(feed.room()).await?;
         let _bar = feed.bar(sequence);
-        feed.send_acked(pieces, share, ack);
+        feed.send(pieces, share, Some(ack));
         Ok(())
     }
 }

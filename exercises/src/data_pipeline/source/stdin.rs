@@ -27,6 +27,6 @@ async fn read(mut feed: Feed, mut stream: impl AsyncRead + Unpin) -> Result<(), 
         }
         let _bar = feed.bar(splitter.position());
         let pieces = splitter.push(buffer);
-        feed.send(pieces, share);
+        feed.send(pieces, share, None);
     }
 }

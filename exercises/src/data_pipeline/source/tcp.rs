@@ -111,7 +111,7 @@ async fn serve(
             Err(err) if err.kind() == io::ErrorKind::WouldBlock => continue,
             // Cut, or closed: what came before it counts.
             Ok(0) | Err(_) => return feed.finish(splitter.finish()).await,
-            Ok(_) => feed.send(pieces, share),
+            Ok(_) => feed.send(pieces, share, None),
         }
         drop(held.take());
         let carried = u32::try_from(splitter.carried()).unwrap_or(u32::MAX);

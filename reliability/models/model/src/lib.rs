@@ -1,0 +1,66 @@
+//! The checker: loom under `--cfg loom`, shuttle otherwise, with one face. Here are the threads and
+//! the types that the sections take from their `sync` modules, and what runs a model.
+
+#[cfg(loom)]
+mod arc;
+mod check;
+mod once;
+
+pub use check::{Effort, check};
+
+/// What a section's `sync` module offers.
+pub mod sync {
+    #[cfg(loom)]
+    pub use loom::sync::{Mutex, MutexGuard, atomic};
+    #[cfg(not(loom))]
+    pub use shuttle::sync::{Mutex, MutexGuard, atomic};
+    pub use std::sync::PoisonError;
+
+    #[cfg(loom)]
+    pub use crate::arc::Arc;
+    /// The real one: shuttle has none of its own.
+    #[cfg(not(loom))]
+    pub use std::sync::Arc;
+
+    pub use crate::once::OnceLock;
+}
+
+/// Threads that the checker schedules.
+pub mod thread {
+    #[cfg(loom)]
+    pub use loom::thread::{Builder, JoinHandle, spawn};
+    #[cfg(not(loom))]
+    pub use shuttle::thread::{Builder, JoinHandle, Scope, scope, spawn};
+}
+
+/// Futures that the checker schedules.
+pub mod future {
+    #[cfg(loom)]
+    pub use loom::future::block_on;
+    #[cfg(not(loom))]
+    pub use shuttle::future::{JoinError, JoinHandle, block_on, spawn, yield_now};
+}
+
+/// Statics of which every schedule has its own.
+#[cfg(loom)]
+pub use loom::lazy_static;
+#[cfg(not(loom))]
+pub use shuttle::lazy_static;
+
+lazy_static! {
+    static ref NUMBERS: sync::atomic::AtomicUsize = sync::atomic::AtomicUsize::new(0);
+}
+
+/// A number that nobody else has in this schedule.
+pub fn number() -> usize {
+    NUMBERS.fetch_add(1, sync::atomic::Ordering::Relaxed)
+}
+
+/// Lets shuttle run somebody else here, before an operation that it knows nothing of.
+#[cfg(not(loom))]
+pub fn switch() {
+    sync::atomic::AtomicBool::new(false).load(sync::atomic::Ordering::SeqCst);
+}
+
+/// The name of the checker.
+pub const NAME: &str = if cfg!(loom) { "loom" } else { "shuttle" };

@@ -1,0 +1,92 @@
+use std::time::Duration;
+
+use common::bad;
+use model::future::block_on;
+use model::sync::Arc;
+use model::thread::spawn;
+use tokio::time::advance;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+macro_rules! models {
+    ($name:ident of $context:path) => {
+        #[allow(dead_code)]
+        pub mod $name {
+            use super::*;
+            use $context::*;
+
+            pub fn cancel_wakes() {
+                let ctx = Context::background();
+                let waits =
+                    [ctx.clone(), ctx.with_cancel()].map(|ctx| spawn(move || block_on(ctx.done())));
+                ctx.cancel();
+                for wait in waits {
+                    assert_eq!(wait.join().expect("it does not panic"), Cause::Canceled);
+                }
+            }
+
+            pub fn first_cause() {
+                let ctx = Context::background().with_timeout(SECOND);
+                let looks = [true, false].map(|cancels| {
+                    let ctx = ctx.clone();
+                    spawn(move || {
+                        if cancels {
+                            ctx.cancel();
+                        }
+                        (ctx.err(), ctx.err())
+                    })
+                });
+                advance(SECOND);
+                let stands = ctx.err().expect("its deadline has passed");
+                for look in looks {
+                    let (first, second) = look.join().expect("it does not panic");
+                    assert!(first.is_none_or(|cause| cause == stands), "{first:?}, {stands}");
+                    assert!(second.is_none_or(|cause| cause == stands), "{second:?}, {stands}");
+                    assert!(first.is_none() || second.is_some());
+                }
+            }
+
+            pub fn new_child() {
+                let parent = Context::background();
+                let canceling = parent.clone();
+                let cancel = spawn(move || canceling.cancel());
+                let child = parent.with_cancel();
+                assert_eq!(block_on(child.with_timeout(SECOND).done()), Cause::Canceled);
+                cancel.join().expect("it does not panic");
+                assert_eq!(child.err(), Some(Cause::Canceled));
+            }
+
+            pub fn deadline_wakes() {
+                let ctx = Context::background().with_timeout(2 * SECOND);
+                let late = ctx.with_timeout(3 * SECOND);
+                let wait = spawn(move || block_on(late.done()));
+                advance(SECOND);
+                assert_eq!(ctx.err(), None);
+                advance(SECOND);
+                let cancel = spawn(move || ctx.cancel()); // too late
+                assert_eq!(wait.join().expect("it does not panic"), Cause::DeadlineExceeded);
+                cancel.join().expect("it does not panic");
+            }
+
+            pub fn freed() {
+                let value = Arc::new(());
+                let root = Context::background().with_value(value.clone());
+                let drops = [root.with_cancel(), root.with_cancel()].map(|child| {
+                    let below = child.with_value(Arc::clone(&value));
+                    spawn(move || {
+                        below.cancel();
+                        drop(child);
+                        drop(below);
+                    })
+                });
+                drop(root);
+                drops.into_iter().for_each(|dropped| dropped.join().expect("it does not panic"));
+                assert_eq!(Arc::strong_count(&value), 1, "a context is still there");
+            }
+        }
+    };
+}
+
+models!(good of common);
+models!(cause_does_not_stand of bad::cause_does_not_stand);
+models!(one_is_woken of bad::one_is_woken);

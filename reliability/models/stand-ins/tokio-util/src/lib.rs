@@ -1,0 +1,3 @@
+//! Stands in for tokio-util, for shuttle.
+
+pub mod task;

@@ -1,0 +1,3 @@
+//! `tokio::runtime`, as far as the sections need it.
+
+pub use shuttle_tokio::runtime::Handle;
