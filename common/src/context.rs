@@ -3,12 +3,13 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::iter::successors;
 use std::pin::{Pin, pin};
+use std::sync::atomic::{Ordering, fence};
 use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
 
-use event_listener::{Event, listener};
-use tokio::time::{Instant, sleep_until};
+use event_listener::Event;
+use tokio::time::{Instant, timeout_at};
 
 /// Go's `context.Context` for tasks: cancellation, a deadline and typed values, handed down a tree.
 ///
@@ -108,7 +109,12 @@ impl Context {
     /// deadline has passed, changes nothing.
     pub fn cancel(&self) {
         self.node.canceled_at.get_or_init(Instant::now);
-        self.node.canceled.notify(usize::MAX);
+        // Where nobody waits, no list of waiters is made. The fences order this and `canceled`:
+        // either a waiter sees the instant, or it is seen here.
+        fence(Ordering::SeqCst);
+        if self.node.canceled.total_listeners() > 0 {
+            self.node.canceled.notify(usize::MAX);
+        }
     }
 
     /// Why the context ended, or `None` while it is alive. The first cause stands for ever.
@@ -130,13 +136,10 @@ impl Context {
         if let Some(cause) = self.err() {
             return cause;
         }
-        let Some(deadline) = self.node.deadline else {
-            self.canceled().await;
-            return self.err().expect("a context that woke its waiter is cancelled");
-        };
-        tokio::select! {
-            () = self.canceled() => {}
-            () = sleep_until(deadline) => {}
+        match self.node.deadline {
+            None => self.canceled().await,
+            // In a box, or whoever waits without a deadline would have room for a timer as well.
+            Some(deadline) => drop(Box::pin(timeout_at(deadline, self.canceled())).await),
         }
         self.err().expect("a context is cancelled, or past its deadline, once it has woken")
     }
@@ -187,15 +190,14 @@ impl Context {
     /// Ends when this context, or one above it, is cancelled.
     async fn canceled(&self) {
         // Listen first and look afterwards: a cancellation in between is seen by one or the other.
-        listener!(self.node.canceled => own);
-        let above = self.to_root().skip(1);
-        let mut above: Vec<_> = above.map(|context| context.node.canceled.listen()).collect();
+        let mut listeners: Vec<_> =
+            self.to_root().map(|context| context.node.canceled.listen()).collect();
+        fence(Ordering::SeqCst); // the other half of the one in `cancel`
         if self.to_root().any(|context| context.node.canceled_at.get().is_some()) {
             return;
         }
         poll_fn(|cx| {
-            let any = Pin::new(&mut own).poll(cx).is_ready()
-                || above.iter_mut().any(|one| Pin::new(one).poll(cx).is_ready());
+            let any = listeners.iter_mut().any(|one| Pin::new(one).poll(cx).is_ready());
             if any { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Span, Subscriber};
-use tracing_chrome::{ChromeLayerBuilder, FlushGuard};
+use tracing_chrome::{ChromeLayerBuilder, FlushGuard, TraceStyle};
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::{Layer, registry};
 
@@ -104,7 +104,11 @@ impl Recording {
         }
         let timeline = timeline.map(|file| (Timeline::start(), file));
         let trace = trace.map(File::create).transpose()?;
-        let trace = trace.map(|file| ChromeLayerBuilder::new().writer(file).include_args(true));
+        // Bars are spans that are never entered: only this style writes from their making to their end.
+        let style = TraceStyle::Async;
+        let trace = trace.map(|file| {
+            ChromeLayerBuilder::new().writer(file).include_args(true).trace_style(style)
+        });
         let (layer, guard) = trace.map(ChromeLayerBuilder::build).unzip();
         let bars = timeline.as_ref().map(|(timeline, _)| timeline.clone());
         tracing::subscriber::set_global_default(registry().with(layer).with(bars))?;

@@ -25,3 +25,24 @@ pub fn draw(rng: &mut impl Rng) -> Result<Duration, ProcessingError> {
         _ => Ok(Duration::from_millis(rng.random_range(0..MAX_MILLIS))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+
+    use super::*;
+
+    #[test]
+    fn what_is_drawn_below_the_rate_fails_and_the_rest_takes_its_time() {
+        for seed in 0..1000 {
+            let drawn = StdRng::seed_from_u64(seed).random::<f32>();
+            match draw(&mut StdRng::seed_from_u64(seed)) {
+                Err(err) => assert!(drawn < FAILURE_RATE && err == Unlucky(drawn).into()),
+                Ok(time) => {
+                    assert!(drawn >= FAILURE_RATE && time < Duration::from_millis(MAX_MILLIS));
+                }
+            }
+        }
+    }
+}

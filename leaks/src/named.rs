@@ -113,6 +113,7 @@ mod tests {
             let alive: Vec<_> = tasks.alive().into_iter().cloned().collect();
             assert_eq!(alive.len(), 1);
             assert_eq!((&alive[0].name, alive[0].at.line()), (&name, line));
+            assert_eq!(alive[0].to_string(), format!("{name}, spawned at {}:{line}", file!()));
             assert_eq!(tasks.clean_up().await, alive);
             assert!(tasks.alive().is_empty() && tasks.clean_up().await.is_empty());
         })

@@ -192,6 +192,17 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_panic_gives_its_permit_back() {
+        leak_check(async {
+            let work = [true, false, false].map(|bad| async move { assert!(!bad, "bad work") });
+            let joined = tokio::spawn(limited(1, work));
+            let joined = timeout(Duration::from_secs(1), joined).await.expect("all are spawned");
+            assert!(joined.unwrap_err().is_panic());
+        })
+        .await;
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn the_total_is_exact_and_the_counter_ends() {
         leak_check(async {
             let counter = Counter::start();

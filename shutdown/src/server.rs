@@ -179,6 +179,22 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn the_deadline_is_one_for_all_workers() {
+        leak_check(async {
+            let mut server = Server::new();
+            for seconds in [4, 8, 12] {
+                let in_flight = Duration::from_secs(seconds);
+                server.start(format!("{seconds} s"), async move |_| sleep(in_flight).await);
+            }
+            let started = Instant::now();
+            let late = server.shutdown(DEADLINE).await.unwrap_err();
+            assert_eq!(late, Unclean { late: names(["12 s", "8 s"]), panicked: names([]) });
+            assert_eq!(started.elapsed(), DEADLINE);
+        })
+        .await;
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_panic_is_noticed_at_once_and_reported_at_the_end() {
         leak_check(async {
             let mut server = Server::new();

@@ -125,6 +125,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn short_tasks_end_while_others_are_still_being_spawned() {
+        leak_check(async {
+            let alive = Arc::new(());
+            let work = (0..10 * BURST).map(|_| {
+                let held = Arc::clone(&alive);
+                assert!(Arc::strong_count(&alive) <= 1 + BURST, "those before have not ended");
+                async move { drop(held) }
+            });
+            assert_eq!(in_tasks(work).await.len(), 10 * BURST);
+        })
+        .await;
+    }
+
+    #[tokio::test]
     async fn a_panic_in_a_task_goes_on_in_the_caller_and_cancels_the_others() {
         leak_check(async {
             let work = [false, true, false].map(|bad| async move {

@@ -52,6 +52,7 @@ fn a_thread_that_panics_counts_down_and_is_reported() {
     let mut panics = panics;
     panics.sort_by_key(|panicked| panicked.worker);
     assert_eq!(panics, [panicked(1, "the first"), panicked(3, "number 3"), panicked(4, "")]);
+    assert_eq!(panics[0].to_string(), "worker 1 panicked: the first");
 }
 
 #[test]

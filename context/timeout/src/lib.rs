@@ -68,8 +68,11 @@ mod tests {
                 begun = number;
                 sleep(STEP)
             });
-            assert_eq!(end.await, Err(Stopped { done: 6, cause: Cause::DeadlineExceeded }));
+            let stopped = end.await.unwrap_err();
+            assert_eq!(stopped, Stopped { done: 6, cause: Cause::DeadlineExceeded });
             assert_eq!((begun, started.elapsed()), (7, deadline));
+            assert_eq!(stopped.to_string(), "stopped after 6 steps");
+            assert_eq!(stopped.source().unwrap().to_string(), "context deadline exceeded");
         })
         .await;
     }

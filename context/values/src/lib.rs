@@ -93,6 +93,11 @@ mod tests {
     }
 
     #[test]
+    fn an_id_prints_as_it_is() {
+        assert_eq!(format!("{} {}", user("ada"), request("r1")), "ada r1");
+    }
+
+    #[test]
     fn a_missing_value_is_named() {
         let ctx = Context::background().with_value(request("r1")).with_value("user123");
         let err = Request::of(&ctx).unwrap_err();

@@ -7,22 +7,32 @@
 use std::env;
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_data-pipeline");
 
 /// One way to do the job.
 struct Contender {
     name: &'static str,
-    command: Vec<String>,
+    /// They run at the same time; the last one ends by itself when it has done its part.
+    commands: Vec<Vec<String>>,
+    /// Where the matching lines go. The job is done when the last command has ended and this file
+    /// grows no more.
+    out: PathBuf,
     /// Events a second, one for each round.
     rates: Vec<f64>,
-    /// The largest resident memory in MiB.
+    /// Microseconds of CPU for each event, of all commands together, one for each round.
+    cpu: Vec<f64>,
+    /// The largest resident memory in MiB, of all commands together.
     memory: f64,
 }
+
+/// A file that has not grown for so long is complete, where that has to be guessed.
+const STILL: Duration = Duration::from_secs(2);
 
 fn main() {
     if !env::args().any(|arg| arg == "--bench") {
@@ -36,7 +46,7 @@ fn main() {
     if !input.exists() {
         generate(lines, &input);
     }
-    fs::read(&input).map(|bytes| bytes.len()).unwrap(); // into the page cache
+    io::copy(&mut File::open(&input).unwrap(), &mut io::sink()).unwrap(); // into the page cache
     let mut contenders = contenders(&folder, &input);
     for _ in 0..rounds {
         for contender in &mut contenders {
@@ -75,30 +85,41 @@ fn generate(lines: u64, to: &Path) {
 fn contenders(folder: &Path, input: &Path) -> Vec<Contender> {
     let input = input.to_str().unwrap().to_owned();
     let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
-    let job = ["--where", "status>=500", "--by", "service", "--p", "latency_ms"];
-    let ours = |extra: &[&str]| {
-        let mut command = vec![PROGRAM.to_owned(), "run".to_owned(), "--file".to_owned()];
-        command.push(input.clone());
-        command.extend(job.map(str::to_owned));
-        command.extend(["--out".to_owned(), path("out"), "--aggregates".to_owned(), path("win")]);
-        command.extend(extra.iter().map(|arg| (*arg).to_owned()));
-        command
+    let job = ["--where", "status>=500", "--by", "service", "--p", "latency_ms", "--out"];
+    let ours = |source: &[&str], out: &str, extra: &[&str]| {
+        let outputs = [&path(out), "--aggregates", &path("win")];
+        words(&[&[PROGRAM, "run"], source, &job, &outputs, extra].concat())
     };
-    let checkpoint = path("ck");
-    let safe = ["--checkpoint", &checkpoint, "--http", "0"];
+    let (file, checkpoint) = (["--file", &input], path("ck"));
+    let safe = ["--checkpoint", &checkpoint, "--http", "0", "--workers"];
+    let one = |name, command, out: &str| contender(name, vec![command], folder.join(out));
     let mut contenders = vec![
-        contender(
+        one(
             "checkpoints and metrics, 2 workers",
-            ours(&[&safe[..], &["--workers", "2"]].concat()),
+            ours(&file, "out", &[&safe[..], &["2"]].concat()),
+            "out",
         ),
-        contender("the same, 1 worker", ours(&[&safe[..], &["--workers", "1"]].concat())),
-        contender("without checkpoints", ours(&["--http", "0", "--workers", "2"])),
-        contender("without either", ours(&["--workers", "2"])),
+        one("the same, 1 worker", ours(&file, "out", &[&safe[..], &["1"]].concat()), "out"),
+        one("without checkpoints", ours(&file, "out", &["--http", "0", "--workers", "2"]), "out"),
+        one("without either", ours(&file, "out", &["--workers", "2"]), "out"),
     ];
+    if installed("nats-server") {
+        // One ingests all events, one takes them and does the job.
+        let store = path("nats-store");
+        let server = ["nats-server", "-js", "-a", "127.0.0.1", "-p", "14222", "-sd", &store];
+        let url = "nats://127.0.0.1:14222";
+        let nats = ["--nats", url, "--stream", "events", "--consumer", "bench"];
+        let worker = ours(&nats, "nats-out", &["--checkpoint", &path("nats-ck")]);
+        let sink = format!("{url}/events");
+        let ingest = [PROGRAM, "run", "--file", &input, "--out", &sink];
+        let ingest = words(&[&ingest[..], &["--checkpoint", &checkpoint]].concat());
+        let commands = vec![words(&server), worker, ingest];
+        contenders.push(contender("through NATS, end to end", commands, folder.join("nats-out")));
+    }
     if let Some(go) = go_peer(folder) {
         for (name, batch) in [("Go, one event per message", "1"), ("Go, batches of 256", "256")] {
             let command = [&go, "-batch", batch, &input, &path("go-out"), &path("go-win")];
-            contenders.push(contender(name, command.map(str::to_owned).to_vec()));
+            contenders.push(one(name, command.map(str::to_owned).to_vec(), "go-out"));
         }
     }
     if installed("mawk") {
@@ -108,9 +129,12 @@ fn contenders(folder: &Path, input: &Path) -> Vec<Contender> {
              \"{{ s = substr(\\$2, 1, 3); if (s >= 500) {{ print; n++ }} }}\" > {}-$FILE' {input}",
             path("mawk")
         );
-        contenders.push(contender("split and four mawk", shell(&script)));
+        contenders.push(one("split and four mawk", words(&["sh", "-c", &script]), "mawk-xaa"));
     }
-    for name in ["fluent-bit", "vector", "rsyslogd"] {
+    if installed("rsyslogd") {
+        contenders.push(rsyslog(folder, &input));
+    }
+    for name in ["nats-server", "mawk", "rsyslogd", "fluent-bit", "vector"] {
         if !installed(name) {
             println!("{name} is not installed: not compared");
         }
@@ -118,12 +142,37 @@ fn contenders(folder: &Path, input: &Path) -> Vec<Contender> {
     contenders
 }
 
-fn contender(name: &'static str, command: Vec<String>) -> Contender {
-    Contender { name, command, rates: Vec::new(), memory: 0.0 }
+fn contender(name: &'static str, commands: Vec<Vec<String>>, out: PathBuf) -> Contender {
+    Contender { name, commands, out, rates: Vec::new(), cpu: Vec::new(), memory: 0.0 }
 }
 
-fn shell(script: &str) -> Vec<String> {
-    ["sh", "-c", script].map(str::to_owned).to_vec()
+/// It parses and filters, and counts no windows: less than the job. It follows the file for ever, so
+/// the last command waits until it has had time to start.
+fn rsyslog(folder: &Path, input: &str) -> Contender {
+    let (config, work) = (folder.join("rsyslog.conf"), folder.join("rsyslog-work"));
+    let out = folder.join("rsyslog-out");
+    let (work, to) = (work.display(), out.display());
+    let text = format!(
+        r#"global(workDirectory="{work}" maxMessageSize="64k")
+main_queue(queue.type="FixedArray" queue.size="200000" queue.dequeueBatchSize="4096"
+           queue.workerThreads="2" queue.workerThreadMinimumMessages="20000")
+module(load="imfile")
+module(load="mmjsonparse")
+template(name="line" type="string" string="%msg%\n")
+input(type="imfile" file="{input}" tag="bench" readMode="0")
+action(type="mmjsonparse" cookie="")
+if $!status >= 500 then {{
+    action(type="omfile" file="{to}" template="line" asyncWriting="on" ioBufferSize="256k")
+}}
+"#
+    );
+    fs::write(&config, text).unwrap();
+    let daemon = ["rsyslogd", "-n", "-i", "NONE", "-f", config.to_str().unwrap()];
+    contender("rsyslog, no windows", vec![words(&daemon), words(&["sleep", "1"])], out)
+}
+
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
 }
 
 fn installed(program: &str) -> bool {
@@ -149,49 +198,105 @@ fn go_peer(folder: &Path) -> Option<String> {
 }
 
 fn run(contender: &mut Contender, lines: u64, folder: &Path) {
-    for old in ["ck", "ck.prev"] {
-        let _ = fs::remove_file(folder.join(old)); // the first round has none
+    for old in ["ck", "ck.prev", "nats-ck", "nats-ck.prev"].map(|name| folder.join(name)) {
+        let _ = fs::remove_file(old); // the first round has none
     }
-    let started = Instant::now();
-    let mut command = Command::new(&contender.command[0]);
-    command.args(&contender.command[1..]).stdin(Stdio::null()).stderr(Stdio::null());
-    let mut child = command.spawn().unwrap();
-    let status = format!("/proc/{}/status", child.id());
-    loop {
-        if let Some(ended) = child.try_wait().unwrap() {
-            assert!(ended.success(), "{}", contender.name);
-            break;
+    let _ = fs::remove_file(&contender.out);
+    for old in ["nats-store", "rsyslog-work"].map(|name| folder.join(name)) {
+        let _ = fs::remove_dir_all(&old);
+        fs::create_dir_all(old).unwrap();
+    }
+    let (started, before) = (Instant::now(), cpu_of_children());
+    let mut running = Vec::new();
+    for command in &contender.commands {
+        if command[0] == PROGRAM && !running.is_empty() {
+            sleep(Duration::from_millis(300)); // the server has to listen; it counts for the time
         }
-        // The high-water mark so far; the kernel keeps it, so a look now and then is enough.
-        let text = fs::read_to_string(&status).unwrap_or_default();
-        let peak = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let peak = peak.and_then(|peak| peak.trim().trim_end_matches(" kB").parse::<f64>().ok());
-        contender.memory = contender.memory.max(peak.unwrap_or(0.0) / 1024.0);
-        std::thread::sleep(std::time::Duration::from_millis(5));
+        let mut command_of = Command::new(&command[0]);
+        command_of.args(&command[1..]).stdin(Stdio::null()).stdout(Stdio::null());
+        running.push(command_of.stderr(Stdio::null()).spawn().unwrap());
     }
-    contender.rates.push(lines as f64 / started.elapsed().as_secs_f64());
+    let took = wait(&mut running, &contender.out, started, &mut contender.memory);
+    for mut child in running {
+        let _ = child.kill(); // most have ended
+        child.wait().unwrap();
+    }
+    let spent = cpu_of_children() - before;
+    contender.rates.push(lines as f64 / took.as_secs_f64());
+    contender.cpu.push(spent * 1e6 / lines as f64);
+    assert!(fs::metadata(&contender.out).unwrap().len() > 0, "{}", contender.name);
 }
 
+/// Gives the time until the last command has ended and, if others are still there, until the output
+/// has grown for the last time.
+fn wait(running: &mut [Child], out: &Path, started: Instant, memory: &mut f64) -> Duration {
+    let (mut length, mut grown, mut ended) = (0, Duration::ZERO, None);
+    loop {
+        // The high-water marks so far; the kernel keeps them, so a look now and then is enough.
+        *memory = memory.max(running.iter().map(|child| peak(child.id())).sum());
+        let now = started.elapsed();
+        let there = fs::metadata(out).map_or(0, |metadata| metadata.len());
+        if there > length {
+            (length, grown) = (there, now);
+        }
+        let last = running.last_mut().expect("there is at least one");
+        if ended.is_none()
+            && let Some(status) = last.try_wait().unwrap()
+        {
+            assert!(status.success());
+            ended = Some(now);
+        }
+        match ended {
+            Some(ended) if running.len() == 1 => return ended,
+            Some(ended) if now > ended.max(grown) + STILL && length > 0 => return grown,
+            _ => sleep(Duration::from_millis(5)),
+        }
+    }
+}
+
+/// In MiB; 0 for what has ended.
+fn peak(process: u32) -> f64 {
+    let text = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let peak = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let peak = peak.and_then(|peak| peak.trim().trim_end_matches(" kB").parse::<f64>().ok());
+    peak.unwrap_or(0.0) / 1024.0
+}
+
+/// Seconds of CPU that all children have had which have been waited for. Linux counts in ticks of
+/// 10 ms.
+fn cpu_of_children() -> f64 {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap();
+    let (_, rest) = stat.rsplit_once(')').unwrap();
+    let ticks = rest.split_whitespace().skip(13).take(2).map(|ticks| ticks.parse::<f64>().unwrap());
+    ticks.sum::<f64>() / 100.0
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<_> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// Ratios are taken round by round, since the contenders of a round ran next to each other.
 fn report(contenders: &[Contender]) {
-    let median = |contender: &Contender| {
-        let mut rates = contender.rates.clone();
-        rates.sort_by(f64::total_cmp);
-        rates[rates.len() / 2]
-    };
-    let ours = median(&contenders[0]);
-    let mut text =
-        String::from("| | M events/s (least to most) | ours is | MiB |\n|---|---|---|---|\n");
+    let ours = &contenders[0];
+    let mut text = String::from(
+        "| | M events/s (least to most) | ours is | µs of CPU an event | our CPU to its | MiB |\n\
+         |---|---|---|---|---|---|\n",
+    );
     for contender in contenders {
         let of =
             |fold: fn(f64, f64) -> f64| contender.rates.iter().copied().reduce(fold).unwrap() / 1e6;
         writeln!(
             text,
-            "| {} | {:.2} ({:.2}–{:.2}) | {:.2}× | {:.0} |",
+            "| {} | {:.2} ({:.2}–{:.2}) | {:.2}× | {:.2} | {:.2}× | {:.0} |",
             contender.name,
-            median(contender) / 1e6,
+            median(contender.rates.iter().copied()) / 1e6,
             of(f64::min),
             of(f64::max),
-            ours / median(contender),
+            median(ours.rates.iter().zip(&contender.rates).map(|(ours, its)| ours / its)),
+            median(contender.cpu.iter().copied()),
+            median(ours.cpu.iter().zip(&contender.cpu).map(|(ours, its)| ours / its)),
             contender.memory
         )
         .unwrap();

@@ -1,8 +1,10 @@
 use std::future::Future;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::time::{Duration, SystemTime};
 
 use common::{Cause, Context};
+use futures_util::FutureExt;
 use http::{HeaderMap, Response, StatusCode, header};
 use tokio::time::{Instant, timeout};
 
@@ -88,19 +90,24 @@ pub(super) async fn attempt<T: Transport>(
         result: Ok(None),
         ended: None,
     };
-    let ctx = run.with_timeout(limits.total);
-    let exchange = exchange(transport, limits, store, call, number, &mut attempt);
-    let result = ctx.run(exchange).await;
+    let result = {
+        let exchange = exchange(transport, limits, store, call, number, &mut attempt);
+        // Pinned here, it is not moved from one future into the next.
+        let exchange = pin!(timeout(limits.total, exchange));
+        run.run(exchange).await
+    };
     attempt.took = started.elapsed();
-    attempt.result = result.unwrap_or_else(|cause| {
-        attempt.ended = run.err();
-        Err(if attempt.ended.is_some() {
-            Failure::permanent(ErrorKind::Canceled, cause.to_string())
-        } else {
-            let most = limits.total;
-            Failure::passing(ErrorKind::Timeout, format!("not complete within {most:?}"))
-        })
-    });
+    attempt.result = match result {
+        Ok(Ok(result)) => result,
+        Ok(Err(_elapsed)) => {
+            let detail = format!("not complete within {:?}", limits.total);
+            Err(Failure::passing(ErrorKind::Timeout, detail))
+        }
+        Err(cause) => {
+            attempt.ended = Some(cause);
+            Err(Failure::permanent(ErrorKind::Canceled, cause.to_string()))
+        }
+    };
     attempt
 }
 
@@ -116,14 +123,13 @@ async fn exchange<T: Transport>(
     let status = response.status();
     attempt.status = Some(status);
     attempt.hints = Hints::read(response.headers(), SystemTime::now());
-    attempt.location = text(response.headers(), &header::LOCATION);
+    attempt.location = text(response.headers(), &header::LOCATION).map(str::to_owned);
     if !status.is_success() {
         discard(limits, response, attempt).await;
         return Ok(None);
     }
     let announced = text(response.headers(), &header::CONTENT_LENGTH);
-    let announced = announced.and_then(|length| length.parse::<u64>().ok()).unwrap_or(0);
-    if announced > limits.max_body {
+    if announced.and_then(|length| length.parse().ok()).unwrap_or(0) > limits.max_body {
         return Err(too_long(limits));
     }
     let mut download = match store {
@@ -166,12 +172,15 @@ async fn discard<B: Body>(limits: &Limits, response: Response<B>, attempt: &mut 
     }
 }
 
-async fn not_idle<V>(
+/// Not an `async fn`: that would hold the step twice, before and after it is wrapped.
+fn not_idle<V>(
     idle: Duration,
     step: impl Future<Output = Result<V, Failure>>,
-) -> Result<V, Failure> {
-    timeout(idle, step).await.unwrap_or_else(|_| {
-        Err(Failure::passing(ErrorKind::Timeout, format!("nothing came in for {idle:?}")))
+) -> impl Future<Output = Result<V, Failure>> {
+    timeout(idle, step).map(move |in_time| {
+        in_time.unwrap_or_else(|_| {
+            Err(Failure::passing(ErrorKind::Timeout, format!("nothing came in for {idle:?}")))
+        })
     })
 }
 
@@ -180,6 +189,6 @@ fn too_long(limits: &Limits) -> Failure {
     Failure::permanent(ErrorKind::Body, format!("longer than the {most} bytes of --max-body"))
 }
 
-fn text(headers: &HeaderMap, name: &header::HeaderName) -> Option<String> {
-    headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+fn text<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
 }

@@ -49,7 +49,7 @@ impl Flight {
         Outcome {
             id: self.id(),
             key: self.request.key(),
-            url: self.request.text().to_owned(),
+            url: self.request.shown().into_owned(),
             status: None,
             attempts: 0,
             rejected: 0,

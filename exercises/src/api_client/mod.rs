@@ -3,6 +3,7 @@
 mod attempt;
 pub mod cli;
 mod client;
+mod direct;
 mod flight;
 mod journal;
 mod outcome;
@@ -23,4 +24,4 @@ pub use outcomes::{Outcomes, READ_AHEAD};
 pub use request::{Id, Request};
 pub use summary::{Latency, Report, Summary};
 pub use transport::{Body, Call, Cure, Failure, Transport};
-pub use web::Web;
+pub use web::{Received, Web};

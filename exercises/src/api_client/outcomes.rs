@@ -123,9 +123,9 @@ impl<'a, T: Transport> Outcomes<'a, T> {
         true
     }
 
-    fn take_in(&mut self, request: Request) {
+    fn take_in(&mut self, mut request: Request) {
         self.taken += 1;
-        let target = request.target().clone();
+        let target = request.take_target();
         let flight = Flight::new(request, self.taken);
         match (target, self.over) {
             (Target::Known(outcome), _) => {
@@ -176,18 +176,22 @@ impl<'a, T: Transport> Outcomes<'a, T> {
     fn start(&mut self, cx: &mut task::Context<'_>, job: Job<Box<Flight>>) {
         let paced = job.paced;
         let (shared, ctx) = (self.shared.clone(), self.ctx.clone());
-        let mut made = Box::pin(async move {
+        let made = async move {
             let Shared { transport, config, store } = &*shared;
             let (call, number) = (job.item.call(), job.item.number);
             let limits = &config.limits;
             let made = attempt(&ctx, transport, limits, store.as_ref(), call, number).await;
             (job, made)
-        });
-        if paced && let Poll::Ready(made) = made.as_mut().poll(cx) {
-            self.attempts.spawn(ready(made));
-        } else {
+        };
+        if !paced {
             self.attempts.spawn(made);
+            return;
         }
+        let mut made = Box::pin(made);
+        match made.as_mut().poll(cx) {
+            Poll::Ready(made) => self.attempts.spawn(ready(made)),
+            Poll::Pending => self.attempts.spawn(made),
+        };
     }
 
     /// Decides with the policy what an attempt means for its request.

@@ -2,6 +2,7 @@ use http::{Method, StatusCode, header};
 use url::Url;
 
 use super::outcome::{Error, ErrorKind};
+use super::request::without_user;
 use super::transport::Call;
 
 /// What a request must not carry to another host.
@@ -16,7 +17,8 @@ pub(super) fn is_redirect(status: StatusCode) -> bool {
 /// Turns a call to where its response points. As browsers do: 303 makes it a `GET`, and so do 301
 /// and 302 with a `POST`; to another host no credentials are taken along.
 pub(super) fn follow(call: &mut Call, status: StatusCode, location: &str) -> Result<(), Error> {
-    let nowhere = |why: String| ErrorKind::Redirect.because(format!("to `{location}`: {why}"));
+    let shown = without_user(location);
+    let nowhere = |why: String| ErrorKind::Redirect.because(format!("to `{shown}`: {why}"));
     let url = call.url.join(location).map_err(|err| nowhere(err.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
         return Err(nowhere("not the web".to_owned()));
@@ -84,9 +86,10 @@ mod tests {
 
     #[test]
     fn nowhere_to_go_is_an_error() {
-        for location in ["http://", "ftp://a.example/", "mailto:a@b"] {
+        for location in ["http://", "ftp://u:secret@a.example/", "mailto:a@b"] {
             let err = follow(&mut call(), StatusCode::FOUND, location).expect_err(location);
             assert_eq!(err.kind, ErrorKind::Redirect);
+            assert!(!err.detail.contains("secret"), "{err}");
         }
     }
 }

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
@@ -86,7 +87,8 @@ impl Request {
     /// `id`. Method, headers and body that the line does not name are those of `defaults`.
     pub fn from_line(line: &str, number: usize, defaults: &Request) -> Self {
         let request = if line.starts_with('{') {
-            Self::from_json(line, defaults).unwrap_or_else(|why| Self::invalid(line, why))
+            // It may hold headers with secrets in them: nothing but its URL is ever shown.
+            Self::from_json(line, defaults).unwrap_or_else(|why| Self::invalid(&url_in(line), why))
         } else {
             defaults.with_target(line)
         };
@@ -101,8 +103,9 @@ impl Request {
     /// The same request for another URL.
     #[must_use]
     pub fn with_target(&self, url: &str) -> Self {
-        let Self { text, target, .. } = Self::get(url);
-        Self { text, target, ..self.clone() }
+        let Self { id, method, headers, body, .. } = self;
+        let (id, method, headers) = (id.clone(), method.clone(), headers.clone());
+        Self { id, method, headers, body: body.clone(), ..Self::get(url) }
     }
 
     /// The same request, answered by what an earlier run got for it.
@@ -111,9 +114,10 @@ impl Request {
         Self { target: Target::Known(Box::new(outcome)), ..self }
     }
 
-    /// The URL as it was given, or what stood in its place.
-    pub fn text(&self) -> &str {
-        &self.text
+    /// The URL as it was given, or what stood in its place, without the user and the password that
+    /// may be in it.
+    pub fn shown(&self) -> Cow<'_, str> {
+        without_user(&self.text)
     }
 
     /// A fingerprint: requests with the same one ask for the same.
@@ -143,12 +147,13 @@ impl Request {
         self.method.is_idempotent() || self.headers.contains_key("idempotency-key")
     }
 
-    pub(super) fn target(&self) -> &Target {
-        &self.target
+    /// Where it goes; after that it goes nowhere.
+    pub(super) fn take_target(&mut self) -> Target {
+        std::mem::replace(&mut self.target, Target::Invalid(String::new()))
     }
 
     fn from_json(line: &str, defaults: &Request) -> Result<Self, String> {
-        let line: Line = serde_json::from_str(line).map_err(|err| err.to_string())?;
+        let line: Line = serde_json::from_str(line).map_err(|err| without_value(&err))?;
         let mut request = defaults.with_target(&line.url);
         request.id = line.id;
         if let Some(method) = line.method {
@@ -165,9 +170,85 @@ impl Request {
     }
 }
 
+/// What a line of JSON that is no request says about where it was to go.
+fn url_in(line: &str) -> String {
+    let line = serde_json::from_str::<serde_json::Value>(line).unwrap_or_default();
+    line["url"].as_str().unwrap_or_default().to_owned()
+}
+
+/// What is wrong with a line, without the value that is wrong.
+fn without_value(err: &serde_json::Error) -> String {
+    let text = err.to_string();
+    let quotes = ['"', '`'];
+    match (text.find(quotes), text.rfind(quotes)) {
+        (Some(start), Some(end)) if text.starts_with("invalid ") => {
+            format!("{}…{}", &text[..=start], &text[end..])
+        }
+        _ => text,
+    }
+}
+
+/// `text`, which is or should have been a URL, without the user and the password in it.
+pub(super) fn without_user(text: &str) -> Cow<'_, str> {
+    if !text.contains('@') {
+        return Cow::Borrowed(text); // as nearly always: there is no user part without one
+    }
+    match Url::parse(text) {
+        Ok(url) if url.has_host() && url.username().is_empty() && url.password().is_none() => {
+            Cow::Borrowed(text)
+        }
+        Ok(mut url) if url.has_host() => {
+            // Neither can fail where there is a host.
+            let _ = (url.set_username(""), url.set_password(None));
+            Cow::Owned(url.into())
+        }
+        // No URL of the web: whatever stands before an @ may be meant as a user.
+        _ => match text.rsplit_once('@') {
+            Some((_, rest)) => Cow::Owned(format!("…@{rest}")),
+            None => Cow::Borrowed(text),
+        },
+    }
+}
+
 /// Checks a header.
 pub(super) fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), String> {
     let checked = name.trim().parse().map_err(|_| format!("`{name}` is no name of a header"))?;
     let value = value.trim().parse().map_err(|_| format!("the header `{name}` has a bad value"))?;
     Ok((checked, value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_user_part_of_a_url_is_never_shown() {
+        for (given, shown) in [
+            ("http://a.example/x@y", "http://a.example/x@y"),
+            ("http://ada:secret@a.example/x", "http://a.example/x"),
+            ("http://secret@a.example", "http://a.example/"),
+            (r"http:\\ada:secret@a.example\x", "http://a.example/x"),
+            ("ftp://ada:secret@a.example/", "ftp://a.example/"),
+            ("http://ada:secret@a.example:99999/", "…@a.example:99999/"),
+            ("ada:secret@a.example", "…@a.example"),
+        ] {
+            assert_eq!(Request::get(given).shown(), shown, "{given}");
+        }
+    }
+
+    #[test]
+    fn a_bad_line_is_not_shown_with_the_secrets_in_it() {
+        for line in [
+            r#"{"url":"http://u:secret@h/","headers":"Bearer secret"}"#,
+            r#"{"url":"http://u:secret@h/","headers":{"Authorization":["secret"]}}"#,
+            r#"{"url":"http://u:secret@h/","header":{"Authorization":"secret"}}"#,
+            r#"{"url":"http://u:secret@h/","headers":{"Authorization":"secret"}"#,
+            r#"{"url":"http://u:secret@h/","headers":{"A":"secret\u0000"}}"#,
+        ] {
+            let request = Request::from_line(line, 7, &Request::get(""));
+            let Target::Invalid(why) = &request.target else { panic!("{line} is a request") };
+            assert!(why.starts_with("line 7: "), "{why}");
+            assert!(!why.contains("secret") && !request.shown().contains("secret"), "{request:?}");
+        }
+    }
 }

@@ -3,21 +3,24 @@
 
 use std::path::PathBuf;
 use std::process::{self, ExitCode};
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use common::{Demo, Outcome, interrupted, say};
-use exercises::data_pipeline::{self, Config, Span};
+use common::{Demo, Outcome, duration, interrupted, say};
+use exercises::data_pipeline::{self, Config};
 
 /// A pipeline that is real-time, exact and observable
 #[derive(Parser)]
 #[command(name = "data-pipeline", version)]
+#[command(mut_arg("seed", |arg| arg.global(true)), mut_arg("pace", |arg| arg.global(true)))]
+#[command(mut_arg("timeline", |arg| arg.global(true)), mut_arg("trace", |arg| arg.global(true)))]
 struct Args {
     #[command(flatten)]
     demo: Demo,
 
     /// How long the demo runs
-    #[arg(long = "for", value_name = "SPAN", default_value = "10s")]
-    span: Span,
+    #[arg(long = "for", value_name = "SPAN", default_value = "10s", value_parser = duration)]
+    span: Duration,
 
     /// Where the demo's live page is: a port of the loopback interface, or HOST:PORT
     #[arg(long, value_name = "ADDR", default_value = "0")]

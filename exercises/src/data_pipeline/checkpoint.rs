@@ -29,7 +29,7 @@ pub(crate) struct Checkpoint {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Position {
     /// Which file under this name, from 1: rotation puts a new one there.
-    pub(crate) generation: u32,
+    pub(crate) generation: u64,
     /// How that file is told from others.
     pub(crate) file: FileId,
     /// The files that were read under this name before, the newest last.

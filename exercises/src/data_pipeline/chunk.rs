@@ -22,6 +22,23 @@ pub(crate) struct Chunk {
     pub(crate) piece: Piece,
 }
 
+/// What the workers are given. A worker that reads goes on with what it has read, so that reading is
+/// shared among them too, and the bytes are still in its cache.
+pub(crate) enum Work {
+    Parse(Chunk),
+    Read(Box<dyn FnOnce() -> Vec<Chunk> + Send>),
+}
+
+impl Work {
+    /// The chunks to parse.
+    pub(crate) fn chunks(self) -> Vec<Chunk> {
+        match self {
+            Self::Parse(chunk) => vec![chunk],
+            Self::Read(read) => read(),
+        }
+    }
+}
+
 /// Where a chunk comes from, and what it holds until it is settled. It goes along with the chunk
 /// from stage to stage.
 #[derive(Debug)]
@@ -48,7 +65,7 @@ pub(crate) struct Origin {
     pub(crate) source: String,
     /// As ids and dead letters name it: with its generation, if that is not the first.
     pub(crate) name: String,
-    pub(crate) generation: u32,
+    pub(crate) generation: u64,
     pub(crate) file: FileId,
     /// Whether it has an end that it comes to when it is read: then others may wait for it.
     pub(crate) finite: bool,

@@ -1,12 +1,22 @@
 //! What a run does, from flags, from TOML, or from both: a key of the file is a flag without its
 //! dashes, and the flag wins.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::thread::available_parallelism;
+use std::time::Duration;
 
+use bytesize::ByteSize;
+use common::duration;
 use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
 
-use super::units::{Size, Span};
+use super::sink::Takes;
+
+/// What holds where neither the flags nor the file say otherwise.
+const DEFAULTS: &str = "time = 'ts'\nwindow = '1s'\nlateness = '2s'\nmax-keys = 10_000
+max-line = '1MiB'\npolicy = ['block']\n";
 
 /// The settings of a run. [`Config::load`] completes them with the defaults.
 #[derive(clap::Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -14,138 +24,120 @@ use super::units::{Size, Span};
 pub struct Config {
     /// Read the files that match; repeat it for more patterns
     #[arg(long, value_name = "GLOB", help_heading = "Sources")]
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub file: Vec<String>,
 
     /// Go on reading as the files grow and are rotated, and find new ones
     #[arg(long, help_heading = "Sources")]
-    #[serde(skip_serializing_if = "is_false")]
     pub follow: bool,
 
     /// Read stdin
     #[arg(long, help_heading = "Sources")]
-    #[serde(skip_serializing_if = "is_false")]
     pub stdin: bool,
 
     /// Read lines from the TCP connections that come in here
     #[arg(long, value_name = "HOST:PORT", help_heading = "Sources")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub listen: Option<String>,
 
     /// Take chunks from this NATS server, such as localhost:4222
     #[arg(long, value_name = "URL", help_heading = "Sources")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub nats: Option<String>,
 
     /// The stream for --nats
     #[arg(long, value_name = "NAME", help_heading = "Sources")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub stream: Option<String>,
 
     /// The durable consumer for --nats, which several workers share
     #[arg(long, value_name = "NAME", help_heading = "Sources")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub consumer: Option<String>,
 
     /// Make events in memory, in so many sources
     #[arg(long, value_name = "N", help_heading = "Sources")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub generate: Option<u32>,
 
     /// Events a second of each generating source [default: as fast as it goes]
     #[arg(long, value_name = "N", help_heading = "Sources")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<u32>,
 
     /// Keep events that meet this, such as 'status>=500' or 'path~^/api'; repeated: all of them
     #[arg(long = "where", value_name = "CONDITION", help_heading = "Stages")]
-    #[serde(rename = "where", skip_serializing_if = "Vec::is_empty")]
+    #[serde(rename = "where")]
     pub conditions: Vec<String>,
 
     /// Add a field, such as 'seconds=millis/1000'
     #[arg(long, value_name = "NAME=FORMULA", help_heading = "Stages")]
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub derive: Vec<String>,
 
     /// The field with the event time: RFC 3339, or epoch seconds or milliseconds [default: ts]
     #[arg(long, value_name = "FIELD", help_heading = "Stages")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub time: Option<String>,
 
     /// Count for each value of this field [default: all events together]
     #[arg(long, value_name = "FIELD", help_heading = "Stages")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
 
     /// The length of a window [default: 1s]
-    #[arg(long, value_name = "SPAN", help_heading = "Stages")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub window: Option<Span>,
+    #[arg(long, value_name = "SPAN", help_heading = "Stages", value_parser = duration)]
+    #[serde(with = "humantime_serde")]
+    pub window: Option<Duration>,
 
     /// How far events of a source may be out of order [default: 2s]
-    #[arg(long, value_name = "SPAN", help_heading = "Stages")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub lateness: Option<Span>,
+    #[arg(long, value_name = "SPAN", help_heading = "Stages", value_parser = duration)]
+    #[serde(with = "humantime_serde")]
+    pub lateness: Option<Duration>,
 
     /// The field whose p50 and p99 to give
     #[arg(long, value_name = "FIELD", help_heading = "Stages")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub p: Option<String>,
 
     /// How many keys may be open over all windows; further ones go to `other` [default: 10000]
     #[arg(long, value_name = "N", help_heading = "Stages")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_keys: Option<usize>,
 
     /// Do not let a source hold windows open that has been silent for so long
-    #[arg(long, value_name = "SPAN", help_heading = "Stages")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub idle: Option<Span>,
+    #[arg(long, value_name = "SPAN", help_heading = "Stages", value_parser = duration)]
+    #[serde(with = "humantime_serde")]
+    pub idle: Option<Duration>,
 
     /// Lines beyond this are dead letters [default: 1MiB]
     #[arg(long, value_name = "SIZE", help_heading = "Stages")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_line: Option<Size>,
+    pub max_line: Option<ByteSize>,
 
     /// Threads that parse [default: one for each CPU]
     #[arg(long, value_name = "N", help_heading = "Stages")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub workers: Option<usize>,
 
     /// Where the events go that are kept: a file, -, tcp://HOST:PORT or nats://HOST:PORT/STREAM; repeatable
     #[arg(long, value_name = "SINK", help_heading = "Sinks")]
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub out: Vec<String>,
+
+    /// Put this name and a / before the sources in ids, where several machines have the same sources
+    #[arg(long, value_name = "NAME", help_heading = "Sinks")]
+    pub node: Option<String>,
 
     /// What to do when a sink is slower than the sources; one for all sinks, or one for each
     #[arg(long, value_enum, help_heading = "Sinks")]
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub policy: Vec<Policy>,
 
     /// The file for the windows, - for stdout
     #[arg(long, value_name = "FILE", help_heading = "Sinks")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub aggregates: Option<String>,
 
     /// The file for the events that cannot be parsed
     #[arg(long, value_name = "FILE", help_heading = "Sinks")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub dead_letters: Option<String>,
 
     /// Save the state here every 250 ms, and resume from it
     #[arg(long, value_name = "FILE", help_heading = "Run")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<PathBuf>,
 
     /// Serve the live page and /metrics here: a port of the loopback interface, or HOST:PORT
     #[arg(long, value_name = "ADDR", help_heading = "Run")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub http: Option<String>,
 
     /// Stop after this time
-    #[arg(long = "for", value_name = "SPAN", help_heading = "Run")]
-    #[serde(rename = "for", skip_serializing_if = "Option::is_none")]
-    pub run_for: Option<Span>,
+    #[arg(long = "for", value_name = "SPAN", help_heading = "Run", value_parser = duration)]
+    #[serde(rename = "for", with = "humantime_serde")]
+    pub run_for: Option<Duration>,
 
     /// Lose the N-th chunk, to see that the ledger notices
     #[arg(long, value_name = "N", hide = true)]
@@ -167,22 +159,95 @@ pub enum Policy {
 impl Config {
     /// The settings of the file, overruled by `self`, completed with the defaults and checked.
     pub fn load(self, file: Option<&Path>) -> Result<Self, String> {
-        let mut table = match file {
-            None => toml::Table::new(),
-            Some(file) => read_table(file)?,
-        };
-        let lose_chunk = self.lose_chunk;
-        table.extend(toml::Table::try_from(&self).map_err(|err| err.to_string())?);
-        let mut config: Self = table.try_into().map_err(|err: toml::de::Error| err.to_string())?;
-        config.lose_chunk = lose_chunk;
-        config.complete();
+        let mut table = file.map_or(Ok(Table::new()), read_table)?;
+        table.extend(self.table());
+        let asks_for_windows = ["by", "p", "window"].iter().any(|key| table.contains_key(*key));
+        for (key, value) in DEFAULTS.parse::<Table>().expect("the defaults are TOML") {
+            table.entry(key).or_insert(value);
+        }
+        let config: Self = table.try_into().map_err(|err| err.to_string())?;
+        let mut config = Self { lose_chunk: self.lose_chunk, ..config };
+        if config.out.is_empty() && config.aggregates.is_none() {
+            // Nowhere to put anything: what was asked for goes to stdout.
+            if asks_for_windows {
+                config.aggregates = Some("-".to_owned());
+            } else {
+                config.out.push("-".to_owned());
+            }
+        }
+        config.workers.get_or_insert_with(|| available_parallelism().map_or(2, usize::from));
         config.check()?;
         Ok(config)
     }
 
-    /// Whether events are counted in windows.
-    pub fn has_windows(&self) -> bool {
-        self.aggregates.is_some()
+    /// What is set, by key.
+    fn table(&self) -> Table {
+        let mut table = Table::try_from(self).expect("settings are always TOML");
+        table.retain(|_, value| !matches!(value, Value::Boolean(false)) && !is_empty(value));
+        table
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let mut places = HashSet::new();
+        let twice = self.sinks().find(|(name, ..)| *name != "-" && !places.insert(*name));
+        let twice = twice.map_or("", |(name, ..)| name);
+        let (policies, outs) = (self.policy.len(), self.out.len());
+        let nats = (self.nats.is_some(), self.stream.is_some(), self.consumer.is_some());
+        let zero = self.workers == Some(0) || self.max_keys == Some(0);
+        let max_line = self.max_line.unwrap_or_default().as_u64();
+        let rules: [(bool, String); 9] = [
+            (
+                self.sources().is_empty(),
+                "there is no source; add --file, --stdin, --listen, --nats or --generate".into(),
+            ),
+            (
+                !matches!(nats, (true, true, true) | (false, false, false)),
+                "--nats, --stream and --consumer go together".into(),
+            ),
+            (
+                self.nats.is_some() && cfg!(not(feature = "nats")),
+                "this program was built without NATS; build it with --features nats".into(),
+            ),
+            (self.follow && self.file.is_empty(), "--follow needs a --file to follow".into()),
+            (
+                policies > 1 && policies != outs,
+                format!("{policies} policies for {outs} sinks; give one, or one each"),
+            ),
+            (zero, "--workers and --max-keys must be at least 1".into()),
+            (
+                self.window.is_some_and(|window| window < Duration::from_millis(1)),
+                "--window must be at least 1ms".into(),
+            ),
+            (!(1..=1 << 30).contains(&max_line), "--max-line must be from 1 byte to 1GiB".into()),
+            (!twice.is_empty(), format!("two outputs go to {twice}; give each its own")),
+        ];
+        let broken = rules.into_iter().find(|(broken, _)| *broken);
+        broken.map_or(Ok(()), |(_, problem)| Err(problem))
+    }
+
+    /// All sources, each with its kind. All files that match a pattern are one of them here, and
+    /// so are all connections.
+    pub(crate) fn sources(&self) -> Vec<(String, &'static str)> {
+        let mut sources: Vec<_> = self.file.iter().map(|glob| (glob.clone(), "file")).collect();
+        sources.extend(self.stdin.then(|| ("stdin".to_owned(), "stdin")));
+        sources.extend(self.listen.iter().map(|at| (format!("tcp://{at}"), "socket")));
+        sources.extend(self.stream.iter().map(|stream| (format!("nats:{stream}"), "nats")));
+        let generators = 1..=self.generate.unwrap_or(0);
+        sources.extend(generators.map(|number| (format!("generator-{number}"), "generator")));
+        sources
+    }
+
+    /// All sinks: where to, what they take, and what to do when they are slow. Those of the
+    /// accepted lines come first.
+    pub(crate) fn sinks(&self) -> impl Iterator<Item = (&str, Takes, Policy)> {
+        let out = move |(at, name): (usize, _)| {
+            let policy = self.policy.get(at).or(self.policy.first());
+            (name, Takes::Lines, policy.copied().unwrap_or_default())
+        };
+        let aggregates = self.aggregates.iter().map(|name| (name, Takes::Windows, Policy::Block));
+        let letters = self.dead_letters.iter().map(|name| (name, Takes::Letters, Policy::Block));
+        let all = self.out.iter().enumerate().map(out).chain(aggregates).chain(letters);
+        all.map(|(name, takes, policy)| (name.as_str(), takes, policy))
     }
 
     /// Complete settings as TOML, under comments that say in words what they do.
@@ -191,12 +256,7 @@ impl Config {
             [] => none.to_owned(),
             names => names.join(", "),
         };
-        let mut sources = self.file.clone();
-        sources.extend(self.stdin.then(|| "stdin".to_owned()));
-        sources.extend(self.listen.as_ref().map(|at| format!("TCP on {at}")));
-        let nats = self.nats.as_ref().zip(self.stream.as_ref());
-        sources.extend(nats.map(|(url, stream)| format!("the stream {stream} at {url}")));
-        sources.extend(self.generate.map(|count| format!("{count} generators")));
+        let sources: Vec<_> = self.sources().into_iter().map(|(name, _)| name).collect();
         let mut lines = vec![
             format!("# reads   {}", list(&sources, "nothing")),
             format!("# keeps   {}", list(&self.conditions, "every event")),
@@ -204,11 +264,12 @@ impl Config {
         if !self.out.is_empty() {
             lines.push(format!("# writes  the kept lines to {}", self.out.join(", ")));
         }
-        if let (Some(to), Some(window), Some(late)) = (&self.aggregates, self.window, self.lateness)
-        {
+        let table = self.table();
+        if let Some(to) = &self.aggregates {
             let by = self.by.as_deref().map_or(String::new(), |by| format!(" for each {by}"));
             let p = self.p.as_deref().map_or(String::new(), |p| format!(", p50 and p99 of {p}"));
-            let time = self.time.as_deref().unwrap_or_default();
+            let text = |key| table.get(key).and_then(Value::as_str).unwrap_or_default();
+            let (window, time, late) = (text("window"), text("time"), text("lateness"));
             lines.push(format!("# counts  windows of {window} of {time}{by}{p}, into {to};"));
             lines.push(format!("#         an event may be {late} out of order in its source"));
         }
@@ -218,79 +279,22 @@ impl Config {
             }
             None => "# starts over in every run: there is no checkpoint".to_owned(),
         });
-        let toml = toml::to_string(self).expect("settings are always TOML");
-        lines.push(toml.trim_end().to_owned());
+        lines.push(table.to_string().trim_end().to_owned());
         lines.join("\n")
     }
+}
 
-    fn complete(&mut self) {
-        let asks_for_windows = self.by.is_some() || self.p.is_some() || self.window.is_some();
-        if self.out.is_empty() && self.aggregates.is_none() {
-            // Nowhere to put anything: what was asked for goes to stdout.
-            if asks_for_windows {
-                self.aggregates = Some("-".to_owned());
-            } else {
-                self.out.push("-".to_owned());
-            }
-        }
-        let cpus = || std::thread::available_parallelism().map_or(2, usize::from);
-        self.time.get_or_insert_with(|| "ts".to_owned());
-        self.window.get_or_insert_with(|| "1s".parse().expect("1s is a duration"));
-        self.lateness.get_or_insert_with(|| "2s".parse().expect("2s is a duration"));
-        self.max_keys.get_or_insert(10_000);
-        self.max_line.get_or_insert(Size(1 << 20));
-        self.workers.get_or_insert_with(cpus);
-        if self.policy.is_empty() {
-            self.policy.push(Policy::Block);
-        }
-    }
-
-    fn check(&self) -> Result<(), String> {
-        let streams = self.listen.is_some() || self.nats.is_some() || self.generate.is_some();
-        let sources = !self.file.is_empty() || self.stdin || streams;
-        let policies = self.policy.len();
-        let outputs = self.out.iter().chain(&self.aggregates).chain(&self.dead_letters);
-        let mut outputs: Vec<_> = outputs.collect();
-        outputs.sort_unstable();
-        outputs.retain(|name| *name != "-");
-        let repeated = outputs.windows(2).find(|two| two[0] == two[1]);
-        let problem = if !sources {
-            "there is no source; add --file, --stdin, --listen, --nats or --generate".to_owned()
-        } else if self.nats.is_some() != (self.stream.is_some() && self.consumer.is_some()) {
-            "--nats, --stream and --consumer go together".to_owned()
-        } else if self.nats.is_some() && cfg!(not(feature = "nats")) {
-            "this program was built without NATS; build it with --features nats".to_owned()
-        } else if self.follow && self.file.is_empty() {
-            "--follow needs a --file to follow".to_owned()
-        } else if policies > 1 && policies != self.out.len() {
-            format!("{policies} policies for {} sinks; give one, or one each", self.out.len())
-        } else if self.workers == Some(0) || self.max_keys == Some(0) {
-            "--workers and --max-keys must be at least 1".to_owned()
-        } else if self.window.is_some_and(|window| window.millis() == 0) {
-            "--window must be at least 1ms".to_owned()
-        } else if self.max_line.is_some_and(|size| size.0 == 0 || size.0 > 1 << 30) {
-            "--max-line must be from 1 byte to 1GiB".to_owned()
-        } else if let Some([name, ..]) = repeated {
-            format!("two outputs go to {name}; give each its own file")
-        } else {
-            return Ok(());
-        };
-        Err(problem)
-    }
+fn is_empty(value: &Value) -> bool {
+    value.as_array().is_some_and(Vec::is_empty)
 }
 
 /// Reads a TOML file; an error names the file, the line and what is wrong in it.
-fn read_table(file: &Path) -> Result<toml::Table, String> {
+fn read_table(file: &Path) -> Result<Table, String> {
     let named = |err: &dyn std::fmt::Display| format!("{}: {err}", file.display());
     let text = fs::read_to_string(file).map_err(|err| named(&err))?;
     // Read as what it is first: only here an error knows its line.
-    toml::from_str::<Config>(&text).map_err(|err| named(&err))?;
-    toml::from_str(&text).map_err(|err| named(&err))
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
-fn is_false(flag: &bool) -> bool {
-    !flag
+    let config = toml::from_str::<Config>(&text).map_err(|err| named(&err))?;
+    Ok(config.table())
 }
 
 #[cfg(test)]
@@ -307,9 +311,9 @@ mod tests {
     #[test]
     fn flags_overrule_the_file() {
         let (_dir, path) = file("file = ['a']\nwindow = '5s'\nby = 'service'\nwhere = ['a>1']\n");
-        let flags = Config { window: Some("1s".parse().unwrap()), ..Config::default() };
+        let flags = Config { window: Some(Duration::from_secs(1)), ..Config::default() };
         let config = flags.load(Some(&path)).unwrap();
-        assert_eq!(config.window.unwrap().to_string(), "1s");
+        assert_eq!(config.window, Some(Duration::from_secs(1)));
         assert_eq!(
             (config.by.as_deref(), &config.conditions[..]),
             (Some("service"), &["a>1".to_owned()][..])
@@ -321,7 +325,7 @@ mod tests {
     fn the_effective_settings_are_a_file_that_means_the_same() {
         let flags = Config { stdin: true, policy: vec![Policy::Drop], ..Config::default() };
         let config = flags.load(None).unwrap();
-        let (_dir, path) = file(&toml::to_string(&config).unwrap());
+        let (_dir, path) = file(&config.explain());
         assert_eq!(Config::default().load(Some(&path)).unwrap(), config);
     }
 
@@ -347,7 +351,7 @@ mod tests {
         assert!(with(|config| config.follow = true).is_err());
         assert!(with(|config| config.workers = Some(0)).is_err());
         assert!(with(|config| config.policy = vec![Policy::Block; 2]).is_err());
-        assert!(with(|config| config.window = Some(Span(std::time::Duration::ZERO))).is_err());
+        assert!(with(|config| config.window = Some(Duration::ZERO)).is_err());
         assert!(with(|config| config.out = vec!["same".into(), "same".into()]).is_err());
     }
 }

@@ -14,7 +14,8 @@ use super::chunk::Parsed;
 use super::lanes::Lanes;
 use super::monitor::stats::{Progress, Stats};
 use super::order::Order;
-use super::outlets::{Outlets, To, deliver};
+use super::outlets::Outlets;
+use super::sink::Takes;
 use super::source::Ack;
 use super::warnings::Warnings;
 use super::windows::Windows;
@@ -74,7 +75,9 @@ impl Core {
     /// A chunk comes in; all that it makes ready goes on.
     fn take(&mut self, chunk: Parsed) {
         let stats = self.stats.clone();
-        let _busy = stats.windows.busy.enter();
+        let stage = &stats.windows;
+        let (_busy, source) = (stage.busy.enter(), &chunk.tag.origin.name);
+        let _bar = stage.bar(&stage.id, format_args!("{source} up to byte {}", chunk.end));
         let (lane, sequence) = (chunk.tag.lane, chunk.tag.sequence);
         for chunk in self.order.push(lane, sequence, chunk) {
             self.account(chunk);
@@ -105,12 +108,14 @@ impl Core {
         }
         self.warnings.conditions(&chunk.met);
         self.warnings.keys(self.windows.sizes().2);
-        if self.outlets.letters.is_none() {
+        if !self.outlets.take(Takes::Letters) {
             self.warnings.letters(chunk.dead, &chunk.letters);
         }
         self.acks.extend(chunk.tag.ack.take());
         self.stats.latency.add(chunk.tag.born.elapsed());
-        deliver(&mut self.outlets, chunk, late);
+        self.stats.windows.received.add(chunk.accepted);
+        self.stats.windows.sent.add(chunk.accepted);
+        self.outlets.put_chunk(chunk, late);
     }
 
     fn is_to_be_lost(&mut self) -> bool {
@@ -121,9 +126,13 @@ impl Core {
 
     fn close_windows(&mut self) {
         if let Some(latest) = self.lanes.latest_of_all(Instant::now()) {
-            let lines = self.windows.close(self.windows.watermark(latest));
-            self.outlets.put(To::Aggregates, lines.into(), None);
+            self.close_up_to(self.windows.watermark(latest));
         }
+    }
+
+    fn close_up_to(&mut self, watermark: i64) {
+        let (lines, cells) = self.windows.close(watermark);
+        self.outlets.put_other(Takes::Windows, lines.into(), cells);
     }
 
     fn beat(&mut self) {
@@ -135,34 +144,31 @@ impl Core {
     }
 
     /// Starts to save the state of this moment. It is committed when all sinks have made safe what
-    /// they were sent up to now.
+    /// they were sent up to now. Without a checkpoint that alone counts, and only for those sources
+    /// that wait for it.
     fn commit(&mut self) {
-        let Some(store) = self.store.clone() else { return self.commit_acks() };
+        if self.store.is_none() && self.acks.is_empty() {
+            return;
+        }
         let checkpoint = Checkpoint {
             job: self.job.clone(),
             sources: self.lanes.positions(),
             windows: Some(self.windows.save()),
             outputs: self.outlets.lengths(),
         };
-        let safe = self.outlets.barriers();
-        // One checkpoint later than needed: should the new one get lost, a run goes on from the
-        // one before it, and what that one lacks must come again.
-        let acks = std::mem::replace(&mut self.acks_of_last, std::mem::take(&mut self.acks));
-        self.committing = Some(tokio::spawn(async move {
-            save(store, checkpoint, safe).await?;
-            acks.into_iter().for_each(Ack::send);
-            Ok(())
-        }));
-    }
-
-    /// Without a checkpoint, a message is done with when the sinks have made it safe.
-    fn commit_acks(&mut self) {
-        if self.acks.is_empty() {
-            return;
-        }
-        let (acks, safe) = (std::mem::take(&mut self.acks), self.outlets.barriers());
+        let new = std::mem::take(&mut self.acks);
+        let acks = match self.store {
+            // One checkpoint later than needed: should the new one get lost, a run goes on from the
+            // one before it, and what that one lacks must come again.
+            Some(_) => std::mem::replace(&mut self.acks_of_last, new),
+            None => new,
+        };
+        let (store, safe) = (self.store.clone(), self.outlets.barriers());
         self.committing = Some(tokio::spawn(async move {
             all_safe(safe).await?;
+            if let Some(store) = store {
+                save(store, checkpoint).await?;
+            }
             acks.into_iter().for_each(Ack::send);
             Ok(())
         }));
@@ -195,8 +201,7 @@ impl Core {
             self.settle().await?;
         }
         if self.lanes.are_finished() || self.store.is_none() {
-            let lines = self.windows.close(i64::MAX);
-            self.outlets.put(To::Aggregates, lines.into(), None);
+            self.close_up_to(i64::MAX);
         }
         let safe = self.outlets.barriers();
         self.settle().await?;
@@ -221,12 +226,7 @@ impl Core {
     }
 }
 
-async fn save(
-    store: Arc<Store>,
-    checkpoint: Checkpoint,
-    safe: Vec<oneshot::Receiver<()>>,
-) -> Result<()> {
-    all_safe(safe).await?;
+async fn save(store: Arc<Store>, checkpoint: Checkpoint) -> Result<()> {
     let saved = spawn_blocking(move || store.save(&checkpoint)).await;
     let saved = saved.map_err(|err| err.to_string())?;
     saved.map_err(|err| format!("cannot write the checkpoint: {err}"))
@@ -250,3 +250,6 @@ async fn commit_done(committing: &mut Option<JoinHandle<Result<()>>>) -> Result<
 fn sink_ended(ended: std::result::Result<Result<()>, tokio::task::JoinError>) -> Result<()> {
     ended.map_err(|err| err.to_string())?
 }
+
+#[cfg(test)]
+mod tests;

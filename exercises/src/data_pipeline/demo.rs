@@ -6,27 +6,26 @@ use common::{Context, Demo, say};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use super::config::{Config, Policy};
+use super::config::Config;
 use super::core::Result;
 use super::monitor::Lines;
 use super::run::run_with;
-use super::sink::{Sink, Writer};
-use super::units::Span;
+use super::sink::Writer;
 
 /// How long each batch takes while the sink is slow.
 const STALL: Duration = Duration::from_millis(400);
 
 /// Runs the demo for `span`: in the middle third of it the sink is slow. The live page is at
 /// `http`: a port of the loopback interface, 0 for any, or an address with a port.
-pub async fn demo(demo: &Demo, span: Span, http: &str, ctx: &Context) -> Result<()> {
+pub async fn demo(demo: &Demo, span: Duration, http: &str, ctx: &Context) -> Result<()> {
     let config = Config {
         generate: Some(4),
         rate: (demo.pace() > 0.0).then_some((50_000.0 / demo.pace()) as u32),
         conditions: vec!["status>=500".to_owned()],
         by: Some("service".to_owned()),
         p: Some("latency_ms".to_owned()),
+        out: vec!["slow sink".to_owned()],
         aggregates: Some("/dev/null".to_owned()),
-        out: vec!["a slow sink".to_owned()],
         run_for: Some(span),
         http: Some(http.to_owned()),
         ..Config::default()
@@ -34,7 +33,7 @@ pub async fn demo(demo: &Demo, span: Span, http: &str, ctx: &Context) -> Result<
     let config = config.load(None)?;
     say!("Four sources, a filter, windows of 1 s, and a sink that is slow in the middle third");
     let (delay, watched) = watch::channel(Duration::ZERO);
-    let third = span.0 / 3;
+    let third = span / 3;
     let script = async move {
         sleep(third).await;
         say!("The sink stalls: its queue fills, then the sources stop");
@@ -44,11 +43,9 @@ pub async fn demo(demo: &Demo, span: Span, http: &str, ctx: &Context) -> Result<
         delay.send_replace(Duration::ZERO);
         std::future::pending::<()>().await;
     };
-    let outs = async |_: Option<&_>| {
-        Ok(vec![Sink::with_writer("slow sink", Policy::Block, None, Writer::Slow(watched))])
-    };
+    let sink = Some(Writer::Slow(watched));
     let ended = tokio::select! {
-        ended = run_with(&config, demo, ctx, outs, Lines::Stdout) => ended?,
+        ended = run_with(&config, demo, ctx, sink, Lines::Stdout) => ended?,
         () = script => unreachable!("the script ends with a wait without end"),
     };
     say!("{}", ended.counts);

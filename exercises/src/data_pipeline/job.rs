@@ -13,6 +13,8 @@ pub(crate) struct Job {
     /// `None` if nothing is counted in windows.
     pub(crate) counted: Option<Counted>,
     pub(crate) max_line: usize,
+    /// The machine's name, which stands before the sources' names in ids.
+    pub(crate) node: String,
     /// Some sink takes the lines as they are.
     pub(crate) plain: bool,
     /// Some sink takes them with their ids.
@@ -37,7 +39,7 @@ impl Job {
         let conditions = config.conditions.iter().map(|text| Condition::parse(text, &mut scope));
         let conditions = conditions.collect::<Result<_, _>>()?;
         let time_field = config.time.clone().unwrap_or_default();
-        let counted = config.has_windows().then(|| Counted {
+        let counted = config.aggregates.is_some().then(|| Counted {
             time: scope.slot(&time_field),
             time_field,
             key: config.by.as_deref().map(|field| scope.slot(field)),
@@ -49,7 +51,8 @@ impl Job {
             derives,
             conditions,
             counted,
-            max_line: config.max_line.map_or(usize::MAX, |size| size.0),
+            max_line: config.max_line.map_or(usize::MAX, |size| size.as_u64() as usize),
+            node: config.node.as_ref().map_or(String::new(), |node| format!("{node}/")),
             plain: tagged < config.out.len(),
             tagged: tagged > 0,
         })
@@ -59,8 +62,7 @@ impl Job {
 /// The settings that open windows depend on, as a checkpoint keeps them.
 pub(crate) fn identity(config: &Config) -> String {
     let Config { time, by, p, window, derive, conditions, .. } = config;
-    let window = window.map(|window| window.to_string());
-    let fields = (time, by, p, config.has_windows());
+    let fields = (time, by, p, config.aggregates.is_some());
     format!(
         "time, by, p, windows: {fields:?}; window: {window:?}; derive: {derive:?}; where: {conditions:?}"
     )

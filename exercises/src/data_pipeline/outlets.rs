@@ -10,35 +10,34 @@ use super::budget::Share;
 use super::chunk::Parsed;
 use super::config::Policy;
 use super::ledger::Held;
-use super::sink::{Batch, Sink, is_tagged};
-
-/// Which sink.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum To {
-    Out(usize),
-    Aggregates,
-    Letters,
-}
+use super::sink::{Batch, Sink, Takes, is_tagged};
 
 /// All sinks. When one has no room, what is for it waits in the outbox, and all behind it too: no
 /// further chunk is taken until the outbox is empty.
 #[derive(Debug, Default)]
 pub(crate) struct Outlets {
-    pub(crate) outs: Vec<Sink>,
-    pub(crate) aggregates: Option<Sink>,
-    pub(crate) letters: Option<Sink>,
-    outbox: VecDeque<(To, Posting, Instant)>,
+    /// Those of the accepted lines first, as in the ledger.
+    pub(crate) sinks: Vec<Sink>,
+    outbox: VecDeque<Posting>,
+}
+
+/// What is for the sink with this number, since when.
+#[derive(Debug)]
+struct Posting {
+    sink: usize,
+    what: What,
+    since: Instant,
 }
 
 #[derive(Debug)]
-enum Posting {
+enum What {
     Batch(Batch),
     Barrier(oneshot::Sender<()>),
 }
 
 impl Outlets {
-    pub(crate) fn new(outs: Vec<Sink>, aggregates: Option<Sink>, letters: Option<Sink>) -> Self {
-        Self { outs, aggregates, letters, outbox: VecDeque::new() }
+    pub(crate) fn new(sinks: Vec<Sink>) -> Self {
+        Self { sinks, outbox: VecDeque::new() }
     }
 
     /// Whether a batch waits for room.
@@ -46,34 +45,55 @@ impl Outlets {
         !self.outbox.is_empty()
     }
 
-    /// Puts a chunk's accepted lines on their way to every `--out`.
-    pub(crate) fn put_lines(&mut self, plain: &Bytes, tagged: &Bytes, held: Vec<Held>) {
+    /// Whether some sink takes this.
+    pub(crate) fn take(&self, takes: Takes) -> bool {
+        self.sinks.iter().any(|sink| sink.takes == takes)
+    }
+
+    /// Puts a chunk's dead letters and accepted lines on their way, `late` of them for their window.
+    pub(crate) fn put_chunk(&mut self, chunk: Parsed, late: u64) {
+        let Parsed { letters, plain, tagged, filtered, dead, accepted, .. } = chunk;
+        self.put_other(Takes::Letters, letters, dead);
+        let held = chunk.tag.held.settle(filtered, dead, accepted, late);
         for (at, held) in held.into_iter().enumerate() {
-            let bytes = if is_tagged(&self.outs[at].name) { tagged } else { plain };
-            self.put(To::Out(at), bytes.clone(), Some(held));
+            let lines = if is_tagged(&self.sinks[at].name) { &tagged } else { &plain };
+            self.put(at, Batch { bytes: lines.clone(), events: accepted, held: Some(held) });
+        }
+    }
+
+    /// Puts windows or dead letters on their way, if there is a sink for them.
+    pub(crate) fn put_other(&mut self, takes: Takes, bytes: Bytes, events: u64) {
+        if let Some(at) = self.sinks.iter().position(|sink| sink.takes == takes) {
+            self.put(at, Batch { bytes, events, held: None });
         }
     }
 
     /// Puts a batch into a sink's queue, or into the outbox if there is no room. Whether it counts
     /// as written is decided here and now, so that positions and lengths always agree.
-    pub(crate) fn put(&mut self, to: To, bytes: Bytes, held: Option<Held>) {
-        let waiting = self.is_waiting();
-        let Some(sink) = self.sink(to).filter(|_| !bytes.is_empty()) else { return };
-        let share = if waiting { None } else { sink.budget.try_acquire(bytes.len()) };
+    fn put(&mut self, at: usize, batch: Batch) {
+        if batch.bytes.is_empty() {
+            return;
+        }
+        let (waiting, sink) = (self.is_waiting(), &mut self.sinks[at]);
+        let share = if waiting { None } else { sink.budget.try_acquire(batch.bytes.len()) };
         if share.is_none() && sink.policy == Policy::Drop {
-            return held.into_iter().for_each(Held::dropped);
+            sink.stage.discarded.add(batch.events);
+            return batch.held.into_iter().for_each(Held::dropped);
         }
         if let Some(length) = &mut sink.length {
-            *length += bytes.len() as u64;
+            *length += batch.bytes.len() as u64;
         }
-        let batch = Batch { bytes, held };
         match share {
             Some(share) => {
                 sink.stage.sends.add(Duration::ZERO);
                 sink.send(batch, share);
             }
-            None => self.outbox.push_back((to, Posting::Batch(batch), Instant::now())),
+            None => self.post_later(at, What::Batch(batch)),
         }
+    }
+
+    fn post_later(&mut self, sink: usize, what: What) {
+        self.outbox.push_back(Posting { sink, what, since: Instant::now() });
     }
 
     /// Waits for room for the first of the outbox; for ever if it is empty.
@@ -82,76 +102,47 @@ impl Outlets {
     ///
     /// Dropping the future takes nothing.
     pub(crate) async fn room(&self) -> Share {
-        let first =
-            self.outbox.front().and_then(|(to, posting, _)| Some((self.get(*to)?, posting)));
-        let _blocked = first.map(|(sink, _)| sink.stage.blocked.enter());
-        match first {
-            Some((sink, Posting::Batch(batch))) => sink.budget.acquire(batch.bytes.len()).await,
-            Some((sink, Posting::Barrier(_))) => sink.budget.acquire(0).await,
-            None => std::future::pending().await,
-        }
+        let Some(Posting { sink, what, .. }) = self.outbox.front() else {
+            return std::future::pending().await;
+        };
+        let sink = &self.sinks[*sink];
+        let _blocked = sink.stage.blocked.enter();
+        let bytes = if let What::Batch(batch) = what { batch.bytes.len() } else { 0 };
+        sink.budget.acquire(bytes).await
     }
 
     /// Sends the first of the outbox, for which there is room now.
     pub(crate) fn post(&mut self, share: Share) {
-        let Some((to, posting, since)) = self.outbox.pop_front() else { return };
-        let sink = self.get(to).expect("only for a sink that is there something waits");
-        match posting {
-            Posting::Batch(batch) => {
+        let Some(Posting { sink, what, since }) = self.outbox.pop_front() else { return };
+        let sink = &self.sinks[sink];
+        match what {
+            What::Batch(batch) => {
                 sink.stage.sends.add(since.elapsed());
                 sink.send(batch, share);
             }
-            Posting::Barrier(done) => sink.barrier(done),
+            What::Barrier(done) => sink.barrier(done),
         }
     }
 
     /// Asks every sink to make safe all that was put so far. Each receiver resolves when it is,
     /// or fails if the sink has failed.
     pub(crate) fn barriers(&mut self) -> Vec<oneshot::Receiver<()>> {
-        let all: Vec<To> = self.all().map(|(to, _)| to).collect();
-        let waiting = self.is_waiting();
-        let barrier = |to| {
+        let mut all_safe = Vec::new();
+        for at in 0..self.sinks.len() {
             let (done, safe) = oneshot::channel();
-            match self.get(to) {
-                Some(sink) if !waiting => sink.barrier(done),
-                _ => self.outbox.push_back((to, Posting::Barrier(done), Instant::now())),
+            if self.is_waiting() {
+                self.post_later(at, What::Barrier(done));
+            } else {
+                self.sinks[at].barrier(done);
             }
-            safe
-        };
-        all.into_iter().map(barrier).collect()
+            all_safe.push(safe);
+        }
+        all_safe
     }
 
     /// The lengths of all files with what was put so far.
     pub(crate) fn lengths(&self) -> BTreeMap<String, u64> {
-        self.all().filter_map(|(_, sink)| Some((sink.name.clone(), sink.length?))).collect()
+        let length = |sink: &Sink| Some((sink.name.clone(), sink.length?));
+        self.sinks.iter().filter_map(length).collect()
     }
-
-    pub(crate) fn all(&self) -> impl Iterator<Item = (To, &Sink)> {
-        let outs = self.outs.iter().enumerate().map(|(at, sink)| (To::Out(at), sink));
-        let aggregates = self.aggregates.iter().map(|sink| (To::Aggregates, sink));
-        outs.chain(aggregates).chain(self.letters.iter().map(|sink| (To::Letters, sink)))
-    }
-
-    fn get(&self, to: To) -> Option<&Sink> {
-        match to {
-            To::Out(at) => self.outs.get(at),
-            To::Aggregates => self.aggregates.as_ref(),
-            To::Letters => self.letters.as_ref(),
-        }
-    }
-
-    fn sink(&mut self, to: To) -> Option<&mut Sink> {
-        match to {
-            To::Out(at) => self.outs.get_mut(at),
-            To::Aggregates => self.aggregates.as_mut(),
-            To::Letters => self.letters.as_mut(),
-        }
-    }
-}
-
-/// A chunk's dead letters and accepted lines, on their way.
-pub(crate) fn deliver(outlets: &mut Outlets, chunk: Parsed, late: u64) {
-    outlets.put(To::Letters, chunk.letters, None);
-    let held = chunk.tag.held.settle(chunk.filtered, chunk.dead, chunk.accepted, late);
-    outlets.put_lines(&chunk.plain, &chunk.tagged, held);
 }

@@ -1,6 +1,7 @@
 //! The workers: a chunk of lines in; accepted lines, rows for the windows and dead letters out.
 
 use std::collections::HashMap;
+use std::io::Write;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -73,7 +74,7 @@ enum Verdict {
 
 impl<'j> Output<'j> {
     fn new(job: &'j Job, tag: &Tag, length: usize) -> Self {
-        let source = json(&tag.origin.name);
+        let source = json(&format!("{}{}", job.node, tag.origin.name));
         Self {
             job,
             source: source[1..source.len() - 1].to_owned(),
@@ -81,7 +82,7 @@ impl<'j> Output<'j> {
             dead: 0,
             accepted: 0,
             plain: Vec::with_capacity(if job.plain { length / 8 } else { 0 }),
-            tagged: Vec::new(),
+            tagged: Vec::with_capacity(if job.tagged { length / 8 } else { 0 }),
             letters: Vec::new(),
             rows: Rows::default(),
             keys: HashMap::default(),
@@ -189,14 +190,14 @@ impl<'j> Output<'j> {
     /// Puts `"_id":"source:offset"` first into the object, unless it has an id from a node before.
     fn tag(&mut self, offset: u64, line: &str) {
         let line = line.trim_ascii();
-        if !line.starts_with("{\"_id\":\"") {
-            let rest = line[1..].trim_ascii_start();
-            let comma = if rest == "}" { "" } else { "," };
-            let id = format!(r#"{{"_id":"{}:{offset}"{comma}"#, self.source);
-            self.tagged.extend_from_slice(id.as_bytes());
-            return append_line(&mut self.tagged, rest.as_bytes());
+        if line.starts_with("{\"_id\":\"") {
+            return append_line(&mut self.tagged, line.as_bytes());
         }
-        append_line(&mut self.tagged, line.as_bytes());
+        let rest = line[1..].trim_ascii_start();
+        let comma = if rest == "}" { "" } else { "," };
+        write!(self.tagged, r#"{{"_id":"{}:{offset}"{comma}"#, self.source)
+            .expect("a vector takes everything");
+        append_line(&mut self.tagged, rest.as_bytes());
     }
 
     fn letter(&mut self, offset: u64, reason: &str, line: &[u8]) {

@@ -1,12 +1,13 @@
 //! Wires the stages together, and takes them apart again.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use common::{Context, Demo};
 use crossbeam_channel::bounded;
+use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -14,17 +15,17 @@ use tokio::time::sleep;
 
 use super::budget::Budget;
 use super::checkpoint::{Checkpoint, Store};
-use super::config::{Config, Policy};
+use super::config::Config;
 use super::core::{Core, Result};
 use super::job::{self, Job};
 use super::lanes::Lanes;
 use super::ledger::{Counts, Ledger};
-use super::monitor::stats::{Samples, Stage, Stats};
+use super::monitor::stats::{PARSE, Samples, Stage, Stats, WINDOWS};
 use super::monitor::{self, Lines};
 use super::order::Order;
 use super::outlets::Outlets;
 use super::pool::Pool;
-use super::sink::{self, Drain, Sink};
+use super::sink::{Drain, Sink, Takes, Writer};
 use super::source::files::Files;
 use super::source::generator::Generator;
 #[cfg(feature = "nats")]
@@ -76,55 +77,48 @@ pub fn report(ended: &Ended) {
 ///
 /// Cancel `ctx` rather than dropping the future: that drops what is in flight, as a crash does.
 pub async fn run(config: &Config, demo: &Demo, ctx: &Context) -> Result<Ended> {
-    let outs = async |saved: Option<&Checkpoint>| {
-        let mut outs = Vec::new();
-        for (at, name) in config.out.iter().enumerate() {
-            outs.push(open(name, policy(config, at), saved).await?);
-        }
-        Ok(outs)
-    };
-    run_with(config, demo, ctx, outs, Lines::Terminal).await
+    run_with(config, demo, ctx, None, Lines::Terminal).await
 }
 
-/// [`run`] with `--out` opened by the caller.
+/// [`run`] with the first sink given, as the demo does, and with the lines on the terminal going where it says.
 pub(crate) async fn run_with(
     config: &Config,
     demo: &Demo,
     ctx: &Context,
-    outs: impl AsyncFnOnce(Option<&Checkpoint>) -> Result<Vec<(Sink, Drain)>>,
+    sink: Option<Writer>,
     lines: Lines,
 ) -> Result<Ended> {
     let job = Arc::new(Job::compile(config)?);
-    let store = config.checkpoint.as_deref().map(Store::open).transpose()?.map(Arc::new);
-    let saved = load(store.as_deref(), config)?;
     let budget = Budget::new(IN_FLIGHT);
-    let mut core = core(config, store, saved, outs, &budget).await?;
+    let mut core = core(config, sink, &budget).await?;
     let stats = core.stats.clone();
-    let ledger = stats.ledger.clone();
     let listener = listener(config, lines).await?;
 
-    let ctx = config.run_for.map_or_else(|| ctx.with_cancel(), |span| ctx.with_timeout(span.0));
+    let ctx = config.run_for.map_or_else(|| ctx.with_cancel(), |span| ctx.with_timeout(span));
     let capacity = budget.chunks() * CHUNKS_PER_READ;
     let (work, queue) = bounded(capacity);
     let (done, parsed) = mpsc::channel(capacity);
     let pool = Pool::new();
-    let inlet = Inlet {
+    let inlet = Arc::new(Inlet {
         work,
         pool: pool.clone(),
         paused: core.paused.subscribe(),
         budget,
         stats: stats.clone(),
-        ledger: ledger.clone(),
+        ledger: stats.ledger.clone(),
         ctx: ctx.clone(),
         max_line: job.max_line,
-        lanes: Arc::default(),
-    };
-    let sources = sources(config, demo, inlet, &mut core.lanes).await?;
+        lanes: AtomicU64::new(0),
+        started: Timestamp::now().as_millisecond().unsigned_abs(),
+    });
+    let sources = sources(config, demo, &inlet, &mut core.lanes).await?;
+    drop(inlet); // the sources have their own: the workers end with the last of them
     let worker = Worker { job, demo: demo.clone(), stats: stats.clone(), pool, work: queue, done };
-    let workers = Workers::spawn(config.workers.unwrap_or(1), &worker);
+    let workers = Workers::spawn(stats.workers, &worker);
     let workers = workers.map_err(|err| format!("cannot start the workers: {err}"))?;
     drop(worker); // its ends of the channels would keep the workers and the core waiting
 
+    let ledger = stats.ledger.clone();
     let core = async {
         let done = core.run(parsed).await;
         ctx.cancel(); // after a failure the sources have to be stopped
@@ -147,55 +141,33 @@ pub(crate) async fn run_with(
     Ok(Ended { counts: ledger.counts(), cut_short: false })
 }
 
-fn load(store: Option<&Store>, config: &Config) -> Result<Option<Checkpoint>> {
-    let Some(loaded) = store.map_or(Ok(None), Store::load)? else { return Ok(None) };
-    if let Some(broken) = loaded.broken {
-        warn(format_args!("{broken}; going on from the checkpoint before it"));
+/// Opens the checkpoint, the sinks where it left them, and restores the rest from it.
+async fn core(config: &Config, sink: Option<Writer>, budget: &Budget) -> Result<Core> {
+    let store = config.checkpoint.as_deref().map(Store::open).transpose()?.map(Arc::new);
+    let saved = load(store.as_deref(), config)?;
+    let (mut opened, mut given) = (Vec::new(), sink);
+    for (name, takes, policy) in config.sinks() {
+        let length = saved.outputs.get(name).copied().unwrap_or(0);
+        let writer = match given.take() {
+            Some(writer) => writer,
+            None => Writer::open(name, takes, length).await?,
+        };
+        opened.push(Sink::new((name, takes, policy), writer, length));
     }
-    let saved = loaded.checkpoint;
-    let ours = job::identity(config);
-    if saved.job == ours {
-        return Ok(Some(saved));
-    }
-    Err(format!(
-        "the checkpoint belongs to other settings; run with those, or delete it to start over\n  \
-         saved: {}\n  now:   {ours}",
-        saved.job
-    ))
-}
-
-/// Opens the sinks where the checkpoint left them, and restores the rest from it.
-async fn core(
-    config: &Config,
-    store: Option<Arc<Store>>,
-    saved: Option<Checkpoint>,
-    outs: impl AsyncFnOnce(Option<&Checkpoint>) -> Result<Vec<(Sink, Drain)>>,
-    budget: &Budget,
-) -> Result<Core> {
-    let other = async |name: &Option<String>| match name {
-        Some(name) => Ok::<_, String>(Some(open(name, Policy::Block, saved.as_ref()).await?)),
-        None => Ok(None),
-    };
-    let (outs, drains): (Vec<_>, Vec<_>) = outs(saved.as_ref()).await?.into_iter().unzip();
-    let (aggregates, windows_drain) = other(&config.aggregates).await?.unzip();
-    let (letters, letters_drain) = other(&config.dead_letters).await?.unzip();
-    let mut running = JoinSet::new();
-    for drain in drains.into_iter().chain(windows_drain).chain(letters_drain) {
-        running.spawn(drain.run());
-    }
-    let millis = |span: Option<super::units::Span>| span.map_or(1000, super::units::Span::millis);
-    let keys = config.max_keys.unwrap_or(usize::MAX);
-    let mut windows = Windows::new(millis(config.window), millis(config.lateness), keys);
-    let saved = saved.unwrap_or_default();
+    let (sinks, drains): (Vec<_>, Vec<_>) = opened.into_iter().unzip();
+    let mut windows = Windows::new(
+        millis(config.window),
+        millis(config.lateness),
+        config.max_keys.unwrap_or(usize::MAX),
+    );
     saved.windows.into_iter().for_each(|saved| windows.restore(saved));
-    let outlets = Outlets::new(outs, aggregates, letters);
     Ok(Core {
-        stats: Arc::new(stats(config, &outlets, budget)),
+        stats: Arc::new(stats(config, &sinks, budget)),
         order: Order::new(),
-        lanes: Lanes::new(saved.sources, config.idle.map(|idle| idle.0)),
+        lanes: Lanes::new(saved.sources, config.idle),
         windows,
-        outlets,
-        running,
+        outlets: Outlets::new(sinks),
+        running: drains.into_iter().map(Drain::run).collect(),
         store,
         committing: None,
         paused: watch::Sender::default(),
@@ -207,14 +179,39 @@ async fn core(
     })
 }
 
-fn stats(config: &Config, outlets: &Outlets, budget: &Budget) -> Stats {
+/// What an earlier run with these settings has saved; an empty checkpoint if there was none.
+fn load(store: Option<&Store>, config: &Config) -> Result<Checkpoint> {
+    let Some(loaded) = store.map_or(Ok(None), Store::load)? else {
+        return Ok(Checkpoint::default());
+    };
+    if let Some(broken) = loaded.broken {
+        warn(format_args!("{broken}; going on from the checkpoint before it"));
+    }
+    let saved = loaded.checkpoint;
+    let ours = job::identity(config);
+    if saved.job == ours {
+        return Ok(saved);
+    }
+    Err(format!(
+        "the checkpoint belongs to other settings; run with those, or delete it to start over\n  \
+         saved: {}\n  now:   {ours}",
+        saved.job
+    ))
+}
+
+fn millis(span: Option<Duration>) -> i64 {
+    span.map_or(1000, |span| i64::try_from(span.as_millis()).unwrap_or(i64::MAX))
+}
+
+fn stats(config: &Config, sinks: &[Sink], budget: &Budget) -> Stats {
+    let lines = sinks.iter().filter(|sink| sink.takes == Takes::Lines);
+    let source = |(id, form): (String, _)| Stage::new(&id, "source", form, None);
     Stats {
-        ledger: Ledger::new(outlets.outs.iter().map(|sink| sink.name.clone())),
-        sources: Stage::new("sources", None),
-        parse: Stage::new("parse", Some(budget.clone())),
-        windows: Stage::new("windows", None),
-        // In this order: the ledger's sinks are the first ones.
-        sinks: outlets.all().map(|(_, sink)| sink.stage.clone()).collect(),
+        ledger: Ledger::new(lines.map(|sink| sink.name.clone())),
+        sources: config.sources().into_iter().map(source).collect(),
+        parse: Stage::new(PARSE, "transform", "json", Some(budget.clone())),
+        windows: Stage::new(WINDOWS, "transform", "aggregate", None),
+        sinks: sinks.iter().map(|sink| sink.stage.clone()).collect(),
         workers: config.workers.unwrap_or(1),
         latency: Samples::default(),
         progress: Mutex::default(),
@@ -235,51 +232,41 @@ async fn listener(config: &Config, lines: Lines) -> Result<Option<TcpListener>> 
     Ok(Some(listener))
 }
 
-fn policy(config: &Config, at: usize) -> Policy {
-    config.policy.get(at).or(config.policy.first()).copied().unwrap_or_default()
-}
-
-async fn open(name: &str, policy: Policy, saved: Option<&Checkpoint>) -> Result<(Sink, Drain)> {
-    Sink::open(name, policy, saved.and_then(|saved| saved.outputs.get(name).copied())).await
-}
-
 type Sources = JoinSet<std::result::Result<(), Stopped>>;
 
-/// Starts all sources. Each is registered before the first one runs.
-async fn sources(config: &Config, demo: &Demo, inlet: Inlet, lanes: &mut Lanes) -> Result<Sources> {
+/// Starts all sources. Those that are there from the start are registered before the first one runs.
+async fn sources(
+    config: &Config,
+    demo: &Demo,
+    inlet: &Arc<Inlet>,
+    lanes: &mut Lanes,
+) -> Result<Sources> {
     let mut sources = JoinSet::new();
-    if let Some(address) = &config.listen {
-        sources.spawn(tcp::run(inlet.clone(), tcp::bind(address).await?));
-    }
-    #[cfg(feature = "nats")]
-    if let (Some(url), Some(stream), Some(consumer)) =
-        (&config.nats, &config.stream, &config.consumer)
-    {
-        let nats = Nats::join(url, stream, consumer).await?;
-        sources.spawn(nats.run(inlet.stream(stream)));
-    }
-    let outputs = config.out.iter().chain(&config.aggregates).chain(&config.dead_letters);
-    let outputs: Vec<PathBuf> = outputs.filter_map(|name| Some(sink::path(name)?.into())).collect();
     let mut streams = Vec::new();
-    if config.stdin {
-        streams.push(("stdin".to_owned(), None));
+    for (name, kind) in config.sources() {
+        match kind {
+            "socket" => {
+                let listener = tcp::bind(config.listen.as_deref().unwrap_or_default()).await?;
+                sources.spawn(tcp::run(inlet.clone(), name, listener));
+            }
+            #[cfg(feature = "nats")]
+            "nats" => {
+                let nats = Nats::join(config).await?;
+                sources.spawn(nats.run(inlet.stream(&name, name.clone())));
+            }
+            "stdin" | "generator" => {
+                let feed = inlet.stream(&name, name.clone());
+                lanes.register(feed.lane(), feed.origin());
+                streams.push((feed, kind));
+            }
+            _ => {} // all files are found together
+        }
     }
-    for number in 1..=config.generate.unwrap_or(0) {
-        streams.push((format!("generator-{number}"), Some(number)));
-    }
-    let streams: Vec<_> = streams
-        .into_iter()
-        .map(|(name, generator)| {
-            let feed = inlet.stream(&name);
-            lanes.register(feed.lane(), feed.origin());
-            (feed, generator)
-        })
-        .collect();
-    let files = Files::new(inlet, &config.file, config.follow, &outputs, lanes)?;
-    for (feed, generator) in streams {
-        match generator {
-            None => sources.spawn(stdin::run(feed)),
-            Some(number) => sources.spawn(Generator::new(config, demo, number).run(feed)),
+    let files = Files::new(inlet.clone(), config, lanes)?;
+    for (number, (feed, kind)) in (1..).zip(streams) {
+        match kind {
+            "stdin" => sources.spawn(stdin::run(feed)),
+            _ => sources.spawn(Generator::new(config, demo, number).run(feed)),
         };
     }
     sources.spawn(files.run());

@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 use super::cell::Cell;
 use super::time::rfc3339;
 
-/// Where events go whose key would open one cell too many.
-const OTHER: &str = "\"other\"";
+/// The key of the cell for events whose key would open one cell too many. It is not JSON, so that
+/// no event can have it, not even one whose key is really `other`.
+const OVERFLOW: &str = "";
 
 /// What a chunk contributes: its accepted events in order, with keys that are spelled once.
 #[derive(Clone, Debug, Default)]
@@ -95,7 +96,7 @@ impl Windows {
             key
         } else {
             self.overflow += 1;
-            OTHER
+            OVERFLOW
         };
         let cells = &mut self.cells;
         window
@@ -113,9 +114,9 @@ impl Windows {
     }
 
     /// Closes the windows that end at or before `watermark`, the least of all unfinished sources.
-    /// Gives one line of JSON for each key, by window and key.
-    pub(crate) fn close(&mut self, watermark: i64) -> String {
-        let mut lines = String::new();
+    /// Gives one line of JSON for each key, by window and key, and the number of lines.
+    pub(crate) fn close(&mut self, watermark: i64) -> (String, u64) {
+        let (mut lines, before) = (String::new(), self.cells);
         while let Some(window) = self.open.first_entry()
             && window.key() + self.length <= watermark
         {
@@ -124,7 +125,7 @@ impl Windows {
             self.horizon = self.horizon.max(start + self.length);
             print(start, cells, &mut lines);
         }
-        lines
+        (lines, (before - self.cells) as u64)
     }
 
     /// Whether the cells may run out with what is in flight.
@@ -163,9 +164,13 @@ fn print(start: i64, cells: Cells, lines: &mut String) {
     let start = rfc3339(start);
     for (key, cell) in cells {
         let (count, p50, p99) = (cell.len(), cell.quantile(0.5), cell.quantile(0.99));
+        let (key, mark) = match &*key {
+            OVERFLOW => (r#""other""#, r#","overflow":true"#),
+            key => (key, ""),
+        };
         writeln!(
             lines,
-            r#"{{"window_start":"{start}","key":{key},"count":{count},"p50":{p50},"p99":{p99}}}"#
+            r#"{{"window_start":"{start}","key":{key},"count":{count},"p50":{p50},"p99":{p99}{mark}}}"#
         )
         .expect("a string takes everything");
     }
@@ -197,10 +202,10 @@ mod tests {
     fn a_window_closes_once_and_when_the_watermark_has_passed_it() {
         let mut windows = Windows::new(1000, 0, 100);
         assert_eq!(windows.observe(None, &rows(&[0, 10, 999, 1000])), 0);
-        assert_eq!(windows.close(999), "");
-        assert_eq!(windows.close(1000), line("00", 3, 10, 999));
-        assert_eq!(windows.close(1000), "");
-        assert_eq!(windows.close(i64::MAX), line("01", 1, 1000, 1000));
+        assert_eq!(windows.close(999).0, "");
+        assert_eq!(windows.close(1000).0, line("00", 3, 10, 999));
+        assert_eq!(windows.close(1000).0, "");
+        assert_eq!(windows.close(i64::MAX).0, line("01", 1, 1000, 1000));
     }
 
     #[test]
@@ -230,18 +235,33 @@ mod tests {
             all.list.push(Row { time: 0, latest: 0, key, value: None });
         }
         windows.observe(None, &all);
-        let lines = windows.close(i64::MAX);
-        assert_eq!(lines.lines().count(), 3, "{lines}");
-        assert!(lines.contains(r#""key":"other","count":2,"p50":null"#), "{lines}");
+        let (lines, count) = windows.close(i64::MAX);
+        assert_eq!((lines.lines().count(), count), (3, 3), "{lines}");
+        let other = r#""key":"other","count":2,"p50":null,"p99":null,"overflow":true}"#;
+        assert!(lines.contains(other), "{lines}");
         assert!(lines.contains(r#""key":1,"count":2"#), "{lines}");
         assert_eq!(windows.sizes(), (0, 0, 2));
+    }
+
+    #[test]
+    fn a_key_that_is_really_other_is_not_mixed_up_with_the_overflow() {
+        let mut windows = Windows::new(1000, 0, 1);
+        let keys = [r#""other""#, r#""more""#];
+        let mut all = Rows { keys: keys.map(Into::into).into(), ..Rows::default() };
+        for key in [0, 1, 1] {
+            all.list.push(Row { time: 0, latest: 0, key, value: None });
+        }
+        windows.observe(None, &all);
+        let (lines, _) = windows.close(i64::MAX);
+        assert!(lines.contains(r#""key":"other","count":1,"p50":null,"p99":null}"#), "{lines}");
+        assert!(lines.contains(r#""count":2,"p50":null,"p99":null,"overflow":true}"#), "{lines}");
     }
 
     #[test]
     fn windows_before_1970_start_at_or_before_their_events() {
         let mut windows = Windows::new(1000, 0, 100);
         windows.observe(None, &rows(&[-1]));
-        assert!(windows.close(0).contains("1969-12-31T23:59:59Z"));
+        assert!(windows.close(0).0.contains("1969-12-31T23:59:59Z"));
     }
 
     #[test]

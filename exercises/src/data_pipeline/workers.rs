@@ -8,7 +8,7 @@ use common::Demo;
 use crossbeam_channel::Receiver;
 use tokio::sync::mpsc;
 
-use super::chunk::{Chunk, Parsed};
+use super::chunk::{Chunk, Parsed, Work};
 use super::core::Result;
 use super::job::Job;
 use super::monitor::stats::Stats;
@@ -22,7 +22,7 @@ pub(crate) struct Worker {
     pub(crate) demo: Demo,
     pub(crate) stats: Arc<Stats>,
     pub(crate) pool: Pool,
-    pub(crate) work: Receiver<Chunk>,
+    pub(crate) work: Receiver<Work>,
     /// Bounded as well, but it is the chunks' share of the budget that bounds it in bytes.
     pub(crate) done: mpsc::Sender<Result<Parsed>>,
 }
@@ -35,7 +35,8 @@ impl Workers {
     pub(crate) fn spawn(count: usize, worker: &Worker) -> std::io::Result<Self> {
         let spawn = |number| {
             let worker = worker.clone();
-            thread::Builder::new().name(format!("worker-{number}")).spawn(move || worker.run())
+            let name = format!("worker {number}");
+            thread::Builder::new().name(name.clone()).spawn(move || worker.run(&name))
         };
         (1..=count).map(spawn).collect::<std::io::Result<_>>().map(Self)
     }
@@ -49,21 +50,35 @@ impl Workers {
 }
 
 impl Worker {
-    fn run(self) {
-        for chunk in &self.work {
-            let work = AssertUnwindSafe(|| {
-                let _busy = self.stats.parse.busy.enter();
-                self.stats.parse.add_bytes(chunk.piece.bytes.len());
-                self.demo.piece();
-                let (parsed, buffer) = parse(chunk, &self.job);
-                self.pool.give(buffer);
-                parsed
-            });
+    fn run(self, name: &str) {
+        for work in &self.work {
+            let parsed =
+                || work.chunks().into_iter().map(|chunk| self.parse(chunk, name)).collect();
+            let parsed = catch_unwind(AssertUnwindSafe(parsed));
             // The chunk is gone and its source would wait for it: the run cannot go on.
-            let parsed = catch_unwind(work).map_err(|_| "a worker panicked".to_owned());
-            if self.done.blocking_send(parsed).is_err() {
-                return;
+            let parsed: Vec<_> =
+                parsed.unwrap_or_else(|_| vec![Err("a worker panicked".to_owned())]);
+            for parsed in parsed {
+                if self.done.blocking_send(parsed).is_err() {
+                    return;
+                }
             }
         }
+    }
+
+    fn parse(&self, chunk: Chunk, name: &str) -> Result<Parsed> {
+        let stage = &self.stats.parse;
+        let _busy = stage.busy.enter();
+        let (source, offset) = (&chunk.tag.origin.name, chunk.piece.offset);
+        let _bar = stage.bar(name, format_args!("{source} from byte {offset}"));
+        self.demo.piece();
+        let (parsed, buffer) = parse(chunk, &self.job);
+        stage.bytes.add(buffer.len() as u64);
+        stage.received.add(parsed.filtered + parsed.dead + parsed.accepted);
+        stage.sent.add(parsed.accepted);
+        stage.discarded.add(parsed.filtered + parsed.dead);
+        stage.errors.add(parsed.dead);
+        self.pool.give(buffer);
+        Ok(parsed)
     }
 }

@@ -35,6 +35,8 @@ impl Drop for Permit<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::panic::catch_unwind;
+
     use super::*;
 
     #[test]
@@ -45,5 +47,15 @@ mod tests {
         drop(permit);
         drop(permits.take());
         assert!(permits.take.is_empty());
+    }
+
+    #[test]
+    fn a_panic_gives_its_permit_back() {
+        let permits = Permits::new(NonZeroUsize::MIN);
+        let panicked = catch_unwind(|| {
+            let _permit = permits.take();
+            panic!("in the work");
+        });
+        assert!(panicked.is_err() && permits.take.is_empty());
     }
 }

@@ -220,3 +220,25 @@ impl<F: FnMut(Row)> Collector<'_, F> {
 fn join<T>(thread: ScopedJoinHandle<'_, T>) -> T {
     thread.join().unwrap_or_else(|panic| resume_unwind(panic))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::file_processor::Counts;
+
+    #[test]
+    fn rows_behind_one_that_never_comes_are_handed_over_at_the_end() {
+        let row =
+            |name: &str| Row { path: name.into(), outcome: Outcome::Counted(Counts::default()) };
+        let (sender, rows) = bounded(1);
+        sender.send(vec![(3, row("d")), (0, row("a")), (2, row("c"))]).unwrap();
+        drop(sender); // whoever had the row 1 was interrupted
+        let mut handed = Vec::new();
+        let each = |row: Row| handed.push(row.path);
+        let (progress, summary) = (&Progress::default(), Summary::default());
+        let mut collector = Collector { by: None, progress, each, summary };
+        let complete = collector.collect(&rows, never(), &never(), &AtomicBool::new(false));
+        assert!(complete);
+        assert_eq!(handed, ["a", "c", "d"].map(std::path::PathBuf::from));
+    }
+}

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use exercises::api_client::ErrorKind;
+use common::Context;
 use exercises::api_client::policy::{Policy, Rate};
+use exercises::api_client::{Client, ErrorKind, Request, Web};
+use futures_util::{StreamExt, stream};
 
 use crate::server::Server;
 use crate::{fetch, fetch_one, quick};
@@ -37,6 +39,44 @@ async fn a_reset_is_tried_again() {
     for path in ["/reset-before", "/reset-in-body"] {
         let outcome = fetch_one(quick(), &server.url(path)).await;
         assert_eq!((kind(&outcome), outcome.attempts), (None, 2), "{outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_reset_and_a_truncated_body_are_the_same_to_reqwest() {
+    let server = Server::start();
+    let paths = ["/reset-before", "/reset-in-body", "/truncated"].map(|path| server.url(path));
+    let config = quick();
+    let web = Web::new(config.limits.connect, 1).expect("a client").by_reqwest_alone();
+    let client = Client::with_transport(config, web).expect("a client");
+    let requests = stream::iter(&paths).map(|url| Request::get(url));
+    let outcomes = client.fetch_all(&Context::background(), requests).collect::<Vec<_>>().await;
+    for outcome in &outcomes {
+        let expected =
+            if outcome.url.ends_with("truncated") { (Some(ErrorKind::Body), 3) } else { (None, 2) };
+        assert_eq!((kind(outcome), outcome.attempts), expected, "{outcome:?}");
+    }
+    assert_eq!(outcomes.len(), paths.len());
+}
+
+#[tokio::test]
+async fn connections_are_used_again() {
+    let server = Server::start();
+    let mut config = quick();
+    config.policy.concurrency = 3;
+    for path in ["/ok", "/big", "/missing"] {
+        let urls: Vec<_> = (0..30).map(|n| server.url(&format!("{path}/{n}"))).collect();
+        fetch(config.clone(), &urls).await;
+    }
+    assert!(server.connections() <= 3 * config.policy.concurrency as u32); // a client each
+}
+
+#[tokio::test]
+async fn a_host_that_hangs_up_after_each_answer_is_asked_all_the_same() {
+    let server = Server::start();
+    let urls: Vec<_> = (0..30).map(|n| server.url(&format!("/hang-up/{n}"))).collect();
+    for outcome in fetch(quick(), &urls).await {
+        assert_eq!((kind(&outcome), outcome.bytes), (None, 2), "{outcome:?}");
     }
 }
 

@@ -8,6 +8,7 @@ mod program;
 mod property;
 mod resume;
 mod scheduling;
+mod security;
 mod server;
 mod simulation;
 

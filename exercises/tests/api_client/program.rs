@@ -145,3 +145,15 @@ fn a_full_disk_fails_what_does_not_fit_and_nothing_else() {
     assert!(!failed.is_empty() && failed.len() < 8, "{outcomes:#?}");
     assert!(failed.iter().all(|detail| detail.contains("No space left")), "{failed:?}");
 }
+
+#[test]
+fn a_proxy_in_the_environment_is_used() {
+    let server = Server::start();
+    let output = Command::new(PROGRAM)
+        .args(["--format", "ndjson", "http://no-such-host.invalid/x"])
+        .env("http_proxy", server.url(""))
+        .output()
+        .expect("it runs");
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(server.hits("http://no-such-host.invalid/x"), 1);
+}

@@ -115,6 +115,28 @@ fn a_given_rate_is_never_lowered_by_a_bare_503() {
     assert!(run.took <= Duration::from_secs(14), "{:?}", run.took);
 }
 
+/// A fifth of the answers, at random.
+fn a_fifth(seed: u64) -> impl FnMut(Duration) -> Answer {
+    let mut rng = StdRng::seed_from_u64(seed);
+    move |_| match rng.random_bool(0.2) {
+        true => Answer::Failed(Trouble::Unavailable, Hints::default()),
+        false => Answer::Accepted(Hints::default()),
+    }
+}
+
+#[test]
+fn a_fifth_of_503_costs_the_retries_and_next_to_no_waiting() {
+    let times = (0..1000).map(|seed| {
+        let run = run(Policy { seed, ..given() }, 500, a_fifth(seed));
+        assert_eq!(run.fetched, 500, "seed {seed}");
+        run.took
+    });
+    let mut times: Vec<_> = times.collect();
+    times.sort();
+    println!("half within {:?}, 99 % within {:?}", times[500], times[990]);
+    assert!(times[999] <= Duration::from_secs(14), "{:?}", times[999]);
+}
+
 #[test]
 fn a_given_rate_is_lowered_by_a_429_and_by_a_503_that_speaks_of_rates() {
     let hints = Hints { retry_after: Some(Duration::from_secs(1)), quota: None };
@@ -167,4 +189,34 @@ fn hosts_do_not_wait_for_each_other() {
     let waiting = scheduler.cancel(Duration::from_secs(1));
     assert_eq!(waiting.len(), 1);
     assert_eq!(waiting[0].waited, Duration::from_secs(1));
+}
+
+#[test]
+fn a_rejection_is_charged_to_nobody() {
+    let rate = Some(Rate { per_second: 50.0, burst: 20 });
+    let policy = Policy { rate, retries: 0, retry_budget: 0.0, ..Policy::default() };
+    let mut scheduler = Scheduler::new(policy);
+    (0..20).for_each(|request| scheduler.add(Duration::ZERO, "host", request, true));
+    let mut sent = Vec::new();
+    while let Turn::Send(job) = scheduler.next(Duration::ZERO) {
+        sent.push(job);
+    }
+    assert_eq!(sent.len(), 20, "twice as many as may always be tried again");
+    for job in sent {
+        let fate = scheduler.answered(TRIP, job, &Answer::Rejected(Hints::default()));
+        assert!(matches!(fate, Fate::Again), "{fate:?}");
+    }
+}
+
+#[test]
+fn a_rejected_request_waits_as_long_as_it_was_told() {
+    for wait in [1, 2, 30].map(Duration::from_secs) {
+        let mut scheduler = Scheduler::new(Policy::default());
+        scheduler.add(Duration::ZERO, "host", "a request", true);
+        let Turn::Send(job) = scheduler.next(Duration::ZERO) else { panic!("it may go at once") };
+        let told = Answer::Rejected(Hints { retry_after: Some(wait), quota: None });
+        assert!(matches!(scheduler.answered(TRIP, job, &told), Fate::Again));
+        let turn = scheduler.next(TRIP);
+        assert!(matches!(turn, Turn::At(at) if at == TRIP + wait), "{wait:?}: {turn:?}");
+    }
 }

@@ -11,10 +11,13 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
+/// How often each path was asked for, and under the empty one the connections.
+type Hits = Arc<Mutex<HashMap<String, u32>>>;
+
 /// Listens on the loopback until it is dropped.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
-    hits: Arc<Mutex<HashMap<String, u32>>>,
+    hits: Hits,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<thread::JoinHandle<()>>,
 }
@@ -23,7 +26,7 @@ impl Server {
     pub(crate) fn start() -> Self {
         let (ready, address) = std::sync::mpsc::channel();
         let (stop, stopped) = oneshot::channel::<()>();
-        let hits = Arc::new(Mutex::new(HashMap::new()));
+        let hits = Hits::default();
         let counted = hits.clone();
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -48,6 +51,10 @@ impl Server {
     pub(crate) fn hits(&self, path: &str) -> u32 {
         self.hits.lock().expect("no panic").get(path).copied().unwrap_or(0)
     }
+
+    pub(crate) fn connections(&self) -> u32 {
+        self.hits("")
+    }
 }
 
 impl Drop for Server {
@@ -57,15 +64,16 @@ impl Drop for Server {
     }
 }
 
-async fn accept(listener: TcpListener, hits: Arc<Mutex<HashMap<String, u32>>>) {
+async fn accept(listener: TcpListener, hits: Hits) {
     loop {
         let Ok((stream, _)) = listener.accept().await else { continue };
+        *hits.lock().expect("no panic").entry(String::new()).or_default() += 1;
         // Ends with the connection, or with the runtime of this server.
         tokio::spawn(serve(stream, hits.clone()));
     }
 }
 
-async fn serve(stream: TcpStream, hits: Arc<Mutex<HashMap<String, u32>>>) {
+async fn serve(stream: TcpStream, hits: Hits) {
     let mut stream = BufReader::new(stream);
     while let Some((path, headers)) = read_head(&mut stream).await {
         let hit = {
@@ -106,6 +114,10 @@ async fn answer(stream: &mut TcpStream, path: &str, head: &str, hit: u32) -> Opt
         "reset-in-body" if hit == 1 => {
             write(stream, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf").await?;
             reset(stream)
+        }
+        "hang-up" => {
+            status(stream, "200 OK", "").await?;
+            None
         }
         "truncated" => {
             write(stream, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf").await?;

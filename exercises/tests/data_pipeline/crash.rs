@@ -1,7 +1,8 @@
 //! `data-pipeline` killed, stopped, rotated under, and stalled.
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
+use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -154,4 +155,44 @@ fn new_files_are_found_while_following() {
     kit.write("b.log", &lines(5..9));
     kit.wait_until("the second file", || kit.read("out") == lines(0..9));
     assert_eq!(running.stop(), Some(0));
+}
+
+/// Makes the fourth sync of a file fail, as a failing disk does.
+const FAILING: &str = "#include <errno.h>
+static int calls;
+int fdatasync(int file) {
+    (void)file;
+    if (++calls != 4) return 0;
+    errno = EIO;
+    return -1;
+}
+";
+
+/// A sync that has failed may have lost what was written before it: no checkpoint covers that.
+#[test]
+fn after_a_failed_sync_the_run_ends_and_the_next_one_replays() {
+    let kit = Kit::new();
+    kit.write("failing.c", FAILING);
+    let library = kit.path("failing.so");
+    let mut compiler = Command::new("cc");
+    compiler.args(["-shared", "-fPIC", "-o"]).arg(&library).arg(kit.path("failing.c"));
+    let compiled = compiler.status().expect("cc links Rust programs too");
+    assert!(compiled.success());
+
+    kit.write("in", &lines(0..1000));
+    let args = ["--file", "in", "--out", "out", "--checkpoint", "ck"];
+    let preload = [("LD_PRELOAD", library.to_str().unwrap())];
+    let mut running = kit.start_with(&[&args[..], &["--follow"]].concat(), &preload);
+    kit.wait_until("a checkpoint", || kit.path("ck").exists());
+    kit.append("in", &lines(1000..2000));
+    assert_eq!(running.0.wait().unwrap().code(), Some(1), "{}", kit.read("stderr"));
+    assert!(kit.read("stderr").contains("cannot write to out: Input/output error"));
+
+    // The disk has lost all that no sync vouched for.
+    let checkpoint = kit.read("ck");
+    let (_, synced) = checkpoint.split_once("\"outputs\":{\"out\":").unwrap();
+    let synced = synced.split_once('}').unwrap().0.parse().unwrap();
+    File::options().write(true).open(kit.path("out")).unwrap().set_len(synced).unwrap();
+    kit.ok(&args);
+    assert_eq!(kit.read("out"), lines(0..2000));
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::io::{Read, Write as _};
+use std::io::{BufRead, BufReader, Read, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::ops::Range;
 use std::path::PathBuf;
@@ -60,9 +60,14 @@ impl Kit {
 
     /// Starts it and lets it run.
     pub(crate) fn start(&self, args: &[&str]) -> Running {
+        self.start_with(args, &[])
+    }
+
+    /// The same, in an environment with these variables.
+    pub(crate) fn start_with(&self, args: &[&str], variables: &[(&str, &str)]) -> Running {
         let log = File::options().append(true).create(true).open(self.path("stderr")).unwrap();
         let mut command = Command::new(PROGRAM);
-        command.arg("run").args(args).current_dir(self.0.path());
+        command.arg("run").args(args).current_dir(self.0.path()).envs(variables.iter().copied());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         Running(command.spawn().unwrap())
     }
@@ -113,6 +118,11 @@ impl Drop for Running {
 /// An address that was free a moment ago.
 pub(crate) fn address() -> String {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+}
+
+/// Takes one connection, and gives all lines that come over it.
+pub(crate) fn received(listener: &TcpListener) -> Vec<String> {
+    BufReader::new(listener.accept().unwrap().0).lines().map(Result::unwrap).collect()
 }
 
 /// What a web server answers.

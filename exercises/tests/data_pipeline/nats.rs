@@ -125,3 +125,24 @@ fn what_a_killed_worker_had_goes_to_the_other() {
     assert!(received == sorted(&events));
     assert_eq!((first.stop(), second.stop()), (Some(0), Some(0)));
 }
+
+/// They have no ids, and two of them may look the same.
+#[test]
+fn windows_and_dead_letters_can_go_through_nats() {
+    let kit = Kit::new();
+    let Some(server) = Server::start(&kit) else { return };
+    kit.write("in", &(lines(0..5000) + "not json\n" + &lines(5000..9000)));
+    let args = ["--file", "in", "--by", "k", "--window", "5s"];
+    kit.ok(&[&args[..], &["--aggregates", "win", "--dead-letters", "dead"]].concat());
+    let sink = |stream| format!("{}/{stream}", server.url());
+    let (windows, letters) = (sink("windows"), sink("letters"));
+    kit.ok(&[&args[..], &["--aggregates", &windows, "--dead-letters", &letters]].concat());
+    for (stream, file) in [("windows", "win"), ("letters", "dead")] {
+        let out = format!("{stream}.out");
+        let nats = ["--nats", &server.url(), "--stream", stream, "--consumer", "c", "--out", &out];
+        let reader = kit.start(&nats);
+        kit.wait_until(stream, || kit.read(&out).len() == kit.read(file).len());
+        assert_eq!(kit.read(&out), kit.read(file));
+        assert_eq!(reader.stop(), Some(0));
+    }
+}

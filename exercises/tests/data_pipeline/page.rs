@@ -28,7 +28,9 @@ fn metrics_have_the_names_that_vectors_users_know() {
         text.contains("watermark_lag_seconds") && text.contains("component_id=\"slow sink\"")
     });
     for name in [
-        "component_received_events_total{component_id=\"sources\",component_kind=\"source\"}",
+        "component_received_events_total{component_id=\"generator-1\",component_kind=\"source\",component_type=\"generator\"}",
+        "component_received_events_total{component_id=\"generator-4\",component_kind=\"source\",component_type=\"generator\"}",
+        "component_received_events_total{component_id=\"/dev/null\",component_kind=\"sink\",component_type=\"file\"}",
         "component_sent_events_total{",
         "component_discarded_events_total{",
         "component_errors_total{",
@@ -53,6 +55,21 @@ fn a_stalled_sink_is_the_bottleneck_and_the_program_is_not_ready() {
     assert!(get(&page, "/metrics").contains("ledger_imbalance 0"));
 }
 
+#[test]
+fn the_page_may_run_and_load_nothing_but_its_own() {
+    let (_demo, page) = demo("30s");
+    let answer = get(&page, "/").to_lowercase();
+    let policy = answer.lines().find(|line| line.starts_with("content-security-policy: "));
+    let policy = policy.expect("there is a policy");
+    assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+    let nonce = policy.split("script-src 'nonce-").nth(1).unwrap().split('\'').next().unwrap();
+    for tag in ["script", "style"] {
+        assert_eq!(answer.matches(&format!("<{tag}")).count(), 1);
+        assert!(answer.contains(&format!("<{tag} nonce=\"{nonce}\">")), "{tag}");
+    }
+    assert_ne!(answer, get(&page, "/").to_lowercase(), "a nonce is used once");
+}
+
 /// What a browser makes of the page after some seconds.
 #[test]
 fn the_page_renders_updates_and_shows_backpressure() {
@@ -71,7 +88,7 @@ fn the_page_renders_updates_and_shows_backpressure() {
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
     let dom = look();
-    for part in ["<h3>sources</h3>", "<h3>slow sink</h3>", "running for", "<meter", "events"] {
+    for part in ["<h3>generator-1</h3>", "<h3>slow sink</h3>", "running for", "<meter", "events"] {
         assert!(dom.contains(part), "{part} is missing in {dom}");
     }
     kit.wait_until("the stall", || get(&page, "/readyz").starts_with("HTTP/1.1 503"));

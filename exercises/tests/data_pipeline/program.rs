@@ -231,3 +231,18 @@ fn files_that_are_far_apart_in_time_wait_for_each_other() {
     let run = kit.ok(&args);
     assert!(!kit.read("win").contains("other"), "{run:#?}");
 }
+
+#[test]
+fn the_run_can_be_drawn() {
+    let kit = Kit::new();
+    kit.write("in", &lines(0..20_000));
+    let args = ["--file", "in", "--by", "k", "--out", "out", "--aggregates", "win", "--workers=1"];
+    kit.ok(&[&args[..], &["--timeline", "run.svg", "--trace", "run.json"]].concat());
+    let (picture, trace) = (kit.read("run.svg"), kit.read("run.json"));
+    for lane in ["in 1", "worker 1", "windows", "out", "win"] {
+        assert!(picture.contains(&format!(" {lane}: ")), "{lane} is missing in {picture}");
+        assert!(trace.contains(lane.trim_end_matches(" 1")), "{lane} is missing in {trace}");
+    }
+    let chunks = lines(0..20_000).len().div_ceil(256 * 1024);
+    assert!(picture.contains(&format!("worker 1: {} pieces of work", chunks + 1)), "{picture}");
+}

@@ -110,7 +110,8 @@ where
     map_chunks(input, move |chunk| chunk.into_iter().filter_map(&mut work).collect())
 }
 
-/// Collecting a vector from one whose items have the same size happens in place: no allocation.
+/// Collecting a vector from one whose items have the same size happens in place, and what a send
+/// leaves behind is used again: no allocation.
 fn map_chunks<T, U>(
     input: Receiver<T>,
     mut work: impl FnMut(Vec<T>) -> Vec<U> + Send + 'static,
@@ -126,8 +127,15 @@ where
             if output.send_all(&mut results).await.is_err() {
                 return;
             }
+            chunk = recycle(results);
         }
     })
+}
+
+/// The memory of an empty queue for items of another type.
+fn recycle<T, U>(empty: VecDeque<T>) -> VecDeque<U> {
+    let nothing = Vec::from(empty).into_iter().map(|_| unreachable!("all has been sent"));
+    nothing.collect::<Vec<_>>().into()
 }
 
 /// A stage that works on up to `limit` items at once, each in a task of its own, and hands on the

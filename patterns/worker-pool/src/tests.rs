@@ -24,6 +24,13 @@ fn in_time<T: Send + 'static>(wait: impl FnOnce() -> T + Send + 'static) -> T {
     result.recv_timeout(Duration::from_secs(10)).expect("it ends")
 }
 
+/// Whether somebody comes to wait on the other end.
+fn is_waited_for(sender: &Sender<Infallible>) -> bool {
+    let mut waits = Select::new();
+    waits.send(sender);
+    waits.ready_timeout(Duration::from_secs(10)).is_ok()
+}
+
 fn numbers<R>(done: impl IntoIterator<Item = Done<R>>) -> Vec<u64> {
     let mut numbers: Vec<u64> = done.into_iter().map(|done| done.job).collect();
     numbers.sort_unstable();
@@ -125,6 +132,7 @@ fn a_panic_is_the_error_of_its_job_and_the_worker_lives_on() {
     let results: Vec<_> = pool.close().iter().map(|done| done.result).collect();
     let [plain, number] = ["a plain message", "a message with a number: 3"].map(panicked);
     assert_eq!(results, [Ok(1), plain, number, panicked(""), Ok(5)]);
+    assert_eq!(results[1].as_ref().unwrap_err().to_string(), "panicked: a plain message");
 }
 
 /// A pool of one worker that is busy with the first job until the returned sender is dropped.
@@ -149,10 +157,7 @@ fn a_submit_that_waits_for_room_can_be_cancelled_and_gives_the_job_back() {
     pool.submit(2); // fills the queue
     let (cancel, cancelled) = bounded::<Infallible>(0);
     let other = thread::spawn(move || {
-        // Ready once somebody waits on the other end: the submit found no room.
-        let mut waits = Select::new();
-        waits.send(&cancel);
-        let waited = waits.ready_timeout(Duration::from_secs(10)).is_ok();
+        let waited = is_waited_for(&cancel);
         drop(cancel);
         waited
     });
@@ -162,7 +167,9 @@ fn a_submit_that_waits_for_room_can_be_cancelled_and_gives_the_job_back() {
     });
     drop(release); // before what may fail: dropping a pool joins its worker
     assert!(other.join().unwrap(), "the submit did not wait");
-    assert_eq!(refused.expect_err("there is no room").0, 3);
+    let refused = refused.expect_err("there is no room");
+    assert_eq!(refused.to_string(), "cancelled while the job queue was full");
+    assert_eq!(refused.0, 3);
     assert_eq!(numbers(pool.close()), [1, 2]);
 }
 
@@ -182,9 +189,12 @@ fn a_submit_that_is_not_cancelled_waits_for_its_turn() {
 fn closing_drains_the_queue() {
     let (pool, release) = busy_pool(10);
     submit_all(&pool, 2..=10);
+    let (cancel, cancelled) = bounded::<Infallible>(0); // never cancelled: it shows who waits
     thread::scope(|scope| {
-        let closing = scope.spawn(|| pool.close());
-        drop(release);
+        let closing = scope.spawn(move || pool.close_unless(&cancelled));
+        let waited = is_waited_for(&cancel);
+        drop(release); // before what may fail, and no earlier: the queue is full when it closes
+        assert!(waited, "the close did not wait");
         assert_eq!(numbers(closing.join().unwrap()), (1..=10).collect::<Vec<_>>());
     });
 }

@@ -53,17 +53,7 @@ func receiveCancellable(n int) (time.Duration, uint64) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	return timed(func() uint64 {
-		items := make(chan uint64, capacity)
-		go func() {
-			defer close(items)
-			for i := range n {
-				select {
-				case items <- uint64(i):
-				case <-ctx.Done():
-					return
-				}
-			}
-		}()
+		items := sendCancellable(ctx, n)
 		var sum uint64
 		for {
 			select {
@@ -74,6 +64,53 @@ func receiveCancellable(n int) (time.Duration, uint64) {
 				sum += item
 			case <-ctx.Done():
 				return sum
+			}
+		}
+	})
+}
+
+func sendCancellable(ctx context.Context, n int) <-chan uint64 {
+	items := make(chan uint64, capacity)
+	go func() {
+		defer close(items)
+		for i := range n {
+			select {
+			case items <- uint64(i):
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return items
+}
+
+// receiveCancellableDraining is the same, but takes what is ready without a look at the context.
+func receiveCancellableDraining(n int) (time.Duration, uint64) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	return timed(func() uint64 {
+		items := sendCancellable(ctx, n)
+		var sum uint64
+		for {
+			select {
+			case item, open := <-items:
+				if !open {
+					return sum
+				}
+				sum += item
+			case <-ctx.Done():
+				return sum
+			}
+			for ready := true; ready; {
+				select {
+				case item, open := <-items:
+					if !open {
+						return sum
+					}
+					sum += item
+				default:
+					ready = false
+				}
 			}
 		}
 	})

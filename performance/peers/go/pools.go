@@ -90,34 +90,38 @@ func hash(j uint64) uint64 {
 }
 
 // pool hashes n jobs in a pool of two workers, one channel operation a job and one a result.
-func pool(n int) (time.Duration, uint64) {
-	return timed(func() uint64 {
-		jobs := make(chan uint64, capacity)
-		results := make(chan uint64, capacity)
-		var wg sync.WaitGroup
-		for range poolWorkers {
-			wg.Add(1)
-			go func() {
-				defer wg.Done()
-				for job := range jobs {
-					results <- hash(job)
-				}
-			}()
-		}
+func pool(queue int) row {
+	return func(n int) (time.Duration, uint64) {
+		return timed(func() uint64 { return hashJobs(n, queue) })
+	}
+}
+
+func hashJobs(n, queue int) uint64 {
+	jobs := make(chan uint64, queue)
+	results := make(chan uint64, queue)
+	var wg sync.WaitGroup
+	for range poolWorkers {
+		wg.Add(1)
 		go func() {
-			for j := range n {
-				jobs <- uint64(j)
+			defer wg.Done()
+			for job := range jobs {
+				results <- hash(job)
 			}
-			close(jobs)
-			wg.Wait()
-			close(results)
 		}()
-		var sum uint64
-		for result := range results {
-			sum += result
+	}
+	go func() {
+		for j := range n {
+			jobs <- uint64(j)
 		}
-		return sum
-	})
+		close(jobs)
+		wg.Wait()
+		close(results)
+	}()
+	var sum uint64
+	for result := range results {
+		sum += result
+	}
+	return sum
 }
 
 // poolBatches hands over 256 jobs at a time.

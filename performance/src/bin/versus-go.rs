@@ -9,7 +9,9 @@ use std::thread::available_parallelism;
 
 use clap::Parser;
 use common::{Outcome, parse, say};
-use performance::versus::{Go, Line, ROWS, Row, Work, json, markdown, plot, race, row};
+use performance::versus::{
+    Go, Line, ROWS, RUN, Row, Run, Work, ensure_built, json, markdown, plot, race, row,
+};
 
 /// What allocates decides rows in which a hundred thousand tasks end at once; Go has an allocator of
 /// its own as well.
@@ -37,28 +39,24 @@ struct Args {
     /// Where versus-go.md, .json and .svg are written [default: beside this program]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-
-    /// Run our side of this row here, and report it on stderr
-    #[arg(long, value_name = "ROW", hide = true, value_parser = find_row, requires = "items")]
-    run: Option<&'static Row>,
-
-    #[arg(long, value_name = "N", hide = true)]
-    items: Option<u64>,
 }
 
 fn main() -> ExitCode {
+    if let Some((run, items)) = one_row() {
+        return common::run(|| Ok(writeln!(io::stderr(), "{}", run(items))?));
+    }
     let args = parse::<Args>();
-    common::run(|| match (args.run, args.items) {
-        (Some(row), Some(items)) => run_here(row, items),
-        _ => compare(&args),
-    })
+    common::run(|| compare(&args))
 }
 
-/// What `this_program` starts.
-fn run_here(row: &Row, items: u64) -> Outcome {
-    match row.work {
-        Work::Function(run) => Ok(writeln!(io::stderr(), "{}", run(items))?),
-        Work::Program(name) => Err(format!("{name} is a program of its own").into()),
+/// What `this_program` asks for: `--run ROW ITEMS`. The memory of that process counts, so it does
+/// without the big parser, as the program in Go does.
+fn one_row() -> Option<(fn(u64) -> Run, u64)> {
+    let args: Vec<_> = env::args_os().skip(1).collect();
+    let [flag, name, items] = &args[..] else { return None };
+    match row(name.to_str()?)?.work {
+        Work::Function(run) if flag == RUN => Some((run, items.to_str()?.parse().ok()?)),
+        _ => None,
     }
 }
 
@@ -68,6 +66,7 @@ fn compare(args: &Args) -> Outcome {
     say!("{machine}\n");
     let (pairs, share) = if args.short { (2, 10) } else { (args.pairs.into(), 1) };
     let rows = if args.rows.is_empty() { ROWS.iter().collect() } else { args.rows.clone() };
+    rows.iter().try_for_each(|row| ensure_built(row))?;
     let mut lines = Vec::new();
     for row in rows {
         let _ = writeln!(io::stderr(), "{} …", row.what);

@@ -10,6 +10,9 @@ use std::time::Instant;
 use super::{Row, Run, Work};
 use crate::memory::peak_memory_of;
 
+/// The first argument of a process that runs one row and reports it, as in `--run ROW ITEMS`.
+pub const RUN: &str = "--run";
+
 type Failure = Box<dyn Error + Send + Sync>;
 
 /// Runs our side of a row in a process of its own, so that neither the memory nor the threads of
@@ -23,19 +26,33 @@ pub fn this_program(row: &Row, items: u64) -> Result<Run, Failure> {
     match row.work {
         Work::Function(_) => {
             let mut command = Command::new(this);
-            report(command.args(["--run", row.name, "--items", &items.to_string()]))
+            report(command.args([RUN, row.name, &items.to_string()]))
         }
         Work::Program(name) => {
-            let program = this.with_file_name(name);
-            if !program.exists() {
-                let missing = program.display();
-                return Err(format!(
-                    "{missing} is missing: cargo build --release -p {name} makes it"
-                )
-                .into());
-            }
-            whole_program(Command::new(program).arg("-"), items)
+            whole_program(Command::new(this.with_file_name(name)).arg("-"), items)
         }
+    }
+}
+
+/// Builds the program that the row measures, if it is one and is not beside this one yet.
+///
+/// # Errors
+///
+/// If it does not build.
+pub fn ensure_built(row: &Row) -> Result<(), Failure> {
+    let Work::Program(name) = row.work else { return Ok(()) };
+    if env::current_exe()?.with_file_name(name).exists() {
+        return Ok(());
+    }
+    let mut build = Command::new("cargo");
+    build.args(["build", "--package", name]).current_dir(env!("CARGO_MANIFEST_DIR"));
+    if !cfg!(debug_assertions) {
+        build.arg("--release");
+    }
+    match build.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("the program {name} does not build: {status}").into()),
+        Err(err) => Err(format!("cannot build the program {name} with cargo: {err}").into()),
     }
 }
 

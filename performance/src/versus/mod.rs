@@ -12,7 +12,7 @@ use std::error::Error;
 use std::fmt;
 use std::str::FromStr;
 
-pub use child::{this_program, whole_program};
+pub use child::{RUN, ensure_built, this_program, whole_program};
 pub use go::Go;
 pub use plot::plot;
 pub use race::{Figures, Line, race};
@@ -32,8 +32,9 @@ pub struct Row {
     pub items: u64,
     /// The rows of the Go program: the same contract first, then Go with a trick of its own.
     pub go: &'static [&'static str],
-    /// What the ratios of ours to Go's should not exceed.
-    pub goal: Goal,
+    /// What the ratios of ours to Go's should not exceed; `None` for a row that stands beside the
+    /// one above it, for comparison.
+    pub goal: Option<Goal>,
     /// How our side is run.
     pub work: Work,
 }

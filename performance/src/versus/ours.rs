@@ -24,35 +24,42 @@ const NAP: Duration = Duration::from_millis(10);
 /// How many items may be under way between two tasks: as many as fit into Go's channels.
 pub(super) const CAPACITY: usize = 64;
 
+/// How many jobs may wait for a worker of a pool: enough that its threads seldom go to sleep.
+pub(super) const LONG_QUEUE: usize = 1024;
+
 /// How many items are handed over at once where that is the row's contract.
 const CHUNK: u64 = 1024;
 
-/// How many tasks are spawned before those that are there get a turn.
-const BURST: u64 = 32;
+/// How many tasks are spawned or woken before those that are there get a turn.
+const BURST: u64 = 128;
+
+/// How many tasks run before the runtime looks at its timer and at whoever has yielded: more than
+/// a burst, or tasks would pile up.
+const TASKS_A_TURN: u32 = 512;
 
 /// `n` tasks that do nothing, in a group that is waited for.
 pub(super) fn spawn(n: u64) -> Run {
-    grouped(n, async |done: Arc<AtomicU64>| {
+    grouped(n, |done| async {
         done.fetch_add(1, Ordering::Relaxed);
     })
 }
 
 /// `n` tasks that sleep, all at once.
 pub(super) fn sleeping(n: u64) -> Run {
-    grouped(n, async |done: Arc<AtomicU64>| {
+    grouped(n, |done| async {
         sleep(NAP).await;
         done.fetch_add(1, Ordering::Relaxed);
     })
 }
 
-fn grouped<F>(n: u64, work: impl Fn(Arc<AtomicU64>) -> F) -> Run
+fn grouped<F>(n: u64, work: impl Fn(&'static AtomicU64) -> F) -> Run
 where
     F: Future<Output = ()> + Send + 'static,
 {
     on_one_thread(measure(async || {
-        let done = Arc::new(AtomicU64::new(0));
+        let done: &AtomicU64 = Box::leak(Box::default()); // for all tasks, as on the other side
         let mut group = TaskGroup::new();
-        spawn_all(&mut group, n, || work(Arc::clone(&done))).await;
+        spawn_all(&mut group, n, || work(done)).await;
         assert!(group.wait().await.is_empty(), "no task panics");
         done.load(Ordering::Relaxed)
     }))
@@ -62,8 +69,13 @@ async fn spawn_all<F>(group: &mut TaskGroup, n: u64, mut work: impl FnMut() -> F
 where
     F: Future<Output = ()> + Send + 'static,
 {
+    in_bursts(n, || group.spawn(work())).await;
+}
+
+/// Does something `n` times, and lets the tasks that can run have their turn after each burst.
+async fn in_bursts(n: u64, mut step: impl FnMut()) {
     for at in 0..n {
-        group.spawn(work());
+        step();
         if at % BURST == BURST - 1 {
             yield_now().await;
         }
@@ -99,7 +111,8 @@ pub(super) fn parked(n: u64) -> Run {
         while gate.waiting.load(Ordering::Relaxed) < n {
             yield_now().await;
         }
-        gate.open.notify_waiters();
+        // If all were woken at once, the queue of those that can run would take 17 MB.
+        in_bursts(n, || gate.open.notify_one()).await;
         assert!(group.wait().await.is_empty(), "no task panics");
         gate.released.load(Ordering::Relaxed)
     }))
@@ -212,10 +225,11 @@ fn hash(job: u64) -> u64 {
     })
 }
 
-/// A pool of `workers` threads hashes `n` jobs, one at a time.
-pub(super) fn pool(n: u64, workers: usize) -> Run {
+/// A pool of two threads hashes `n` jobs, one at a time.
+pub(super) fn pool(n: u64, queue: usize) -> Run {
     measure_now(|| {
-        let pool = WorkerPool::start(Bounds::new(workers, CAPACITY), |_, job| hash(job));
+        let bounds = Bounds::new(2, queue).with_result_limit(queue);
+        let pool = WorkerPool::start(bounds, |_, job| hash(job));
         let results = pool.results();
         thread::scope(|scope| {
             scope.spawn(move || {
@@ -234,9 +248,11 @@ pub(super) fn pool(n: u64, workers: usize) -> Run {
 /// The same with 256 jobs at a time.
 pub(super) fn pool_in_batches(n: u64, workers: usize) -> Run {
     const BATCH: u64 = 256;
+    const BATCHES: usize = 4;
     measure_now(|| {
         let work = |_, batch: Vec<u64>| batch.into_iter().map(hash).collect::<Vec<_>>();
-        let pool = WorkerPool::start(Bounds::new(workers, 4), work);
+        let bounds = Bounds::new(workers, BATCHES).with_result_limit(BATCHES);
+        let pool = WorkerPool::start(bounds, work);
         let results = pool.results();
         thread::scope(|scope| {
             scope.spawn(move || {
@@ -342,7 +358,8 @@ fn measure_now(work: impl FnOnce() -> u64) -> Run {
 }
 
 fn on_one_thread(work: impl Future<Output = (f64, u64)>) -> Run {
-    let runtime = Builder::new_current_thread().enable_all().build();
+    let mut runtime = Builder::new_current_thread();
+    let runtime = runtime.enable_time().event_interval(TASKS_A_TURN).build();
     run(runtime.expect("the system has room for a runtime").block_on(work))
 }
 

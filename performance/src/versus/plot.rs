@@ -1,5 +1,3 @@
-use std::fmt::Write as _;
-
 use super::Line;
 
 const WIDTH: f64 = 760.0;
@@ -54,20 +52,19 @@ pub fn plot(lines: &[Line]) -> String {
 
 fn draw(line: &Line, y: f64) -> String {
     let go = line.go[0];
-    let (time, goal) = (place(go.time), place(line.row.goal.time));
     let mut svg = format!(
-        "<g><title>{0}: time {1:.3}</title><text x=\"16\" y=\"{2}\">{0}</text>\
-         <path class=\"goal\" d=\"M{goal:.1} {3}v14\"/>\
-         <circle class=\"time\" cx=\"{time:.1}\" cy=\"{y}\" r=\"5\"/>",
+        "<g><title>{0}: time {1:.3}</title><text x=\"16\" y=\"{2}\">{0}</text>",
         line.row.what,
         go.time,
-        y + 4.0,
-        y - 7.0,
+        y + 4.0
     );
-    if line.row.goal.memory.is_some() {
+    if let Some(goal) = line.row.goal {
+        svg += &format!("<path class=\"goal\" d=\"M{:.1} {}v14\"/>", place(goal.time), y - 7.0);
+    }
+    svg += &format!("<circle class=\"time\" cx=\"{:.1}\" cy=\"{y}\" r=\"5\"/>", place(go.time));
+    if line.row.goal.is_some_and(|goal| goal.memory.is_some()) {
         let x = place(go.memory);
-        write!(svg, "<path class=\"memory\" d=\"M{x:.1} {}l5 5-5 5-5-5z\"/>", y - 5.0)
-            .expect("a string takes everything");
+        svg += &format!("<path class=\"memory\" d=\"M{x:.1} {}l5 5-5 5-5-5z\"/>", y - 5.0);
     }
     svg + "</g>\n"
 }

@@ -35,11 +35,11 @@ pub struct Against {
 }
 
 impl Line {
-    /// Whether the row is at or below its goal; `None` without Go.
+    /// Whether the row is at or below its goal; `None` without Go, or without a goal.
     pub fn met(&self) -> Option<bool> {
-        let go = self.go.first()?;
-        let memory = self.row.goal.memory.is_none_or(|goal| go.memory <= goal);
-        Some(memory && go.time <= self.row.goal.time)
+        let (go, goal) = (self.go.first()?, self.row.goal?);
+        let memory = goal.memory.is_none_or(|goal| go.memory <= goal);
+        Some(memory && go.time <= goal.time)
     }
 }
 

@@ -2,7 +2,7 @@ use std::num::NonZeroUsize;
 
 use pipeline::Limits;
 
-use super::ours::{self, CAPACITY};
+use super::ours::{self, CAPACITY, LONG_QUEUE};
 use super::{Goal, Row, Work};
 
 const fn limits(buffer: usize, chunk: usize) -> Limits {
@@ -24,12 +24,16 @@ const STAGES: &str = "pipeline::{generate, map, filter}";
 const FAN: &str = "fan_out_fan_in::fan_out";
 const POOL: &str = "worker_pool::WorkerPool";
 
-const fn time(time: f64) -> Goal {
-    Goal { time, memory: None }
+/// A row without a goal stands beside the one above it: the same with one operation an item, or with
+/// a short queue.
+const BESIDE: Option<Goal> = None;
+
+const fn time(time: f64) -> Option<Goal> {
+    Some(Goal { time, memory: None })
 }
 
-const fn both(time: f64, memory: f64) -> Goal {
-    Goal { time, memory: Some(memory) }
+const fn both(time: f64, memory: f64) -> Option<Goal> {
+    Some(Goal { time, memory: Some(memory) })
 }
 
 /// Every workload, in the order of the table.
@@ -85,7 +89,7 @@ pub const ROWS: &[Row] = &[
         measures: "pipeline::generate, Receiver::next",
         items: MILLION,
         go: &["channel"],
-        goal: time(0.50),
+        goal: BESIDE,
         work: Work::Function(|n| ours::channel(n, ONE_BY_ONE)),
     },
     Row {
@@ -103,7 +107,7 @@ pub const ROWS: &[Row] = &[
         measures: STAGES,
         items: MILLION,
         go: &["pipeline"],
-        goal: time(0.50),
+        goal: BESIDE,
         work: Work::Function(|n| ours::chapter_pipeline(n, ONE_BY_ONE)),
     },
     Row {
@@ -162,12 +166,21 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         name: "pool",
-        what: "pool of 2, 1M hashes of 64 bytes",
+        what: "pool of 2, queue of 1,024, 1M hashes of 64 bytes",
         measures: POOL,
         items: MILLION,
         go: &["pool", "pool-bulk"],
         goal: time(0.35),
-        work: Work::Function(|n| ours::pool(n, 2)),
+        work: Work::Function(|n| ours::pool(n, LONG_QUEUE)),
+    },
+    Row {
+        name: "pool-64",
+        what: "pool of 2, queue of 64, 1M hashes of 64 bytes",
+        measures: POOL,
+        items: MILLION,
+        go: &["pool-64"],
+        goal: BESIDE,
+        work: Work::Function(|n| ours::pool(n, CAPACITY)),
     },
     Row {
         name: "pool-bulk",
@@ -234,12 +247,21 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         name: "receive-cancellable",
-        what: "receive under a context",
+        what: "receive under a context, what is ready",
         measures: "common::Context::run, pipeline::Receiver::next",
         items: 5 * MILLION,
-        go: &["receive-cancellable"],
+        go: &["receive-cancellable", "receive-cancellable-best"],
         goal: time(0.42),
         work: Work::Function(|n| ours::receive_cancellable(n, READY)),
+    },
+    Row {
+        name: "receive-cancellable-1",
+        what: "receive under a context, one operation an item",
+        measures: "common::Context::run, pipeline::Receiver::next",
+        items: MILLION,
+        go: &["receive-cancellable"],
+        goal: BESIDE,
+        work: Work::Function(|n| ours::receive_cancellable(n, ONE_BY_ONE)),
     },
     Row {
         name: "context",
@@ -262,7 +284,7 @@ pub const ROWS: &[Row] = &[
     Row {
         name: "stdin",
         what: "1M numbers from stdin, the whole process",
-        measures: "the program `pipeline -`",
+        measures: "pipeline -",
         items: MILLION,
         go: &["stdin"],
         goal: both(0.30, 1.50),

@@ -33,7 +33,7 @@ fn figures(seconds: f64, bytes: f64) -> String {
 }
 
 fn goal(line: &Line) -> String {
-    let goal = line.row.goal;
+    let Some(goal) = line.row.goal else { return "beside the row above".to_owned() };
     let memory = goal.memory.map_or(String::new(), |memory| format!(", memory ≤ {memory}"));
     let mark = match line.met() {
         Some(true) => " ✓",
@@ -52,6 +52,8 @@ pub fn json(lines: &[Line]) -> String {
                 go.figures.seconds, go.figures.memory, go.time, go.memory
             )
         });
+        let number = |value: Option<f64>| value.map_or("null".to_owned(), |value| value.to_string());
+        let goal = line.row.goal;
         let met = line.met().map_or("null".to_owned(), |met| met.to_string());
         format!(
             r#"  {{"row": "{}", "measures": "{}", "seconds": {}, "memory": {}, "goal_time": {}, "goal_memory": {}, "met": {met}, "go": [{}]}}"#,
@@ -59,8 +61,8 @@ pub fn json(lines: &[Line]) -> String {
             line.row.measures,
             line.ours.seconds,
             line.ours.memory,
-            line.row.goal.time,
-            line.row.goal.memory.map_or("null".to_owned(), |memory| memory.to_string()),
+            number(goal.map(|goal| goal.time)),
+            number(goal.and_then(|goal| goal.memory)),
             go.collect::<Vec<_>>().join(", ")
         )
     });

@@ -36,6 +36,10 @@ pub(super) struct Args {
     limits: LimitArgs,
     #[command(flatten)]
     pub(super) output: OutputArgs,
+
+    /// Panic in the N-th request that is sent
+    #[arg(long, value_name = "N", hide = true)]
+    pub(super) panic_at: Option<u64>,
 }
 
 const AFTER_HELP: &str = "A JSON object has `url`, and perhaps `method`, `headers`, `body`, `id`.

@@ -3,11 +3,13 @@
 mod args;
 mod files;
 mod input;
+mod planted;
 mod print;
 
 use std::io::{self, IsTerminal, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
+use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
 use clap::CommandFactory;
@@ -18,10 +20,11 @@ use tokio::runtime::Builder;
 
 use self::args::{Args, SummaryFormat};
 use self::input::Input;
+use self::planted::Planted;
 use self::print::Printer;
 use super::journal::{Journal, JournalError};
 use super::summary::Summary;
-use super::{Client, ErrorKind, Request};
+use super::{Client, ErrorKind, Request, Web};
 
 /// So many outcomes are printed together, if they are there together.
 const PRINTED_TOGETHER: usize = 256;
@@ -73,7 +76,10 @@ async fn run(args: &Args) -> Result<ExitCode, Failed> {
         Some(deadline) => Context::background().with_timeout(deadline),
         None => Context::background(),
     };
-    let client = Client::new(args.config(files::most_requests(args.output.stores())))?;
+    let config = args.config(files::most_requests(args.output.stores()));
+    let web = Web::new(config.limits.connect, config.policy.concurrency)?;
+    let transport = Planted { web, panic_at: args.panic_at, sent: AtomicU64::new(0) };
+    let client = Client::with_transport(config, transport)?;
     let journal = args.output.journal.as_deref();
     let journal = journal.map(|path| Journal::open(path, args.output.resume)).transpose()?;
     let mut writer = journal.as_ref().map(Journal::writer).transpose()?;

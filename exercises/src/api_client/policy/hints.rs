@@ -1,6 +1,6 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 /// What a response's headers say about rates.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -68,21 +68,34 @@ fn structured(headers: &HeaderMap) -> Option<Quota> {
     })
 }
 
+/// A field with or without the `X-`.
+type Names = [HeaderName; 2];
+
+const fn names(plain: &'static str, with_x: &'static str) -> Names {
+    [HeaderName::from_static(plain), HeaderName::from_static(with_x)]
+}
+
+// Made once: a response without them costs three look-ups.
+static LIMIT: Names = names("ratelimit-limit", "x-ratelimit-limit");
+static REMAINING: Names = names("ratelimit-remaining", "x-ratelimit-remaining");
+static RESET: Names = names("ratelimit-reset", "x-ratelimit-reset");
+static POLICY: Names = names("ratelimit-policy", "x-ratelimit-policy");
+
 /// `X-RateLimit-Limit`, `-Remaining` and `-Reset`, with or without the `X-`.
 fn separate(headers: &HeaderMap, now: SystemTime) -> Option<Quota> {
-    let text = |name: &str| {
-        let value = headers.get(format!("ratelimit-{name}"));
-        value.or_else(|| headers.get(format!("x-ratelimit-{name}")))?.to_str().ok()
+    let text = |names: &Names| {
+        let value = names.iter().find_map(|name| headers.get(name));
+        value?.to_str().ok()
     };
-    let number = |name: &str| text(name)?.split([',', ';']).next()?.trim().parse::<f64>().ok();
-    let reset = number("reset")?;
+    let number = |names| text(names)?.split([',', ';']).next()?.trim().parse::<f64>().ok();
+    let reset = number(&RESET)?;
     let epoch = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
     let reset = if reset > EPOCH { (reset - epoch).max(0.0) } else { reset };
     Some(Quota {
-        limit: number("limit").filter(|limit| *limit > 0.0),
-        remaining: number("remaining").filter(|left| *left >= 0.0)?,
+        limit: number(&LIMIT).filter(|limit| *limit > 0.0),
+        remaining: number(&REMAINING).filter(|left| *left >= 0.0)?,
         reset: span(reset)?,
-        window: text("policy").and_then(|policy| parameter(policy, "w")).and_then(span),
+        window: text(&POLICY).and_then(|policy| parameter(policy, "w")).and_then(span),
     })
 }
 

@@ -11,6 +11,7 @@ use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota as Cells, RateLimiter};
 
 use super::budget::Budget;
+use super::health::Health;
 use super::scheduler::Job;
 use super::{Learner, Quota, Rate, Time};
 
@@ -41,6 +42,7 @@ pub(super) struct Host<T> {
     window: Option<Window>,
     longest_reset: Duration,
     pub(super) budget: Budget,
+    pub(super) health: Health,
     /// The last accept, or when the host was first sent anything.
     heard: Option<Time>,
     /// Until then it is of no use to ask.
@@ -81,6 +83,7 @@ impl<T> Host<T> {
             window: None,
             longest_reset: Duration::ZERO,
             budget: Budget::default(),
+            health: Health::default(),
             heard: None,
             hopeless_until: None,
             faults: 0,
@@ -177,6 +180,7 @@ impl<T> Host<T> {
 
     pub(super) fn accepted(&mut self, now: Time, sent: Time) {
         self.accepted += 1;
+        self.health.record(false);
         self.heard = Some(now);
         self.hopeless_until = None;
         self.faults <<= 1;

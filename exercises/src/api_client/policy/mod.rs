@@ -4,6 +4,7 @@
 
 mod answer;
 mod budget;
+mod health;
 mod hints;
 mod host;
 mod learner;

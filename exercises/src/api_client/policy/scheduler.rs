@@ -251,6 +251,7 @@ impl<T> Scheduler<T> {
     fn failed(&mut self, now: Time, mut job: Job<T>, trouble: Trouble, hints: Hints) -> Fate<T> {
         let wait = self.heed(now, &job, hints);
         let name = job.host.clone();
+        self.host(&name).health.record(true);
         let mut harmless = job.idempotent || self.policy.retry_unsafe || trouble == Trouble::Unsent;
         if trouble == Trouble::Unavailable && self.host(&name).unavailable(now, job.sent) {
             job.rejected += 1;
@@ -267,7 +268,8 @@ impl<T> Scheduler<T> {
         if !self.host(&name).budget.take(now, share) {
             return Fate::GivenUp(job, Reason::Budget);
         }
-        let backoff = self.backoff(job.failures);
+        let steps = self.host(&name).health.steps(job.failures);
+        let backoff = self.backoff(steps);
         self.again(job, now + wait.max(backoff))
     }
 
@@ -296,9 +298,9 @@ impl<T> Scheduler<T> {
         }
     }
 
-    /// Exponential backoff with full jitter.
-    fn backoff(&mut self, failures: u32) -> Duration {
-        let most = self.policy.backoff.saturating_mul(1 << (failures - 1).min(20));
+    /// Exponential backoff with full jitter: the first step is 1.
+    fn backoff(&mut self, step: u32) -> Duration {
+        let most = self.policy.backoff.saturating_mul(1 << (step - 1).min(20));
         let most = most.min(self.policy.max_backoff);
         most.mul_f64(self.rng.random_range(0.0..=1.0))
     }

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio_stream::wrappers::WatchStream;
 use tokio_stream::{Stream, StreamExt};
 
+use super::server;
 use super::snapshot::Snapshot;
 
 /// One file, with nothing to load from anywhere.
@@ -38,16 +39,35 @@ impl Shown {
 /// Serves until it is dropped.
 pub(crate) async fn serve(listener: TcpListener, shown: Shown) {
     let routes = Router::new()
-        .route("/", get(async || ([(header::CACHE_CONTROL, "no-cache")], Html(PAGE))))
+        .route("/", get(page))
         .route("/events", get(events))
         .route("/metrics", get(metrics))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .with_state(shown);
-    // It returns only if the listener fails, and a page that fails must not stop the pipeline.
-    if let Err(err) = axum::serve(listener, routes).await {
-        crate::data_pipeline::warnings::warn(format_args!("the live page ended: {err}"));
-    }
+    server::serve(listener, routes).await;
+}
+
+/// The page may run its own script, use its own style and ask its own server, and nothing else:
+/// what a source or a sink is called is text to it, and stays text.
+async fn page() -> impl IntoResponse {
+    let nonce = format!("{:032x}", rand::random::<u128>());
+    let policy = format!(
+        "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; \
+         connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    );
+    let page = PAGE.replacen("<script>", &format!("<script nonce=\"{nonce}\">"), 1).replacen(
+        "<style>",
+        &format!("<style nonce=\"{nonce}\">"),
+        1,
+    );
+    let headers = [
+        (header::CONTENT_SECURITY_POLICY, policy),
+        (header::CACHE_CONTROL, "no-store".to_owned()),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
+        (header::REFERRER_POLICY, "no-referrer".to_owned()),
+    ];
+    (headers, Html(page))
 }
 
 async fn events(State(shown): State<Shown>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
@@ -80,4 +100,44 @@ async fn readyz(State(shown): State<Shown>) -> (StatusCode, &'static str) {
         return (StatusCode::SERVICE_UNAVAILABLE, "a sink holds everything up\n");
     }
     (StatusCode::OK, "ok\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::PAGE;
+
+    /// The value of a colour in the n-th set of them: 0 is the light one, 1 the dark one.
+    fn colour(name: &str, set: usize) -> [f64; 3] {
+        let value = PAGE.split(&format!("--{name}: #")).nth(set + 1).unwrap();
+        let value = value.split(';').next().unwrap();
+        let digit = |at: usize| {
+            let wide = value.len() == 6;
+            let digits = if wide { &value[at * 2..at * 2 + 2] } else { &value[at..=at] };
+            u8::from_str_radix(digits, 16).unwrap() * if wide { 1 } else { 17 }
+        };
+        [0, 1, 2].map(|at| f64::from(digit(at)) / 255.0)
+    }
+
+    /// As WCAG 2 defines it.
+    fn luminance(colour: [f64; 3]) -> f64 {
+        let linear =
+            |c: f64| if c <= 0.04045 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) };
+        let [red, green, blue] = colour.map(linear);
+        0.2126 * red + 0.7152 * green + 0.0722 * blue
+    }
+
+    #[test]
+    fn all_text_has_enough_contrast_in_light_and_dark() {
+        for set in [0, 1] {
+            for (text, back) in ["text", "dim", "hot", "fill"]
+                .into_iter()
+                .flat_map(|text| [(text, "back"), (text, "card")])
+            {
+                let mut both = [text, back].map(|name| luminance(colour(name, set)));
+                both.sort_by(f64::total_cmp);
+                let contrast = (both[1] + 0.05) / (both[0] + 0.05);
+                assert!(contrast >= 4.5, "{text} on {back}, set {set}: {contrast:.2}");
+            }
+        }
+    }
 }

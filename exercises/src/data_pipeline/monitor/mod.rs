@@ -3,6 +3,7 @@
 
 pub(crate) mod http;
 mod prometheus;
+mod server;
 mod snapshot;
 pub(crate) mod stats;
 
@@ -74,12 +75,26 @@ fn print(snapshot: &Snapshot, lines: Lines) {
     }
 }
 
-/// Binds the page's address: a port alone is one of the loopback interface.
+/// Binds the page's address.
 pub(crate) async fn bind(address: &str) -> Result<TcpListener, String> {
-    let port = address.parse().map(|port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
-    let listener = match port {
-        Ok(address) => TcpListener::bind(address).await,
+    listen(address).await.map_err(|err| format!("cannot listen on --http {address}: {err}"))
+}
+
+/// Binds an address: a port alone is one of the loopback interface.
+pub(crate) async fn listen(address: &str) -> io::Result<TcpListener> {
+    match address.parse() {
+        Ok(port) => TcpListener::bind(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)).await,
         Err(_) => TcpListener::bind(address).await,
-    };
-    listener.map_err(|err| format!("cannot listen on --http {address}: {err}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_port_alone_is_one_of_the_loopback_interface() {
+        let listener = listen("0").await.unwrap();
+        assert!(listener.local_addr().unwrap().ip().is_loopback());
+    }
 }

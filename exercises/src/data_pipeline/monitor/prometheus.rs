@@ -38,12 +38,17 @@ fn publish_stage(stage: &StageShown, sends: &[f64]) {
     let labels = [
         ("component_id", Cow::Owned(stage.id.clone())),
         ("component_kind", Cow::Borrowed(stage.kind)),
+        ("component_type", Cow::Borrowed(stage.form)),
     ];
     let labels = labels.map(|(name, value)| metrics::Label::new(name, value)).to_vec();
     counter!("component_received_events_total", labels.clone()).absolute(stage.received);
     counter!("component_sent_events_total", labels.clone()).absolute(stage.sent);
     counter!("component_discarded_events_total", labels.clone()).absolute(stage.discarded);
-    gauge!("utilization", labels.clone()).set(stage.utilization);
+    counter!("component_errors_total", labels.clone()).absolute(stage.errors);
+    counter!("component_received_bytes_total", labels.clone()).absolute(stage.bytes);
+    if stage.kind != "source" {
+        gauge!("utilization", labels.clone()).set(stage.utilization);
+    }
     if stage.queue_capacity > 0 {
         gauge!("buffer_size_bytes", labels.clone()).set(stage.queue_bytes as f64);
         let durations = histogram!("buffer_send_duration_seconds", labels);
@@ -54,8 +59,6 @@ fn publish_stage(stage: &StageShown, sends: &[f64]) {
 }
 
 fn publish_run(snapshot: &Snapshot) {
-    let parse = [("component_id", "parse"), ("component_kind", "transform")];
-    counter!("component_errors_total", &parse).absolute(snapshot.ledger.dead);
     counter!("late_events_total").absolute(snapshot.ledger.late);
     gauge!("ledger_imbalance").set(snapshot.imbalance as f64);
     gauge!("open_windows").set(snapshot.open_windows as f64);

@@ -1,13 +1,12 @@
 //! One look at a run: totals, rates since the look before, and what holds it up.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::stats::{Spent, Stage, Stats};
+use super::stats::{PARSE, Spent, Stage, Stats};
 use crate::data_pipeline::budget::Budget;
 use crate::data_pipeline::ledger::Counts;
 
@@ -46,9 +45,13 @@ pub(crate) struct StageShown {
     pub(crate) id: String,
     /// `source`, `transform` or `sink`, as Vector has it.
     pub(crate) kind: &'static str,
+    /// Such as `file` or `socket`: Vector's `component_type`.
+    pub(crate) form: &'static str,
     pub(crate) received: u64,
     pub(crate) sent: u64,
     pub(crate) discarded: u64,
+    pub(crate) errors: u64,
+    pub(crate) bytes: u64,
     pub(crate) events_per_second: f64,
     pub(crate) bytes_per_second: f64,
     /// The share of the time it was busy, 0 to 1.
@@ -90,8 +93,8 @@ impl Observer {
         self.looked = now;
         let stats = self.stats.clone();
         let ledger = stats.ledger.counts();
-        let stages = self.stages(&ledger, passed);
-        let sends = all(&stats).map(|(stage, _)| seconds(stage.sends.take())).collect();
+        let stages = self.stages(passed);
+        let sends = stats.stages().map(|stage| seconds(stage.sends.take())).collect();
         self.look_at_latency();
         let progress = *stats.progress.lock().expect("nobody panics while holding this");
         let clock = Timestamp::now().as_millisecond();
@@ -112,33 +115,34 @@ impl Observer {
         }
     }
 
-    fn stages(&mut self, ledger: &Counts, passed: f64) -> Vec<StageShown> {
+    fn stages(&mut self, passed: f64) -> Vec<StageShown> {
         let stats = self.stats.clone();
-        self.before.resize(3 + stats.sinks.len(), Totals::default());
-        let mut shown = Vec::new();
-        for (at, (stage, kind)) in all(&stats).enumerate() {
-            let (received, sent, discarded) = events(ledger, at);
-            let bytes = stage.bytes.load(Ordering::Relaxed);
+        self.before.resize(stats.stages().count(), Totals::default());
+        let show = |(stage, before): (&Arc<Stage>, &mut Totals)| {
+            let (received, bytes) = (stage.received.get(), stage.bytes.get());
             let (busy, blocked) = (stage.busy.spent(), stage.blocked.spent());
             let now = Totals { events: received, bytes, busy, blocked };
-            let before = std::mem::replace(&mut self.before[at], now);
-            let threads = if at == 1 { stats.workers as f64 } else { 1.0 };
+            let before = std::mem::replace(before, now);
+            let threads = if Arc::ptr_eq(stage, &stats.parse) { stats.workers as f64 } else { 1.0 };
             let share = |now: Duration, before| now.saturating_sub(before).as_secs_f64() / passed;
-            shown.push(StageShown {
+            StageShown {
                 id: stage.id.clone(),
-                kind,
+                kind: stage.kind,
+                form: stage.form,
                 received,
-                sent,
-                discarded,
-                events_per_second: (now.events - before.events) as f64 / passed,
+                sent: stage.sent.get(),
+                discarded: stage.discarded.get(),
+                errors: stage.errors.get(),
+                bytes,
+                events_per_second: (received - before.events) as f64 / passed,
                 bytes_per_second: (bytes - before.bytes) as f64 / passed,
                 utilization: (share(busy.all, before.busy.all) / threads).min(1.0),
                 blocked: share(blocked.any, before.blocked.any).min(1.0),
                 queue_bytes: stage.queue.as_ref().map_or(0, Budget::used),
                 queue_capacity: stage.queue.as_ref().map_or(0, Budget::total),
-            });
-        }
-        shown
+            }
+        };
+        stats.stages().zip(&mut self.before).map(show).collect()
     }
 
     fn look_at_latency(&mut self) {
@@ -151,26 +155,6 @@ impl Observer {
     }
 }
 
-/// All stages in the order of the events' way.
-fn all(stats: &Stats) -> impl Iterator<Item = (&Arc<Stage>, &'static str)> {
-    let first =
-        [(&stats.sources, "source"), (&stats.parse, "transform"), (&stats.windows, "transform")];
-    first.into_iter().chain(stats.sinks.iter().map(|sink| (sink, "sink")))
-}
-
-/// How many events a stage has received, sent on and discarded.
-fn events(ledger: &Counts, stage: usize) -> (u64, u64, u64) {
-    let parsed = ledger.filtered + ledger.dead + ledger.accepted;
-    match stage {
-        0 => (ledger.read, ledger.read, 0),
-        1 => (parsed, ledger.accepted, ledger.filtered + ledger.dead),
-        2 => (ledger.accepted, ledger.accepted, 0),
-        sink => ledger.sinks.get(sink - 3).map_or((0, 0, 0), |sink| {
-            (sink.delivered + sink.dropped, sink.delivered, sink.dropped)
-        }),
-    }
-}
-
 fn seconds(durations: Vec<Duration>) -> Vec<f64> {
     durations.into_iter().map(|duration| duration.as_secs_f64()).collect()
 }
@@ -178,19 +162,22 @@ fn seconds(durations: Vec<Duration>) -> Vec<f64> {
 /// The last stage whose queue is full holds up all before it. If it is the workers' queue, it is
 /// whichever of the workers and the windows is busier.
 fn bottleneck(stages: &[StageShown]) -> Option<String> {
-    let (first, sinks) = stages.split_at_checked(3)?;
-    let held_up = sinks.iter().filter(|sink| sink.blocked > HELD_UP);
+    let of = |kind| stages.iter().filter(move |stage| stage.kind == kind);
+    let held_up = of("sink").filter(|sink| sink.blocked > HELD_UP);
     let sink = held_up.max_by(|left, right| left.blocked.total_cmp(&right.blocked));
-    let (parse, windows) = (&first[1], &first[2]);
-    let busier = if windows.utilization > parse.utilization { windows } else { parse };
-    let found = sink.or((parse.blocked > HELD_UP).then_some(busier))?;
-    Some(found.id.clone())
+    let is_full = of("transform").any(|stage| stage.blocked > HELD_UP);
+    let busier = of("transform").max_by(|a, b| a.utilization.total_cmp(&b.utilization));
+    Some(sink.or(busier.filter(|_| is_full))?.id.clone())
 }
 
 impl Snapshot {
     /// The line on the terminal.
     pub(crate) fn line(&self) -> String {
-        let [sources, parse, ..] = &self.stages[..] else { return String::new() };
+        let Some(parse) = self.stages.iter().find(|stage| stage.id == PARSE) else {
+            return String::new();
+        };
+        let sources = self.stages.iter().filter(|stage| stage.kind == "source");
+        let rate: f64 = sources.map(|source| source.events_per_second).sum();
         let of = |bytes: usize| bytes.div_ceil(super::super::chunk::CHUNK);
         let queue = (of(parse.queue_bytes), of(parse.queue_capacity));
         let optional = |name: &str, value: Option<f64>| {
@@ -200,7 +187,7 @@ impl Snapshot {
         };
         format!(
             "{} ev/s {}B/s | parse {:.0}% | queue {}/{}{} | dead {}{}{}",
-            short(sources.events_per_second),
+            short(rate),
             short(parse.bytes_per_second),
             parse.utilization * 100.0,
             queue.0,
@@ -227,17 +214,24 @@ fn short(number: f64) -> String {
 mod tests {
     use super::*;
 
-    fn stage(id: &str, utilization: f64, blocked: f64) -> StageShown {
-        StageShown { id: id.to_owned(), utilization, blocked, ..StageShown::default() }
+    fn stage(kind: &'static str, id: &str, utilization: f64, blocked: f64) -> StageShown {
+        StageShown { id: id.to_owned(), kind, utilization, blocked, ..StageShown::default() }
     }
 
     #[test]
     fn the_last_full_queue_names_the_bottleneck() {
-        let calm = [stage("s", 0.1, 0.0), stage("p", 0.9, 0.0), stage("w", 0.1, 0.0)];
-        assert_eq!(bottleneck(&calm), None);
-        let busy = [stage("s", 0.1, 0.0), stage("p", 0.9, 0.8), stage("w", 0.1, 0.0)];
-        assert_eq!(bottleneck(&busy).as_deref(), Some("p"));
-        let stalled = [busy.to_vec(), vec![stage("a", 0.2, 0.0), stage("b", 1.0, 0.9)]].concat();
+        let of = |parse, windows| {
+            vec![
+                stage("source", "s", 0.0, 0.0),
+                stage("transform", "p", 0.9, parse),
+                stage("transform", "w", windows, 0.0),
+                stage("sink", "a", 0.2, 0.0),
+            ]
+        };
+        assert_eq!(bottleneck(&of(0.0, 0.1)), None);
+        assert_eq!(bottleneck(&of(0.8, 0.1)).as_deref(), Some("p"));
+        assert_eq!(bottleneck(&of(0.8, 1.0)).as_deref(), Some("w"));
+        let stalled = [of(0.8, 0.1), vec![stage("sink", "b", 1.0, 0.9)]].concat();
         assert_eq!(bottleneck(&stalled).as_deref(), Some("b"));
     }
 }

@@ -1,17 +1,27 @@
 //! What the stages count while they work.
 
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use common::{Work, bar};
+
 use crate::data_pipeline::budget::Budget;
 use crate::data_pipeline::ledger::Ledger;
+
+/// The name of the stage that parses, and of the one that counts.
+pub(crate) const PARSE: &str = "parse";
+pub(crate) const WINDOWS: &str = "windows";
+
+/// A picture has so many bars of each stage at most: a run may last for weeks.
+const BARS: u64 = 10_000;
 
 /// All that a snapshot is made from.
 #[derive(Debug)]
 pub(crate) struct Stats {
     pub(crate) ledger: Ledger,
-    pub(crate) sources: Arc<Stage>,
+    pub(crate) sources: Vec<Arc<Stage>>,
     pub(crate) parse: Arc<Stage>,
     pub(crate) windows: Arc<Stage>,
     pub(crate) sinks: Vec<Arc<Stage>>,
@@ -19,6 +29,13 @@ pub(crate) struct Stats {
     /// How long chunks took from their reading to the sinks' queues.
     pub(crate) latency: Samples,
     pub(crate) progress: Mutex<Progress>,
+}
+
+impl Stats {
+    /// All stages in the order of the events' way.
+    pub(crate) fn stages(&self) -> impl Iterator<Item = &Arc<Stage>> {
+        self.sources.iter().chain([&self.parse, &self.windows]).chain(&self.sinks)
+    }
 }
 
 /// What the core knows.
@@ -34,27 +51,80 @@ pub(crate) struct Progress {
     pub(crate) beat: Option<Instant>,
 }
 
-/// One stage and the queue before it.
+/// One stage, a component in Vector's words, and the queue before it.
 #[derive(Debug)]
 pub(crate) struct Stage {
     pub(crate) id: String,
+    /// `source`, `transform` or `sink`.
+    pub(crate) kind: &'static str,
+    /// Such as `file` or `socket`.
+    pub(crate) form: &'static str,
+    pub(crate) received: Count,
+    pub(crate) sent: Count,
+    pub(crate) discarded: Count,
+    /// Events that could not be parsed, connections that failed.
+    pub(crate) errors: Count,
+    pub(crate) bytes: Count,
     pub(crate) busy: Meter,
     /// Those who want to put something into the queue and cannot.
     pub(crate) blocked: Meter,
-    pub(crate) bytes: AtomicU64,
     pub(crate) queue: Option<Budget>,
     /// How long each put took.
     pub(crate) sends: Samples,
+    bars: AtomicU64,
 }
 
 impl Stage {
-    pub(crate) fn new(id: &str, queue: Option<Budget>) -> Arc<Self> {
-        let (busy, blocked, bytes, sends) = Default::default();
-        Arc::new(Self { id: id.to_owned(), busy, blocked, bytes, queue, sends })
+    pub(crate) fn new(
+        id: &str,
+        kind: &'static str,
+        form: &'static str,
+        queue: Option<Budget>,
+    ) -> Arc<Self> {
+        let (received, sent, discarded, errors, bytes) = Default::default();
+        let (busy, blocked, sends, bars) = Default::default();
+        Arc::new(Self {
+            id: id.to_owned(),
+            kind,
+            form,
+            received,
+            sent,
+            discarded,
+            errors,
+            bytes,
+            busy,
+            blocked,
+            queue,
+            sends,
+            bars,
+        })
     }
 
-    pub(crate) fn add_bytes(&self, bytes: usize) {
-        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    /// A bar of the picture that `--timeline` draws, unless there are too many already.
+    pub(crate) fn bar(&self, lane: impl fmt::Display, name: impl fmt::Display) -> Option<Work> {
+        (self.bars.fetch_add(1, Ordering::Relaxed) < BARS).then(|| bar(lane, name))
+    }
+}
+
+/// Drives `work`, and ends the bar with it: as cancelled if it is dropped before its end.
+pub(crate) async fn drawn<T>(bar: Option<Work>, work: impl Future<Output = T>) -> T {
+    match bar {
+        Some(bar) => bar.of(work).await,
+        None => work.await,
+    }
+}
+
+/// A total that only grows.
+#[derive(Debug, Default)]
+pub(crate) struct Count(AtomicU64);
+
+impl Count {
+    pub(crate) fn add(&self, more: u64) {
+        self.0.fetch_add(more, Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
     }
 }
 

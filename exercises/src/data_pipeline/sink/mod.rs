@@ -7,14 +7,16 @@ mod writer;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::sleep;
 
 use super::budget::{Budget, Share};
 use super::config::Policy;
 use super::ledger::Held;
-use super::monitor::stats::Stage;
+use super::monitor::stats::{Stage, drawn};
 pub(crate) use writer::Writer;
 
 /// So much may wait for one sink.
@@ -23,10 +25,22 @@ pub(crate) const QUEUE: usize = 4 << 20;
 /// So many batches at most are written together.
 const TOGETHER: usize = 16;
 
+/// A file waits so long for more to write: each write is a way to another thread and back.
+const LINGER: Duration = Duration::from_millis(2);
+
+/// What a sink is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Takes {
+    Lines,
+    Windows,
+    Letters,
+}
+
 /// A batch on its way to a sink.
 #[derive(Debug)]
 pub(crate) struct Batch {
     pub(crate) bytes: Bytes,
+    pub(crate) events: u64,
     /// `None` for windows and dead letters, which are not accepted events.
     pub(crate) held: Option<Held>,
 }
@@ -42,8 +56,9 @@ enum Item {
 #[derive(Debug)]
 pub(crate) struct Sink {
     pub(crate) name: String,
-    pub(crate) budget: Budget,
+    pub(crate) takes: Takes,
     pub(crate) policy: Policy,
+    pub(crate) budget: Budget,
     /// How long the file is with all that is queued; `None` if it cannot be cut.
     pub(crate) length: Option<u64>,
     queue: mpsc::Sender<Item>,
@@ -53,35 +68,28 @@ pub(crate) struct Sink {
 /// The other end: run it as a task.
 #[derive(Debug)]
 pub(crate) struct Drain {
+    budget: Budget,
     stage: Arc<Stage>,
     writer: Writer,
     queue: mpsc::Receiver<Item>,
 }
 
 impl Sink {
-    /// Opens the sink, cut to `length` if a run is resumed.
-    pub(crate) async fn open(
-        name: &str,
-        policy: Policy,
-        length: Option<u64>,
-    ) -> Result<(Self, Drain), String> {
-        let writer = Writer::open(name, length).await?;
-        let length = writer.is_file().then_some(length.unwrap_or(0));
-        Ok(Self::with_writer(name, policy, length, writer))
-    }
-
-    pub(crate) fn with_writer(
-        name: &str,
-        policy: Policy,
-        length: Option<u64>,
+    /// A sink around what was opened for it, `length` bytes long by now.
+    pub(crate) fn new(
+        (name, takes, policy): (&str, Takes, Policy),
         writer: Writer,
+        length: u64,
     ) -> (Self, Drain) {
         let budget = Budget::new(QUEUE);
         // Room for every batch that the budget allows, and for the barrier.
         let (sender, receiver) = mpsc::channel(budget.chunks() + 2);
-        let stage = Stage::new(name, Some(budget.clone()));
-        let drain = Drain { stage: stage.clone(), writer, queue: receiver };
-        (Self { name: name.to_owned(), budget, policy, length, queue: sender, stage }, drain)
+        let stage = Stage::new(name, "sink", writer.kind(), Some(budget.clone()));
+        let length = writer.is_file().then_some(length);
+        let (budget_of, stage_of) = (budget.clone(), stage.clone());
+        let drain = Drain { budget: budget_of, stage: stage_of, writer, queue: receiver };
+        let name = name.to_owned();
+        (Self { name, takes, policy, budget, length, queue: sender, stage }, drain)
     }
 
     /// Passes a batch on for which `share` has made room.
@@ -100,9 +108,13 @@ impl Drain {
     /// Writes what comes until the stages before it are done. A failure ends the run: nothing that
     /// may be lost is ever covered by a checkpoint.
     pub(crate) async fn run(mut self) -> Result<(), String> {
-        let mut items = Vec::new();
-        while self.queue.recv_many(&mut items, TOGETHER).await > 0 {
-            let taken = self.take(std::mem::take(&mut items)).await;
+        while let Some(first) = self.queue.recv().await {
+            if self.writer.is_file() && self.budget.used() < QUEUE / 4 {
+                sleep(LINGER).await;
+            }
+            let more = std::iter::from_fn(|| self.queue.try_recv().ok()).take(TOGETHER);
+            let items = [first].into_iter().chain(more).collect();
+            let taken = self.take(items).await;
             taken.map_err(|err| format!("cannot write to {}: {err}", self.stage.id))?;
         }
         Ok(())
@@ -131,8 +143,12 @@ impl Drain {
             return Ok(());
         }
         let bytes: Vec<_> = batches.iter().map(|(batch, _)| batch.bytes.clone()).collect();
-        self.stage.add_bytes(bytes.iter().map(Bytes::len).sum());
-        self.writer.write(bytes).await?;
+        let events = batches.iter().map(|(batch, _)| batch.events).sum();
+        self.stage.received.add(events);
+        self.stage.bytes.add(bytes.iter().map(|bytes| bytes.len() as u64).sum());
+        let bar = self.stage.bar(&self.stage.id, format_args!("{events} events"));
+        drawn(bar, self.writer.write(bytes, &self.stage.errors)).await?;
+        self.stage.sent.add(events);
         batches.into_iter().filter_map(|(batch, _)| batch.held).for_each(Held::delivered);
         Ok(())
     }

@@ -8,7 +8,9 @@ use async_nats::jetstream::context::PublishAckFuture;
 use async_nats::jetstream::message::PublishMessage;
 use bytes::Bytes;
 use tokio::time::sleep;
+use xxhash_rust::xxh3::xxh3_128_with_seed;
 
+use crate::data_pipeline::monitor::stats::Count;
 use crate::data_pipeline::nats::{connect, stream};
 use crate::data_pipeline::warnings::warn;
 
@@ -24,22 +26,25 @@ pub(crate) struct Nats {
     stream: String,
     /// What the server takes at most.
     limit: usize,
+    /// Tells what this process sends from what others send.
+    salt: u64,
 }
 
 impl Nats {
-    /// From `nats://HOST:PORT/STREAM`.
-    pub(crate) async fn open(name: &str) -> Result<Self, String> {
+    /// From `nats://HOST:PORT/STREAM`. Events have ids of their own; windows and dead letters of two
+    /// workers may look the same and are not, which their `salt` shows.
+    pub(crate) async fn open(name: &str, salt: u64) -> Result<Self, String> {
         let parts =
             name.rsplit_once('/').filter(|(url, stream)| url.len() > 7 && !stream.is_empty());
         let (url, name) = parts.ok_or_else(|| format!("{name}: write nats://HOST:PORT/STREAM"))?;
         let context = connect(url).await?;
         stream(&context, name).await?;
         let limit = context.client().server_info().max_payload;
-        Ok(Self { context, stream: name.to_owned(), limit })
+        Ok(Self { context, stream: name.to_owned(), limit, salt })
     }
 
     /// Returns when the server has acknowledged all batches. They are on their way together.
-    pub(crate) async fn write(&mut self, batches: &[Bytes]) -> Result<(), String> {
+    pub(crate) async fn write(&mut self, batches: &[Bytes], errors: &Count) -> Result<(), String> {
         let messages: Vec<Bytes> = batches.iter().flat_map(messages).collect();
         if let Some(line) = messages.iter().find(|message| message.len() > self.limit) {
             let (length, limit) = (line.len(), self.limit);
@@ -53,25 +58,32 @@ impl Nats {
             acks.push(self.publish(message).await);
         }
         for (message, ack) in messages.iter().zip(acks) {
-            self.acknowledged(message, ack).await;
+            self.acknowledged(message, ack, errors).await;
         }
         Ok(())
     }
 
     async fn publish(&self, message: &Bytes) -> Result<PublishAckFuture, String> {
-        let outgoing = PublishMessage::build().message_id(id(message)).payload(message.clone());
+        let outgoing =
+            PublishMessage::build().message_id(id(message, self.salt)).payload(message.clone());
         let sent = self.context.send_publish(self.stream.clone(), outgoing).await;
         sent.map_err(|err| err.to_string())
     }
 
     /// Waits for the ack, and sends again until there is one.
-    async fn acknowledged(&self, message: &Bytes, mut ack: Result<PublishAckFuture, String>) {
+    async fn acknowledged(
+        &self,
+        message: &Bytes,
+        mut ack: Result<PublishAckFuture, String>,
+        errors: &Count,
+    ) {
         loop {
             let outcome = match ack {
                 Ok(ack) => ack.await.map(drop).map_err(|err| err.to_string()),
                 Err(err) => Err(err),
             };
             let Err(err) = outcome else { return };
+            errors.add(1);
             warn(format_args!("NATS has not taken a message, it is sent again: {err}"));
             sleep(PAUSE).await;
             ack = self.publish(message).await;
@@ -93,16 +105,9 @@ fn messages(batch: &Bytes) -> Vec<Bytes> {
     messages
 }
 
-/// The ids of the first and the last event: the same id only for the same events.
-fn id(message: &[u8]) -> String {
-    let end = message.len().saturating_sub(1);
-    let last = memchr::memrchr(b'\n', &message[..end]).map_or(0, |end| end + 1);
-    let id = |line: &[u8]| {
-        let id = line.strip_prefix(b"{\"_id\":\"").unwrap_or_default();
-        let end = memchr::memchr(b'"', id).unwrap_or(0);
-        String::from_utf8_lossy(&id[..end]).into_owned()
-    };
-    format!("{}..{}", id(message), id(&message[last..]))
+/// Named by what is in it, so that the server knows a message that it has already.
+fn id(message: &[u8], salt: u64) -> String {
+    format!("{:032x}", xxh3_128_with_seed(message, salt))
 }
 
 #[cfg(test)]
@@ -110,10 +115,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_is_named_by_its_first_and_last_event() {
-        let three = b"{\"_id\":\"a:0\",\"x\":1}\n{\"_id\":\"a:9\"}\n{\"_id\":\"a:18\"}\n";
-        assert_eq!(id(three), "a:0..a:18");
-        assert_eq!(id(b"{\"_id\":\"a:0\"}\n"), "a:0..a:0");
+    fn only_the_same_message_has_the_same_name() {
+        assert_eq!(id(b"{\"key\":1}\n", 0), id(b"{\"key\":1}\n", 0));
+        assert_ne!(id(b"{\"key\":1}\n", 0), id(b"{\"key\":2}\n", 0));
+        assert_ne!(id(b"{\"key\":1}\n", 0), id(b"{\"key\":1}\n", 1), "another process");
     }
 
     #[test]

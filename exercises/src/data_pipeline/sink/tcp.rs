@@ -11,6 +11,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
+use crate::data_pipeline::monitor::stats::Count;
 use crate::data_pipeline::warnings::warn;
 
 /// How long to wait for an answer to a call.
@@ -31,12 +32,13 @@ impl Tcp {
     }
 
     /// Returns when the system has taken the whole batch, however long that takes.
-    pub(crate) async fn write(&mut self, bytes: &[u8]) {
+    pub(crate) async fn write(&mut self, bytes: &[u8], errors: &Count) {
         let mut pause = PAUSES.0;
         loop {
             if self.try_write(bytes).await.is_ok() {
                 return;
             }
+            errors.add(1);
             if self.stream.take().is_some() || pause == PAUSES.0 {
                 warn(format_args!("no connection to tcp://{}; calling again", self.address));
             }

@@ -12,8 +12,9 @@ use tokio::task::spawn_blocking;
 
 #[cfg(feature = "nats")]
 use super::nats::Nats;
-use super::path;
 use super::tcp::Tcp;
+use super::{Takes, path};
+use crate::data_pipeline::monitor::stats::Count;
 
 #[derive(Debug)]
 pub(crate) enum Writer {
@@ -27,22 +28,37 @@ pub(crate) enum Writer {
 }
 
 impl Writer {
-    /// Opens the file with this name, cut to `length`, or empty if there is none to go on with.
+    /// Opens what has this name; a file is cut to `length`.
     #[cfg_attr(
         not(feature = "nats"),
-        expect(clippy::unused_async, reason = "only a connection to NATS is waited for")
+        expect(unused_variables, clippy::unused_async, reason = "only NATS needs this")
     )]
-    pub(crate) async fn open(name: &str, length: Option<u64>) -> Result<Self, String> {
+    pub(crate) async fn open(name: &str, takes: Takes, length: u64) -> Result<Self, String> {
         match path(name) {
             None if name == "-" => Ok(Self::Stdout),
             None if name.starts_with("tcp://") => Ok(Self::Tcp(Tcp::new(&name["tcp://".len()..]))),
             #[cfg(feature = "nats")]
-            None if name.starts_with("nats://") => Ok(Self::Nats(Nats::open(name).await?)),
+            None if name.starts_with("nats://") => {
+                let salt = if takes == Takes::Lines { 0 } else { rand::random() };
+                Ok(Self::Nats(Nats::open(name, salt).await?))
+            }
             None => Err(format!(
                 "cannot write to {name}: write a path, -, tcp://HOST:PORT or, if built with it, \
                  nats://HOST:PORT/STREAM"
             )),
-            Some(path) => open_file(path, length.unwrap_or(0)).map(|file| Self::File(file.into())),
+            Some(path) => open_file(path, length).map(|file| Self::File(file.into())),
+        }
+    }
+
+    /// Vector's `component_type`.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::File(_) => "file",
+            Self::Stdout => "console",
+            Self::Tcp(_) => "socket",
+            #[cfg(feature = "nats")]
+            Self::Nats(_) => "nats",
+            Self::Slow(_) => "blackhole",
         }
     }
 
@@ -50,8 +66,12 @@ impl Writer {
         matches!(self, Self::File(_))
     }
 
-    /// Writes some batches.
-    pub(crate) async fn write(&mut self, batches: Vec<Bytes>) -> Result<(), String> {
+    /// Writes some batches, and counts the failures that it gets over.
+    pub(crate) async fn write(
+        &mut self,
+        batches: Vec<Bytes>,
+        errors: &Count,
+    ) -> Result<(), String> {
         match self {
             Self::File(file) => {
                 let file = file.clone();
@@ -60,12 +80,12 @@ impl Writer {
             Self::Stdout => blocking(move || write_all(&mut common::stdout(), &batches)).await,
             Self::Tcp(tcp) => {
                 for batch in &batches {
-                    tcp.write(batch).await;
+                    tcp.write(batch, errors).await;
                 }
                 Ok(())
             }
             #[cfg(feature = "nats")]
-            Self::Nats(nats) => nats.write(&batches).await,
+            Self::Nats(nats) => nats.write(&batches, errors).await,
             Self::Slow(delay) => {
                 for _ in batches {
                     let delay = *delay.borrow_and_update();

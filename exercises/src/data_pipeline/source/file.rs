@@ -8,11 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use super::identity::Known;
-use super::{Feed, Stopped};
+use super::{Feed, Stopped, named};
 use crate::data_pipeline::checkpoint::{FileId, Position};
 use crate::data_pipeline::chunk::{CHUNK, Origin};
 use crate::data_pipeline::splitter::{Splitter, read_length};
@@ -58,7 +57,7 @@ async fn read(feed: &mut Feed, tail: &Tail) -> Result<(), Stopped> {
     let (file, mut splitter) = start(feed, tail).await?;
     let mut file = Arc::new(file);
     loop {
-        drain(feed, &file, &mut splitter).await?;
+        splitter = drain(feed, &file, splitter).await?;
         if !tail.follow {
             return flush(feed, &mut splitter).await;
         }
@@ -72,7 +71,7 @@ async fn read(feed: &mut Feed, tail: &Tail) -> Result<(), Stopped> {
             Ok(Now::Replaced) => {
                 // Its writer may need a moment until it takes up the new file.
                 feed.ctx().run(sleep(POLL)).await?;
-                drain(feed, &file, &mut splitter).await?;
+                splitter = drain(feed, &file, splitter).await?;
                 flush(feed, &mut splitter).await?;
                 file = Arc::new(open(&tail.path)?);
                 splitter = next_generation(feed, tail, &file)?;
@@ -128,29 +127,32 @@ async fn finish_renamed(feed: &mut Feed, tail: &Tail, old: &Position) -> Result<
         ));
         return Ok(());
     };
-    let mut splitter = Splitter::new(old.offset, old.parts, feed.max_line());
-    drain(feed, &Arc::new(file), &mut splitter).await?;
+    let splitter = Splitter::new(old.offset, old.parts, feed.max_line());
+    let mut splitter = drain(feed, &Arc::new(file), splitter).await?;
     flush(feed, &mut splitter).await
 }
 
 /// Reads all that is there.
-async fn drain(feed: &mut Feed, file: &Arc<File>, splitter: &mut Splitter) -> Result<(), Stopped> {
+async fn drain(
+    feed: &mut Feed,
+    file: &Arc<File>,
+    mut splitter: Splitter,
+) -> Result<Splitter, Stopped> {
     loop {
-        let share = feed.room().await?;
-        let position = splitter.position();
-        let (carry, buffer) = (splitter.buffer(), feed.buffer());
-        let carried = carry.len();
-        let open = file.clone();
-        let read = spawn_blocking(move || read_at(&open, &carry, buffer, position));
-        let buffer = read.await.map_err(|err| Stopped::Failed(err.to_string()))?;
-        let buffer = buffer.map_err(|err| failed(Path::new(&feed.origin().source), &err))?;
-        let read = buffer.len() - carried;
-        let pieces = splitter.push(buffer);
-        if read == 0 {
-            return Ok(());
+        let (share, file, before) = (feed.room().await?, file.clone(), splitter.position());
+        let read = move |feed: &mut Feed| {
+            let _bar = feed.bar(before);
+            let buffer = read_at(&file, &splitter.buffer(), feed.buffer(), before)?;
+            let pieces = splitter.push(buffer);
+            if splitter.position() > before {
+                know_better(feed, &file)?;
+            }
+            Ok((pieces, splitter))
+        };
+        splitter = feed.read(share, read).await?;
+        if splitter.position() == before {
+            return Ok(splitter);
         }
-        know_better(feed, file).map_err(|err| failed(Path::new(&feed.origin().source), &err))?;
-        feed.send(pieces, share);
     }
 }
 
@@ -216,15 +218,10 @@ fn next_generation(feed: &mut Feed, tail: &Tail, file: &File) -> Result<Splitter
     Ok(Splitter::new(0, 0, feed.max_line()))
 }
 
-/// Offsets start over in each generation, so ids have to name it.
-pub(crate) fn named(source: &str, generation: u32) -> String {
-    if generation == 1 { source.to_owned() } else { format!("{source}@{generation}") }
-}
-
 fn open(path: &Path) -> Result<File, Stopped> {
     File::open(path).map_err(|err| failed(path, &err))
 }
 
 fn failed(path: &Path, err: &io::Error) -> Stopped {
-    Stopped::Failed(format!("cannot read {}: {err}", path.display()))
+    super::failed(&path.to_string_lossy(), err)
 }

@@ -1,6 +1,6 @@
 //! Which files there are: those that match at the start, and when following those that come later.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,12 +9,14 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use super::file::{self, POLL, Tail, named};
+use super::file::{self, POLL, Tail};
 use super::identity::Known;
-use super::{Feed, Inlet, Stopped};
+use super::{Feed, Inlet, Stopped, named};
 use crate::data_pipeline::checkpoint::Position;
 use crate::data_pipeline::chunk::Origin;
+use crate::data_pipeline::config::Config;
 use crate::data_pipeline::lanes::Lanes;
+use crate::data_pipeline::sink;
 use crate::data_pipeline::warnings::warn;
 
 /// So many files are open at once when they are read to their end.
@@ -23,7 +25,7 @@ const OPEN: usize = 512;
 /// All files of a run, one source each.
 #[derive(Debug)]
 pub(crate) struct Files {
-    inlet: Inlet,
+    inlet: Arc<Inlet>,
     patterns: Vec<String>,
     follow: bool,
     /// All of them are read to their end, at once.
@@ -38,26 +40,25 @@ pub(crate) struct Files {
 impl Files {
     /// Finds the files that are there and registers them.
     pub(crate) fn new(
-        inlet: Inlet,
-        patterns: &[String],
-        follow: bool,
-        outputs: &[PathBuf],
+        inlet: Arc<Inlet>,
+        config: &Config,
         lanes: &mut Lanes,
     ) -> Result<Self, String> {
-        let outputs = outputs.iter().filter_map(|path| path.canonicalize().ok()).collect();
-        let patterns = patterns.to_vec();
+        let outputs = config.sinks().filter_map(|(name, ..)| sink::path(name)?.canonicalize().ok());
+        let outputs = outputs.collect();
+        let (patterns, follow) = (config.file.clone(), config.follow);
         let (known, seen, tails) = Default::default();
         let mut files =
             Self { inlet, patterns, follow, finite: false, outputs, known, seen, tails };
         lanes.file_ids().for_each(|id| files.known.add(id));
         let found = files.find(true)?;
         files.finite = !follow && found.len() <= OPEN;
-        for path in found {
+        for (path, pattern) in found {
             let position = lanes.position(&source_name(&path));
             if position.is_none() && follow && files.known.has(&path) {
                 continue; // a rotated file that an earlier run knew by another name
             }
-            files.add(path, position);
+            files.add(path, &pattern, position);
         }
         for (feed, _) in &files.tails {
             lanes.register(feed.lane(), feed.origin());
@@ -82,9 +83,9 @@ impl Files {
             if !self.follow || self.wait().await.is_err() {
                 break;
             }
-            for path in self.find(false).map_err(Stopped::Failed)? {
+            for (path, pattern) in self.find(false).map_err(Stopped::Failed)? {
                 if !self.known.has(&path) {
-                    self.add(path, None);
+                    self.add(path, &pattern, None);
                 }
             }
         }
@@ -101,7 +102,7 @@ impl Files {
         self.inlet.ctx.run(sleep(POLL)).await
     }
 
-    fn add(&mut self, path: PathBuf, position: Option<Position>) {
+    fn add(&mut self, path: PathBuf, pattern: &str, position: Option<Position>) {
         let source = source_name(&path);
         let saved = position.clone().unwrap_or(Position { generation: 1, ..Position::default() });
         let origin = Origin {
@@ -116,25 +117,26 @@ impl Files {
         let tail =
             Tail { path: path.clone(), follow: self.follow, position, known: self.known.clone() };
         self.seen.insert(path);
-        self.tails.push((self.inlet.feed(origin), tail));
+        self.tails.push((self.inlet.feed(pattern, origin), tail));
     }
 
-    /// The matching files that were not found before, in the order of their names.
-    fn find(&self, first: bool) -> Result<Vec<PathBuf>, String> {
-        let mut found = Vec::new();
+    /// The matching files that were not found before, in the order of their names, each with the
+    /// first pattern that it matches.
+    fn find(&self, first: bool) -> Result<BTreeMap<PathBuf, String>, String> {
+        let mut found = BTreeMap::new();
         for pattern in &self.patterns {
             let paths = glob::glob(pattern).map_err(|err| format!("in --file {pattern}: {err}"))?;
-            let before = found.len();
-            found.extend(paths.flatten().filter(|path| self.is_new(path)));
-            if first && found.len() == before && !Path::new(pattern).exists() {
+            let mut new = paths.flatten().filter(|path| self.is_new(path)).peekable();
+            if first && new.peek().is_none() && !Path::new(pattern).exists() {
                 if !self.follow {
                     return Err(format!("no file matches --file {pattern}"));
                 }
                 warn(format_args!("no file matches --file {pattern} yet"));
             }
+            for path in new {
+                found.entry(path).or_insert_with(|| pattern.clone());
+            }
         }
-        found.sort_unstable();
-        found.dedup();
         Ok(found)
     }
 

@@ -50,11 +50,13 @@ impl Generator {
                 feed.ctx().run(sleep_until(started + due)).await?;
             }
             let share = feed.room().await?;
+            let bar = feed.bar(offset);
             let mut bytes = Vec::with_capacity(batch as usize * 180);
             for number in made..made + batch {
                 self.event(number, per_second, &mut bytes);
             }
             let length = bytes.len() as u64;
+            drop(bar);
             feed.send(vec![Piece { offset, bytes, kind: Kind::Lines }], share);
             offset += length;
             made += batch;

@@ -9,18 +9,19 @@ pub(crate) mod nats;
 pub(crate) mod stdin;
 pub(crate) mod tcp;
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use common::{Cause, Context};
 use crossbeam_channel::Sender;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::budget::{Budget, Share};
-use super::chunk::{CHUNK, Chunk, Origin, Tag};
+use super::chunk::{CHUNK, Chunk, Origin, Tag, Work};
 use super::ledger::Ledger;
-use super::monitor::stats::Stats;
+use super::monitor::stats::{Stage, Stats};
 use super::pool::Pool;
 use super::splitter::{Kind, Piece};
 
@@ -50,9 +51,9 @@ pub(crate) enum Stopped {
 }
 
 /// Where the sources put their chunks.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Inlet {
-    pub(crate) work: Sender<Chunk>,
+    pub(crate) work: Sender<Work>,
     pub(crate) budget: Budget,
     pub(crate) pool: Pool,
     /// The lanes that shall wait for others.
@@ -61,29 +62,42 @@ pub(crate) struct Inlet {
     pub(crate) ledger: Ledger,
     pub(crate) ctx: Context,
     pub(crate) max_line: usize,
-    pub(crate) lanes: Arc<AtomicU64>,
+    pub(crate) lanes: AtomicU64,
+    /// When the run started, in milliseconds since 1970.
+    pub(crate) started: u64,
 }
 
 /// One source's way to the workers.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Feed {
-    inlet: Inlet,
+    inlet: Arc<Inlet>,
+    /// The configured source that it belongs to.
+    stage: Arc<Stage>,
     lane: u64,
     sequence: u64,
     origin: Arc<Origin>,
 }
 
 impl Inlet {
-    pub(crate) fn feed(&self, origin: Origin) -> Feed {
+    /// A source that belongs to the configured one with the name `component`.
+    pub(crate) fn feed(self: &Arc<Self>, component: &str, origin: Origin) -> Feed {
+        let stage = self.stats.sources.iter().find(|stage| stage.id == component);
+        let stage = stage.expect("every configured source is a stage").clone();
         let lane = self.lanes.fetch_add(1, Ordering::Relaxed);
-        Feed { inlet: self.clone(), lane, sequence: 0, origin: Arc::new(origin) }
+        Feed { inlet: self.clone(), stage, lane, sequence: 0, origin: Arc::new(origin) }
     }
 
-    /// For a source that can be read only once.
-    pub(crate) fn stream(&self, name: &str) -> Feed {
-        let (source, name) = (name.to_owned(), name.to_owned());
-        self.feed(Origin { source, name, generation: 1, ..Origin::default() })
+    /// For a source that can be read only once: in every run it is another one, whose ids must not
+    /// be those of the last run.
+    pub(crate) fn stream(self: &Arc<Self>, component: &str, source: String) -> Feed {
+        let name = named(&source, self.started);
+        self.feed(component, Origin { source, name, generation: self.started, ..Origin::default() })
     }
+}
+
+/// Offsets start over in each generation, so ids have to name it.
+pub(crate) fn named(source: &str, generation: u64) -> String {
+    if generation == 1 { source.to_owned() } else { format!("{source}@{generation}") }
 }
 
 impl Feed {
@@ -101,6 +115,11 @@ impl Feed {
 
     pub(crate) fn max_line(&self) -> usize {
         self.inlet.max_line
+    }
+
+    /// A bar of the picture, in the first lane of the source that is free.
+    pub(crate) fn bar(&self, offset: u64) -> Option<common::Work> {
+        self.stage.bar(format_args!("{} #", self.stage.id), format_args!("from byte {offset}"))
     }
 
     /// A buffer of any length with anything in it.
@@ -152,45 +171,85 @@ impl Feed {
         self.send_all(pieces, share, Some(ack));
     }
 
-    fn send_all(&mut self, pieces: Vec<Piece>, mut share: Share, mut ack: Option<Ack>) {
-        share.shrink(pieces.iter().map(|piece| piece.bytes.len()).sum());
-        let share = Arc::new(share);
-        let count = pieces.len();
-        for (at, piece) in pieces.into_iter().enumerate() {
-            let ack = if at + 1 == count { ack.take() } else { None };
-            self.push(piece, share.clone(), ack, false);
+    fn send_all(&mut self, pieces: Vec<Piece>, share: Share, ack: Option<Ack>) {
+        for chunk in self.chunks(pieces, share, ack) {
+            self.push(Work::Parse(chunk));
         }
-        ack.into_iter().for_each(Ack::send); // an empty message is done with
+    }
+
+    /// Has a worker call `read` and go on with the pieces that it gives, for which `share` made
+    /// room. The next read may begin before these pieces are parsed.
+    pub(crate) async fn read<T: Send + 'static>(
+        &mut self,
+        share: Share,
+        read: impl FnOnce(&mut Self) -> io::Result<(Vec<Piece>, T)> + Send + 'static,
+    ) -> Result<T, Stopped> {
+        let (reply, done) = oneshot::channel();
+        let mut feed = self.clone();
+        let work = move || {
+            let (chunks, outcome) = match read(&mut feed) {
+                Ok((pieces, outcome)) => (feed.chunks(pieces, share, None), Ok(outcome)),
+                Err(err) => (Vec::new(), Err(failed(&feed.origin.source, &err))),
+            };
+            let _ = reply.send((feed, outcome)); // nobody waits any more once the run has failed
+            chunks
+        };
+        self.push(Work::Read(Box::new(work)));
+        let (feed, outcome) = done.await.map_err(|_| Stopped::Failed("no worker reads".into()))?;
+        *self = feed;
+        outcome
     }
 
     /// Tells the stages behind that this source has ended, after `rest` if there is some.
     pub(crate) async fn finish(mut self, rest: Option<Piece>) -> Result<(), Cause> {
-        let mut share = self.room().await?;
-        share.shrink(rest.as_ref().map_or(0, |piece| piece.bytes.len()));
+        let share = self.room().await?;
         let end = Piece { offset: 0, bytes: Vec::new(), kind: Kind::Lines };
-        let share = Arc::new(share);
-        if let Some(rest) = rest {
-            self.push(rest, share.clone(), None, false);
-        }
-        self.push(end, share, None, true);
+        let mut chunks = self.chunks(rest.into_iter().chain([end]).collect(), share, None);
+        chunks.last_mut().expect("the end is one").tag.last = true;
+        chunks.into_iter().for_each(|chunk| self.push(Work::Parse(chunk)));
         Ok(())
     }
 
-    fn push(&mut self, piece: Piece, share: Arc<Share>, ack: Option<Ack>, last: bool) {
-        self.inlet.stats.sources.add_bytes(piece.bytes.len());
+    /// Counts the pieces as read. The last one brings the `ack`.
+    fn chunks(&mut self, pieces: Vec<Piece>, mut share: Share, mut ack: Option<Ack>) -> Vec<Chunk> {
+        share.shrink(pieces.iter().map(|piece| piece.bytes.len()).sum());
+        let share = Arc::new(share);
+        let mut left = pieces.len();
+        let chunk = |piece| {
+            left -= 1;
+            self.chunk(piece, share.clone(), ack.take_if(|_| left == 0))
+        };
+        let chunks = pieces.into_iter().map(chunk).collect();
+        ack.into_iter().for_each(Ack::send); // an empty message is done with
+        chunks
+    }
+
+    fn chunk(&mut self, piece: Piece, share: Arc<Share>, ack: Option<Ack>) -> Chunk {
+        let events = piece.events();
+        self.stage.bytes.add(piece.bytes.len() as u64);
+        self.stage.received.add(events);
+        self.stage.sent.add(events);
         let tag = Tag {
             lane: self.lane,
             sequence: self.sequence,
             origin: self.origin.clone(),
-            held: self.inlet.ledger.read(piece.events()),
+            held: self.inlet.ledger.read(events),
             _share: share,
             born: Instant::now(),
             ack,
-            last,
+            last: false,
         };
         self.sequence += 1;
+        Chunk { tag, piece }
+    }
+
+    fn push(&self, work: Work) {
         // The share has made room. The workers are gone only when the run has failed: what the
         // chunk held is then nobody's business any more.
-        let _ = self.inlet.work.send(Chunk { tag, piece });
+        let _ = self.inlet.work.send(work);
     }
+}
+
+pub(crate) fn failed(path: &str, err: &io::Error) -> Stopped {
+    Stopped::Failed(format!("cannot read {path}: {err}"))
 }

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use async_nats::Client;
-use async_nats::jetstream::consumer::{AckPolicy, Consumer, pull};
+use async_nats::jetstream::consumer::pull::{self, Batch, BatchError};
+use async_nats::jetstream::consumer::{AckPolicy, Consumer};
 use async_nats::jetstream::message::Acker;
 use async_nats::jetstream::{AckKind, Message};
 use tokio::sync::mpsc::{Receiver, channel};
@@ -14,6 +15,7 @@ use tokio_stream::StreamExt;
 
 use super::{Ack, Feed, Stopped};
 use crate::data_pipeline::chunk::Origin;
+use crate::data_pipeline::config::Config;
 use crate::data_pipeline::nats::{connect, stream};
 use crate::data_pipeline::splitter::Splitter;
 use crate::data_pipeline::warnings::warn;
@@ -51,7 +53,9 @@ struct Held {
 
 impl Nats {
     /// Joins the consumer, and makes it if this is the first worker.
-    pub(crate) async fn join(url: &str, name: &str, durable: &str) -> Result<Self, String> {
+    pub(crate) async fn join(config: &Config) -> Result<Self, String> {
+        let [url, name, durable] = [&config.nats, &config.stream, &config.consumer]
+            .map(|setting| setting.as_deref().unwrap_or_default());
         let context = connect(url).await?;
         let stream = stream(&context, name).await?;
         let config = pull::Config {
@@ -71,15 +75,23 @@ impl Nats {
     pub(crate) async fn run(self, mut feed: Feed) -> Result<(), Stopped> {
         let (sender, committed) = channel(2 * UNACKED);
         let mut held = Held { ackers: HashMap::new(), committed };
+        let ctx = feed.ctx().clone();
+        let mut ahead: Option<Batch> = None;
         let stopped = loop {
-            let ctx = feed.ctx().clone();
-            let pull = async {
-                let pull = self.consumer.batch().max_bytes(PULL_BYTES).max_messages(PULL_MESSAGES);
-                pull.expires(PULL_EXPIRES).messages().await
+            // One pull ahead: the next messages are on their way while these are taken.
+            let pulls = async {
+                let now = match ahead.take() {
+                    Some(batch) => batch,
+                    None => self.pull().await?,
+                };
+                Ok::<_, BatchError>((now, self.pull().await?))
             };
-            let mut batch = match ctx.run(held.while_waiting(pull)).await {
+            let mut batch = match ctx.run(held.while_waiting(pulls)).await {
                 Err(cause) => break cause,
-                Ok(Ok(batch)) => batch,
+                Ok(Ok((now, next))) => {
+                    ahead = Some(next);
+                    now
+                }
                 Ok(Err(err)) => {
                     warn(format_args!("no messages from NATS for now: {err}"));
                     let _ = ctx.run(held.while_waiting(sleep(PAUSE))).await;
@@ -110,6 +122,11 @@ impl Nats {
         Err(stopped.into())
     }
 
+    async fn pull(&self) -> Result<Batch, BatchError> {
+        let pull = self.consumer.batch().max_bytes(PULL_BYTES).max_messages(PULL_MESSAGES);
+        pull.expires(PULL_EXPIRES).messages().await
+    }
+
     async fn send(
         &self,
         feed: &mut Feed,
@@ -129,6 +146,7 @@ impl Nats {
         let mut pieces = splitter.push(bytes);
         pieces.extend(splitter.finish());
         let share = held.while_waiting(feed.room()).await?;
+        let _bar = feed.bar(sequence);
         feed.send_acked(pieces, share, ack);
         Ok(())
     }

@@ -25,6 +25,7 @@ async fn read(mut feed: Feed, mut stream: impl AsyncRead + Unpin) -> Result<(), 
             let rest = splitter.finish();
             return Ok(feed.finish(rest).await?);
         }
+        let _bar = feed.bar(splitter.position());
         let pieces = splitter.push(buffer);
         feed.send(pieces, share);
     }

@@ -9,9 +9,10 @@ use common::Cause;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::{Feed, Inlet, Stopped};
+use crate::data_pipeline::monitor;
 use crate::data_pipeline::splitter::Splitter;
 use crate::data_pipeline::warnings::warn;
 
@@ -28,14 +29,23 @@ const UNFINISHED: usize = 8 << 20;
 /// After a connection that could not be accepted.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// A connection on which nothing has come for so long is closed, or dead peers would hold all
+/// places some day.
+const IDLE: Duration = Duration::from_hours(1);
+
 /// Binds before the run starts, so that an address in use is an error at once.
 pub(crate) async fn bind(address: &str) -> Result<TcpListener, String> {
-    let listener = TcpListener::bind(address).await;
-    listener.map_err(|err| format!("cannot listen on --listen {address}: {err}"))
+    monitor::listen(address)
+        .await
+        .map_err(|err| format!("cannot listen on --listen {address}: {err}"))
 }
 
 /// Accepts connections until the run stops.
-pub(crate) async fn run(inlet: Inlet, listener: TcpListener) -> Result<(), Stopped> {
+pub(crate) async fn run(
+    inlet: Arc<Inlet>,
+    component: String,
+    listener: TcpListener,
+) -> Result<(), Stopped> {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let unfinished = Arc::new(Semaphore::new(UNFINISHED));
     let mut connections = JoinSet::new();
@@ -60,7 +70,7 @@ pub(crate) async fn run(inlet: Inlet, listener: TcpListener) -> Result<(), Stopp
         number += 1;
         let name =
             stream.peer_addr().map_or("tcp".to_owned(), |peer| format!("tcp:{peer}#{number}"));
-        let (feed, unfinished) = (inlet.stream(&name), unfinished.clone());
+        let (feed, unfinished) = (inlet.stream(&component, name), unfinished.clone());
         connections.spawn(async move {
             let _place = place;
             serve(feed, stream, &unfinished).await
@@ -90,8 +100,10 @@ async fn serve(
     let mut held: Option<OwnedSemaphorePermit> = None;
     loop {
         // An idle connection holds no buffer and no share of the budget.
-        let ready = feed.ctx().run(stream.readable()).await?;
+        let readable = timeout(IDLE, stream.readable());
+        let ready = feed.ctx().run(readable).await?.unwrap_or_else(|late| Err(late.into()));
         let share = feed.room().await?;
+        let _bar = feed.bar(splitter.position());
         let mut buffer = splitter.buffer();
         let read = ready.and_then(|()| read(&stream, &mut buffer));
         let pieces = splitter.push(buffer);

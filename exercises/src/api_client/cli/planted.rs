@@ -1,0 +1,25 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use http::Response;
+
+use crate::api_client::{Call, Failure, Received, Transport, Web};
+
+/// The web, with a panic planted in one of its requests to see where that ends up.
+pub(super) struct Planted {
+    pub(super) web: Web,
+    /// Which request panics, from 1.
+    pub(super) panic_at: Option<u64>,
+    pub(super) sent: AtomicU64,
+}
+
+impl Transport for Planted {
+    type Body = Received;
+
+    async fn send(&self, call: &Call) -> Result<Response<Received>, Failure> {
+        if let Some(planted) = self.panic_at {
+            let sent = self.sent.fetch_add(1, Ordering::Relaxed) + 1;
+            assert!(sent != planted, "planted panic in request {sent}");
+        }
+        self.web.send(call).await
+    }
+}

@@ -1,0 +1,117 @@
+//! What is safe when: the sinks first, then the checkpoint, then the acknowledgements.
+
+use std::path::Path;
+use std::sync::Mutex;
+
+use tempfile::tempdir;
+
+use super::*;
+use crate::data_pipeline::config::Policy;
+use crate::data_pipeline::ledger::Ledger;
+use crate::data_pipeline::monitor::stats::{Samples, Stage};
+use crate::data_pipeline::sink::{Drain, Sink, Writer};
+
+/// A core with one file as its sink, and the other end of that.
+async fn core(dir: &Path) -> (Core, Drain) {
+    core_to(&dir.join("out"), dir).await
+}
+
+async fn core_to(out: &Path, dir: &Path) -> (Core, Drain) {
+    let name = out.to_str().unwrap();
+    let writer = Writer::open(name, Takes::Lines, 0).await.unwrap();
+    let (sink, drain) = Sink::new((name, Takes::Lines, Policy::Block), writer, 0);
+    let stage = |id| Stage::new(id, "transform", "test", None);
+    let stats = Stats {
+        ledger: Ledger::new([]),
+        sources: Vec::new(),
+        parse: stage("parse"),
+        windows: stage("windows"),
+        sinks: Vec::new(),
+        workers: 1,
+        latency: Samples::default(),
+        progress: Mutex::default(),
+    };
+    let core = Core {
+        order: Order::new(),
+        lanes: Lanes::default(),
+        windows: Windows::new(1000, 0, 1),
+        outlets: Outlets::new(vec![sink]),
+        running: JoinSet::new(),
+        store: Some(Arc::new(Store::open(&dir.join("checkpoint")).unwrap())),
+        committing: None,
+        acks: Vec::new(),
+        acks_of_last: Vec::new(),
+        paused: watch::Sender::default(),
+        job: String::new(),
+        warnings: Warnings::new(Vec::new()),
+        stats: Arc::new(stats),
+        lose_after: None,
+    };
+    (core, drain)
+}
+
+/// A message, and where its acknowledgement arrives.
+fn message() -> (Ack, mpsc::Receiver<u64>) {
+    let (committed, acknowledged) = mpsc::channel(1);
+    (Ack { sequence: 7, committed }, acknowledged)
+}
+
+async fn commit(core: &mut Core) -> Result<()> {
+    core.commit();
+    let done = commit_done(&mut core.committing).await;
+    core.committed(done)
+}
+
+#[tokio::test]
+async fn a_sink_that_has_failed_leaves_no_checkpoint() {
+    let dir = tempdir().unwrap();
+    let (mut core, drain) = core(dir.path()).await;
+    drop(drain);
+    assert!(commit(&mut core).await.is_err());
+    assert!(!dir.path().join("checkpoint").exists());
+}
+
+#[tokio::test]
+async fn a_full_disk_leaves_no_checkpoint() {
+    let dir = tempdir().unwrap();
+    let (mut core, drain) = core_to(Path::new("/dev/full"), dir.path()).await;
+    core.outlets.put_other(Takes::Lines, "a line\n".into(), 1);
+    let drain = tokio::spawn(drain.run());
+    assert!(commit(&mut core).await.is_err());
+    assert!(!dir.path().join("checkpoint").exists());
+    assert!(drain.await.unwrap().is_err_and(|err| err.contains("/dev/full")));
+}
+
+#[tokio::test]
+async fn what_was_not_committed_is_not_acknowledged() {
+    for stored in [true, false] {
+        let dir = tempdir().unwrap();
+        let (mut core, drain) = core(dir.path()).await;
+        let (ack, mut acknowledged) = message();
+        if stored {
+            core.acks_of_last.push(ack);
+        } else {
+            core.store = None;
+            core.acks.push(ack);
+        }
+        drop(drain);
+        assert!(commit(&mut core).await.is_err());
+        assert_eq!(acknowledged.recv().await, None, "it comes again");
+    }
+}
+
+#[tokio::test]
+async fn a_message_is_acknowledged_when_a_second_checkpoint_has_it() {
+    let dir = tempdir().unwrap();
+    let (mut core, drain) = core(dir.path()).await;
+    let drain = tokio::spawn(drain.run());
+    let (ack, mut acknowledged) = message();
+    core.acks.push(ack);
+    commit(&mut core).await.unwrap();
+    assert!(dir.path().join("checkpoint").exists());
+    assert!(acknowledged.try_recv().is_err(), "the one that has it may yet be torn");
+    commit(&mut core).await.unwrap();
+    assert_eq!(acknowledged.recv().await, Some(7));
+    drop(core);
+    drain.await.unwrap().unwrap();
+}
