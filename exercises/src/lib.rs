@@ -1,9 +1,9 @@
 #![doc = include_str!("../README.md")]
 
-#[cfg(feature = "file-processor")]
-pub mod file_processor;
 #[cfg(feature = "api-client")]
 pub mod api_client;
 #[cfg(feature = "data-pipeline")]
 pub mod data_pipeline;
+#[cfg(feature = "file-processor")]
+pub mod file_processor;
 pub mod installed;
