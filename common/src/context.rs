@@ -122,7 +122,14 @@ impl Context {
         if let Some(cause) = self.node.cause.get() {
             return Some(*cause);
         }
-        let cause = self.first_cause()?;
+        // A context that adds nothing asks the one above it that does, so that both give the same
+        // cause, also while a deadline passes in the midst of a `cancel`.
+        let decides = self.to_root().find(|context| context.may_end_alone()).unwrap_or(self);
+        let cause = match decides.node.cause.get() {
+            Some(cause) => *cause,
+            None => decides.first_cause()?,
+        };
+        let cause = *decides.node.cause.get_or_init(|| cause);
         Some(*self.node.cause.get_or_init(|| cause))
     }
 
@@ -208,6 +215,13 @@ impl Context {
             if any { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
+    }
+
+    /// Whether this context can have ended before, or without, the one above it.
+    fn may_end_alone(&self) -> bool {
+        let node = &self.node;
+        let above = node.parent.as_ref().map(|parent| parent.node.deadline);
+        node.canceled_at.get().is_some() || above != Some(node.deadline)
     }
 
     /// What came first: a `cancel` on the way to the root, or the deadline. The instants decide,

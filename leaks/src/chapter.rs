@@ -107,12 +107,15 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_bad_example_leaks_as_long_as_its_receiver_is_kept() {
-        let mut tasks = NamedTasks::default();
-        let receiver = bad(&mut tasks);
-        assert_eq!(settled(0, GRACE).await, 1);
-        assert_eq!(tasks.alive()[0].name, "bad example's sender");
-        drop(receiver);
-        assert_eq!(settled(0, GRACE).await, 0);
+        leak_check(async {
+            let mut tasks = NamedTasks::default();
+            let receiver = bad(&mut tasks);
+            assert_eq!(settled(0, GRACE).await, 1);
+            assert_eq!(tasks.alive()[0].name, "bad example's sender");
+            drop(receiver);
+            assert_eq!(settled(0, GRACE).await, 0);
+        })
+        .await;
     }
 
     #[tokio::test(start_paused = true)]

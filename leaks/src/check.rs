@@ -4,6 +4,8 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep};
 
+use crate::process::Process;
+
 /// How long [`leak_check`] lets tasks take to end.
 pub const GRACE: Duration = Duration::from_secs(1);
 
@@ -22,15 +24,21 @@ pub fn live_tasks() -> usize {
 /// Runs `body` and checks that no task outlives it: what it spawned must end within [`GRACE`].
 /// For tests, as the whole body of a `#[tokio::test]`.
 ///
+/// With `LEAK_CHECK_PROCESS` in the environment, no thread and no open descriptor may outlive it
+/// either. That needs a process which runs one test at a time (`-- --test-threads=1`), and Linux.
+///
 /// # Panics
 ///
-/// If more tasks are alive than before. Spawn through [`NamedTasks`](crate::NamedTasks) to see
+/// If there are more of them than before, of tasks first of all. Spawn through [`NamedTasks`](crate::NamedTasks) to see
 /// which. Also where [`live_tasks`] does.
 pub async fn leak_check<F: Future>(body: F) -> F::Output {
-    let before = live_tasks();
+    let (process, before) = (Process::if_alone(), live_tasks());
     let output = body.await;
     let after = settled(before, GRACE).await;
     assert!(after <= before, "{} leaked: {before} tasks before, {after} after", after - before);
+    if let Some(process) = process {
+        process.assert_no_more(GRACE);
+    }
     output
 }
 

@@ -5,6 +5,7 @@ mod check;
 mod monitor;
 mod named;
 pub mod practices;
+mod process;
 
 pub use chapter::{Best, bad, best, good, literal};
 pub use check::{GRACE, leak_check, live_tasks, settled};

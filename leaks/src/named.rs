@@ -122,14 +122,17 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn cleaning_up_waits_until_the_tasks_are_gone() {
-        let (held, gone) = oneshot::channel::<()>();
-        let mut tasks = NamedTasks::default();
-        tasks.spawn("holder", async move {
-            let _held = held;
-            pending::<()>().await;
-        });
-        assert_eq!(tasks.clean_up().await.len(), 1);
-        assert!(gone.await.is_err(), "what the task held has been dropped");
+        leak_check(async {
+            let (held, gone) = oneshot::channel::<()>();
+            let mut tasks = NamedTasks::default();
+            tasks.spawn("holder", async move {
+                let _held = held;
+                pending::<()>().await;
+            });
+            assert_eq!(tasks.clean_up().await.len(), 1);
+            assert!(gone.await.is_err(), "what the task held has been dropped");
+        })
+        .await;
     }
 
     #[tokio::test(start_paused = true)]

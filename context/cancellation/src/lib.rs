@@ -112,10 +112,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_ended_context_starts_no_work() {
-        let ctx = Context::background();
-        ctx.cancel();
-        let cause = repeat(&ctx, HOUR, || panic!("there is no more work")).await;
-        assert_eq!(cause, Cause::Canceled);
+        leak_check(async {
+            let ctx = Context::background();
+            ctx.cancel();
+            let cause = repeat(&ctx, HOUR, || panic!("there is no more work")).await;
+            assert_eq!(cause, Cause::Canceled);
+        })
+        .await;
     }
 
     #[tokio::test(start_paused = true)]

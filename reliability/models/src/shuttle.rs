@@ -1,6 +1,58 @@
 //! The models for shuttle: random schedules, and those of PCT.
 
+use std::panic::resume_unwind;
+
 use crate::Model;
 
+mod context;
+mod errors;
+mod fan;
+mod leaks;
+mod pipeline;
+mod pool;
+mod shutdown;
+mod wait_group;
+
+const fn good(name: &'static str, run: fn()) -> Model {
+    Model { name, bad: false, run }
+}
+
+const fn bad(name: &'static str, run: fn()) -> Model {
+    Model { name, bad: true, run }
+}
+
 /// All of them.
-pub const MODELS: &[Model] = &[];
+pub const MODELS: &[Model] = &[
+    good("worker-pool: every job of every submitter gives one result", pool::every_job),
+    good("worker-pool: a panic is the error of its job", pool::panics),
+    good("worker-pool: a submit is accepted or cancelled", pool::submit_unless),
+    good("worker-pool: a cancelled close finishes or drops every job", pool::close_unless),
+    good("worker-pool: giving up waits for no reader", pool::giving_up),
+    good("pipeline: nothing is lost or reordered", pipeline::good::order),
+    good("pipeline: an early stop ends every stage", pipeline::good::early_stop),
+    good("pipeline: a panic goes on in the reader", pipeline::good::panics),
+    bad("pipeline, room is not told: nothing is lost", pipeline::room_is_not_told::channel),
+    bad("pipeline, end is not told: nothing is lost", pipeline::end_is_not_told::channel),
+    good("fan-out-fan-in: every item gives one result, and the results end", fan::every_item),
+    good("fan-out-fan-in: the order is kept", fan::ordered),
+    good("fan-out-fan-in: dropping the results stops every task", fan::early_stop),
+    good("fan-out-fan-in: a panic costs one item and its worker", fan::panics),
+    good(
+        "errors: the first error cancels the rest, and each gives one result",
+        errors::first_error,
+    ),
+    good("errors: giving up on a result loses none", errors::given_up),
+    good("shutdown: all are drained, or named as late or panicked", shutdown::drain),
+    good("shutdown: work that has begun is carried through", shutdown::every_tick),
+    good("wait-group: tasks are waited for, and every panic is told", wait_group::tasks),
+    good("wait-group: threads are waited for, and every panic is told", wait_group::threads),
+    good("context: a cancel or a deadline ends every waiter, for one cause", context::waiters),
+    good("cancellation: a cancelled forward loses nothing", context::loses_nothing),
+    good("leaks: never more than the limit run, whatever panics", leaks::at_most),
+    good("leaks: the total is exact", leaks::total),
+];
+
+/// A panic without a line on stderr for each of so many schedules.
+fn quiet_panic(message: &'static str) -> ! {
+    resume_unwind(Box::new(message))
+}

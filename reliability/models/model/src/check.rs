@@ -42,6 +42,7 @@ fn run(effort: Effort, model: impl Fn() + Send + Sync + 'static) {
     let model = Arc::new(model);
     let mut config = Config::new();
     config.failure_persistence = FailurePersistence::Print;
+    config.silence_warnings = true; // of orderings that are taken to be sequentially consistent
     let random = Arc::clone(&model);
     Runner::new(RandomScheduler::new(schedules), config.clone()).run(move || random());
     Runner::new(PctScheduler::new(3, schedules), config).run(move || model());

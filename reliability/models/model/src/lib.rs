@@ -4,6 +4,8 @@
 #[cfg(loom)]
 mod arc;
 mod check;
+#[cfg(not(loom))]
+mod mutex;
 mod once;
 
 pub use check::{Effort, check};
@@ -13,7 +15,7 @@ pub mod sync {
     #[cfg(loom)]
     pub use loom::sync::{Mutex, MutexGuard, atomic};
     #[cfg(not(loom))]
-    pub use shuttle::sync::{Mutex, MutexGuard, atomic};
+    pub use shuttle::sync::{MutexGuard, atomic};
     pub use std::sync::PoisonError;
 
     #[cfg(loom)]
@@ -22,6 +24,8 @@ pub mod sync {
     #[cfg(not(loom))]
     pub use std::sync::Arc;
 
+    #[cfg(not(loom))]
+    pub use crate::mutex::Mutex;
     pub use crate::once::OnceLock;
 }
 

@@ -26,12 +26,13 @@ macro_rules! models {
             }
 
             pub fn first_cause() {
-                let ctx = Context::background().with_timeout(SECOND);
+                let root = Context::background();
+                let ctx = root.with_timeout(SECOND);
                 let looks = [true, false].map(|cancels| {
-                    let ctx = ctx.clone();
+                    let (ctx, root) = (ctx.with_cancel(), root.clone());
                     spawn(move || {
                         if cancels {
-                            ctx.cancel();
+                            root.cancel();
                         }
                         (ctx.err(), ctx.err())
                     })

@@ -11,11 +11,11 @@ pub fn bounded<T>(bound: usize) -> (Sender<T>, Receiver<T>) {
 }
 
 /// The end that sends.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Sender<T>(real::Sender<T>);
 
 /// The end that receives.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Receiver<T>(real::Receiver<T>);
 
 impl<T> Sender<T> {
@@ -37,5 +37,17 @@ impl<T> Receiver<T> {
     pub async fn recv(&self) -> Result<T, RecvError> {
         switch();
         self.0.recv().await
+    }
+}
+
+impl<T> Clone for Sender<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T> Clone for Receiver<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
     }
 }

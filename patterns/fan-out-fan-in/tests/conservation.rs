@@ -1,0 +1,92 @@
+//! Nothing is lost: an item gives a result, costs its worker, or is dropped by an early stop.
+
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fan_out_fan_in::{fan_out, fan_out_ordered, generate};
+use leaks::leak_check;
+use proptest::prelude::*;
+use tokio::task::{JoinSet, yield_now};
+
+/// An item's number, and what tells that it is still somewhere.
+type Tracked = (usize, Arc<()>);
+
+/// What became of a run.
+#[derive(Debug)]
+struct Ended {
+    results: Vec<usize>,
+    panics: usize,
+    held: usize,
+}
+
+async fn run(bad: Vec<bool>, workers: usize, ordered: bool, stop_after: Option<usize>) -> Ended {
+    let held = Arc::new(());
+    let mut tasks = JoinSet::new();
+    let items: Vec<Tracked> = (0..bad.len()).map(|at| (at, held.clone())).collect();
+    let items = generate(&mut tasks, items.into_iter(), Duration::ZERO);
+    let work = move |item: Tracked| {
+        let bad = bad[item.0];
+        async move {
+            for _ in 0..item.0 % 3 {
+                yield_now().await;
+            }
+            if bad {
+                resume_unwind(Box::new("planned")); // without a line on stderr
+            }
+            item
+        }
+    };
+    let output = if ordered {
+        fan_out_ordered(&mut tasks, items, workers, work)
+    } else {
+        fan_out(&mut tasks, items, workers, work)
+    };
+    let mut results = Vec::new();
+    while stop_after.is_none_or(|stop| results.len() < stop)
+        && let Ok((item, _held)) = output.recv().await
+    {
+        results.push(item);
+    }
+    drop(output);
+    let mut panics = 0;
+    while let Some(ended) = tasks.join_next().await {
+        panics += usize::from(ended.is_err_and(|err| err.is_panic()));
+    }
+    Ended { results, panics, held: Arc::strong_count(&held) - 1 }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn items_in_are_results_and_panicked_and_cancelled(
+        bad in prop::collection::vec(prop::bool::weighted(0.05), 0..100),
+        workers in 1..6_usize,
+        ordered in any::<bool>(),
+        stop_after in prop::option::of(0..100_usize),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true) // the source's pauses of no time would take a millisecond each
+            .build()
+            .unwrap();
+        let run = run(bad.clone(), workers, ordered, stop_after);
+        let ended = runtime.block_on(leak_check(run));
+        prop_assert_eq!(ended.held, 0, "what was cancelled has been dropped");
+
+        let mut results = ended.results.clone();
+        results.sort_unstable();
+        prop_assert!(!ordered || results == ended.results, "the order: {:?}", ended);
+        results.dedup();
+        prop_assert_eq!(results.len(), ended.results.len(), "none twice: {:?}", ended);
+        prop_assert!(results.iter().all(|item| !bad[*item]), "{:?}", ended);
+
+        let panicked = bad.iter().filter(|bad| **bad).count();
+        let to_its_end = stop_after.is_none_or(|stop| stop > bad.len() - panicked);
+        if to_its_end && panicked < workers {
+            prop_assert_eq!(ended.results.len() + panicked, bad.len(), "{:?}", ended);
+            prop_assert_eq!(ended.panics, usize::from(panicked > 0), "it is told: {:?}", ended);
+        }
+    }
+}
