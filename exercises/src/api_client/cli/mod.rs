@@ -11,7 +11,6 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::CommandFactory;
-use clap::error::ErrorKind as Usage;
 use common::{Context, interrupted};
 use futures_util::{Stream, StreamExt, future, stream};
 use tokio::runtime::Builder;
@@ -32,9 +31,8 @@ type Failed = Box<dyn std::error::Error + Send + Sync>;
 /// The program `api-client`, from its arguments to its exit status.
 pub fn main() -> ExitCode {
     let args: Args = common::parse();
-    if args.urls.is_empty() && args.input.is_none() {
-        let message = "nothing to fetch: give URLs, or a file of them with -i";
-        Args::command().error(Usage::MissingRequiredArgument, message).exit();
+    if let Err((kind, message)) = args.check() {
+        Args::command().error(kind, message).exit();
     }
     let runtime = match runtime(args.threads()).enable_all().build() {
         Ok(runtime) => runtime,
