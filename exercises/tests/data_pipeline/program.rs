@@ -231,3 +231,22 @@ fn files_that_are_far_apart_in_time_wait_for_each_other() {
     let run = kit.ok(&args);
     assert!(!kit.read("win").contains("other"), "{run:#?}");
 }
+
+#[test]
+fn no_password_of_a_url_is_shown() {
+    let kit = Kit::new();
+    kit.write("in", &lines(0..10));
+    let refused = "nats://ada:s3cr3t@127.0.0.1:1/S";
+    for args in [
+        &["run", "--file", "in", "--out", refused][..],
+        &["run", "--file", "in", "--out", "nats://ada:s3cr3t@127.0.0.1:1"],
+        &["run", "--file", "in", "--out", "redis://ada:s3cr3t@127.0.0.1:1/S"],
+        &["run", "--file", "in", "--out", refused, "--out", refused],
+        &["run", "--nats", "ada:s3cr3t@127.0.0.1:1", "--stream", "S", "--consumer", "C"],
+        &["check", "--file", "in", "--out", refused],
+    ] {
+        let run = kit.command(args);
+        let text = format!("{}{}", run.stdout, run.stderr);
+        assert!(text.contains("127.0.0.1:1") && !text.contains("s3cr3t"), "{args:?}: {text}");
+    }
+}

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::data_pipeline::budget::Budget;
 use crate::data_pipeline::ledger::Ledger;
+use crate::data_pipeline::secrets::without_users;
 
 /// All that a snapshot is made from.
 #[derive(Debug)]
@@ -50,7 +51,7 @@ pub(crate) struct Stage {
 impl Stage {
     pub(crate) fn new(id: &str, queue: Option<Budget>) -> Arc<Self> {
         let (busy, blocked, bytes, sends) = Default::default();
-        Arc::new(Self { id: id.to_owned(), busy, blocked, bytes, queue, sends })
+        Arc::new(Self { id: without_users(id), busy, blocked, bytes, queue, sends })
     }
 
     pub(crate) fn add_bytes(&self, bytes: usize) {
