@@ -4,6 +4,8 @@ mod attempt;
 pub mod cli;
 mod client;
 mod flight;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 mod journal;
 mod outcome;
 mod outcomes;

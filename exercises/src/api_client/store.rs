@@ -85,7 +85,7 @@ fn keep(mut file: NamedTempFile, name: &str, number: u64) -> io::Result<PathBuf>
 }
 
 /// `https://host/a/b?c=d` is stored as `host_a_b_c=d`.
-fn file_name(url: &Url) -> String {
+pub(super) fn file_name(url: &Url) -> String {
     let mut name = url.host_str().unwrap_or_default().to_owned();
     if let Some(port) = url.port() {
         let _ = write!(name, "_{port}"); // writing to a string cannot fail

@@ -8,6 +8,8 @@ mod config;
 mod core;
 mod demo;
 mod expr;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 mod job;
 mod lanes;
 mod ledger;

@@ -2,7 +2,7 @@
 
 mod args;
 mod files;
-mod input;
+pub(super) mod input;
 mod print;
 
 use std::io::{self, IsTerminal, Write};
