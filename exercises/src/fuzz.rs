@@ -13,9 +13,11 @@ mod tests {
 
     use super::*;
 
+    type Target = fn(&[u8]);
+
     #[test]
     fn what_must_hold_holds_for_every_kept_input() {
-        let targets: [(&str, fn(&[u8])); 11] = [
+        let targets: [(&str, Target); 11] = [
             ("checkpoints", checkpoints),
             ("chunks", chunks),
             ("fields", fields),

@@ -81,7 +81,8 @@ fn no_run_leaves_a_task_a_thread_or_a_descriptor_behind() {
         .build();
     runtime.expect("a runtime").block_on(async {
         let dir = tempfile::tempdir().expect("a directory");
-        let lines: String = (0..20_000).map(|n| format!("{{\"ts\":{n},\"v\":{n}}}\n")).collect();
+        let line = |n| format!("{{\"ts\":{n},\"v\":{n}}}");
+        let lines = (0..20_000).map(line).collect::<Vec<_>>().join("\n");
         fs::write(dir.path().join("in"), lines).expect("a file");
         let base = Held::now();
         leaves_nothing("fetching", base, fetch_everything).await;

@@ -162,7 +162,7 @@ pub fn journals(data: &[u8]) {
 fn check_journal(journal: &Journal, path: &Path, written: &[u8]) {
     let complete = written.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
     assert_eq!(std::fs::read(path).expect("it is there"), &written[..complete]);
-    let lines = written[..complete].iter().filter(|byte| **byte == b'\n').count();
+    let lines = written[..complete].split_inclusive(|byte| *byte == b'\n').count();
     assert_eq!((journal.len(), journal.is_empty()), (lines, lines == 0));
 }
 

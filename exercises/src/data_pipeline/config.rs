@@ -219,7 +219,9 @@ impl Config {
             None => "# starts over in every run: there is no checkpoint".to_owned(),
         });
         // A name with a line feed in it would go on as a setting.
-        lines.iter_mut().for_each(|line| *line = line.replace(char::is_control, " "));
+        for line in &mut lines {
+            *line = line.replace(char::is_control, " ");
+        }
         let toml = toml::to_string(self).expect("settings are always TOML");
         lines.push(toml.trim_end().to_owned());
         lines.join("\n")

@@ -59,7 +59,7 @@ fn split(mut splitter: Splitter, input: &[u8], read: usize) -> Vec<Piece> {
     pieces
 }
 
-/// Paths, comma separated, then a line: the fields are those that serde_json finds in the whole
+/// Paths, comma separated, then a line: the fields are those that `serde_json` finds in the whole
 /// document, and a line that it refuses for its form is refused here.
 pub fn fields(data: &[u8]) {
     let Some((paths, line)) = head_and_rest(data) else { return };

@@ -38,12 +38,18 @@ impl Look {
         Ok(Self { kib, threads, descriptors })
     }
 
-    fn most(looks: &[Self]) -> Self {
-        looks.iter().fold(Self::default(), |most, look| Self {
-            kib: most.kib.max(look.kib),
-            threads: most.threads.max(look.threads),
-            descriptors: most.descriptors.max(look.descriptors),
-        })
+    /// The median of each: what is there for a moment only is no growth.
+    fn median(looks: &[Self]) -> Self {
+        let of = |value: fn(&Self) -> u64| {
+            let mut values: Vec<_> = looks.iter().map(value).collect();
+            values.sort_unstable();
+            values[values.len() / 2]
+        };
+        Self {
+            kib: of(|look| look.kib),
+            threads: of(|look| look.threads),
+            descriptors: of(|look| look.descriptors),
+        }
     }
 }
 
@@ -107,12 +113,12 @@ fn main() -> Result<ExitCode> {
     Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The most from a fifth to two fifths of the time: what comes before is the warm-up.
+/// The median from a fifth to two fifths of the time: what comes before is the warm-up.
 fn warm(looks: &[Look]) -> Look {
-    Look::most(&looks[looks.len() / 5..(looks.len() * 2 / 5).max(looks.len() / 5 + 1)])
+    Look::median(&looks[looks.len() / 5..(looks.len() * 2 / 5).max(looks.len() / 5 + 1)])
 }
 
-/// The most in the last fifth of the time.
+/// The median in the last fifth of the time.
 fn late(looks: &[Look]) -> Look {
-    Look::most(&looks[looks.len() * 4 / 5..])
+    Look::median(&looks[looks.len() * 4 / 5..])
 }

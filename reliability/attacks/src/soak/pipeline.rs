@@ -45,7 +45,9 @@ impl Pipe {
         let sinks = ["--out", "/dev/null", "--aggregates", "win", "--dead-letters", "dead"];
         let args = [&args[..], &job, &sinks, &["--checkpoint", "ck", "--idle", "2s"]].concat();
         let mut running = programs.start("data-pipeline", &args, dir.path())?;
-        running.until("the live page", || TcpStream::connect(&http).is_ok())?;
+        let is_there =
+            || get(&http, "/metrics").is_ok_and(|text| text.contains("ledger_imbalance"));
+        running.until("the metrics", is_there)?;
         Ok(Self { running, http, feeder: Feeder::start(listen), _dir: dir })
     }
 }
