@@ -189,6 +189,10 @@ pub const PROGRAMS: &[Program] = &[
     Program { panics: &[&["--pace", "0", "--panic-at", "1"]], ..section("values") },
     section("errors"),
     section("leaks"),
+    // One request is one piece of work: there is no second one to panic in.
+    Program { panics: &[&["--pace", "0", "--panic-at", "1"]], ..section("values") },
+    section("errors"),
+    section("leaks"),
     // It waits for a signal, which no clock can jump to: `--for` ends it, and there is no pace 0.
     Program {
         name: "shutdown",
@@ -205,6 +209,77 @@ pub const PROGRAMS: &[Program] = &[
             &["--pace", "0.01", "--for", "2s", "--panic-at", "1"],
             &["--pace", "0.01", "--for", "2s", "--panic-at", "2"],
         ],
+    },
+    // It measures each design in a process of its own: with fewer tasks that is quick.
+    Program {
+        name: "performance",
+        args: &["--pace", "0", "--tasks", "50"],
+        bad: &[
+            &["--tasks", "0"],
+            &["--workers", "-1"],
+            &["--work", "10"],
+            &["--pace", "inf"],
+            &["--no-such-flag"],
+        ],
+        ..section("performance")
+    },
+    // Its work is that of the sections, where a panic is planted in it.
+    Program {
+        name: "versus-go",
+        args: &["--short", "--rows", "context,context-value"],
+        bad: &[
+            &["--rows", "no-such-row"],
+            &["--pairs", "0"],
+            &["--run", "context"],
+            &["--no-such-flag"],
+        ],
+        panics: &[],
+    },
+    Program {
+        name: "file-processor",
+        args: &["src", "Cargo.toml"],
+        bad: &[
+            &["--top", "0"],
+            &["--jobs", "0"],
+            &["--glob", "["],
+            &["--type", "no-such-type"],
+            &["--format", "yaml"],
+            &["--files0-from", "-", "src"],
+            &["--errors", "no/such/directory/errors", "src"],
+            &["--no-such-flag"],
+        ],
+        panics: &[&["--panic-at", "1", "src"], &["--panic-at", "2", "--top", "3", "src"]],
+    },
+    Program {
+        name: "api-client",
+        // No request at all: the table's heading is printed all the same.
+        args: &["-i", "/dev/null"],
+        bad: &[
+            &[],
+            &["--no-such-flag", "http://localhost/"],
+            &["--rate", "fast", "http://localhost/"],
+            &["--rate", "0/s", "http://localhost/"],
+            &["-c", "0", "http://localhost/"],
+            &["-H", "no colon", "http://localhost/"],
+            &["-i", "/no/such/file"],
+            &["--resume", "http://localhost/"],
+            &["--timeout", "0", "http://localhost/"],
+            &["-d", "@/no/such/file", "http://localhost/"],
+        ],
+        panics: &[],
+    },
+    Program {
+        name: "data-pipeline",
+        args: &["--for", "300ms", "--seed", "1"],
+        bad: &[
+            &["--for", "soon"],
+            &["--pace", "-1"],
+            &["--no-such-flag"],
+            &["run", "--window", "1"],
+            &["run", "--stdin", "--policy", "perhaps"],
+            &["check", "--max-line", "1MB"],
+        ],
+        panics: &[&["--for", "300ms", "--seed", "1", "--panic-at", "2"]],
     },
     // It measures each design in a process of its own: with fewer tasks that is quick.
     Program {

@@ -5,6 +5,8 @@ pub mod cli;
 mod client;
 mod direct;
 mod flight;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 mod journal;
 mod outcome;
 mod outcomes;

@@ -85,7 +85,7 @@ fn keep(mut file: NamedTempFile, name: &str, number: u64) -> io::Result<PathBuf>
 }
 
 /// `https://host/a/b?c=d` is stored as `host_a_b_c=d`.
-fn file_name(url: &Url) -> String {
+pub(super) fn file_name(url: &Url) -> String {
     let mut name = url.host_str().unwrap_or_default().to_owned();
     if let Some(port) = url.port() {
         let _ = write!(name, "_{port}"); // writing to a string cannot fail
@@ -97,7 +97,11 @@ fn file_name(url: &Url) -> String {
     }
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.=,".contains(c);
     let name: String = name.chars().map(|c| if plain(c) { c } else { '_' }).collect();
-    name.trim_start_matches('.').chars().take(LONGEST_NAME).collect()
+    let name = name.trim_start_matches('.');
+    if name.is_empty() {
+        return "_".to_owned(); // of `http://.../`
+    }
+    name.chars().take(LONGEST_NAME).collect()
 }
 
 /// Runs file work off the runtime's threads.
@@ -113,5 +117,22 @@ fn cannot_write(err: &io::Error) -> Failure {
         Failure::starved(ErrorKind::Body, detail)
     } else {
         Failure::permanent(ErrorKind::Body, detail)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_url_has_a_name_that_is_a_plain_one() {
+        for (url, name) in [
+            ("https://a.example/b/c?d=e", "a.example_b_c_d=e"),
+            ("http://ada:secret@a.example:81/", "a.example_81"),
+            ("http://a.example/..%2f..%2fb", "a.example_.._2f.._2fb"),
+            ("http://.../", "_"),
+        ] {
+            assert_eq!(file_name(&Url::parse(url).expect("a URL")), name);
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use common::{Demo, Outcome, duration, interrupted, say};
-use exercises::data_pipeline::{self, Config};
+use exercises::data_pipeline::{self, Config, without_users};
 
 /// A pipeline that is real-time, exact and observable
 #[derive(Parser)]
@@ -50,10 +50,13 @@ struct Pipeline {
 
 fn main() -> ExitCode {
     let Args { demo, span, http, command } = exercises::installed::parse();
-    demo.mixed(async |demo| match command {
-        None => Ok(data_pipeline::demo(&demo, span, &http, &interrupted()).await?),
-        Some(Command::Run(pipeline)) => run(pipeline, &demo).await,
-        Some(Command::Check(pipeline)) => check(pipeline),
+    demo.mixed(async |demo| {
+        let outcome = match command {
+            None => Ok(data_pipeline::demo(&demo, span, &http, &interrupted()).await?),
+            Some(Command::Run(pipeline)) => run(pipeline, &demo).await,
+            Some(Command::Check(pipeline)) => check(pipeline),
+        };
+        outcome.map_err(|err| without_users(&err.to_string()).into())
     })
 }
 
@@ -70,6 +73,6 @@ async fn run(pipeline: Pipeline, demo: &Demo) -> Outcome {
 fn check(pipeline: Pipeline) -> Outcome {
     let config = pipeline.config.load(pipeline.settings.as_deref())?;
     data_pipeline::check(&config)?;
-    say!("{}", config.explain());
+    say!("{}", without_users(&config.explain()));
     Ok(())
 }

@@ -134,18 +134,22 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 }
 
 /// One line with the checksum, then the checkpoint as JSON.
-fn encode(checkpoint: &Checkpoint) -> Vec<u8> {
+pub(crate) fn encode(checkpoint: &Checkpoint) -> Vec<u8> {
     let body = serde_json::to_vec(checkpoint).expect("a checkpoint has only string keys");
-    let mut bytes = format!("{MAGIC} {:08x}\n", crc32fast::hash(&body)).into_bytes();
+    let mut bytes = head(&body).into_bytes();
     bytes.extend(body);
     bytes
 }
 
-fn decode(bytes: &[u8]) -> Result<Checkpoint, String> {
+/// The line before `body`.
+pub(crate) fn head(body: &[u8]) -> String {
+    format!("{MAGIC} {:08x}\n", crc32fast::hash(body))
+}
+
+pub(crate) fn decode(bytes: &[u8]) -> Result<Checkpoint, String> {
     let end = memchr::memchr(b'\n', bytes).ok_or("it is empty or torn")?;
-    let (head, body) = (&bytes[..end], &bytes[end + 1..]);
-    let expected = format!("{MAGIC} {:08x}", crc32fast::hash(body));
-    if head != expected.as_bytes() {
+    let (line, body) = bytes.split_at(end + 1);
+    if line != head(body).as_bytes() {
         return Err("it is torn, or not a checkpoint: the checksum differs".to_owned());
     }
     serde_json::from_slice(body).map_err(|err| err.to_string())

@@ -279,6 +279,10 @@ impl Config {
             }
             None => "# starts over in every run: there is no checkpoint".to_owned(),
         });
+        // A name with a line feed in it would go on as a setting.
+        for line in &mut lines {
+            *line = line.replace(char::is_control, " ");
+        }
         lines.push(table.to_string().trim_end().to_owned());
         lines.join("\n")
     }

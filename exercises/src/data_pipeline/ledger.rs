@@ -10,6 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use serde::Serialize;
 
+use super::secrets::without_users;
+
 /// The counts in events, all of one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
@@ -98,7 +100,8 @@ pub(crate) struct Held {
 
 impl Ledger {
     pub(crate) fn new(sinks: impl IntoIterator<Item = String>) -> Self {
-        let sinks = sinks.into_iter().map(|name| SinkCounts { name, ..SinkCounts::default() });
+        let sinks = sinks.into_iter().map(|name| without_users(&name));
+        let sinks = sinks.map(|name| SinkCounts { name, ..SinkCounts::default() });
         Self(Arc::new(Mutex::new(Counts { sinks: sinks.collect(), ..Counts::default() })))
     }
 

@@ -13,7 +13,9 @@ pub(crate) const ACK_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connects to the server at `url`, now or never: a wrong address is an error at once. A server
 /// that goes away later is called again until it is back.
 pub(crate) async fn connect(url: &str) -> Result<Context, String> {
-    let failed = |err: String| format!("cannot reach the NATS server {url}: {err}");
+    // A user and a password may stand before the @, also without a scheme.
+    let host = url.rsplit_once('@').map_or(url, |(_, host)| host);
+    let failed = |err: String| format!("cannot reach the NATS server {host}: {err}");
     let address: ServerAddr = url.parse().map_err(|err: std::io::Error| failed(err.to_string()))?;
     let client = ConnectOptions::new().name("data-pipeline").connect(address).await;
     let client = client.map_err(|err| failed(err.to_string()))?;

@@ -105,6 +105,18 @@ impl Fields {
     }
 }
 
+impl Node {
+    /// Empties the slots below this field.
+    fn forget(&self, slots: &mut [Value<'_>]) {
+        for (_, child) in &self.children {
+            if let Some(slot) = child.slot {
+                slots[slot] = Value::Missing;
+            }
+            child.forget(slots);
+        }
+    }
+}
+
 /// Fills the slots below `node` from an object.
 struct Object<'n, 's, 'a> {
     node: &'n Node,
@@ -121,7 +133,10 @@ impl<'a> Visitor<'a> for Object<'_, '_, 'a> {
     fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(child) = map.next_key_seed(Name(self.node))? {
             match child {
-                Some(node) => map.next_value_seed(Field { node, slots: self.slots })?,
+                Some(node) => {
+                    node.forget(self.slots); // what it held if it is repeated
+                    map.next_value_seed(Field { node, slots: self.slots })?;
+                }
                 None => drop(map.next_value::<IgnoredAny>()?),
             }
         }
@@ -265,6 +280,10 @@ mod tests {
     fn the_last_of_a_repeated_field_counts() {
         assert_eq!(read(&["a"], r#"{"a":"x","a":"y"}"#).unwrap(), [text("y")]);
         assert_eq!(read(&["a"], r#"{"a":"x","a":{}}"#).unwrap(), [Value::Missing]);
+        for last in ["1", "{}", r#"{"b":null}"#, r#"{"c":"x"}"#] {
+            let line = format!(r#"{{"a":{{"b":"x"}},"a":{last}}}"#);
+            assert_eq!(read(&["a.b"], &line).unwrap(), [Value::Missing], "{line}");
+        }
     }
 
     #[test]

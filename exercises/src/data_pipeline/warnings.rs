@@ -3,13 +3,15 @@
 use std::fmt;
 use std::io::{self, Write};
 
+use super::secrets::without_users;
+
 /// A condition is judged when it has seen so many events.
 const ENOUGH: u64 = 100_000;
 
 /// Writes a warning to stderr.
 pub(crate) fn warn(what: fmt::Arguments<'_>) {
     // There is nobody left to tell if stderr is closed.
-    let _ = writeln!(io::stderr().lock(), "warning: {what}");
+    let _ = writeln!(io::stderr().lock(), "warning: {}", without_users(&what.to_string()));
 }
 
 #[derive(Debug, Default)]

@@ -170,17 +170,20 @@ async fn a_redirect_is_charged_to_the_host_it_leads_to() {
     use exercises::api_client::{Client, Request};
     use futures_util::{StreamExt, stream};
 
-    let (from, to) = (Server::start(), Server::start());
-    let urls = (0..5).map(|n| from.url(&format!("/to/{}/{n}", to.address)));
-    let client = Client::new(quick()).expect("a client");
-    let requests = stream::iter(urls.map(|url| Request::get(&url)).collect::<Vec<_>>());
-    let mut outcomes = client.fetch_all(&common::Context::background(), requests);
-    while let Some(outcome) = outcomes.next().await {
-        assert_eq!((outcome.error, outcome.status), (None, Some(200)));
-    }
-    let hosts = outcomes.hosts();
-    assert_eq!(hosts.len(), 2, "{hosts:?}");
-    assert!(hosts.iter().all(|host| host.accepted == 5), "{hosts:?}");
+    leaks::leak_check(async {
+        let (from, to) = (Server::start(), Server::start());
+        let urls = (0..5).map(|n| from.url(&format!("/to/{}/{n}", to.address)));
+        let client = Client::new(quick()).expect("a client");
+        let requests = stream::iter(urls.map(|url| Request::get(&url)).collect::<Vec<_>>());
+        let mut outcomes = client.fetch_all(&common::Context::background(), requests);
+        while let Some(outcome) = outcomes.next().await {
+            assert_eq!((outcome.error, outcome.status), (None, Some(200)));
+        }
+        let hosts = outcomes.hosts();
+        assert_eq!(hosts.len(), 2, "{hosts:?}");
+        assert!(hosts.iter().all(|host| host.accepted == 5), "{hosts:?}");
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -280,23 +283,26 @@ async fn a_post_is_tried_again_only_if_that_is_safe() {
     use exercises::api_client::{Client, Request};
     use futures_util::{StreamExt, stream};
 
-    let server = Server::start();
-    let post = |path: &str, key: bool| {
-        let mut request = Request::get(&server.url(path));
-        request.method = http::Method::POST;
-        request.body = "once".into();
-        if key {
-            request.headers.insert("idempotency-key", "7".parse().expect("a value"));
-        }
-        request
-    };
-    let requests = [post("/post/unsafe", false), post("/post/safe", true)];
-    let client = Client::new(quick()).expect("a client");
-    let outcomes = client.fetch_all(&common::Context::background(), stream::iter(requests));
-    let mut outcomes = outcomes.collect::<Vec<_>>().await;
-    outcomes.sort_by_key(|outcome| outcome.attempts);
-    assert_eq!((outcomes[0].status, outcomes[0].attempts), (Some(500), 1), "{outcomes:#?}");
-    assert_eq!((outcomes[1].status, outcomes[1].attempts), (Some(200), 2), "{outcomes:#?}");
+    leaks::leak_check(async {
+        let server = Server::start();
+        let post = |path: &str, key: bool| {
+            let mut request = Request::get(&server.url(path));
+            request.method = http::Method::POST;
+            request.body = "once".into();
+            if key {
+                request.headers.insert("idempotency-key", "7".parse().expect("a value"));
+            }
+            request
+        };
+        let requests = [post("/post/unsafe", false), post("/post/safe", true)];
+        let client = Client::new(quick()).expect("a client");
+        let outcomes = client.fetch_all(&common::Context::background(), stream::iter(requests));
+        let mut outcomes = outcomes.collect::<Vec<_>>().await;
+        outcomes.sort_by_key(|outcome| outcome.attempts);
+        assert_eq!((outcomes[0].status, outcomes[0].attempts), (Some(500), 1), "{outcomes:#?}");
+        assert_eq!((outcomes[1].status, outcomes[1].attempts), (Some(200), 2), "{outcomes:#?}");
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -304,13 +310,16 @@ async fn dropping_the_outcomes_drops_what_is_in_flight() {
     use exercises::api_client::{Client, Request};
     use futures_util::{StreamExt, stream};
 
-    let server = Server::start();
-    let client = Client::new(quick()).expect("a client");
-    let urls = [server.url("/silent"), server.url("/ok")];
-    let requests = stream::iter(urls.map(|url| Request::get(&url)));
-    let mut outcomes = client.fetch_all(&common::Context::background(), requests);
-    assert_eq!(outcomes.next().await.and_then(|outcome| outcome.status), Some(200));
-    drop(outcomes); // would hang in the end of this test if the attempt went on
+    leaks::leak_check(async {
+        let server = Server::start();
+        let client = Client::new(quick()).expect("a client");
+        let urls = [server.url("/silent"), server.url("/ok")];
+        let requests = stream::iter(urls.map(|url| Request::get(&url)));
+        let mut outcomes = client.fetch_all(&common::Context::background(), requests);
+        assert_eq!(outcomes.next().await.and_then(|outcome| outcome.status), Some(200));
+        drop(outcomes); // an attempt that went on would be a leak
+    })
+    .await;
 }
 
 #[test]

@@ -19,6 +19,7 @@ use common::Context;
 use exercises::api_client::policy::Policy;
 use exercises::api_client::{Client, Config, Limits, Outcome, Request};
 use futures_util::{StreamExt, stream};
+use leaks::leak_check;
 
 /// A test that takes longer hangs.
 const HANG: Duration = Duration::from_secs(30);
@@ -43,12 +44,15 @@ fn quick() -> Config {
     }
 }
 
-/// Fetches all over the real network and returns the outcomes, by URL.
+/// Fetches all over the real network and returns the outcomes, by URL. It leaves no task behind.
 async fn fetch(config: Config, urls: &[String]) -> Vec<Outcome> {
-    let client = Client::new(config).expect("a client");
-    let requests = stream::iter(urls.to_vec()).map(|url| Request::get(&url));
-    let outcomes = client.fetch_all(&Context::background(), requests).collect::<Vec<_>>();
-    let mut outcomes = tokio::time::timeout(HANG, outcomes).await.expect("the run hangs");
+    let outcomes = leak_check(async {
+        let client = Client::new(config).expect("a client");
+        let requests = stream::iter(urls.to_vec()).map(|url| Request::get(&url));
+        let outcomes = client.fetch_all(&Context::background(), requests).collect::<Vec<_>>();
+        tokio::time::timeout(HANG, outcomes).await.expect("the run hangs")
+    });
+    let mut outcomes = outcomes.await;
     assert_eq!(outcomes.len(), urls.len(), "one outcome for each: {outcomes:#?}");
     outcomes.sort_by(|a, b| a.url.cmp(&b.url));
     outcomes

@@ -246,3 +246,22 @@ fn the_run_can_be_drawn() {
     let chunks = lines(0..20_000).len().div_ceil(256 * 1024);
     assert!(picture.contains(&format!("worker 1: {} pieces of work", chunks + 1)), "{picture}");
 }
+
+#[test]
+fn no_password_of_a_url_is_shown() {
+    let kit = Kit::new();
+    kit.write("in", &lines(0..10));
+    let refused = "nats://ada:s3cr3t@127.0.0.1:1/S";
+    for args in [
+        &["run", "--file", "in", "--out", refused][..],
+        &["run", "--file", "in", "--out", "nats://ada:s3cr3t@127.0.0.1:1"],
+        &["run", "--file", "in", "--out", "redis://ada:s3cr3t@127.0.0.1:1/S"],
+        &["run", "--file", "in", "--out", refused, "--out", refused],
+        &["run", "--nats", "ada:s3cr3t@127.0.0.1:1", "--stream", "S", "--consumer", "C"],
+        &["check", "--file", "in", "--out", refused],
+    ] {
+        let run = kit.command(args);
+        let text = format!("{}{}", run.stdout, run.stderr);
+        assert!(text.contains("127.0.0.1:1") && !text.contains("s3cr3t"), "{args:?}: {text}");
+    }
+}

@@ -1,7 +1,9 @@
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
+use clap::error::ErrorKind;
 use clap::{Args as Group, Parser, ValueEnum};
 use common::RecordFlags;
 use http::{HeaderName, HeaderValue, Method};
@@ -49,6 +51,10 @@ pub(super) struct Args {
 const AFTER_HELP: &str = "A JSON object has `url`, and perhaps `method`, `headers`, `body`, `id`.
 The first Ctrl-C ends what is in flight and keeps the rest for --resume; the second exits.";
 
+/// A header, or what is wrong with it. clap would print a value that it refuses, and this one may
+/// be a secret.
+type Header = Result<(HeaderName, HeaderValue), String>;
+
 #[derive(Debug, Group)]
 #[command(next_help_heading = "Request")]
 struct RequestArgs {
@@ -58,7 +64,7 @@ struct RequestArgs {
 
     /// A header of every request, such as 'Accept: application/json'
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = header_line)]
-    headers: Vec<(HeaderName, HeaderValue)>,
+    headers: Vec<Header>,
 
     /// The body of requests that have none; @FILE takes it from a file
     #[arg(short = 'd', long = "data", value_name = "TEXT", value_parser = body)]
@@ -209,13 +215,23 @@ impl Args {
         self.limits.deadline
     }
 
+    /// What is wrong with the arguments, if anything is.
+    pub(super) fn check(&self) -> Result<(), (ErrorKind, String)> {
+        if self.urls.is_empty() && self.input.is_none() {
+            let message = "nothing to fetch: give URLs, or a file of them with -i";
+            return Err((ErrorKind::MissingRequiredArgument, message.to_owned()));
+        }
+        let refused = self.request.headers.iter().find_map(|header| header.as_ref().err());
+        refused.map_or(Ok(()), |why| Err((ErrorKind::ValueValidation, format!("--header: {why}"))))
+    }
+
     /// What a line of input does not say itself.
     pub(super) fn defaults(&self) -> Request {
         let mut request = Request::get("");
         request.body = self.request.body.clone().unwrap_or_default();
         let method = if self.request.body.is_some() { Method::POST } else { Method::GET };
         request.method = self.request.method.clone().unwrap_or(method);
-        for (name, value) in &self.request.headers {
+        for (name, value) in self.request.headers.iter().flatten() {
             request.headers.append(name, value.clone());
         }
         request
@@ -260,9 +276,10 @@ fn method(text: &str) -> Result<Method, String> {
     text.parse().map_err(|_| "a method is a word such as GET".to_owned())
 }
 
-fn header_line(text: &str) -> Result<(HeaderName, HeaderValue), String> {
-    let (name, value) = text.split_once(':').ok_or("a header is written `Name: value`")?;
-    header(name, value)
+#[expect(clippy::unnecessary_wraps, reason = "clap asks for a result")]
+fn header_line(text: &str) -> Result<Header, Infallible> {
+    let parts = text.split_once(':').ok_or_else(|| "a header is written `Name: value`".to_owned());
+    Ok(parts.and_then(|(name, value)| header(name, value)))
 }
 
 fn body(text: &str) -> Result<Bytes, String> {

@@ -99,7 +99,7 @@ fn read_all(reader: impl Read, sender: &Sender<Vec<Request>>, defaults: &Request
 }
 
 /// A line without its end, cut off where it is too long; `None` at the end of the input.
-fn read_line(reader: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
+pub(in crate::api_client) fn read_line(reader: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
     let mut line = Vec::new();
     reader.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line)?;
     if line.is_empty() {
@@ -112,7 +112,11 @@ fn read_line(reader: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
 }
 
 /// Blank lines and those with `#` in front are no requests.
-fn parse(line: &[u8], number: usize, defaults: &Request) -> Option<Request> {
+pub(in crate::api_client) fn parse(
+    line: &[u8],
+    number: usize,
+    defaults: &Request,
+) -> Option<Request> {
     if line.len() as u64 >= LONGEST_LINE {
         let why = format!("line {number}: longer than {LONGEST_LINE} bytes");
         return Some(Request::invalid(&String::from_utf8_lossy(&line[..100]), why));

@@ -2,7 +2,7 @@
 
 mod args;
 mod files;
-mod input;
+pub(super) mod input;
 mod planted;
 mod print;
 
@@ -13,7 +13,6 @@ use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
 use clap::CommandFactory;
-use clap::error::ErrorKind as Usage;
 use common::{Context, interrupted};
 use futures_util::{Stream, StreamExt, future, stream};
 use tokio::runtime::Builder;
@@ -35,9 +34,8 @@ type Failed = Box<dyn std::error::Error + Send + Sync>;
 /// The program `api-client`, from its arguments to its exit status.
 pub fn main() -> ExitCode {
     let args: Args = crate::installed::parse();
-    if args.urls.is_empty() && args.input.is_none() {
-        let message = "nothing to fetch: give URLs, or a file of them with -i";
-        Args::command().error(Usage::MissingRequiredArgument, message).exit();
+    if let Err((kind, message)) = args.check() {
+        Args::command().error(kind, message).exit();
     }
     let runtime = match runtime(args.threads()).enable_all().build() {
         Ok(runtime) => runtime,

@@ -9,6 +9,7 @@ use common::{Work, bar};
 
 use crate::data_pipeline::budget::Budget;
 use crate::data_pipeline::ledger::Ledger;
+use crate::data_pipeline::secrets::without_users;
 
 /// The name of the stage that parses, and of the one that counts.
 pub(crate) const PARSE: &str = "parse";
@@ -81,7 +82,7 @@ impl Stage {
         form: &'static str,
         queue: Option<Budget>,
     ) -> Arc<Self> {
-        Arc::new(Self { id: id.to_owned(), kind, form, queue, ..Self::default() })
+        Arc::new(Self { id: without_users(id), kind, form, queue, ..Self::default() })
     }
 
     /// A bar of the picture that `--timeline` draws, unless there are too many already.

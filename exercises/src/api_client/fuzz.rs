@@ -1,0 +1,177 @@
+//! What must hold for any bytes at all; see `data_pipeline::fuzz`.
+
+use std::io::Write;
+use std::path::{Component, Path};
+use std::time::{Duration, SystemTime};
+
+use http::{HeaderMap, Method, StatusCode};
+use url::Url;
+
+use super::cli::input::{parse, read_line};
+use super::journal::{Journal, JournalError};
+use super::policy::{Answer, Fate, Hints, Policy, Scheduler, Time, Turn};
+use super::redirect::follow;
+use super::request::{Target, header};
+use super::store::file_name;
+use super::transport::Call;
+use super::{Outcome, Request};
+
+/// Responses, each a status, headers and a blank line: what the headers say about rates never
+/// stops a request for good, and no request is lost over it.
+pub fn hints(data: &[u8]) {
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+    let mut run = Run::new();
+    for response in String::from_utf8_lossy(data).split("\n\n").take(50) {
+        let (status, fields) = response.split_once('\n').unwrap_or((response, ""));
+        let status = StatusCode::from_bytes(status.as_bytes());
+        let fields = fields.lines().filter_map(|field| field.split_once(':'));
+        let headers = fields.filter_map(|(name, value)| header(name, value).ok());
+        let headers: HeaderMap = headers.collect();
+        let hints = Hints::read(&headers, now);
+        let text = headers.get("retry-after").and_then(|value| value.to_str().ok());
+        let digits = text.map(str::trim).filter(|text| !text.starts_with('+'));
+        if let Some(seconds) = digits.and_then(|text| text.parse::<u32>().ok()) {
+            let wait = Duration::from_secs(seconds.into());
+            assert_eq!(hints.retry_after, Some(wait).filter(|wait| !wait.is_zero()));
+        }
+        run.answer(&Answer::of(status.unwrap_or(StatusCode::TOO_MANY_REQUESTS), hints));
+    }
+}
+
+/// One request after the other, at one host.
+struct Run {
+    scheduler: Scheduler<()>,
+    now: Time,
+}
+
+impl Run {
+    fn new() -> Self {
+        let mut run = Self { scheduler: Scheduler::new(Policy::default()), now: Time::ZERO };
+        run.add();
+        run
+    }
+
+    fn add(&mut self) {
+        self.scheduler.add(self.now, "host", (), true);
+    }
+
+    fn answer(&mut self, answer: &Answer) {
+        for _ in 0..1000 {
+            match self.scheduler.next(self.now) {
+                Turn::Idle => unreachable!("a request waits"),
+                Turn::GiveUp(_) => {
+                    self.now += Duration::from_secs(1); // the host has a pause to itself
+                    self.add();
+                }
+                Turn::At(later) => {
+                    assert!(later > self.now, "it is not later");
+                    self.now = later;
+                }
+                Turn::Send(job) => {
+                    match self.scheduler.answered(self.now, job, answer) {
+                        Fate::Again => {}
+                        Fate::Done(_) | Fate::GivenUp(..) => self.add(),
+                    }
+                    assert_eq!((self.scheduler.waiting(), self.scheduler.in_flight()), (1, 0));
+                    return;
+                }
+            }
+        }
+        unreachable!("its turn never comes");
+    }
+}
+
+/// An input file: each line that is not skipped is one request, none of which can leave the output
+/// directory or shows a password.
+pub fn requests(data: &[u8]) {
+    let mut reader = data;
+    let defaults = Request::get("");
+    let mut lines = 0;
+    while let Some(line) = read_line(&mut reader).expect("memory can be read") {
+        lines += 1;
+        let Some(mut request) = parse(&line, lines, &defaults) else { continue };
+        assert_eq!(request.key(), request.clone().key());
+        match request.take_target() {
+            Target::Url(url) => check_url(&url),
+            Target::Invalid(why) => assert!(why.starts_with(&format!("line {lines}: ")), "{why}"),
+            Target::Known(_) => unreachable!("there is no journal"),
+        }
+    }
+    assert_eq!(lines, data.split_inclusive(|byte| *byte == b'\n').count());
+}
+
+fn check_url(url: &Url) {
+    assert!(matches!(url.scheme(), "http" | "https") && url.host_str().is_some(), "{url}");
+    let name = file_name(url);
+    let mut components = Path::new(&name).components();
+    let only = (components.next(), components.next());
+    assert!(matches!(only, (Some(Component::Normal(_)), None)), "{name:?} of {url}");
+    assert!(name.len() < 200 && !name.starts_with('.'), "{name:?} of {url}");
+}
+
+/// A status, a URL, and where its response points: the call goes to the web or nowhere, and takes
+/// no credentials to another origin.
+pub fn redirects(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let mut parts = text.splitn(3, '\n');
+    let (Some(status), Some(url), Some(location)) = (parts.next(), parts.next(), parts.next())
+    else {
+        return;
+    };
+    let (Ok(status), Ok(url)) = (StatusCode::from_bytes(status.as_bytes()), Url::parse(url)) else {
+        return;
+    };
+    let mut headers = HeaderMap::new();
+    for name in ["authorization", "cookie", "proxy-authorization", "host"] {
+        headers.insert(name, http::HeaderValue::from_static("secret"));
+    }
+    let before = Call { method: Method::POST, url, headers, body: "body".into() };
+    let mut call = before.clone();
+    if follow(&mut call, status, location).is_err() {
+        assert_eq!((&call.url, &call.headers), (&before.url, &before.headers));
+        return;
+    }
+    assert!(matches!(call.url.scheme(), "http" | "https") && call.url.host_str().is_some());
+    let left = call.headers.len();
+    assert_eq!(left, if call.url.origin() == before.url.origin() { 3 } else { 0 });
+}
+
+/// A journal, and then one of our own that is torn anywhere: every complete line is one fetched
+/// request, and what follows the last one is cut off.
+pub fn journals(data: &[u8]) {
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    file.as_file().write_all(data).expect("a temporary file can be written");
+    match Journal::open(file.path(), true) {
+        Ok(journal) => check_journal(&journal, file.path(), data),
+        Err(JournalError::Foreign(..)) => {}
+        Err(err) => unreachable!("{err}"),
+    }
+    file.as_file().set_len(0).expect("a temporary file can be cut");
+    let journal = Journal::open(file.path(), false).expect("an empty one");
+    for url in String::from_utf8_lossy(data).split('\n').take(3) {
+        journal.record(&fetched(url)).expect("a temporary file can be written");
+    }
+    drop(journal);
+    let whole = std::fs::read(file.path()).expect("it is there");
+    let torn = &whole[..data.len() * 31 % whole.len()];
+    std::fs::write(file.path(), torn).expect("a temporary file can be written");
+    let journal = Journal::open(file.path(), true).expect("our own lines");
+    check_journal(&journal, file.path(), torn);
+}
+
+fn check_journal(journal: &Journal, path: &Path, written: &[u8]) {
+    let complete = written.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    assert_eq!(std::fs::read(path).expect("it is there"), &written[..complete]);
+    let lines = written[..complete].split_inclusive(|byte| *byte == b'\n').count();
+    assert_eq!((journal.len(), journal.is_empty()), (lines, lines == 0));
+}
+
+fn fetched(url: &str) -> Outcome {
+    let mut outcome: Outcome = serde_json::from_value(serde_json::json!({
+        "id": 1, "url": url, "status": 200, "attempts": 1, "rejected": 0, "waited_ms": 0,
+        "took_ms": 1, "bytes": 2, "file": null, "error": null,
+    }))
+    .expect("an outcome");
+    outcome.key = Request::get(url).key();
+    outcome
+}

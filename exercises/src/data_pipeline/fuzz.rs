@@ -1,0 +1,238 @@
+//! What must hold for any bytes at all. Fuzzers call these functions from outside the crate, and
+//! its tests call them with the inputs that are kept in `fuzz/corpus`. Each one panics if what it
+//! is about does not hold; as far as there is a simple way to the same result, that is what it
+//! compares with.
+
+use std::sync::{Arc, LazyLock};
+use std::time::Instant;
+
+use serde_json::Value as Json;
+
+use super::budget::Budget;
+use super::checkpoint::{decode, encode};
+use super::chunk::{Chunk, Origin, Parsed, Tag};
+use super::config::Config;
+use super::expr::{Condition, Derive, Scope};
+use super::job::Job;
+use super::ledger::Ledger;
+use super::parse::parse;
+use super::splitter::{Kind, Piece, Splitter};
+use super::time;
+use super::value::{Fields, Number, Value};
+use super::windows::Windows;
+
+/// The longest line, the length of a read, where to stop and start again, then the input: no byte
+/// is lost or moved, and every line counts once, whether or not reading was interrupted.
+pub fn lines(data: &[u8]) {
+    let [max_line, read, stop, input @ ..] = data else { return };
+    let (max_line, read) = (usize::from(*max_line) + 1, usize::from(*read) + 1);
+    let mut pieces = split(Splitter::new(0, 0, max_line), input, read);
+    if let Some(last) = pieces.get(usize::from(*stop)) {
+        let end = last.offset + last.bytes.len() as u64;
+        let parts = match last.kind {
+            Kind::Part(part) if last.bytes.last() != Some(&b'\n') => part,
+            _ => 0,
+        };
+        pieces.truncate(usize::from(*stop) + 1);
+        let resumed = Splitter::new(end, parts, max_line);
+        pieces.extend(split(resumed, &input[end as usize..], read));
+    }
+    let mut at = 0;
+    for piece in &pieces {
+        assert_eq!(piece.offset, at as u64);
+        assert!(input[at..].starts_with(&piece.bytes));
+        at += piece.bytes.len();
+    }
+    assert_eq!(at, input.len());
+    let lines = input.split_inclusive(|byte| *byte == b'\n').count() as u64;
+    assert_eq!(pieces.iter().map(Piece::events).sum::<u64>(), lines);
+}
+
+fn split(mut splitter: Splitter, input: &[u8], read: usize) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    for bytes in input.chunks(read) {
+        let mut buffer = splitter.buffer();
+        buffer.extend_from_slice(bytes);
+        pieces.extend(splitter.push(buffer));
+    }
+    pieces.extend(splitter.finish());
+    pieces
+}
+
+/// Paths, comma separated, then a line: the fields are those that `serde_json` finds in the whole
+/// document, and a line that it refuses for its form is refused here.
+pub fn fields(data: &[u8]) {
+    let Some((paths, line)) = head_and_rest(data) else { return };
+    let mut wanted = Fields::default();
+    let slots: Vec<_> = paths.split(',').map(|path| (path, wanted.slot(path))).collect();
+    let mut values = Vec::new();
+    let read = wanted.read(line, &mut values);
+    match serde_json::from_str::<Json>(line) {
+        Ok(document @ Json::Object(_)) => {
+            read.expect("it is an object");
+            for (path, slot) in slots {
+                let found = path.split('.').try_fold(&document, |value, name| value.get(name));
+                assert_eq!(values[slot], reference(found), "{path} in {line}");
+            }
+        }
+        Ok(_) => drop(read.expect_err("it is no object")),
+        // A number out of range, half a surrogate pair, a nesting without end: in a field that
+        // nobody wants they are skipped. The form is checked all the same.
+        Err(_) if read.is_ok() => {
+            let form = serde_json::from_str::<serde::de::IgnoredAny>(line);
+            assert!(form.is_ok(), "{line}");
+        }
+        Err(_) => {}
+    }
+}
+
+/// The first line, and the others together.
+fn head_and_rest(data: &[u8]) -> Option<(&str, &str)> {
+    std::str::from_utf8(data).ok()?.split_once('\n')
+}
+
+fn reference(value: Option<&Json>) -> Value<'_> {
+    match value {
+        Some(Json::Bool(value)) => Value::Bool(*value),
+        Some(Json::String(text)) => Value::Text(text.as_str().into()),
+        Some(Json::Number(number)) => {
+            let integer = number.as_i64().map(i128::from).or(number.as_u64().map(i128::from));
+            let float = || Number::Float(number.as_f64().expect("every number has a nearest"));
+            Value::Number(integer.map_or_else(float, Number::Integer))
+        }
+        _ => Value::Missing,
+    }
+}
+
+/// A field and a literal, a formula, then a line: the six comparisons agree with each other, a
+/// pattern is one that the regex crate takes, and a derived number is finite.
+pub fn filter(data: &[u8]) {
+    let Some((operands, rest)) = head_and_rest(data) else { return };
+    let Some((formula, line)) = rest.split_once('\n') else { return };
+    let (field, literal) = operands.split_once(' ').unwrap_or((operands, ""));
+    let mut scope = Scope::default();
+    let mut values = Vec::new();
+    let derive = Derive::parse(formula, &mut scope);
+    drop(Condition::parse(operands, &mut scope)); // whatever it is
+    let conditions = ["=", "!=", "<", "<=", ">", ">="]
+        .map(|sign| Condition::parse(&format!("{field}{sign}{literal}"), &mut scope));
+    let matches = Condition::parse(&format!("{field}~{literal}"), &mut scope);
+    let plain = |text: &str| !text.contains(['=', '!', '<', '>', '~']);
+    if scope.fields.read(line, &mut values).is_err() {
+        return;
+    }
+    if let Ok(derive) = derive {
+        derive.apply(&mut values);
+    }
+    let finite =
+        |value: &Value<'_>| !matches!(value, Value::Number(number) if !number.as_f64().is_finite());
+    assert!(values.iter().all(finite), "{formula} of {line}");
+    if !plain(field) || !plain(literal) || field.trim().is_empty() {
+        return;
+    }
+    assert_eq!(matches.is_ok(), regex::Regex::new(literal.trim()).is_ok(), "{literal}");
+    let [equal, unequal, below, at_most, above, at_least] =
+        conditions.map(|condition| condition.expect("it is one").is_met(&values));
+    assert_eq!(unequal, !equal, "{operands} in {line}");
+    assert_eq!(at_most, below || equal, "{operands} in {line}");
+    assert_eq!(at_least, above || equal, "{operands} in {line}");
+    assert!([equal, below, above].iter().filter(|met| **met).count() <= 1, "{operands} in {line}");
+}
+
+/// A time as text: what it is read as can be printed, and is read as the same again.
+pub fn times(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Some(millis) = time::millis(&Value::Text(text.into())) else { return };
+    let parsed: jiff::Timestamp = text.parse().expect("the full parser reads it too");
+    assert_eq!(parsed.as_millisecond(), millis, "{text}");
+    let printed = time::rfc3339(millis);
+    assert_eq!(time::millis(&Value::Text(printed.as_str().into())), Some(millis), "{printed}");
+}
+
+/// A chunk as a source would send it: every event is filtered, dead or accepted, in each way once,
+/// and nothing of it is altered.
+pub fn chunks(data: &[u8]) {
+    static JOB: LazyLock<Job> = LazyLock::new(job);
+
+    let budget = Budget::new(1 << 20);
+    let ledger = Ledger::new([]);
+    for piece in split(Splitter::new(0, 0, 64), data, 1000) {
+        let (events, kind) = (piece.events(), piece.kind);
+        let tag = Tag {
+            lane: 0,
+            sequence: 0,
+            origin: Arc::new(Origin { name: "a \"b\"".to_owned(), ..Origin::default() }),
+            held: ledger.read(events),
+            _share: Arc::new(budget.try_acquire(piece.bytes.len()).expect("there is room")),
+            born: Instant::now(),
+            ack: None,
+            last: false,
+        };
+        let (parsed, bytes) = parse(Chunk { tag, piece }, &JOB);
+        assert_eq!(parsed.filtered + parsed.dead + parsed.accepted, events);
+        check_outputs(&parsed, &bytes, kind);
+    }
+}
+
+fn job() -> Job {
+    let config: Config = toml::from_str(
+        "stdin = true\nwhere = ['a!=1']\nby = 'k.x'\np = 'v'\nmax-line = '64'
+        out = ['file', 'tcp://host']\naggregates = 'windows'",
+    )
+    .expect("they are settings");
+    Job::compile(&config.load(None).expect("it can work")).expect("it can work")
+}
+
+fn check_outputs(parsed: &Parsed, bytes: &[u8], kind: Kind) {
+    let plain: Vec<_> = parsed.plain.split_inclusive(|byte| *byte == b'\n').collect();
+    assert_eq!(plain.len() as u64, parsed.accepted);
+    let mut lines = bytes.split(|byte| *byte == b'\n');
+    for accepted in plain {
+        assert!(lines.any(|line| line == &accepted[..accepted.len() - 1]), "in the order of input");
+    }
+    assert_eq!(parsed.rows.list.len() as u64, parsed.accepted);
+    for line in parsed.tagged.split_inclusive(|byte| *byte == b'\n') {
+        assert!(serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok(), "{line:?}");
+    }
+    let letters = parsed.letters.split_inclusive(|byte| *byte == b'\n');
+    let letters: Vec<Json> =
+        letters.map(|letter| serde_json::from_slice(letter).expect("a letter is JSON")).collect();
+    match kind {
+        Kind::Lines => assert_eq!(letters.len() as u64, parsed.dead),
+        Kind::Part(_) => assert_eq!(letters.len(), 1),
+    }
+    assert!(letters.iter().all(|letter| letter["source"] == "a \"b\""));
+}
+
+/// A checkpoint file, or what stands in one behind the checksum: it is read as it was written, any
+/// altered byte is noticed, and windows can be restored from it.
+pub fn checkpoints(data: &[u8]) {
+    drop(decode(data)); // the checksum is right once in four billion times
+    let sealed = |body: &[u8]| {
+        let mut file = super::checkpoint::head(body).into_bytes();
+        file.extend_from_slice(body);
+        file
+    };
+    let Ok(checkpoint) = decode(&sealed(data)) else { return };
+    let mut file = encode(&checkpoint);
+    let again = decode(&file).expect("it was just written");
+    assert_eq!(encode(&again), file);
+    let at = data.len() * 31 % file.len();
+    file[at] ^= 1;
+    drop(decode(&file).expect_err("a byte is altered"));
+    if let Some(saved) = again.windows {
+        let mut windows = Windows::new(1000, 0, 100);
+        windows.restore(saved);
+        drop(windows.close(i64::MAX));
+    }
+}
+
+/// A TOML file: settings that are taken can be printed, and mean the same when they are read back.
+pub fn settings(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(config) = toml::from_str::<Config>(text) else { return };
+    let Ok(config) = config.load(None) else { return };
+    let printed = config.explain();
+    let again: Config = toml::from_str(&printed).expect("settings are printed as TOML");
+    assert_eq!(again, config, "{printed}");
+}
