@@ -185,10 +185,9 @@ impl Snapshot {
             let rounded = |value: f64| (value * 10.0).round() / 10.0 + 0.0;
             value.map_or(String::new(), |value| format!(" | {name} {:.1} s", rounded(value)))
         };
+        let ((rate, of_rate), (bytes, of_bytes)) = (short(rate), short(parse.bytes_per_second));
         format!(
-            "{} ev/s {}B/s | parse {:.0}% | queue {}/{}{} | dead {}{}{}",
-            short(rate),
-            short(parse.bytes_per_second),
+            "{rate}{of_rate} ev/s {bytes} {of_bytes}B/s | parse {:.0}% | queue {}/{}{} | dead {}{}{}",
             parse.utilization * 100.0,
             queue.0,
             queue.1,
@@ -200,13 +199,13 @@ impl Snapshot {
     }
 }
 
-/// `4.0M`, `12k`, `7`.
-fn short(number: f64) -> String {
+/// A number with its prefix: 4.0 and `M`, 12 and `k`.
+fn short(number: f64) -> (String, &'static str) {
     match number {
-        1e9.. => format!("{:.1} G", number / 1e9),
-        1e6.. => format!("{:.1} M", number / 1e6),
-        1e3.. => format!("{:.0} k", number / 1e3),
-        _ => format!("{number:.0} "),
+        1e9.. => (format!("{:.1}", number / 1e9), "G"),
+        1e6.. => (format!("{:.1}", number / 1e6), "M"),
+        1e3.. => (format!("{:.0}", number / 1e3), "k"),
+        _ => (format!("{number:.0}"), ""),
     }
 }
 

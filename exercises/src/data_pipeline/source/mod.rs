@@ -186,7 +186,8 @@ impl Feed {
             chunks
         };
         self.push(Work::Read(Box::new(work)));
-        let (feed, outcome) = done.await.map_err(|_| Stopped::Failed("no worker reads".into()))?;
+        // The workers are gone only when the run has failed, and then it is cancelled too.
+        let (feed, outcome) = done.await.map_err(|_| Cause::Canceled)?;
         *self = feed;
         outcome
     }
