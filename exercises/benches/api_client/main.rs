@@ -11,9 +11,11 @@
 //! installed is named and left out.
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot run has nothing else to do")]
 
+#[allow(dead_code, reason = "`tests/api_client_nginx` uses the rest")]
 #[path = "../../tests/api_client_nginx/nginx.rs"]
 mod nginx;
 mod pace;
+#[allow(dead_code, reason = "`tests/api_client_nginx` uses the rest")]
 #[path = "../../tests/api_client_nginx/trial.rs"]
 mod trial;
 mod unlimited;

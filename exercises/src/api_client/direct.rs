@@ -77,8 +77,8 @@ impl Direct {
 
     pub(super) async fn send(&self, call: &Call) -> Result<Response<Received>, Failure> {
         let host = &call.url[Position::BeforeHost..Position::AfterPort];
-        let host = HeaderValue::from_str(host).map_err(|err| invalid(err.into()))?;
-        let mut request = request(call, &host).map_err(invalid)?;
+        let host = HeaderValue::from_str(host).map_err(|err| invalid(&err.into()))?;
+        let mut request = request(call, &host).map_err(|err| invalid(&err))?;
         loop {
             let waiting = self.idle.take(&host);
             let used_before = waiting.is_some();
@@ -103,7 +103,7 @@ impl Direct {
     async fn connect(&self, host: &HeaderValue) -> Result<Link, Failure> {
         let uri =
             Uri::builder().scheme(Scheme::HTTP).authority(host.as_bytes()).path_and_query("/");
-        let connection = self.connector.clone().call(uri.build().map_err(invalid)?);
+        let connection = self.connector.clone().call(uri.build().map_err(|err| invalid(&err))?);
         let stream = timeout(self.connect_timeout, connection).await;
         let no_time = "no connection within the time for it";
         let stream = stream.map_err(|_| Failure::unsent(ErrorKind::Timeout, no_time))?;
@@ -159,7 +159,7 @@ fn request(call: &Call, host: &HeaderValue) -> http::Result<Request<Full<Bytes>>
     Ok(request)
 }
 
-fn invalid(err: http::Error) -> Failure {
+fn invalid(err: &http::Error) -> Failure {
     Failure::permanent(ErrorKind::Invalid, err.to_string())
 }
 

@@ -118,9 +118,12 @@ fn a_given_rate_is_never_lowered_by_a_bare_503() {
 /// A fifth of the answers, at random.
 fn a_fifth(seed: u64) -> impl FnMut(Duration) -> Answer {
     let mut rng = StdRng::seed_from_u64(seed);
-    move |_| match rng.random_bool(0.2) {
-        true => Answer::Failed(Trouble::Unavailable, Hints::default()),
-        false => Answer::Accepted(Hints::default()),
+    move |_| {
+        if rng.random_bool(0.2) {
+            Answer::Failed(Trouble::Unavailable, Hints::default())
+        } else {
+            Answer::Accepted(Hints::default())
+        }
     }
 }
 

@@ -33,7 +33,7 @@ async fn at_a_known_rate_nothing_is_rejected_and_no_second_has_more() {
     let Some(nginx) = Nginx::start("burst.conf", LIMIT) else { return };
     let run = run(known(50.0), nginx.urls(500)).await;
     neither_lost_nor_asleep(&run);
-    assert_eq!(run.rejected(), 0.0, "{run}");
+    assert!(run.rejected() <= 0.0, "{run}");
     assert!(run.most_in_a_second() <= 52, "{} in a second", run.most_in_a_second());
 }
 
