@@ -147,7 +147,8 @@ fn style(bars: &[Bar]) -> String {
 fn head(title: &str, words: &str, style: &str, height: f64) -> String {
     let title = escape(title);
     format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" \
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{height}\" \
+         viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" \
          aria-labelledby=\"title desc\">\n<title id=\"title\">{title}</title>\n\
          <desc id=\"desc\">{}</desc>\n<style>{style}</style>\n\
          <defs><pattern id=\"hatch\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\">\

@@ -28,13 +28,14 @@ pub fn plot(lines: &[Line]) -> String {
     let lines: Vec<_> = lines.iter().filter(|line| !line.go.is_empty()).collect();
     let bottom = TOP + ROW * lines.len() as f64;
     let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {}\" role=\"img\" \
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{height}\" \
+         viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" \
          aria-labelledby=\"title desc\">\n<title id=\"title\">Ours to Go</title>\n\
          <desc id=\"desc\">{}</desc>\n<style>{STYLE}</style>\n\
          <text x=\"16\" y=\"22\" font-size=\"15\">Ours to Go: less is faster, and 1 is par</text>\n\
-         <text x=\"16\" y=\"42\">● time   ◇ peak memory   ▮ goal for the time</text>\n",
-        bottom + 30.0,
-        describe(&lines)
+         <text x=\"16\" y=\"42\">● time   ▮ its goal   ◇ peak memory, where it has a goal</text>\n",
+        describe(&lines),
+        height = bottom + 30.0
     );
     for tick in [0.01, 0.1, 1.0] {
         let (x, class) = (place(tick), if tick < 1.0 { "grid" } else { "par" });
