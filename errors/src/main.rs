@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use common::{Context, Demo, Outcome, bar, parse, say};
+use common::{Context, Demo, Ending, Outcome, bar, parse, say};
 use errors::{Failure, ProcessingError, Summary, TaskFailed, TaskResult, draw, process_all};
 use tokio::time::sleep;
 
@@ -53,7 +53,13 @@ async fn run(demo: Demo, first_error: bool) -> Outcome {
 async fn process(id: u64, demo: Demo) -> Result<String, ProcessingError> {
     let bar = bar("worker #", format_args!("task {id}"));
     demo.piece();
-    let time = draw(&mut demo.rng(id))?;
+    let time = match draw(&mut demo.rng(id)) {
+        Ok(time) => time,
+        Err(err) => {
+            bar.ended(Ending::Failed);
+            return Err(err);
+        }
+    };
     bar.of(sleep(demo.time(time))).await;
     Ok(format!("Processed: task-{id}"))
 }
