@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use common::{Cause, Context, Ending};
 use futures_util::FutureExt;
-use http::{HeaderMap, Response, StatusCode, header};
+use http::{HeaderMap, Method, Response, StatusCode, header};
 use tokio::time::{Instant, timeout};
 
 use super::outcome::ErrorKind;
@@ -117,6 +117,9 @@ pub(super) async fn attempt<T: Transport>(
             Err(Failure::permanent(ErrorKind::Canceled, cause.to_string()))
         }
     };
+    if attempt.answer() == Answer::Starved {
+        transport.spare();
+    }
     attempt
 }
 
@@ -138,6 +141,7 @@ async fn exchange<T: Transport>(
         return Ok(None);
     }
     let announced = text(response.headers(), &header::CONTENT_LENGTH);
+    let announced = announced.filter(|_| call.method != Method::HEAD); // what a GET would get
     if announced.and_then(|length| length.parse().ok()).unwrap_or(0) > limits.max_body {
         return Err(too_long(limits));
     }

@@ -19,6 +19,7 @@ use hyper::client::conn::{TrySendError, http1};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::task::unconstrained;
 use tokio::time::{Instant, timeout};
 use tower_service::Service;
 use url::{Position, Url};
@@ -91,13 +92,21 @@ impl Direct {
                     let (link, idle) = (Some(link), self.idle.clone());
                     return Ok(response.map(|incoming| Received { incoming, link, host, idle }));
                 }
-                // The host hung up before anything was written: on to the next connection.
-                Err(mut err) => match err.take_message().filter(|_| used_before) {
-                    Some(unsent) => request = unsent,
+                Err(mut err) => match err.take_message() {
+                    // The host hung up before anything was written: on to the next connection.
+                    Some(unsent) if used_before => request = unsent,
+                    Some(_) => {
+                        return Err(Failure::unsent(ErrorKind::Connect, innermost(err.error())));
+                    }
                     None => return Err(broken(ErrorKind::Connect, err.error())),
                 },
             }
         }
+    }
+
+    /// Closes the connections that are not in use.
+    pub(super) fn spare(&self) {
+        self.idle.lock().links.clear();
     }
 
     async fn connect(&self, host: &HeaderValue) -> Result<Link, Failure> {
@@ -117,8 +126,8 @@ impl Idle {
     /// The connection to this host that was used last, if it is still there.
     fn take(&self, host: &HeaderValue) -> Option<Link> {
         loop {
-            let (mut link, _) = self.lock().links.get_mut(host)?.pop()?;
-            if link.is_free() {
+            let (mut link, since) = self.lock().links.get_mut(host)?.pop()?;
+            if since.elapsed() < IDLE_CONNECTION && link.is_free() {
                 return Some(link);
             }
         }
@@ -153,6 +162,9 @@ fn request(call: &Call, host: &HeaderValue) -> http::Result<Request<Full<Bytes>>
     *request.uri_mut() = path.parse::<PathAndQuery>()?.into();
     let headers = request.headers_mut();
     headers.clone_from(&call.headers);
+    if call.says_no_body() {
+        headers.entry(header::CONTENT_LENGTH).or_insert(HeaderValue::from_static("0"));
+    }
     headers.entry(header::HOST).or_insert_with(|| host.clone());
     headers.entry(header::ACCEPT).or_insert(HeaderValue::from_static("*/*"));
     headers.entry(header::USER_AGENT).or_insert(HeaderValue::from_static(USER_AGENT));
@@ -174,7 +186,8 @@ impl Link {
         &mut self,
         request: Request<Full<Bytes>>,
     ) -> Result<Response<Incoming>, TrySendError<Request<Full<Bytes>>>> {
-        let mut response = pin!(self.sender.try_send_request(request));
+        // Nobody would wake the task again if the response stood back once it has done a lot.
+        let mut response = pin!(unconstrained(self.sender.try_send_request(request)));
         poll_fn(|cx| {
             drive(&mut self.driver, cx);
             response.as_mut().poll(&mut driven())

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::request::Id;
 
@@ -25,7 +25,8 @@ pub struct Outcome {
     pub took_ms: u64,
     /// The length of the body.
     pub bytes: u64,
-    /// Where the body is.
+    /// Where the body is; written down lossily if that is not UTF-8.
+    #[serde(serialize_with = "lossily")]
     pub file: Option<PathBuf>,
     /// `None` if it was fetched.
     pub error: Option<Error>,
@@ -38,6 +39,11 @@ pub struct Outcome {
     /// Whether an earlier run fetched it.
     #[serde(skip)]
     pub known: bool,
+}
+
+#[expect(clippy::ref_option, reason = "serde asks for a reference to the field")]
+fn lossily<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
+    path.as_ref().map(|path| path.to_string_lossy()).serialize(serializer)
 }
 
 /// Why a request was not fetched.

@@ -3,13 +3,13 @@ use std::future::Future;
 use std::io;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Response};
+use http::{HeaderMap, Method, Response, header};
 use url::Url;
 
 use super::outcome::{Error, ErrorKind};
 use super::policy::Trouble;
 
-/// What carries requests: reqwest in the program, a simulated network in tests.
+/// What carries requests: [`Web`](super::Web) in the program, a simulated network in tests.
 pub trait Transport: Send + Sync + 'static {
     /// A response's body as it comes in.
     type Body: Body + Send + 'static;
@@ -23,6 +23,9 @@ pub trait Transport: Send + Sync + 'static {
         &self,
         call: &Call,
     ) -> impl Future<Output = Result<Response<Self::Body>, Failure>> + Send;
+
+    /// Closes what is open and not in use, because this machine has no more files or ports.
+    fn spare(&self) {}
 }
 
 /// The body of a response.
@@ -42,6 +45,15 @@ pub struct Call {
     pub headers: HeaderMap,
     /// As in the request.
     pub body: Bytes,
+}
+
+impl Call {
+    /// Whether it has no body where the method leads to expect one: some hosts wait for it unless
+    /// they are told.
+    pub(super) fn says_no_body(&self) -> bool {
+        let expected = matches!(self.method, Method::POST | Method::PUT | Method::PATCH);
+        expected && self.body.is_empty() && !self.headers.contains_key(header::TRANSFER_ENCODING)
+    }
 }
 
 /// What went wrong with one attempt, and whether another one may help.

@@ -2,7 +2,7 @@ use std::error::Error as StdError;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Response;
+use http::{Response, header};
 
 use super::direct::{self, Direct};
 use super::outcome::ErrorKind;
@@ -62,6 +62,8 @@ impl Web {
         }
         if !call.body.is_empty() {
             request = request.body(call.body.clone());
+        } else if call.says_no_body() {
+            request = request.header(header::CONTENT_LENGTH, 0);
         }
         let response = request.send().await;
         let mut response = response.map_err(|err| failure(&err.without_url()))?;
@@ -82,6 +84,12 @@ impl Transport for Web {
             }
             // In a box, so that a request that does not need it has no room for it either.
             _ => Box::pin(self.by_reqwest(call)).await,
+        }
+    }
+
+    fn spare(&self) {
+        if let Some(direct) = &self.direct {
+            direct.spare(); // reqwest's are closed by the time alone
         }
     }
 }

@@ -61,6 +61,12 @@ impl Condition {
             ));
         };
         let literal = text[at + sign.len()..].trim();
+        if operator.is_some() && literal.starts_with(['<', '>', '=', '!', '~']) {
+            return Err(format!(
+                "`{text}` has the operator `{sign}`, and one more behind it; write one of >= <= > < \
+                 = != ~, and put a text that begins like this into quotes"
+            ));
+        }
         let check = match operator {
             Some(operator) => Test::Compare(*operator, Literal::parse(literal)),
             None => Test::Matches(
@@ -245,6 +251,16 @@ mod tests {
         let mut slots = Vec::new();
         scope.fields.read(line, &mut slots).unwrap();
         condition.is_met(&slots)
+    }
+
+    #[test]
+    fn a_second_operator_is_a_slip_unless_it_is_in_quotes() {
+        for slip in ["status==500", "status=>500", "status>>5", "path=~^/api", "status<>5"] {
+            let error = Condition::parse(slip, &mut Scope::default()).unwrap_err();
+            assert!(error.contains("one more behind it"), "{error}");
+        }
+        assert!(met(r#"sign="=""#, r#"{"sign":"="}"#));
+        assert!(met("path~~", r#"{"path":"~"}"#));
     }
 
     #[test]

@@ -81,6 +81,21 @@ async fn a_host_that_hangs_up_after_each_answer_is_asked_all_the_same() {
 }
 
 #[tokio::test]
+async fn a_post_without_a_body_says_so() {
+    let server = Server::start();
+    let config = quick();
+    let web = Web::new(config.limits.connect, 1).expect("a client");
+    for web in [web.clone(), web.by_reqwest_alone()] {
+        let client = Client::with_transport(config.clone(), web).expect("a client");
+        let mut post = Request::get(&server.url("/told-length"));
+        post.method = http::Method::POST;
+        let requests = stream::iter([post]);
+        let outcomes = client.fetch_all(&Context::background(), requests).collect::<Vec<_>>().await;
+        assert_eq!(outcomes[0].status, Some(200), "{outcomes:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_truncated_body_is_no_success() {
     let server = Server::start();
     let outcome = fetch_one(quick(), &server.url("/truncated")).await;

@@ -1,5 +1,7 @@
 //! The program: its flags, its output, its exit status.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::process::Command;
 use std::time::Duration;
 
@@ -104,6 +106,18 @@ fn the_deadline_is_124_and_leaves_no_request_without_outcome() {
 fn few_open_files_slow_the_run_down_and_lose_nothing() {
     let server = Server::start();
     let urls: Vec<_> = (0..200).map(|n| server.url(&format!("/slow/{n}"))).collect();
+    fetch_with_few_files(&urls);
+}
+
+#[test]
+fn connections_that_are_not_in_use_take_no_files_from_other_hosts() {
+    let servers: Vec<_> = (0..40).map(|_| Server::start()).collect();
+    let urls: Vec<_> = servers.iter().map(|server| server.url("/ok")).collect();
+    fetch_with_few_files(&urls);
+}
+
+/// All are fetched and stored with 24 files open at most.
+fn fetch_with_few_files(urls: &[String]) {
     let directory = tempfile::tempdir().expect("a directory");
     let list = directory.path().join("urls");
     std::fs::write(&list, urls.join("\n")).expect("a file");
@@ -112,9 +126,32 @@ fn few_open_files_slow_the_run_down_and_lose_nothing() {
     command.arg("-i").arg(&list).arg("-o").arg(directory.path().join("out"));
     let output = command.output().expect("a shell");
     let outcomes = outcomes(&String::from_utf8_lossy(&output.stdout));
-    assert_eq!(outcomes.len(), 200);
+    assert_eq!(outcomes.len(), urls.len());
     let failed: Vec<_> = outcomes.iter().filter(|outcome| !outcome["error"].is_null()).collect();
     assert!(failed.is_empty() && output.status.success(), "{failed:#?}");
+}
+
+#[test]
+fn a_directory_that_is_not_utf8_is_shown_lossily() {
+    let server = Server::start();
+    let directory = tempfile::tempdir().expect("a directory");
+    let output = Command::new(PROGRAM)
+        .args(["--format", "ndjson", &server.url("/ok"), "-o"])
+        .arg(directory.path().join(OsStr::from_bytes(b"out\xff")))
+        .output()
+        .expect("it runs");
+    assert!(output.status.success(), "{output:?}");
+    let outcomes = outcomes(&String::from_utf8_lossy(&output.stdout));
+    let file = outcomes[0]["file"].as_str().expect("a path");
+    assert!(file.contains("out\u{fffd}"), "{file}");
+}
+
+#[test]
+fn a_head_may_announce_a_body_longer_than_max_body() {
+    let server = Server::start();
+    let args = ["-X", "HEAD", "--max-body", "100", &server.url("/big")];
+    let run = run(PROGRAM, &args).expect_status(0);
+    assert!(run.stdout.contains("\n200 "), "{}", run.stdout);
 }
 
 #[test]

@@ -112,6 +112,28 @@ fn the_first_ctrl_c_ends_what_is_in_flight_and_the_rest_is_resumed() {
 }
 
 #[test]
+fn an_input_that_still_waits_is_left_at_the_deadline_and_at_ctrl_c() {
+    let server = Server::start();
+    for (deadline, status) in [("1s", 124), ("60s", 130)] {
+        let mut child = Command::new(PROGRAM)
+            .args(["-i", "-", "--format", "ndjson", "--deadline", deadline, &server.url("/ok")])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the program");
+        let (_open, stdout) = (child.stdin.take(), child.stdout.take().expect("it is piped"));
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line).expect("a line");
+        assert!(line.contains("\"error\":null"), "{line}");
+        if status == 130 {
+            signal(&child, "-INT");
+        }
+        assert_eq!(child.wait().expect("it was started").code(), Some(status));
+    }
+}
+
+#[test]
 fn a_killed_run_is_resumed() {
     let job = Job::new();
     let (mut child, seen, _stdout) = job.start(10);

@@ -150,6 +150,9 @@ async fn answer(stream: &mut TcpStream, path: &str, head: &str, hit: u32) -> Opt
         "authorized" if !head.contains("authorization: ") => {
             status(stream, "401 Unauthorized", "").await
         }
+        "told-length" if !head.contains("content-length: ") => {
+            status(stream, "411 Length Required", "").await
+        }
         "missing" => status(stream, "404 Not Found", "").await,
         "big" => {
             let body = "x".repeat(256 * 1024);

@@ -2,11 +2,9 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
-use futures_util::{Stream, StreamExt, future, stream};
+use futures_util::{FutureExt, Stream, StreamExt, future, stream};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::spawn_blocking;
-
-use common::Context;
 
 use crate::api_client::Request;
 
@@ -18,36 +16,33 @@ const BATCHES_AHEAD: usize = 4;
 const LARGEST_BATCH: usize = 64;
 
 /// Where requests are read from.
-pub(super) enum Input {
-    /// Comes to its end by itself.
-    File(File),
-    /// May wait for somebody to type, and is left when the run ends.
-    Stdin,
+pub(super) struct Input {
+    reader: Box<dyn Read + Send>,
+    /// It may wait for somebody to write, and is left when the run ends. A file ends by itself.
+    waits: bool,
 }
 
 impl Input {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         if path == Path::new("-") {
-            return Ok(Self::Stdin);
+            return Ok(Self { reader: Box::new(io::stdin()), waits: true });
         }
         let file = File::open(path)?;
-        if file.metadata()?.is_dir() {
+        let kind = file.metadata()?.file_type();
+        if kind.is_dir() {
             return Err(io::ErrorKind::IsADirectory.into());
         }
-        Ok(Self::File(file))
+        Ok(Self { reader: Box::new(file), waits: !kind.is_file() })
     }
 
-    /// Reads requests on a thread of its own, a bounded number ahead.
+    /// Reads requests on a thread of its own, a bounded number ahead, until `end` if that comes first.
     pub(super) fn requests(
         self,
-        ctx: &Context,
+        end: impl Future<Output = ()> + Send + 'static,
         defaults: Request,
-    ) -> impl Stream<Item = Request> + Send + use<> {
+    ) -> impl Stream<Item = Request> + Send {
         let (sender, receiver) = channel(BATCHES_AHEAD);
-        let (reader, ctx): (Box<dyn Read + Send>, _) = match self {
-            Self::File(file) => (Box::new(file), None),
-            Self::Stdin => (Box::new(io::stdin()), Some(ctx.clone())),
-        };
+        let Self { reader, waits } = self;
         let thread = spawn_blocking(move || read_all(reader, &sender, &defaults));
         let joined = stream::once(async move {
             if let Err(err) = thread.await {
@@ -56,13 +51,8 @@ impl Input {
             None
         });
         let requests = receive(receiver).map(Some).chain(joined).filter_map(future::ready);
-        // A read of stdin cannot be interrupted: its thread is left to itself.
-        requests.take_until(async move {
-            match ctx {
-                Some(ctx) => drop(ctx.done().await),
-                None => future::pending().await,
-            }
-        })
+        let end = if waits { end.left_future() } else { future::pending().right_future() };
+        requests.take_until(end)
     }
 }
 

@@ -8,8 +8,10 @@ mod print;
 
 use std::io::{self, IsTerminal, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::process::ExitCode;
-use std::sync::atomic::AtomicU64;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use clap::CommandFactory;
@@ -87,7 +89,8 @@ async fn run(args: &Args) -> Result<ExitCode, Failed> {
     let journal = journal.map(|path| Journal::open(path, args.output.resume)).transpose()?;
     let mut writer = journal.as_ref().map(Journal::writer).transpose()?;
     let mut journal_is_whole = true;
-    let requests = recalled(requests(args, &interrupted)?, journal);
+    let left = Arc::new(AtomicBool::new(false));
+    let requests = recalled(requests(args, input_left(&ctx, &interrupted, &left))?, journal);
 
     let started = Instant::now();
     let mut summary = Summary::new();
@@ -111,27 +114,41 @@ async fn run(args: &Args) -> Result<ExitCode, Failed> {
         SummaryFormat::Json => tell(format_args!("{}", serde_json::to_string(&report)?)),
         SummaryFormat::None => {}
     }
-    let over_time = ctx.err().is_some() && summary.any(ErrorKind::Timeout);
+    let left = left.load(Ordering::Relaxed);
+    let over_time = ctx.err().is_some() && (left || summary.any(ErrorKind::Timeout));
     Ok(ExitCode::from(match () {
         () if over_time => 124,
-        () if summary.any(ErrorKind::Canceled) => 130,
+        () if left || summary.any(ErrorKind::Canceled) => 130,
         () if summary.failed() > 0 || !journal_is_whole => 1,
         () => 0,
     }))
 }
 
+/// The end of the run, at which an input that waits is left; `left` says that it was.
+fn input_left(
+    ctx: &Context,
+    interrupted: &Context,
+    left: &Arc<AtomicBool>,
+) -> impl Future<Output = ()> + Send + use<> {
+    let (ctx, interrupted, left) = (ctx.clone(), interrupted.clone(), left.clone());
+    async move {
+        future::select(pin!(ctx.done()), pin!(interrupted.done())).await;
+        left.store(true, Ordering::Relaxed);
+    }
+}
+
 /// The URLs of the command line, then those of the file.
 fn requests(
     args: &Args,
-    interrupted: &Context,
-) -> Result<impl Stream<Item = Request> + Send + use<>, Failed> {
+    end: impl Future<Output = ()> + Send + 'static,
+) -> Result<impl Stream<Item = Request> + Send, Failed> {
     let defaults = args.defaults();
     let urls: Vec<_> = args.urls.iter().map(|url| defaults.with_target(url)).collect();
     let file = match &args.input {
         Some(path) => {
             let open = Input::open(path);
             let input = open.map_err(|err| format!("cannot read {}: {err}", path.display()))?;
-            input.requests(interrupted, defaults).left_stream()
+            input.requests(end, defaults).left_stream()
         }
         None => stream::empty().right_stream(),
     };

@@ -22,4 +22,8 @@ impl Transport for Planted {
         }
         self.web.send(call).await
     }
+
+    fn spare(&self) {
+        self.web.spare();
+    }
 }
