@@ -106,14 +106,14 @@ fn outputs_are_never_read_as_sources() {
 #[test]
 fn a_full_disk_is_an_error_and_no_checkpoint_covers_it() {
     let kit = Kit::new();
-    kit.write("in", &lines(0..1000));
+    kit.write("in", &lines(0..100_000)); // many chunks: reads wait for workers when it fails
     let run = kit.run(&["--file", "in", "--out", "/dev/full", "--checkpoint", "ck"]);
     let run = run.expect_status(1);
     assert!(run.stderr.contains("cannot write to /dev/full"), "{run:#?}");
     let position = fs::read_to_string(kit.path("ck")).unwrap_or_default();
     assert!(!position.contains("\"in\":{\"generation\":1"), "{position}");
     kit.ok(&["--file", "in", "--out", "out", "--checkpoint", "ck"]);
-    assert_eq!(kit.read("out"), lines(0..1000));
+    assert!(kit.read("out") == lines(0..100_000), "not all lines came");
 }
 
 #[test]

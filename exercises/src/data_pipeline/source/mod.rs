@@ -186,8 +186,9 @@ impl Feed {
             chunks
         };
         self.push(Work::Read(Box::new(work)));
-        // The workers are gone only when the run has failed, and then it is cancelled too.
-        let (feed, outcome) = done.await.map_err(|_| Cause::Canceled)?;
+        // Once the run has failed, the workers are gone and `work` is left in their queue: it is the
+        // cancellation that ends this wait.
+        let (feed, outcome) = self.inlet.ctx.run(done).await?.map_err(|_| Cause::Canceled)?;
         *self = feed;
         outcome
     }
