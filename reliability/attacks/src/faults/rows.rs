@@ -133,7 +133,10 @@ pub const ROWS: &[(&str, &str, How)] = &[
         "a flood, 1,000 idle connections",
         How::Tests(
             "data_pipeline",
-            &["tcp::lines_come_in_from_many_connections_while_a_thousand_are_idle"],
+            &[
+                "tcp::a_flood_comes_in_whole_while_a_thousand_connections_are_idle",
+                "tcp::a_flood_into_a_sink_that_stalls_is_held_back_and_none_of_it_is_lost",
+            ],
         ),
     ),
     (
