@@ -6,4 +6,6 @@ pub mod api_client;
 pub mod data_pipeline;
 #[cfg(feature = "file-processor")]
 pub mod file_processor;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 pub mod installed;
