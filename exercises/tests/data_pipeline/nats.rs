@@ -126,6 +126,22 @@ fn what_a_killed_worker_had_goes_to_the_other() {
     assert_eq!((first.stop(), second.stop()), (Some(0), Some(0)));
 }
 
+/// More messages than one pull asks for.
+#[test]
+fn a_worker_that_is_alone_gets_a_stream_in_its_order() {
+    let kit = Kit::new();
+    let Some(server) = Server::start(&kit) else { return };
+    let events = lines(0..100_000);
+    kit.write("in", &events);
+    kit.ok(&["--file", "in", "--out", &format!("{}/events", server.url())]);
+    let worker = worker(&kit, &server.url(), 1);
+    kit.wait_until("every event", || kit.read("out1").lines().count() == 100_000);
+    assert_eq!(worker.stop(), Some(0));
+    let output = kit.read("out1");
+    let received = output.lines().map(|line| line.split_once("\",").unwrap().1);
+    assert!(received.eq(events.lines().map(|line| &line[1..])));
+}
+
 /// They have no ids, and two of them may look the same.
 #[test]
 fn windows_and_dead_letters_can_go_through_nats() {

@@ -5,12 +5,13 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use async_nats::Client;
-use async_nats::jetstream::consumer::pull::{self, Batch, BatchError};
+use async_nats::jetstream::consumer::pull;
 use async_nats::jetstream::consumer::{AckPolicy, Consumer};
 use async_nats::jetstream::message::Acker;
 use async_nats::jetstream::{AckKind, Message};
-use tokio::sync::mpsc::{Receiver, channel};
-use tokio::time::{Instant, interval_at, sleep};
+use common::Cause;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep};
 use tokio_stream::StreamExt;
 
 use super::{Ack, Feed, Stopped};
@@ -20,12 +21,13 @@ use crate::data_pipeline::nats::{connect, stream};
 use crate::data_pipeline::splitter::Splitter;
 use crate::data_pipeline::warnings::warn;
 
-/// A pull asks for no more than this: a pull of hundreds of megabytes loses its way.
+/// So much is asked for ahead: a pull of hundreds of megabytes loses its way.
 const PULL_BYTES: usize = 4 << 20;
 const PULL_MESSAGES: usize = 16;
 
-/// How long a pull waits for messages.
-const PULL_EXPIRES: Duration = Duration::from_secs(1);
+/// How long a pull waits for messages, and how often the server says that it still does.
+const PULL_EXPIRES: Duration = Duration::from_secs(10);
+const HEARTBEAT: Duration = Duration::from_secs(2);
 
 /// A message that is not acknowledged for so long goes to another worker. While it is held here,
 /// the server is told so three times as often.
@@ -34,7 +36,7 @@ const ACK_WAIT: Duration = Duration::from_secs(10);
 /// So many messages of all workers together may be unacknowledged.
 const UNACKED: usize = 512;
 
-/// After a pull that failed.
+/// Before asking again.
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// A share of a stream.
@@ -49,6 +51,7 @@ pub(crate) struct Nats {
 struct Held {
     ackers: HashMap<u64, Acker>,
     committed: Receiver<u64>,
+    progress: Interval,
 }
 
 impl Nats {
@@ -74,43 +77,15 @@ impl Nats {
     /// Takes messages until the run stops, then acknowledges what the last checkpoint commits.
     pub(crate) async fn run(self, mut feed: Feed) -> Result<(), Stopped> {
         let (sender, committed) = channel(2 * UNACKED);
-        let mut held = Held { ackers: HashMap::new(), committed };
+        let mut held = Held::new(committed);
         let ctx = feed.ctx().clone();
-        let mut ahead: Option<Batch> = None;
         let stopped = loop {
-            // One pull ahead: the next messages are on their way while these are taken.
-            let pulls = async {
-                let now = match ahead.take() {
-                    Some(batch) => batch,
-                    None => self.pull().await?,
-                };
-                Ok::<_, BatchError>((now, self.pull().await?))
-            };
-            let mut batch = match ctx.run(held.while_waiting(pulls)).await {
-                Err(cause) => break cause,
-                Ok(Ok((now, next))) => {
-                    ahead = Some(next);
-                    now
-                }
-                Ok(Err(err)) => {
+            match ctx.run(self.take(&mut feed, &sender, &mut held)).await {
+                Err(cause) | Ok(Err(cause)) => break cause,
+                Ok(Ok(err)) => {
                     warn(format_args!("no messages from NATS for now: {err}"));
                     let _ = ctx.run(held.while_waiting(sleep(PAUSE))).await;
-                    continue;
                 }
-            };
-            let taken = async {
-                while let Some(message) = held.while_waiting(batch.next()).await {
-                    // What is missing comes again: an error here only ends the batch.
-                    let Ok(message) = message else { break };
-                    let Some((sequence, acker, bytes)) = open(message) else { continue };
-                    held.ackers.insert(sequence, acker);
-                    let ack = Ack { sequence, committed: sender.clone() };
-                    self.send(&mut feed, sequence, bytes, ack, &mut held).await?;
-                }
-                Ok::<_, common::Cause>(())
-            };
-            if let Err(cause) | Ok(Err(cause)) = ctx.run(taken).await {
-                break cause;
             }
         };
         drop((feed, sender)); // the stages behind end, and with them the last of the acks
@@ -122,9 +97,34 @@ impl Nats {
         Err(stopped.into())
     }
 
-    async fn pull(&self) -> Result<Batch, BatchError> {
-        let pull = self.consumer.batch().max_bytes(PULL_BYTES).max_messages(PULL_MESSAGES);
-        pull.expires(PULL_EXPIRES).messages().await
+    /// Takes messages until there are none for a reason, which it returns. What was on its way then
+    /// comes again.
+    async fn take(
+        &self,
+        feed: &mut Feed,
+        sender: &Sender<u64>,
+        held: &mut Held,
+    ) -> Result<async_nats::Error, Cause> {
+        // One stream for all pulls: the server answers two pulls by turns, and two streams of
+        // answers would be out of order.
+        let messages = self.consumer.stream().max_bytes_per_batch(PULL_BYTES);
+        let messages = messages.max_messages_per_batch(PULL_MESSAGES);
+        let messages = messages.expires(PULL_EXPIRES).heartbeat(HEARTBEAT).messages();
+        let mut messages = match held.while_waiting(messages).await {
+            Ok(messages) => messages,
+            Err(err) => return Ok(err.into()),
+        };
+        loop {
+            let message = match held.while_waiting(messages.next()).await {
+                Some(Ok(message)) => message,
+                Some(Err(err)) => return Ok(err.into()),
+                None => return Ok("the subscription has ended".into()),
+            };
+            let Some((sequence, acker, bytes)) = open(message) else { continue };
+            held.ackers.insert(sequence, acker);
+            let ack = Ack { sequence, committed: sender.clone() };
+            self.send(feed, sequence, bytes, ack, held).await?;
+        }
     }
 
     async fn send(
@@ -134,7 +134,7 @@ impl Nats {
         bytes: Vec<u8>,
         ack: Ack,
         held: &mut Held,
-    ) -> Result<(), common::Cause> {
+    ) -> Result<(), Cause> {
         let origin = Origin {
             source: self.name.clone(),
             name: format!("nats:{}:{sequence}", self.name),
@@ -159,16 +159,21 @@ fn open(message: Message) -> Option<(u64, Acker, Vec<u8>)> {
 }
 
 impl Held {
+    fn new(committed: Receiver<u64>) -> Self {
+        let mut progress = interval_at(Instant::now() + ACK_WAIT / 3, ACK_WAIT / 3);
+        progress.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self { ackers: HashMap::new(), committed, progress }
+    }
+
     /// Acknowledges what is committed, and holds on to the rest, while something else is waited
     /// for.
     async fn while_waiting<T>(&mut self, other: impl Future<Output = T>) -> T {
-        let mut progress = interval_at(Instant::now() + ACK_WAIT / 3, ACK_WAIT / 3);
         let mut other = std::pin::pin!(other);
         loop {
             tokio::select! {
                 biased;
                 Some(sequence) = self.committed.recv() => self.ack(sequence).await,
-                _ = progress.tick() => self.hold_on().await,
+                _ = self.progress.tick() => self.hold_on().await,
                 done = &mut other => return done,
             }
         }
