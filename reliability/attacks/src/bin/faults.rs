@@ -2,7 +2,7 @@
 //! what got lost, what came twice. A row is either a drill, made here with the programs as they
 //! are, or the tests of the exercise that are about it, run again and again.
 //!
-//! `faults [--tries 3] [--seed 1] [--only "kill -9"] [--programs target/debug]`
+//! `faults [--tries 3] [--seed 1] [--only "kill -9"] [--drills] [--programs target/debug]`
 
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
@@ -86,10 +86,11 @@ fn main() -> Result<ExitCode> {
     let only = text("--only");
     head(&["program", "fault", "by", "tries", "lost", "duplicated", "verdict"]);
     let mut survived = true;
+    let drills = std::env::args().any(|arg| arg == "--drills");
     let wanted = |row: &str| only.as_ref().is_none_or(|only| row.contains(only));
-    for (program, fault, how) in
-        ROWS.iter().filter(|(program, fault, _)| wanted(&format!("{program}: {fault}")))
-    {
+    for (program, fault, how) in ROWS.iter().filter(|(program, fault, how)| {
+        wanted(&format!("{program}: {fault}")) && (!drills || matches!(how, How::Drill(_)))
+    }) {
         let (by, count) = match how {
             How::Drill(drill) => ("drill", drill(&mut lab)?),
             How::Tests(target, names) => ("tests", tests.run(target, names, tries)?),
