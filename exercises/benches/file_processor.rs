@@ -31,7 +31,7 @@ const MEMORY_GOAL_KIB: u64 = 32 * 1024;
 #[derive(Parser)]
 struct Args {
     /// How often each contender has its turn
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = rounds())]
     rounds: usize,
     /// A tree of your own instead of the made one
     #[arg(long)]
@@ -42,6 +42,11 @@ struct Args {
     /// What `cargo bench` passes, and `cargo test --benches` does not
     #[arg(long, hide = true)]
     bench: bool,
+}
+
+/// `ROUNDS` in the environment, or five.
+fn rounds() -> usize {
+    std::env::var("ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(5)
 }
 
 /// A table: our run, and others with the ratio that ours has to reach.

@@ -73,7 +73,7 @@ fn run(command: &str, before: i32, said: &Transcript) -> Run {
         .env("CARGO_INSTALL_ROOT", installed)
         .env("CARGO_TERM_QUIET", "true")
         .env("RUST_BACKTRACE", "0")
-        .env("DIVAN_SAMPLE_COUNT", "1") // a benchmark that runs is enough
+        .envs([("DIVAN_SAMPLE_COUNT", "1"), ("ROUNDS", "1")]) // a benchmark that runs is enough
         .process_group(0) // which Ctrl-C goes to
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -25,7 +25,7 @@ use clap::Parser;
 #[derive(Parser)]
 struct Args {
     /// How often each contender has its turn
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = rounds())]
     rounds: usize,
     /// How many requests a turn has
     #[arg(long, default_value_t = 60_000)]
@@ -47,7 +47,12 @@ fn main() {
     if "unlimited".contains(&args.only) {
         unlimited::race(args.rounds, args.requests);
     }
-    pace::measure(&args.only);
+    pace::measure(&args.only, args.rounds);
+}
+
+/// `ROUNDS` in the environment, or five.
+fn rounds() -> usize {
+    std::env::var("ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(5)
 }
 
 /// A figure next to its goal.

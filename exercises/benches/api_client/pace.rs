@@ -32,11 +32,11 @@ enum Goal {
     Within(f64),
 }
 
-/// Runs the rows whose name has this word.
-pub(crate) fn measure(only: &str) {
+/// Runs the rows whose name has this word; two seeds a round, where there are seeds.
+pub(crate) fn measure(only: &str, rounds: usize) {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     println!("\n{LIMIT} requests/s by nginx's limit_req");
-    for row in rows().into_iter().filter(|row| row.name.contains(only)) {
+    for row in rows(2 * rounds as u64).into_iter().filter(|row| row.name.contains(only)) {
         let Some(nginx) = Nginx::start(row.config, LIMIT) else { return };
         let run = runtime.block_on(run(row.policy, nginx.urls(row.requests)));
         let verdict = verdict(run.lost() == 0 && row.goal.is_met(&run));
@@ -51,7 +51,7 @@ pub(crate) fn measure(only: &str) {
     }
 }
 
-fn rows() -> Vec<Row> {
+fn rows(seeds: u64) -> Vec<Row> {
     let row = |name, config, policy, requests, goal| Row { name, config, policy, requests, goal };
     let learned = Policy::default;
     let mut rows = vec![
@@ -64,7 +64,7 @@ fn rows() -> Vec<Row> {
     ];
     let seeded = |seed| Policy { seed, ..known(50.0) };
     let flaky = |seed| row("a fifth of 503", "flaky.conf", seeded(seed), 500, Goal::Within(14.0));
-    rows.extend((0..10).map(flaky));
+    rows.extend((0..seeds).map(flaky));
     rows
 }
 
