@@ -1,7 +1,6 @@
 //! The workers: a chunk of lines in; accepted lines, rows for the windows and dead letters out.
 
 use std::collections::HashMap;
-use std::io::Write;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -12,7 +11,7 @@ use super::expr::{json, key};
 use super::job::{Counted, Job};
 use super::splitter::Kind;
 use super::time;
-use super::value::{Number, Value};
+use super::value::{Number, Shape, Value};
 use super::windows::{Row, Rows};
 
 /// Parses a chunk, and gives its buffer back.
@@ -91,11 +90,11 @@ impl<'j> Output<'j> {
     }
 
     fn lines(&mut self, offset: u64, text: &str) {
-        let mut slots = Vec::new();
+        let (mut slots, mut shape) = (Vec::new(), Shape::default());
         let mut start = 0;
         for end in line_ends(text.as_bytes()) {
             let line = &text[start..end];
-            let verdict = self.judge(line, &mut slots);
+            let verdict = self.judge(line, &mut slots, &mut shape);
             self.file(offset + start as u64, line, verdict);
             start = end;
         }
@@ -116,15 +115,20 @@ impl<'j> Output<'j> {
         }
     }
 
-    fn judge<'a>(&mut self, line: &'a str, slots: &mut Vec<Value<'a>>) -> Verdict {
+    fn judge<'a>(
+        &mut self,
+        line: &'a str,
+        slots: &mut Vec<Value<'a>>,
+        shape: &mut Shape<'j, 'a>,
+    ) -> Verdict {
         if line.len() > self.job.max_line {
             return Verdict::Dead("longer than --max-line".to_owned());
         }
         if line.trim_ascii().is_empty() {
             return Verdict::Blank;
         }
-        if let Err(err) = self.job.fields.read(line, slots) {
-            return Verdict::Dead(without_line_number(&err));
+        if let Err(reason) = self.job.fields.read(line, slots, shape) {
+            return Verdict::Dead(reason);
         }
         self.job.derives.iter().for_each(|derive| derive.apply(slots));
         let Some(counted) = &self.job.counted else {
@@ -195,8 +199,10 @@ impl<'j> Output<'j> {
         }
         let rest = line[1..].trim_ascii_start();
         let comma = if rest == "}" { "" } else { "," };
-        write!(self.tagged, r#"{{"_id":"{}:{offset}"{comma}"#, self.source)
-            .expect("a vector takes everything");
+        let offset = offset.to_string(); // faster than formatting into the vector, part by part
+        for part in [r#"{"_id":""#, &self.source, ":", &offset, "\"", comma] {
+            self.tagged.extend_from_slice(part.as_bytes());
+        }
         append_line(&mut self.tagged, rest.as_bytes());
     }
 
@@ -227,10 +233,4 @@ fn append_line(to: &mut Vec<u8>, line: &[u8]) {
     if line.last() != Some(&b'\n') {
         to.push(b'\n');
     }
-}
-
-/// The parser sees one line at a time and says "line 1" of each.
-fn without_line_number(err: &serde_json::Error) -> String {
-    let text = err.to_string();
-    text.replacen(" at line 1 column ", " at column ", 1)
 }
