@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use common::{Cause, Context};
 use crossbeam_channel::Sender;
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 
 use super::budget::{Budget, Share};
 use super::chunk::{CHUNK, Chunk, Origin, Tag, Work};
@@ -24,6 +25,7 @@ use super::ledger::Ledger;
 use super::monitor::stats::{Stage, Stats};
 use super::pool::Pool;
 use super::splitter::{Kind, Piece};
+use super::warnings::warn;
 
 /// Tells a source that a checkpoint holds what came of a message.
 #[derive(Debug)]
@@ -48,6 +50,27 @@ pub(crate) enum Stopped {
     /// The source failed; the others go on.
     #[error("{0}")]
     Failed(String),
+}
+
+/// Runs a source, and tells at once if it fails: the others go on.
+pub(crate) async fn told(source: impl Future<Output = Result<(), Stopped>>) -> Result<(), Stopped> {
+    let ended = source.await;
+    if let Err(Stopped::Failed(failure)) = &ended {
+        warn(format_args!("{failure}; the other sources go on"));
+    }
+    ended
+}
+
+/// Waits for all of them. Gives the first failure, or else why one was stopped.
+pub(crate) async fn join(mut sources: JoinSet<Result<(), Stopped>>) -> Result<(), Stopped> {
+    let mut outcome = Ok(());
+    while let Some(ended) = sources.join_next().await {
+        let ended = ended.unwrap_or_else(|panic| Err(Stopped::Failed(panic.to_string())));
+        if !matches!(outcome, Err(Stopped::Failed(_))) && ended.is_err() {
+            outcome = ended;
+        }
+    }
+    outcome
 }
 
 /// Where the sources put their chunks.
