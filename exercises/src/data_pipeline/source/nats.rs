@@ -6,10 +6,10 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use async_nats::Client;
+use async_nats::jetstream::AckKind;
 use async_nats::jetstream::consumer::pull;
 use async_nats::jetstream::consumer::{AckPolicy, Consumer};
 use async_nats::jetstream::message::Acker;
-use async_nats::jetstream::{AckKind, Message};
 use common::Cause;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep};
@@ -117,10 +117,11 @@ impl Nats {
                 Err(_) => break,
             };
             is_first = false;
-            let Some((sequence, acker, bytes)) = open(message) else { continue };
+            let Ok(sequence) = message.info().map(|info| info.stream_sequence) else { continue };
+            let (message, acker) = message.split();
             held.ackers.insert(sequence, acker);
             let ack = Ack { sequence, committed: sender.clone() };
-            self.send(feed, sequence, bytes, ack, held).await?;
+            self.send(feed, &message.payload, ack, held).await?;
         }
         Ok(())
     }
@@ -128,32 +129,28 @@ impl Nats {
     async fn send(
         &self,
         feed: &mut Feed,
-        sequence: u64,
-        bytes: Vec<u8>,
+        payload: &[u8],
         ack: Ack,
         held: &mut Held,
     ) -> Result<(), Cause> {
         let origin = Origin {
             source: self.name.clone(),
-            name: format!("nats:{}:{sequence}", self.name),
+            name: format!("nats:{}:{}", self.name, ack.sequence),
             generation: 1,
             ..Origin::default()
         };
         feed.set_origin(origin);
+        let share = held.while_waiting(feed.room()).await?;
+        let _bar = feed.bar(ack.sequence);
+        let mut bytes = feed.buffer();
+        bytes.clear();
+        bytes.extend_from_slice(payload);
         let mut splitter = Splitter::new(0, 0, feed.max_line());
         let mut pieces = splitter.push(bytes);
         pieces.extend(splitter.finish());
-        let share = held.while_waiting(feed.room()).await?;
-        let _bar = feed.bar(sequence);
         feed.send(pieces, share, Some(ack));
         Ok(())
     }
-}
-
-fn open(message: Message) -> Option<(u64, Acker, Vec<u8>)> {
-    let sequence = message.info().ok()?.stream_sequence;
-    let (message, acker) = message.split();
-    Some((sequence, acker, message.payload.into()))
 }
 
 impl Held {
