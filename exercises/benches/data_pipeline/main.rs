@@ -48,8 +48,12 @@ fn main() {
     fs::create_dir_all(&folder).unwrap();
     let mut contenders = contenders(&folder, lines);
     for _ in 0..rounds {
+        let mut wanted = None;
         for contender in &mut contenders {
-            run(contender, &folder);
+            let written = run(contender, &folder);
+            let is_ours = contender.commands.iter().any(|command| command[0] == PROGRAM);
+            let wanted = wanted.get_or_insert(written);
+            assert!(written > 0 && (!is_ours || written == *wanted), "{}", contender.name);
         }
     }
     report(&contenders);
@@ -215,7 +219,8 @@ fn go_peer(folder: &Path) -> Option<String> {
     None
 }
 
-fn run(contender: &mut Contender, folder: &Path) {
+/// Gives the number of lines in its output.
+fn run(contender: &mut Contender, folder: &Path) -> usize {
     let lines = contender.lines as f64;
     for old in ["ck", "ck.prev", "nats-ck", "nats-ck.prev"].map(|name| folder.join(name)) {
         let _ = fs::remove_file(old); // the first round has none
@@ -243,7 +248,7 @@ fn run(contender: &mut Contender, folder: &Path) {
     let spent = cpu_of_children() - before;
     contender.rates.push(lines / took.as_secs_f64());
     contender.cpu.push(spent * 1e6 / lines);
-    assert!(fs::metadata(&contender.out).unwrap().len() > 0, "{}", contender.name);
+    fs::read(&contender.out).unwrap().split_inclusive(|byte| *byte == b'\n').count()
 }
 
 /// Gives the time until the last command has ended and, if others are still there, until the output

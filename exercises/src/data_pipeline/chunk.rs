@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::Bytes;
-
 use super::budget::Share;
 use super::checkpoint::FileId;
 use super::ledger::Held;
@@ -87,11 +85,11 @@ pub(crate) struct Parsed {
     pub(crate) dead: u64,
     pub(crate) accepted: u64,
     /// The accepted lines as they were.
-    pub(crate) plain: Bytes,
+    pub(crate) plain: Vec<u8>,
     /// The accepted lines, each with its id.
-    pub(crate) tagged: Bytes,
+    pub(crate) tagged: Vec<u8>,
     /// Dead letters, one line of JSON each.
-    pub(crate) letters: Bytes,
+    pub(crate) letters: Vec<u8>,
     pub(crate) rows: Rows,
     /// For each condition how many events it has seen, and how many met it.
     pub(crate) met: Vec<(u64, u64)>,

@@ -17,19 +17,12 @@ pub(crate) struct Condition {
 
 #[derive(Clone, Debug)]
 enum Test {
-    Compare(Operator, Literal),
+    Compare(Holds, Literal),
     Matches(Regex),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Operator {
-    AtLeast,
-    AtMost,
-    Above,
-    Below,
-    Equal,
-    Unequal,
-}
+/// Whether an operator holds for the order of its two sides, if they have one.
+type Holds = fn(Option<Ordering>) -> bool;
 
 #[derive(Clone, Debug)]
 struct Literal {
@@ -38,13 +31,13 @@ struct Literal {
 }
 
 /// The longer operators first: `>` would match the beginning of `>=`.
-const OPERATORS: [(&str, Option<Operator>); 7] = [
-    (">=", Some(Operator::AtLeast)),
-    ("<=", Some(Operator::AtMost)),
-    ("!=", Some(Operator::Unequal)),
-    (">", Some(Operator::Above)),
-    ("<", Some(Operator::Below)),
-    ("=", Some(Operator::Equal)),
+const OPERATORS: [(&str, Option<Holds>); 7] = [
+    (">=", Some(|order| order.is_some_and(Ordering::is_ge))),
+    ("<=", Some(|order| order.is_some_and(Ordering::is_le))),
+    ("!=", Some(|order| order != Some(Ordering::Equal))),
+    (">", Some(|order| order == Some(Ordering::Greater))),
+    ("<", Some(|order| order == Some(Ordering::Less))),
+    ("=", Some(|order| order == Some(Ordering::Equal))),
     ("~", None),
 ];
 
@@ -68,7 +61,7 @@ impl Condition {
             ));
         }
         let check = match operator {
-            Some(operator) => Test::Compare(*operator, Literal::parse(literal)),
+            Some(holds) => Test::Compare(*holds, Literal::parse(literal)),
             None => Test::Matches(
                 Regex::new(literal).map_err(|err| format!("in the condition `{text}`: {err}"))?,
             ),
@@ -81,7 +74,7 @@ impl Condition {
         let value = &slots[self.slot];
         match &self.test {
             Test::Matches(regex) => matches!(value, Value::Text(text) if regex.is_match(text)),
-            Test::Compare(operator, literal) => literal.is(*operator, value),
+            Test::Compare(holds, literal) => holds(literal.order(value)),
         }
     }
 }
@@ -96,22 +89,15 @@ impl Literal {
         }
     }
 
-    fn is(&self, operator: Operator, value: &Value<'_>) -> bool {
-        let order = match (value, self.number) {
+    /// How a value compares with it; `None` if it is of another type.
+    fn order(&self, value: &Value<'_>) -> Option<Ordering> {
+        match (value, self.number) {
             (Value::Number(number), Some(ours)) => number.partial_cmp(&ours),
             (Value::Text(text), None) => Some((**text).cmp(&self.text)),
             (Value::Bool(value), None) => {
                 (value.to_string() == self.text).then_some(Ordering::Equal)
             }
             _ => None,
-        };
-        match operator {
-            Operator::Equal => order == Some(Ordering::Equal),
-            Operator::Unequal => order != Some(Ordering::Equal),
-            Operator::AtLeast => order.is_some_and(Ordering::is_ge),
-            Operator::AtMost => order.is_some_and(Ordering::is_le),
-            Operator::Above => order.is_some_and(Ordering::is_gt),
-            Operator::Below => order.is_some_and(Ordering::is_lt),
         }
     }
 }
@@ -244,12 +230,13 @@ pub(crate) fn json<T: serde::Serialize + ?Sized>(value: &T) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data_pipeline::value::Shape;
 
     fn met(condition: &str, line: &str) -> bool {
         let mut scope = Scope::default();
         let condition = Condition::parse(condition, &mut scope).unwrap();
         let mut slots = Vec::new();
-        scope.fields.read(line, &mut slots).unwrap();
+        scope.fields.read(line, &mut slots, &mut Shape::default()).unwrap();
         condition.is_met(&slots)
     }
 
@@ -317,7 +304,7 @@ mod tests {
         let condition = Condition::parse("seconds>=1.5", &mut scope).unwrap();
         let test = |line| {
             let mut slots = Vec::new();
-            scope.fields.read(line, &mut slots).unwrap();
+            scope.fields.read(line, &mut slots, &mut Shape::default()).unwrap();
             derive.apply(&mut slots);
             condition.is_met(&slots)
         };

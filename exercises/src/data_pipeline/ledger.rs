@@ -128,10 +128,6 @@ impl Ledger {
 }
 
 impl Held {
-    pub(crate) fn events(&self) -> u64 {
-        self.events
-    }
-
     /// A chunk leaves the parsing stages: what it held is filtered, dead, or accepted, of which
     /// `late` for their window. Gives what each sink now holds.
     pub(crate) fn settle(self, filtered: u64, dead: u64, accepted: u64, late: u64) -> Vec<Held> {

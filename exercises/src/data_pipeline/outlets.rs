@@ -53,7 +53,8 @@ impl Outlets {
     /// Puts a chunk's dead letters and accepted lines on their way, `late` of them for their window.
     pub(crate) fn put_chunk(&mut self, chunk: Parsed, late: u64) {
         let Parsed { letters, plain, tagged, filtered, dead, accepted, .. } = chunk;
-        self.put_other(Takes::Letters, letters, dead);
+        self.put_other(Takes::Letters, letters.into(), dead);
+        let (plain, tagged) = (Bytes::from(plain), Bytes::from(tagged));
         let held = chunk.tag.held.settle(filtered, dead, accepted, late);
         for (at, held) in held.into_iter().enumerate() {
             let lines = if is_tagged(&self.sinks[at].name) { &tagged } else { &plain };

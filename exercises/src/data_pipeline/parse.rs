@@ -1,7 +1,6 @@
 //! The workers: a chunk of lines in; accepted lines, rows for the windows and dead letters out.
 
 use std::collections::HashMap;
-use std::io::Write;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -10,58 +9,35 @@ use foldhash::fast::FixedState;
 use super::chunk::{Chunk, Parsed, Tag};
 use super::expr::{json, key};
 use super::job::{Counted, Job};
-use super::splitter::Kind;
+use super::splitter::{Kind, Piece};
 use super::time;
-use super::value::{Number, Value};
+use super::value::{Number, Shape, Value};
 use super::windows::{Row, Rows};
 
 /// Parses a chunk, and gives its buffer back.
 pub(crate) fn parse(chunk: Chunk, job: &Job) -> (Parsed, Vec<u8>) {
     let Chunk { tag, piece } = chunk;
-    let end = piece.offset + piece.bytes.len() as u64;
-    let mut out = Output::new(job, &tag, piece.bytes.len());
+    let mut output = Output::new(job, tag, &piece);
     match (piece.kind, simdutf8::basic::from_utf8(&piece.bytes)) {
         (Kind::Part(part), _) => {
             let reason = format!("longer than --max-line, part {part}");
-            out.letter(piece.offset, &reason, &piece.bytes);
-            out.dead = tag.held.events();
+            output.letter(piece.offset, &reason, &piece.bytes);
+            output.made.dead = piece.events();
         }
         // Checked once for all lines. A parser over bytes would let a skipped string pass.
-        (Kind::Lines, Ok(text)) => out.lines(piece.offset, text),
-        (Kind::Lines, Err(_)) => out.mixed_lines(piece.offset, &piece.bytes),
+        (Kind::Lines, Ok(text)) => output.lines(piece.offset, text),
+        (Kind::Lines, Err(_)) => output.mixed_lines(piece.offset, &piece.bytes),
     }
-    let parsed = Parsed {
-        end,
-        parts: match piece.kind {
-            Kind::Part(part) if piece.bytes.last() != Some(&b'\n') => part,
-            _ => 0,
-        },
-        filtered: out.filtered,
-        dead: out.dead,
-        accepted: out.accepted,
-        plain: out.plain.into(),
-        tagged: out.tagged.into(),
-        letters: out.letters.into(),
-        rows: out.rows,
-        met: out.met,
-        tag,
-    };
-    (parsed, piece.bytes)
+    (output.made, piece.bytes)
 }
 
 struct Output<'j> {
     job: &'j Job,
     /// The source's name, as the inside of a JSON string.
     source: String,
-    filtered: u64,
-    dead: u64,
-    accepted: u64,
-    plain: Vec<u8>,
-    tagged: Vec<u8>,
-    letters: Vec<u8>,
-    rows: Rows,
+    /// The numbers of the keys in the rows.
     keys: HashMap<Box<str>, u32, FixedState>,
-    met: Vec<(u64, u64)>,
+    made: Parsed,
 }
 
 /// What becomes of a line.
@@ -73,29 +49,34 @@ enum Verdict {
 }
 
 impl<'j> Output<'j> {
-    fn new(job: &'j Job, tag: &Tag, length: usize) -> Self {
+    fn new(job: &'j Job, tag: Tag, piece: &Piece) -> Self {
         let source = json(&format!("{}{}", job.node, tag.origin.name));
-        Self {
-            job,
-            source: source[1..source.len() - 1].to_owned(),
+        let room = |is_wanted| if is_wanted { piece.bytes.len() / 8 } else { 0 };
+        let made = Parsed {
+            tag,
+            end: piece.offset + piece.bytes.len() as u64,
+            parts: match piece.kind {
+                Kind::Part(part) if piece.bytes.last() != Some(&b'\n') => part,
+                _ => 0,
+            },
             filtered: 0,
             dead: 0,
             accepted: 0,
-            plain: Vec::with_capacity(if job.plain { length / 8 } else { 0 }),
-            tagged: Vec::with_capacity(if job.tagged { length / 8 } else { 0 }),
+            plain: Vec::with_capacity(room(job.plain)),
+            tagged: Vec::with_capacity(room(job.tagged)),
             letters: Vec::new(),
             rows: Rows::default(),
-            keys: HashMap::default(),
             met: vec![(0, 0); job.conditions.len()],
-        }
+        };
+        Self { job, source: source[1..source.len() - 1].to_owned(), keys: HashMap::default(), made }
     }
 
     fn lines(&mut self, offset: u64, text: &str) {
-        let mut slots = Vec::new();
+        let (mut slots, mut shape) = (Vec::new(), Shape::default());
         let mut start = 0;
         for end in line_ends(text.as_bytes()) {
             let line = &text[start..end];
-            let verdict = self.judge(line, &mut slots);
+            let verdict = self.judge(line, &mut slots, &mut shape);
             self.file(offset + start as u64, line, verdict);
             start = end;
         }
@@ -110,21 +91,26 @@ impl<'j> Output<'j> {
                 self.lines(at, text);
             } else {
                 self.letter(at, "not UTF-8", line);
-                self.dead += 1;
+                self.made.dead += 1;
             }
             start = end;
         }
     }
 
-    fn judge<'a>(&mut self, line: &'a str, slots: &mut Vec<Value<'a>>) -> Verdict {
+    fn judge<'a>(
+        &mut self,
+        line: &'a str,
+        slots: &mut Vec<Value<'a>>,
+        shape: &mut Shape<'j, 'a>,
+    ) -> Verdict {
         if line.len() > self.job.max_line {
             return Verdict::Dead("longer than --max-line".to_owned());
         }
         if line.trim_ascii().is_empty() {
             return Verdict::Blank;
         }
-        if let Err(err) = self.job.fields.read(line, slots) {
-            return Verdict::Dead(without_line_number(&err));
+        if let Err(reason) = self.job.fields.read(line, slots, shape) {
+            return Verdict::Dead(reason);
         }
         self.job.derives.iter().for_each(|derive| derive.apply(slots));
         let Some(counted) = &self.job.counted else {
@@ -133,8 +119,8 @@ impl<'j> Output<'j> {
         let Some(time) = time::millis(&slots[counted.time]) else {
             return Verdict::Dead(format!("no time in the field {}", counted.time_field));
         };
-        let latest = self.rows.latest.map_or(time, |latest| latest.max(time));
-        self.rows.latest = Some(latest);
+        let latest = self.made.rows.latest.map_or(time, |latest| latest.max(time));
+        self.made.rows.latest = Some(latest);
         if !self.is_wanted(slots) {
             return Verdict::Filtered;
         }
@@ -143,7 +129,7 @@ impl<'j> Output<'j> {
     }
 
     fn is_wanted(&mut self, slots: &[Value<'_>]) -> bool {
-        self.job.conditions.iter().zip(&mut self.met).all(|(condition, (seen, met))| {
+        self.job.conditions.iter().zip(&mut self.made.met).all(|(condition, (seen, met))| {
             let is_met = condition.is_met(slots);
             *seen += 1;
             *met += u64::from(is_met);
@@ -160,25 +146,25 @@ impl<'j> Output<'j> {
         });
         let key = counted.key.map_or("null".into(), |slot| key(&slots[slot]));
         let number = self.keys.get(&*key).copied().unwrap_or_else(|| {
-            let number = u32::try_from(self.rows.keys.len()).expect("a chunk has fewer lines");
+            let number = u32::try_from(self.made.rows.keys.len()).expect("a chunk has fewer lines");
             self.keys.insert((*key).into(), number);
-            self.rows.keys.push((*key).into());
+            self.made.rows.keys.push((*key).into());
             number
         });
-        self.rows.list.push(Row { time, latest, key: number, value });
+        self.made.rows.list.push(Row { time, latest, key: number, value });
     }
 
     fn file(&mut self, offset: u64, line: &str, verdict: Verdict) {
         match verdict {
-            Verdict::Blank | Verdict::Filtered => self.filtered += 1,
+            Verdict::Blank | Verdict::Filtered => self.made.filtered += 1,
             Verdict::Dead(reason) => {
-                self.dead += 1;
+                self.made.dead += 1;
                 self.letter(offset, &reason, line.as_bytes());
             }
             Verdict::Accepted => {
-                self.accepted += 1;
+                self.made.accepted += 1;
                 if self.job.plain {
-                    append_line(&mut self.plain, line.as_bytes());
+                    append_line(&mut self.made.plain, line.as_bytes());
                 }
                 if self.job.tagged {
                     self.tag(offset, line);
@@ -191,13 +177,15 @@ impl<'j> Output<'j> {
     fn tag(&mut self, offset: u64, line: &str) {
         let line = line.trim_ascii();
         if line.starts_with("{\"_id\":\"") {
-            return append_line(&mut self.tagged, line.as_bytes());
+            return append_line(&mut self.made.tagged, line.as_bytes());
         }
         let rest = line[1..].trim_ascii_start();
         let comma = if rest == "}" { "" } else { "," };
-        write!(self.tagged, r#"{{"_id":"{}:{offset}"{comma}"#, self.source)
-            .expect("a vector takes everything");
-        append_line(&mut self.tagged, rest.as_bytes());
+        let offset = offset.to_string(); // faster than formatting into the vector, part by part
+        for part in [r#"{"_id":""#, &self.source, ":", &offset, "\"", comma] {
+            self.made.tagged.extend_from_slice(part.as_bytes());
+        }
+        append_line(&mut self.made.tagged, rest.as_bytes());
     }
 
     fn letter(&mut self, offset: u64, reason: &str, line: &[u8]) {
@@ -210,7 +198,7 @@ impl<'j> Output<'j> {
             "{{\"source\":\"{}\",\"offset\":{offset},\"reason\":{reason},{raw}}}\n",
             self.source
         );
-        self.letters.extend_from_slice(letter.as_bytes());
+        self.made.letters.extend_from_slice(letter.as_bytes());
     }
 }
 
@@ -227,10 +215,4 @@ fn append_line(to: &mut Vec<u8>, line: &[u8]) {
     if line.last() != Some(&b'\n') {
         to.push(b'\n');
     }
-}
-
-/// The parser sees one line at a time and says "line 1" of each.
-fn without_line_number(err: &serde_json::Error) -> String {
-    let text = err.to_string();
-    text.replacen(" at line 1 column ", " at column ", 1)
 }

@@ -30,7 +30,7 @@ use super::source::files::Files;
 use super::source::generator::Generator;
 #[cfg(feature = "nats")]
 use super::source::nats::Nats;
-use super::source::{Inlet, Stopped, stdin, tcp};
+use super::source::{self, Inlet, Stopped, stdin, tcp, told};
 use super::warnings::{Warnings, warn};
 use super::windows::Windows;
 use super::workers::{Worker, Workers};
@@ -124,7 +124,7 @@ pub(crate) async fn run_with(
         ctx.cancel(); // after a failure the sources have to be stopped
         done
     };
-    let all = async { tokio::join!(join(sources), core) };
+    let all = async { tokio::join!(source::join(sources), core) };
     let late = async {
         ctx.done().await;
         sleep(DRAIN).await;
@@ -137,7 +137,9 @@ pub(crate) async fn run_with(
     };
     done?;
     workers.join()?;
-    failed?;
+    if let Err(Stopped::Failed(failure)) = failed {
+        return Err(failure);
+    }
     Ok(Ended { counts: ledger.counts(), cut_short: false })
 }
 
@@ -247,12 +249,12 @@ async fn sources(
         match kind {
             "socket" => {
                 let listener = tcp::bind(config.listen.as_deref().unwrap_or_default()).await?;
-                sources.spawn(tcp::run(inlet.clone(), name, listener));
+                sources.spawn(told(tcp::run(inlet.clone(), name, listener)));
             }
             #[cfg(feature = "nats")]
             "nats" => {
                 let nats = Nats::join(config).await?;
-                sources.spawn(nats.run(inlet.stream(&name, name.clone())));
+                sources.spawn(told(nats.run(inlet.stream(&name, name.clone()))));
             }
             "stdin" | "generator" => {
                 let feed = inlet.stream(&name, name.clone());
@@ -265,26 +267,10 @@ async fn sources(
     let files = Files::new(inlet.clone(), config, lanes)?;
     for (number, (feed, kind)) in (1..).zip(streams) {
         match kind {
-            "stdin" => sources.spawn(stdin::run(feed)),
+            "stdin" => sources.spawn(told(stdin::run(feed))),
             _ => sources.spawn(Generator::new(config, demo, number).run(feed)),
         };
     }
     sources.spawn(files.run());
     Ok(sources)
-}
-
-/// Waits for all sources. Gives the first failure; the others are told as they come.
-async fn join(mut sources: Sources) -> Result<()> {
-    let mut failed = Ok(());
-    while let Some(ended) = sources.join_next().await {
-        match ended {
-            Ok(Ok(()) | Err(Stopped::Interrupted(_))) => {}
-            Ok(Err(Stopped::Failed(failure))) => {
-                warn(format_args!("{failure}; the other sources go on"));
-                failed = failed.and(Err(failure));
-            }
-            Err(panic) => failed = failed.and(Err(panic.to_string())),
-        }
-    }
-    failed
 }

@@ -1,6 +1,8 @@
 //! Event time in milliseconds since 1970, from RFC 3339 or from a number.
 
 use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::Offset;
 
 use super::value::{Number, Value};
 
@@ -36,36 +38,21 @@ fn fast(text: &[u8]) -> Option<i64> {
     if fixed.iter().any(|(at, sign)| seconds[*at] != *sign) {
         return None;
     }
-    let year = digits(&seconds[..4])?;
-    let month = digits(&seconds[5..7]).filter(|month| (1..=12).contains(month))?;
-    let day = digits(&seconds[8..10]).filter(|day| (1..=28).contains(day))?; // in every month
-    let hour = digits(&seconds[11..13]).filter(|hour| *hour < 24)?;
-    let minute = digits(&seconds[14..16]).filter(|minute| *minute < 60)?;
-    let second = digits(&seconds[17..19]).filter(|second| *second < 60)?;
+    let two = |at: usize| digits(&seconds[at..at + 2]).map(|number| number as i8);
+    let year = digits(&seconds[..4])? as i16;
+    let time = DateTime::new(year, two(5)?, two(8)?, two(11)?, two(14)?, two(17)?, 0).ok()?;
     let millis = match rest {
         b"Z" => 0,
         [b'.', millis @ .., b'Z'] if millis.len() == 3 => digits(millis)?,
         _ => return None,
     };
-    let minutes = (days_since_1970(year, month, day) * 24 + hour) * 60 + minute;
-    Some((minutes * 60 + second) * 1000 + millis)
+    Some(Offset::UTC.to_timestamp(time).ok()?.as_millisecond() + millis)
 }
 
 fn digits(text: &[u8]) -> Option<i64> {
     text.iter().try_fold(0, |number, digit| {
         digit.is_ascii_digit().then(|| number * 10 + i64::from(digit - b'0'))
     })
-}
-
-/// Howard Hinnant's `days_from_civil` for years from 0 on: the year starts in March, so that the
-/// leap day is its last.
-fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    era * 146_097 + day_of_era - 719_468
 }
 
 /// `millis` as RFC 3339, with as many digits as it needs.

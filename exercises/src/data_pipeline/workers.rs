@@ -27,7 +27,7 @@ pub(crate) struct Worker {
     pub(crate) done: mpsc::Sender<Result<Vec<Parsed>>>,
 }
 
-/// The running workers. They end when the sources have, or when nobody takes their results.
+/// The running workers. They end when the sources have.
 #[derive(Debug)]
 pub(crate) struct Workers(Vec<JoinHandle<()>>);
 
@@ -52,12 +52,15 @@ impl Workers {
 impl Worker {
     fn run(self, name: &str) {
         for work in &self.work {
+            if self.done.is_closed() {
+                // The run has failed. In the queue, what is still sent would keep its buffers and
+                // acks, and a read even its source.
+                continue;
+            }
             let parse = || work.chunks().into_iter().map(|chunk| self.parse(chunk, name)).collect();
             let parsed: Result<Vec<_>> =
                 catch_unwind(AssertUnwindSafe(parse)).map_err(|_| "a worker panicked".to_owned()); // the chunk is gone: no run without it
-            if self.done.blocking_send(parsed).is_err() {
-                return;
-            }
+            let _ = self.done.blocking_send(parsed); // as above
         }
     }
 

@@ -157,6 +157,22 @@ fn new_files_are_found_while_following() {
     assert_eq!(running.stop(), Some(0));
 }
 
+/// A failure is told when it happens, not when the run is stopped.
+#[test]
+fn a_followed_file_that_cannot_be_read_any_more_does_not_stop_the_others() {
+    let kit = Kit::new();
+    kit.write("a.log", &lines(0..5));
+    kit.write("b.log", &lines(5..9));
+    let running = kit.start(&["--file", "*.log", "--follow", "--out", "out"]);
+    kit.wait_until("both files", || sorted(&kit.read("out")) == sorted(&lines(0..9)));
+    fs::rename(kit.path("a.log"), kit.path("a.old")).unwrap();
+    fs::create_dir(kit.path("a.log")).unwrap();
+    kit.wait_until("the warning", || kit.read("stderr").contains("a.log: Is a directory"));
+    kit.append("b.log", &lines(9..12));
+    kit.wait_until("more of the other", || sorted(&kit.read("out")) == sorted(&lines(0..12)));
+    assert_eq!(running.stop(), Some(1));
+}
+
 /// Makes the fourth sync of a file fail, as a failing disk does.
 const FAILING: &str = "#include <errno.h>
 static int calls;

@@ -91,17 +91,16 @@ impl Nats {
     }
 }
 
-/// Cuts a batch at line ends into messages.
+/// Cuts a batch at line ends into messages of about the same length.
 fn messages(batch: &Bytes) -> Vec<Bytes> {
     let mut rest = batch.clone();
     let mut messages = Vec::new();
-    while rest.len() > MESSAGE {
-        let within = memchr::memrchr(b'\n', &rest[..MESSAGE]);
+    while !rest.is_empty() {
+        let most = rest.len().div_ceil(rest.len().div_ceil(MESSAGE));
+        let within = memchr::memrchr(b'\n', &rest[..most]);
         let end = within.or_else(|| memchr::memchr(b'\n', &rest)).map_or(rest.len(), |end| end + 1);
         messages.push(rest.split_to(end));
     }
-    messages.push(rest);
-    messages.retain(|message| !message.is_empty());
     messages
 }
 

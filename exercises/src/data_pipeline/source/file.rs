@@ -5,16 +5,18 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
+use common::Cause;
+use tokio::sync::oneshot;
 use tokio::time::sleep;
 
 use super::identity::Known;
 use super::{Feed, Stopped, named};
+use crate::data_pipeline::budget::Share;
 use crate::data_pipeline::checkpoint::{FileId, Position};
-use crate::data_pipeline::chunk::{CHUNK, Origin};
-use crate::data_pipeline::splitter::{Splitter, read_length};
+use crate::data_pipeline::chunk::{CHUNK, Origin, Work};
+use crate::data_pipeline::splitter::{Piece, Splitter, read_length};
 use crate::data_pipeline::warnings::warn;
 
 /// How often a followed file is looked at.
@@ -31,6 +33,13 @@ pub(crate) struct Tail {
     /// How far an earlier run came.
     pub(crate) position: Option<Position>,
     pub(crate) known: Known,
+}
+
+/// A file that is being read.
+#[derive(Debug)]
+struct Reading {
+    file: File,
+    splitter: Splitter,
 }
 
 /// What is at a followed path now.
@@ -54,57 +63,53 @@ pub(crate) async fn run(mut feed: Feed, tail: Tail) -> Result<(), Stopped> {
 }
 
 async fn read(feed: &mut Feed, tail: &Tail) -> Result<(), Stopped> {
-    let (file, mut splitter) = start(feed, tail).await?;
-    let mut file = Arc::new(file);
+    let mut reading = start(feed, tail).await?;
     loop {
-        splitter = drain(feed, &file, splitter).await?;
+        reading = drain(feed, reading).await?;
         if !tail.follow {
-            return flush(feed, &mut splitter).await;
+            return flush(feed, reading).await.map(drop);
         }
         feed.ctx().run(sleep(POLL)).await?;
-        match look(tail, &file, feed.origin(), splitter.position()) {
-            Ok(Now::Same) => {}
-            Ok(Now::Truncated) => {
-                flush(feed, &mut splitter).await?;
-                splitter = next_generation(feed, tail, &file)?;
+        match look(tail, &reading, feed.origin()).map_err(|err| failed(&tail.path, &err))? {
+            Now::Same => {}
+            Now::Truncated => {
+                let file = flush(feed, reading).await?;
+                reading = next_generation(feed, tail, file)?;
             }
-            Ok(Now::Replaced) => {
+            Now::Replaced => {
                 // Its writer may need a moment until it takes up the new file.
                 feed.ctx().run(sleep(POLL)).await?;
-                splitter = drain(feed, &file, splitter).await?;
-                flush(feed, &mut splitter).await?;
-                file = Arc::new(open(&tail.path)?);
-                splitter = next_generation(feed, tail, &file)?;
+                reading = drain(feed, reading).await?;
+                flush(feed, reading).await?;
+                reading = next_generation(feed, tail, open(&tail.path)?)?;
             }
-            Err(err) => return Err(failed(&tail.path, &err)),
         }
     }
 }
 
 /// Opens the file where an earlier run left it, which may be under another name by now.
-async fn start(feed: &mut Feed, tail: &Tail) -> Result<(File, Splitter), Stopped> {
+async fn start(feed: &mut Feed, tail: &Tail) -> Result<Reading, Stopped> {
     let path = &tail.path;
     while tail.follow && !path.exists() {
         feed.ctx().run(sleep(POLL)).await?;
     }
-    let mut file = open(path)?;
-    let splitter = match &tail.position {
-        None => {
-            let id = FileId::of(&file).map_err(|err| failed(path, &err))?;
-            tail.known.add(id);
-            feed.set_origin(Origin { file: id, ..(**feed.origin()).clone() });
-            Splitter::new(0, 0, feed.max_line())
-        }
-        Some(position) if is_at_least(&file, position).map_err(|err| failed(path, &err))? => {
-            Splitter::new(position.offset, position.parts, feed.max_line())
-        }
-        Some(position) => {
-            finish_renamed(feed, tail, position).await?;
-            file = open(path)?;
-            next_generation(feed, tail, &file)?
-        }
+    let file = open(path)?;
+    let Some(position) = &tail.position else {
+        let id = FileId::of(&file).map_err(|err| failed(path, &err))?;
+        tail.known.add(id);
+        feed.set_origin(Origin { file: id, ..(**feed.origin()).clone() });
+        return Ok(Reading { file, splitter: Splitter::new(0, 0, feed.max_line()) });
     };
-    Ok((file, splitter))
+    if is_at_least(&file, position).map_err(|err| failed(path, &err))? {
+        return Ok(resume(feed, file, position));
+    }
+    finish_renamed(feed, tail, position).await?;
+    next_generation(feed, tail, open(path)?)
+}
+
+fn resume(feed: &Feed, file: File, position: &Position) -> Reading {
+    let splitter = Splitter::new(position.offset, position.parts, feed.max_line());
+    Reading { file, splitter }
 }
 
 fn is_at_least(file: &File, position: &Position) -> io::Result<bool> {
@@ -127,36 +132,69 @@ async fn finish_renamed(feed: &mut Feed, tail: &Tail, old: &Position) -> Result<
         ));
         return Ok(());
     };
-    let splitter = Splitter::new(old.offset, old.parts, feed.max_line());
-    let mut splitter = drain(feed, &Arc::new(file), splitter).await?;
-    flush(feed, &mut splitter).await
+    let reading = drain(feed, resume(feed, file, old)).await?;
+    flush(feed, reading).await.map(drop)
 }
 
-/// Reads all that is there.
-async fn drain(
-    feed: &mut Feed,
-    file: &Arc<File>,
-    mut splitter: Splitter,
-) -> Result<Splitter, Stopped> {
+/// Has the workers read all that is there.
+async fn drain(feed: &mut Feed, mut reading: Reading) -> Result<Reading, Stopped> {
     loop {
-        let (share, file, before) = (feed.room().await?, file.clone(), splitter.position());
-        let read = move |feed: &mut Feed| {
-            let _bar = feed.bar(before);
-            let carry = splitter.buffer();
-            let mut buffer = read_at(&file, &carry, feed.buffer(), before)?;
-            if !feed.origin().file.is(&file)? {
-                buffer = carry; // truncated and written anew: what was read is not what comes next
-            }
-            let pieces = splitter.push(buffer);
-            if splitter.position() > before {
-                know_better(feed, &file)?;
-            }
-            Ok((pieces, splitter))
-        };
-        splitter = feed.read(share, read).await?;
-        if splitter.position() == before {
-            return Ok(splitter);
+        let share = feed.room().await?;
+        let (reply, done) = oneshot::channel();
+        read_on(feed.clone(), share, reading, reply);
+        // Once the run has failed, the workers are gone and what they were to read is left in their
+        // queue: it is the cancellation that ends this wait.
+        let (back, outcome) = feed.ctx().run(done).await?.map_err(|_| Cause::Canceled)?;
+        *feed = back;
+        let is_all;
+        (reading, is_all) = outcome.map_err(|err| super::failed(&feed.origin().source, &err))?;
+        if is_all {
+            return Ok(reading);
         }
+    }
+}
+
+/// The source back, and whether all that is there was read.
+type Reply = oneshot::Sender<(Feed, io::Result<(Reading, bool)>)>;
+
+/// Has a worker read a stretch, the next one the stretch behind it, and so on until all is read or
+/// there is no room. Each goes on to parse what it has read. No task has to wake up in between.
+fn read_on(mut feed: Feed, share: Share, mut reading: Reading, reply: Reply) {
+    let workers = feed.clone();
+    let work = move || {
+        let (pieces, is_all) = match reading.next(&mut feed) {
+            Ok(read) => read,
+            Err(err) => {
+                drop(reply.send((feed, Err(err)))); // nobody waits any more once the run has failed
+                return Vec::new();
+            }
+        };
+        let chunks = feed.chunks(pieces, share, None);
+        match if is_all { None } else { feed.try_room() } {
+            Some(share) => read_on(feed, share, reading, reply),
+            None => drop(reply.send((feed, Ok((reading, is_all))))), // as above
+        }
+        chunks
+    };
+    workers.push(Work::Read(Box::new(work)));
+}
+
+impl Reading {
+    /// The pieces that the next stretch completes, and whether it was empty: all is read.
+    fn next(&mut self, feed: &mut Feed) -> io::Result<(Vec<Piece>, bool)> {
+        let before = self.splitter.position();
+        let _bar = feed.bar(before);
+        let carry = self.splitter.buffer();
+        let mut buffer = read_at(&self.file, &carry, feed.buffer(), before)?;
+        if !feed.origin().file.is(&self.file)? {
+            buffer = carry; // truncated and written anew: what was read is not what comes next
+        }
+        let pieces = self.splitter.push(buffer);
+        let is_all = self.splitter.position() == before;
+        if !is_all {
+            know_better(feed, &self.file)?;
+        }
+        Ok((pieces, is_all))
     }
 }
 
@@ -186,17 +224,18 @@ fn read_at(file: &File, carry: &[u8], mut buffer: Vec<u8>, position: u64) -> io:
     Ok(buffer)
 }
 
-/// The last line, if its line feed is missing.
-async fn flush(feed: &mut Feed, splitter: &mut Splitter) -> Result<(), Stopped> {
-    if let Some(rest) = splitter.finish() {
+/// Sends the last line, if its line feed is missing. Gives the file back.
+async fn flush(feed: &mut Feed, mut reading: Reading) -> Result<File, Stopped> {
+    if let Some(rest) = reading.splitter.finish() {
         let share = feed.room().await?;
         feed.send(vec![rest], share, None);
     }
-    Ok(())
+    Ok(reading.file)
 }
 
-fn look(tail: &Tail, file: &File, origin: &Origin, position: u64) -> io::Result<Now> {
-    if file.metadata()?.len() < position || !origin.file.is(file)? {
+fn look(tail: &Tail, reading: &Reading, origin: &Origin) -> io::Result<Now> {
+    let Reading { file, splitter } = reading;
+    if file.metadata()?.len() < splitter.position() || !origin.file.is(file)? {
         return Ok(Now::Truncated);
     }
     if !origin.file.is_complete() {
@@ -208,8 +247,8 @@ fn look(tail: &Tail, file: &File, origin: &Origin, position: u64) -> io::Result<
 }
 
 /// From here on the source is `file`, from its beginning.
-fn next_generation(feed: &mut Feed, tail: &Tail, file: &File) -> Result<Splitter, Stopped> {
-    let id = FileId::of(file).map_err(|err| failed(&tail.path, &err))?;
+fn next_generation(feed: &mut Feed, tail: &Tail, file: File) -> Result<Reading, Stopped> {
+    let id = FileId::of(&file).map_err(|err| failed(&tail.path, &err))?;
     tail.known.add(id);
     let old = feed.origin();
     let generation = old.generation + 1;
@@ -219,7 +258,7 @@ fn next_generation(feed: &mut Feed, tail: &Tail, file: &File) -> Result<Splitter
     let name = named(&old.source, generation);
     let origin = Origin { name, generation, file: id, retired, ..(**old).clone() };
     feed.set_origin(origin);
-    Ok(Splitter::new(0, 0, feed.max_line()))
+    Ok(Reading { file, splitter: Splitter::new(0, 0, feed.max_line()) })
 }
 
 fn open(path: &Path) -> Result<File, Stopped> {
@@ -228,4 +267,70 @@ fn open(path: &Path) -> Result<File, Stopped> {
 
 fn failed(path: &Path, err: &io::Error) -> Stopped {
     super::failed(&path.to_string_lossy(), err)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::atomic::AtomicU64;
+    use std::sync::{Arc, Mutex};
+
+    use common::Context;
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::data_pipeline::budget::Budget;
+    use crate::data_pipeline::ledger::Ledger;
+    use crate::data_pipeline::monitor::stats::{Samples, Stage, Stats};
+    use crate::data_pipeline::pool::Pool;
+    use crate::data_pipeline::source::Inlet;
+
+    fn feed() -> Feed {
+        let stage = |id| Stage::new(id, "source", "file", None);
+        let ledger = Ledger::new([]);
+        let stats = Stats {
+            ledger: ledger.clone(),
+            sources: vec![stage("in")],
+            parse: stage("parse"),
+            windows: stage("windows"),
+            sinks: Vec::new(),
+            workers: 1,
+            latency: Samples::default(),
+            progress: Mutex::default(),
+        };
+        let inlet = Inlet {
+            work: crossbeam_channel::bounded(1).0,
+            budget: Budget::new(CHUNK),
+            pool: Pool::new(),
+            paused: watch::channel(Vec::new()).1,
+            stats: Arc::new(stats),
+            ledger,
+            ctx: Context::background(),
+            max_line: 1000,
+            lanes: AtomicU64::new(0),
+            started: 1,
+        };
+        Arc::new(inlet).stream("in", "in".to_owned())
+    }
+
+    /// Copied and truncated between two looks, which is while it is read: nothing of what was
+    /// written since is taken for what comes next, and the half line that was read stays one.
+    #[test]
+    fn a_file_that_is_truncated_while_it_is_read_gives_nothing_of_the_new_one() {
+        for new in [String::new(), "{\"new\":1}\n".repeat(100)] {
+            let (mut file, mut feed) = (tempfile::NamedTempFile::new().unwrap(), feed());
+            write!(file, "{}half", "{\"old\":1}\n".repeat(50)).unwrap();
+            let id = FileId::of(file.as_file()).unwrap();
+            feed.set_origin(Origin { file: id, ..(**feed.origin()).clone() });
+            let splitter = Splitter::new(0, 0, feed.max_line());
+            let mut reading = Reading { file: file.reopen().unwrap(), splitter };
+            let (pieces, is_all) = reading.next(&mut feed).unwrap();
+            assert_eq!((pieces.len(), pieces[0].bytes.len(), is_all), (1, 500, false));
+
+            fs::write(file.path(), new).unwrap();
+            let (pieces, is_all) = reading.next(&mut feed).unwrap();
+            assert_eq!((pieces, is_all), (Vec::new(), true));
+            assert_eq!(reading.splitter.finish().unwrap().bytes, b"half");
+        }
+    }
 }

@@ -11,7 +11,7 @@ use tokio::time::sleep;
 
 use super::file::{self, POLL, Tail};
 use super::identity::Known;
-use super::{Feed, Inlet, Stopped, named};
+use super::{Feed, Inlet, Stopped, join, named, told};
 use crate::data_pipeline::checkpoint::Position;
 use crate::data_pipeline::chunk::Origin;
 use crate::data_pipeline::config::Config;
@@ -71,13 +71,12 @@ impl Files {
         let mut tasks = JoinSet::new();
         let open =
             Arc::new(Semaphore::new(if self.follow { Semaphore::MAX_PERMITS } else { OPEN }));
-        let mut outcome = Ok(());
         loop {
             for (feed, tail) in self.tails.drain(..) {
                 let open = open.clone();
                 tasks.spawn(async move {
                     let _open = open.acquire_owned().await;
-                    file::run(feed, tail).await
+                    told(file::run(feed, tail)).await
                 });
             }
             if !self.follow || self.wait().await.is_err() {
@@ -89,13 +88,7 @@ impl Files {
                 }
             }
         }
-        while let Some(ended) = tasks.join_next().await {
-            let ended = ended.unwrap_or_else(|err| Err(Stopped::Failed(err.to_string())));
-            if outcome.is_ok() || matches!(ended, Err(Stopped::Failed(_))) {
-                outcome = report(ended, outcome);
-            }
-        }
-        outcome
+        join(tasks).await
     }
 
     async fn wait(&self) -> Result<(), Cause> {
@@ -143,18 +136,6 @@ impl Files {
     fn is_new(&self, path: &Path) -> bool {
         let is_output = || path.canonicalize().is_ok_and(|path| self.outputs.contains(&path));
         !self.seen.contains(path) && path.is_file() && !is_output()
-    }
-}
-
-/// Every failure is told as it happens; the first also is the outcome.
-fn report(ended: Result<(), Stopped>, outcome: Result<(), Stopped>) -> Result<(), Stopped> {
-    match (&ended, &outcome) {
-        (Err(Stopped::Failed(failure)), Err(Stopped::Failed(_))) => {
-            warn(format_args!("{failure}"));
-            outcome
-        }
-        (Err(_), _) => ended,
-        (Ok(()), _) => outcome,
     }
 }
 

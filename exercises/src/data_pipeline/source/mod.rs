@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 
 use common::{Cause, Context};
 use crossbeam_channel::Sender;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 
 use super::budget::{Budget, Share};
 use super::chunk::{CHUNK, Chunk, Origin, Tag, Work};
@@ -24,6 +25,7 @@ use super::ledger::Ledger;
 use super::monitor::stats::{Stage, Stats};
 use super::pool::Pool;
 use super::splitter::{Kind, Piece};
+use super::warnings::warn;
 
 /// Tells a source that a checkpoint holds what came of a message.
 #[derive(Debug)]
@@ -48,6 +50,27 @@ pub(crate) enum Stopped {
     /// The source failed; the others go on.
     #[error("{0}")]
     Failed(String),
+}
+
+/// Runs a source, and tells at once if it fails: the others go on.
+pub(crate) async fn told(source: impl Future<Output = Result<(), Stopped>>) -> Result<(), Stopped> {
+    let ended = source.await;
+    if let Err(Stopped::Failed(failure)) = &ended {
+        warn(format_args!("{failure}; the other sources go on"));
+    }
+    ended
+}
+
+/// Waits for all of them. Gives the first failure, or else why one was stopped.
+pub(crate) async fn join(mut sources: JoinSet<Result<(), Stopped>>) -> Result<(), Stopped> {
+    let mut outcome = Ok(());
+    while let Some(ended) = sources.join_next().await {
+        let ended = ended.unwrap_or_else(|panic| Err(Stopped::Failed(panic.to_string())));
+        if !matches!(outcome, Err(Stopped::Failed(_))) && ended.is_err() {
+            outcome = ended;
+        }
+    }
+    outcome
 }
 
 /// Where the sources put their chunks.
@@ -138,19 +161,27 @@ impl Feed {
     ///
     /// Dropping the future takes nothing.
     pub(crate) async fn room(&self) -> Result<Share, Cause> {
-        if let Some(cause) = self.inlet.ctx.err() {
-            return Err(cause);
-        }
-        self.inlet.ctx.run(self.others()).await?;
-        let stage = &self.inlet.stats.parse;
-        if let Some(share) = self.inlet.budget.try_acquire(CHUNK) {
-            stage.sends.add(Duration::ZERO);
+        if let Some(share) = self.try_room() {
             return Ok(share);
         }
+        let ctx = &self.inlet.ctx;
+        ctx.run(self.others()).await?;
+        let stage = &self.inlet.stats.parse;
         let (_blocked, since) = (stage.blocked.enter(), Instant::now());
-        let share = self.inlet.ctx.run(self.inlet.budget.acquire(CHUNK)).await?;
+        let share = ctx.run(self.inlet.budget.acquire(CHUNK)).await?;
         stage.sends.add(since.elapsed());
         Ok(share)
+    }
+
+    /// Room for a chunk, if the source may go on without waiting for anything.
+    pub(crate) fn try_room(&self) -> Option<Share> {
+        let inlet = &self.inlet;
+        if inlet.ctx.err().is_some() || inlet.paused.borrow().contains(&self.lane) {
+            return None;
+        }
+        let share = inlet.budget.try_acquire(CHUNK)?;
+        inlet.stats.parse.sends.add(Duration::ZERO);
+        Some(share)
     }
 
     /// Waits for the sources that this one is too far ahead of.
@@ -168,31 +199,6 @@ impl Feed {
         }
     }
 
-    /// Has a worker call `read` and go on with the pieces that it gives, for which `share` made
-    /// room. The next read may begin before these pieces are parsed.
-    pub(crate) async fn read<T: Send + 'static>(
-        &mut self,
-        share: Share,
-        read: impl FnOnce(&mut Self) -> io::Result<(Vec<Piece>, T)> + Send + 'static,
-    ) -> Result<T, Stopped> {
-        let (reply, done) = oneshot::channel();
-        let mut feed = self.clone();
-        let work = move || {
-            let (chunks, outcome) = match read(&mut feed) {
-                Ok((pieces, outcome)) => (feed.chunks(pieces, share, None), Ok(outcome)),
-                Err(err) => (Vec::new(), Err(failed(&feed.origin.source, &err))),
-            };
-            let _ = reply.send((feed, outcome)); // nobody waits any more once the run has failed
-            chunks
-        };
-        self.push(Work::Read(Box::new(work)));
-        // Once the run has failed, the workers are gone and `work` is left in their queue: it is the
-        // cancellation that ends this wait.
-        let (feed, outcome) = self.inlet.ctx.run(done).await?.map_err(|_| Cause::Canceled)?;
-        *self = feed;
-        outcome
-    }
-
     /// Tells the stages behind that this source has ended, after `rest` if there is some.
     pub(crate) async fn finish(mut self, rest: Option<Piece>) -> Result<(), Cause> {
         let share = self.room().await?;
@@ -206,7 +212,12 @@ impl Feed {
     }
 
     /// Counts the pieces as read. The last one brings the `ack`.
-    fn chunks(&mut self, pieces: Vec<Piece>, mut share: Share, mut ack: Option<Ack>) -> Vec<Chunk> {
+    pub(crate) fn chunks(
+        &mut self,
+        pieces: Vec<Piece>,
+        mut share: Share,
+        mut ack: Option<Ack>,
+    ) -> Vec<Chunk> {
         share.shrink(pieces.iter().map(|piece| piece.bytes.len()).sum());
         let share = Arc::new(share);
         let mut left = pieces.len();
@@ -238,7 +249,8 @@ impl Feed {
         Chunk { tag, piece }
     }
 
-    fn push(&self, work: Work) {
+    /// Gives work to whichever worker is free first.
+    pub(crate) fn push(&self, work: Work) {
         // The share has made room. The workers are gone only when the run has failed: what the
         // chunk held is then nobody's business any more.
         let _ = self.inlet.work.send(work);

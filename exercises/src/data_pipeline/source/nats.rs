@@ -2,13 +2,14 @@
 //! share. A message is acknowledged when a checkpoint holds what came of it.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::time::Duration;
 
 use async_nats::Client;
+use async_nats::jetstream::AckKind;
 use async_nats::jetstream::consumer::pull;
 use async_nats::jetstream::consumer::{AckPolicy, Consumer};
 use async_nats::jetstream::message::Acker;
-use async_nats::jetstream::{AckKind, Message};
 use common::Cause;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep};
@@ -21,20 +22,20 @@ use crate::data_pipeline::nats::{connect, stream};
 use crate::data_pipeline::splitter::Splitter;
 use crate::data_pipeline::warnings::warn;
 
-/// So much is asked for ahead: a pull of hundreds of megabytes loses its way.
+/// So much is asked for at once: a pull of hundreds of megabytes loses its way.
 const PULL_BYTES: usize = 4 << 20;
-const PULL_MESSAGES: usize = 16;
+const PULL_MESSAGES: usize = 64;
 
-/// How long a pull waits for messages, and how often the server says that it still does.
-const PULL_EXPIRES: Duration = Duration::from_secs(10);
-const HEARTBEAT: Duration = Duration::from_secs(2);
+/// How long a pull waits for messages.
+const PULL_EXPIRES: Duration = Duration::from_secs(1);
 
 /// A message that is not acknowledged for so long goes to another worker. While it is held here,
 /// the server is told so three times as often.
 const ACK_WAIT: Duration = Duration::from_secs(10);
 
-/// So many messages of all workers together may be unacknowledged.
-const UNACKED: usize = 512;
+/// So many messages of all workers together may be unacknowledged. Each is for two checkpoints, so
+/// that at 1 GB/s it is some 2,000: fewer would hold the server back.
+const UNACKED: usize = 8192;
 
 /// Before asking again.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -80,12 +81,9 @@ impl Nats {
         let mut held = Held::new(committed);
         let ctx = feed.ctx().clone();
         let stopped = loop {
-            match ctx.run(self.take(&mut feed, &sender, &mut held)).await {
+            match ctx.run(self.pull(&mut feed, &sender, &mut held)).await {
+                Ok(Ok(())) => {}
                 Err(cause) | Ok(Err(cause)) => break cause,
-                Ok(Ok(err)) => {
-                    warn(format_args!("no messages from NATS for now: {err}"));
-                    let _ = ctx.run(held.while_waiting(sleep(PAUSE))).await;
-                }
             }
         };
         drop((feed, sender)); // the stages behind end, and with them the last of the acks
@@ -97,65 +95,62 @@ impl Nats {
         Err(stopped.into())
     }
 
-    /// Takes messages until there are none for a reason, which it returns. What was on its way then
-    /// comes again.
-    async fn take(
+    /// Takes the messages of one pull. The next one is asked for when these are with the workers, who
+    /// have enough to do until then: the server answers two pulls by turns, out of order.
+    async fn pull(
         &self,
         feed: &mut Feed,
         sender: &Sender<u64>,
         held: &mut Held,
-    ) -> Result<async_nats::Error, Cause> {
-        // One stream for all pulls: the server answers two pulls by turns, and two streams of
-        // answers would be out of order.
-        let messages = self.consumer.stream().max_bytes_per_batch(PULL_BYTES);
-        let messages = messages.max_messages_per_batch(PULL_MESSAGES);
-        let messages = messages.expires(PULL_EXPIRES).heartbeat(HEARTBEAT).messages();
-        let mut messages = match held.while_waiting(messages).await {
+    ) -> Result<(), Cause> {
+        let pull = self.consumer.batch().max_bytes(PULL_BYTES).max_messages(PULL_MESSAGES);
+        let mut messages = match held.while_waiting(pull.expires(PULL_EXPIRES).messages()).await {
             Ok(messages) => messages,
-            Err(err) => return Ok(err.into()),
+            Err(err) => return held.pause(err).await,
         };
-        loop {
-            let message = match held.while_waiting(messages.next()).await {
-                Some(Ok(message)) => message,
-                Some(Err(err)) => return Ok(err.into()),
-                None => return Ok("the subscription has ended".into()),
+        let mut is_first = true;
+        while let Some(message) = held.while_waiting(messages.next()).await {
+            let message = match message {
+                Ok(message) => message,
+                Err(err) if is_first => return held.pause(err).await,
+                // Its bound in bytes is reached, or what is missing comes again.
+                Err(_) => break,
             };
-            let Some((sequence, acker, bytes)) = open(message) else { continue };
+            is_first = false;
+            let Ok(sequence) = message.info().map(|info| info.stream_sequence) else { continue };
+            let (message, acker) = message.split();
             held.ackers.insert(sequence, acker);
             let ack = Ack { sequence, committed: sender.clone() };
-            self.send(feed, sequence, bytes, ack, held).await?;
+            self.send(feed, &message.payload, ack, held).await?;
         }
+        Ok(())
     }
 
     async fn send(
         &self,
         feed: &mut Feed,
-        sequence: u64,
-        bytes: Vec<u8>,
+        payload: &[u8],
         ack: Ack,
         held: &mut Held,
     ) -> Result<(), Cause> {
         let origin = Origin {
             source: self.name.clone(),
-            name: format!("nats:{}:{sequence}", self.name),
+            name: format!("nats:{}:{}", self.name, ack.sequence),
             generation: 1,
             ..Origin::default()
         };
         feed.set_origin(origin);
+        let share = held.while_waiting(feed.room()).await?;
+        let _bar = feed.bar(ack.sequence);
+        let mut bytes = feed.buffer();
+        bytes.clear();
+        bytes.extend_from_slice(payload);
         let mut splitter = Splitter::new(0, 0, feed.max_line());
         let mut pieces = splitter.push(bytes);
         pieces.extend(splitter.finish());
-        let share = held.while_waiting(feed.room()).await?;
-        let _bar = feed.bar(sequence);
         feed.send(pieces, share, Some(ack));
         Ok(())
     }
-}
-
-fn open(message: Message) -> Option<(u64, Acker, Vec<u8>)> {
-    let sequence = message.info().ok()?.stream_sequence;
-    let (message, acker) = message.split();
-    Some((sequence, acker, message.payload.into()))
 }
 
 impl Held {
@@ -177,6 +172,13 @@ impl Held {
                 done = &mut other => return done,
             }
         }
+    }
+
+    /// Before asking again for what there was not.
+    async fn pause(&mut self, err: impl Display + Send) -> Result<(), Cause> {
+        warn(format_args!("no messages from NATS for now: {err}"));
+        self.while_waiting(sleep(PAUSE)).await;
+        Ok(())
     }
 
     /// Acknowledges until nothing is left that could be committed.
