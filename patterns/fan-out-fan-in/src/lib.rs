@@ -1,11 +1,14 @@
 #![doc = include_str!("../README.md")]
 
+mod channel;
 mod ordered;
 mod stage;
+mod sync;
+mod worker;
 
-use async_channel::{Receiver, Sender, bounded};
 use tokio::task::JoinSet;
 
+pub use channel::{Closed, Receiver, Sender, channel};
 pub use ordered::{WINDOW, fan_out_ordered};
 pub use stage::generate;
 
@@ -15,8 +18,10 @@ pub const RESULT_BOUND: usize = 64;
 /// Fans `input` out to `workers` tasks, which call `work` for one item after the other, and fans
 /// their results in to the returned receiver, in the order in which they are ready.
 ///
-/// Each worker has one item at a time, and [`RESULT_BOUND`] results wait to be read: whoever reads
-/// slowly slows `input` down. Where items are tiny, let the item be a batch.
+/// Each worker works on one item at a time, and [`RESULT_BOUND`] results wait to be read: whoever
+/// reads slowly slows `input` down. On a runtime of one thread a worker takes all the items that are
+/// ready, since nobody else could begin one meanwhile; as soon as its work waits, it gives back
+/// those that it has not begun. Where items are tiny, let the item be a batch.
 ///
 /// The stage ends when `input` does; or at once, with work in progress dropped where it waits,
 /// when the returned receiver is dropped. A panic in `work` costs its item and its worker, and
@@ -38,26 +43,14 @@ where
     F: Future<Output = R> + Send + 'static,
 {
     assert!(workers > 0, "without workers nothing would be done");
-    let (sender, results) = bounded(RESULT_BOUND);
+    let (sender, results) = channel(RESULT_BOUND);
     let mut team = JoinSet::new();
     for _ in 0..workers {
-        team.spawn(worker(input.clone(), sender.clone(), work.clone()));
+        team.spawn(worker::run(input.clone(), sender.clone(), work.clone()));
     }
     drop(input); // the workers' clones are the only ones left: when they are gone, the source ends
     tasks.spawn(stage::own(team, sender));
     results
-}
-
-async fn worker<T, R, F>(input: Receiver<T>, results: Sender<R>, work: impl Fn(T) -> F)
-where
-    F: Future<Output = R>,
-{
-    while let Ok(item) = input.recv().await {
-        let result = work(item).await;
-        if results.send(result).await.is_err() {
-            return; // nobody reads any more
-        }
-    }
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ async fn run(demo: Demo, ordered: bool) -> Outcome {
         fan_out(&mut tasks, numbers, WORKERS, work)
     };
     say!("\nFinal results:");
-    while let Ok(result) = results.recv().await {
+    while let Some(result) = results.recv().await {
         say!("Final result: {result}");
     }
     tasks.join_all().await; // a panic of a worker surfaces here

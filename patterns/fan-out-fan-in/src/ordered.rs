@@ -1,8 +1,7 @@
-use async_channel::{Receiver, Sender, bounded};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
-use crate::{RESULT_BOUND, stage};
+use super::{RESULT_BOUND, Receiver, Sender, channel, stage};
 
 /// How many items, worked on or done, wait behind a slow one before nothing more is taken in.
 pub const WINDOW: usize = 64;
@@ -31,9 +30,9 @@ where
     F: Future<Output = R> + Send + 'static,
 {
     assert!(workers > 0, "without workers nothing would be done");
-    let (sender, results) = bounded(RESULT_BOUND);
+    let (sender, results) = channel(RESULT_BOUND);
     let (places, order) = mpsc::channel(WINDOW);
-    let (jobs, queue) = bounded(WINDOW);
+    let (jobs, queue) = channel(WINDOW);
     let mut team = JoinSet::new();
     team.spawn(line_up(input, places, jobs));
     for _ in 0..workers {
@@ -52,7 +51,7 @@ async fn line_up<T, R>(
     jobs: Sender<Job<T, R>>,
 ) {
     while let Ok(place) = places.reserve().await
-        && let Ok(item) = input.recv().await
+        && let Some(item) = input.recv().await
     {
         let (sender, result) = oneshot::channel();
         place.send(result);
@@ -66,7 +65,7 @@ async fn worker<T, R, F>(queue: Receiver<Job<T, R>>, work: impl Fn(T) -> F)
 where
     F: Future<Output = R>,
 {
-    while let Ok((item, sender)) = queue.recv().await {
+    while let Some((item, sender)) = queue.recv().await {
         if sender.send(work(item).await).is_err() {
             return; // nobody reads any more
         }

@@ -2,9 +2,10 @@ use std::any::Any;
 use std::panic::resume_unwind;
 use std::time::Duration;
 
-use async_channel::{Receiver, Sender, bounded};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
+
+use super::{Receiver, Sender, channel};
 
 /// A source: sends `items` with a `pause` after each, until nobody receives any more. It notices
 /// that at once, also in a pause.
@@ -17,7 +18,7 @@ where
     T: Send + 'static,
     I: Iterator<Item = T> + Send + 'static,
 {
-    let (sender, receiver) = bounded(1);
+    let (sender, receiver) = channel(1);
     tasks.spawn(async move {
         for item in items {
             if sender.send(item).await.is_err() {

@@ -1,11 +1,14 @@
-use std::collections::BTreeSet;
-use std::future::pending;
+use std::collections::{BTreeSet, VecDeque};
+use std::future::{pending, poll_fn};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use leaks::leak_check;
 use tokio::sync::Barrier;
+use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 
 use super::*;
@@ -14,7 +17,7 @@ const HOUR: Duration = Duration::from_hours(1);
 
 async fn all<R>(results: Receiver<R>) -> Vec<R> {
     let mut all = Vec::new();
-    while let Ok(result) = results.recv().await {
+    while let Some(result) = results.recv().await {
         all.push(result);
     }
     all
@@ -91,7 +94,7 @@ async fn a_slow_item_holds_back_the_source_when_the_order_is_kept() {
         // the source and in its channel.
         assert_eq!(taken.load(Ordering::SeqCst), WINDOW + 2);
         for n in 0..1000 {
-            assert_eq!(results.recv().await, Ok(n)); // and nothing was lost
+            assert_eq!(results.recv().await, Some(n)); // and nothing was lost
         }
         drop(results);
         assert_ends(tasks).await;
@@ -121,7 +124,7 @@ async fn dropping_the_results_stops_idle_stages_and_their_source() {
         let numbers = generate(&mut tasks, 0..10_u64, HOUR * 24); // all wait for the second number
         let doubled = fan_out(&mut tasks, numbers, 3, async |n| n * 2);
         let ordered = fan_out_ordered(&mut tasks, doubled, 3, async |n| n + 1);
-        assert_eq!(ordered.recv().await, Ok(1));
+        assert_eq!(ordered.recv().await, Some(1));
         drop(ordered);
         assert_ends(tasks).await;
     })
@@ -190,4 +193,123 @@ async fn the_source_stops_when_every_worker_has_panicked() {
         timeout(HOUR, async { while tasks.join_next().await.is_some() {} }).await.expect("all end");
     })
     .await;
+}
+
+/// A channel with `items` in it, and no more to come.
+fn ready<T>(items: impl IntoIterator<Item = T>) -> Receiver<T> {
+    let mut items: VecDeque<T> = items.into_iter().collect();
+    let (sender, receiver) = channel(items.len());
+    sender.force(&mut items);
+    receiver
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_whose_work_waits_gives_back_what_it_has_not_begun() {
+    leak_check(async {
+        let mut tasks = JoinSet::new();
+        let meet = Arc::new(Barrier::new(3)); // passed only by three at once
+        let results = fan_out(&mut tasks, ready(0..3), 3, move |_| {
+            let meet = Arc::clone(&meet);
+            async move { meet.wait().await.is_leader() }
+        });
+        assert_eq!(timeout(HOUR, all(results)).await.expect("three at once").len(), 3);
+        assert_ends(tasks).await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_result_does_not_wait_for_the_next_item() {
+    leak_check(async {
+        let mut tasks = JoinSet::new();
+        let results = fan_out(&mut tasks, ready([Duration::ZERO, HOUR]), 1, async |pause| {
+            if !pause.is_zero() {
+                sleep(pause).await;
+            }
+            pause
+        });
+        let first = timeout(Duration::from_secs(1), results.recv()).await;
+        assert_eq!(first, Ok(Some(Duration::ZERO)));
+        drop(results);
+        assert_ends(tasks).await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_costs_nothing_of_what_was_taken_along() {
+    leak_check(async {
+        let mut tasks = JoinSet::new();
+        let results = fan_out(&mut tasks, ready(0..10), 2, async |n| {
+            assert_ne!(n, 3, "a bad number");
+            n
+        });
+        let results: BTreeSet<i32> = all(results).await.into_iter().collect();
+        assert_eq!(results, (0..10).filter(|n| *n != 3).collect());
+        assert!(tasks.join_next().await.is_some_and(|ended| ended.is_err()));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn workers_on_other_threads_take_one_item_each() {
+    let threads = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+    let meet = Arc::new(std::sync::Barrier::new(2)); // blocks its thread until both are there
+    let both = threads.spawn(async move {
+        let mut tasks = JoinSet::new();
+        let results = fan_out(&mut tasks, ready(0..2), 2, move |_| {
+            let meet = Arc::clone(&meet);
+            async move { meet.wait().is_leader() }
+        });
+        let count = all(results).await.len();
+        tasks.join_all().await;
+        count
+    });
+    assert_eq!(both.await.unwrap(), 2);
+    threads.shutdown_background();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receiver_that_gives_up_leaves_the_item_to_another() {
+    leak_check(async {
+        let (sender, receiver) = channel(1);
+        let mut first = Box::pin(receiver.recv());
+        let mut second = Box::pin(receiver.recv());
+        assert!(poll_once(first.as_mut()).await.is_pending());
+        assert!(poll_once(second.as_mut()).await.is_pending());
+        sender.send(1).await.unwrap();
+        drop(first); // it has been woken, and does not look any more
+        assert_eq!(timeout(HOUR, second).await, Ok(Some(1)));
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_sender_and_every_receiver_hears_of_the_end() {
+    leak_check(async {
+        let (sender, receiver) = channel::<u8>(1);
+        let mut receiving = JoinSet::new();
+        for receiver in [receiver.clone(), receiver.clone(), receiver] {
+            receiving.spawn(async move { assert_eq!(receiver.recv().await, None) });
+        }
+        yield_now().await;
+        drop(sender);
+        assert_ends(receiving).await;
+
+        let (sender, receiver) = channel(1);
+        sender.send(0).await.unwrap();
+        let mut sending = JoinSet::new();
+        for sender in [sender.clone(), sender.clone(), sender] {
+            sending.spawn(async move { assert_eq!(sender.send(1).await, Err(Closed)) });
+        }
+        yield_now().await;
+        drop(receiver);
+        assert_ends(sending).await;
+    })
+    .await;
+}
+
+async fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+    let mut future = Some(future);
+    poll_fn(|cx| Poll::Ready(future.take().expect("polled once").poll(cx))).await
 }

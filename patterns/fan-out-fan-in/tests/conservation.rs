@@ -44,7 +44,7 @@ async fn run(bad: Vec<bool>, workers: usize, ordered: bool, stop_after: Option<u
     };
     let mut results = Vec::new();
     while stop_after.is_none_or(|stop| results.len() < stop)
-        && let Ok((item, _held)) = output.recv().await
+        && let Some((item, _held)) = output.recv().await
     {
         results.push(item);
     }

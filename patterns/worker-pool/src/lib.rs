@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+mod patience;
+mod results;
 mod sync;
 mod worker;
 
@@ -7,11 +9,13 @@ use std::convert::Infallible;
 use std::error::Error;
 use std::fmt;
 
-use crossbeam::channel::{Receiver, Sender, bounded, never, select_biased, unbounded};
+use crossbeam::channel::{Receiver, Sender, TryRecvError, TrySendError};
+use crossbeam::channel::{bounded, never, select_biased, unbounded};
 
 use crate::sync::thread::{self, JoinHandle};
 use crate::sync::{Arc, AtomicU64, Ordering};
 
+pub use results::Results;
 pub use worker::{Done, Panicked};
 
 /// A fixed number of threads that work through a bounded queue of jobs.
@@ -26,7 +30,7 @@ pub struct WorkerPool<J, R> {
     jobs: Option<Sender<(u64, J)>>,
     queue: Receiver<(u64, J)>,
     submitted: AtomicU64,
-    results: Receiver<Done<R>>,
+    results: Results<R>,
     /// Dropped to tell the workers that they need not wait for a reader any more.
     alive: Option<Sender<Infallible>>,
     /// Disconnected when the last worker has ended.
@@ -86,7 +90,7 @@ impl<J: Send + 'static, R: Send + 'static> WorkerPool<J, R> {
             jobs: Some(jobs),
             queue,
             submitted: AtomicU64::new(0),
-            results,
+            results: Results(results),
             alive: Some(alive),
             working,
             threads: Vec::with_capacity(bounds.workers),
@@ -112,7 +116,7 @@ impl<J: Send + 'static, R: Send + 'static> WorkerPool<J, R> {
     /// full: that is the backpressure.
     pub fn submit(&self, job: J) -> u64 {
         let number = self.next_number();
-        self.jobs().send((number, job)).expect(WORKERS_LISTEN);
+        patience::send(self.jobs(), (number, job)).expect(WORKERS_LISTEN);
         number
     }
 
@@ -125,6 +129,15 @@ impl<J: Send + 'static, R: Send + 'static> WorkerPool<J, R> {
         job: J,
     ) -> Result<u64, Cancelled<J>> {
         let number = self.next_number();
+        if matches!(cancelled.try_recv(), Err(TryRecvError::Disconnected)) {
+            return Err(Cancelled(job));
+        }
+        // Only when there is no room for a while is a select worth its price.
+        let sent = patience::try_send(self.jobs(), (number, job));
+        let Err(TrySendError::Full((_, job))) = sent else {
+            sent.expect(WORKERS_LISTEN);
+            return Ok(number);
+        };
         select_biased! {
             recv(cancelled) -> _ => Err(Cancelled(job)),
             send(self.jobs(), (number, job)) -> sent => {
@@ -138,20 +151,20 @@ impl<J: Send + 'static, R: Send + 'static> WorkerPool<J, R> {
     /// every job is done, or once it is dropped.
     ///
     /// Each result goes to one reader, whichever handle it has.
-    pub fn results(&self) -> Receiver<Done<R>> {
+    pub fn results(&self) -> Results<R> {
         self.results.clone()
     }
 
     /// Takes no more jobs, waits until those accepted are done, and joins the workers. Gives the
     /// results that nobody has read yet.
-    pub fn close(self) -> Receiver<Done<R>> {
+    pub fn close(self) -> Results<R> {
         self.close_unless(&never())
     }
 
     /// [`close`](Self::close), unless `cancelled` is disconnected first: then the jobs that run are
     /// finished, and those still in the queue are dropped and give no result. Nor does a job
     /// that finds the result limit reached.
-    pub fn close_unless(mut self, cancelled: &Receiver<Infallible>) -> Receiver<Done<R>> {
+    pub fn close_unless(mut self, cancelled: &Receiver<Infallible>) -> Results<R> {
         self.jobs = None; // the workers end when the queue is empty
         select_biased! {
             recv(cancelled) -> _ => {}

@@ -5,9 +5,8 @@ use std::thread;
 
 use clap::Parser;
 use common::{Demo, Outcome, bar, parse, say};
-use crossbeam::channel::Receiver;
 use rand::RngExt;
-use worker_pool::{Bounds, Done, WorkerPool};
+use worker_pool::{Bounds, Done, Results, WorkerPool};
 
 const WORKERS: usize = 3;
 const QUEUE: usize = 10;
@@ -52,7 +51,7 @@ fn run(demo: Demo) -> Outcome {
 }
 
 /// Prints the results as they come. The first panic is the error, once everything is read.
-fn report(results: Receiver<Done<String>>) -> Outcome {
+fn report(results: Results<String>) -> Outcome {
     let mut outcome = Ok(());
     for Done { job, result } in results {
         match result {

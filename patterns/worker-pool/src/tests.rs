@@ -41,7 +41,7 @@ fn numbers<R>(done: impl IntoIterator<Item = Done<R>>) -> Vec<u64> {
 fn every_job_of_every_submitter_gives_one_result_and_the_results_end() {
     let pool = WorkerPool::start(Bounds::new(3, 1), |_, job: u64| job * 2);
     let results = pool.results();
-    let reader = thread::spawn(|| results.into_iter().collect::<Vec<_>>());
+    let reader = thread::spawn(|| results.collect::<Vec<_>>());
     thread::scope(|scope| {
         for from in [0, 500] {
             let pool = &pool;
@@ -64,7 +64,7 @@ fn all_workers_are_at_work_at_the_same_time() {
         worker
     });
     submit_all(&pool, [(); 3]);
-    let mut workers: Vec<usize> = pool.close().iter().map(|done| done.result.unwrap()).collect();
+    let mut workers: Vec<usize> = pool.close().map(|done| done.result.unwrap()).collect();
     workers.sort_unstable();
     assert_eq!(workers, [0, 1, 2]);
 }
@@ -84,19 +84,19 @@ fn a_result_limit_is_kept_while_somebody_reads() {
     let pool = WorkerPool::start(Bounds::new(1, 1).with_result_limit(LIMIT), move |_, ()| {
         count.fetch_add(1, Ordering::SeqCst);
     });
-    let results = pool.results();
+    let mut results = pool.results();
     thread::scope(|scope| {
         let reader = scope.spawn(|| {
             (0..1000_usize).all(|read| {
                 // Beyond what has been read: the results that wait, and the one of the worker.
                 let within = started.load(Ordering::SeqCst) <= read + LIMIT + 1;
-                results.recv().is_ok() && within
+                results.next().is_some() && within
             })
         });
         submit_all(&pool, [(); 1000]);
         assert!(reader.join().unwrap());
     });
-    assert_eq!(pool.close().into_iter().count(), 0);
+    assert_eq!(pool.close().count(), 0);
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn a_panic_is_the_error_of_its_job_and_the_worker_lives_on() {
     });
     assert_eq!(submit_all(&pool, 1..=5), [1, 2, 3, 4, 5]);
     let panicked = |message: &str| Err(Panicked { message: message.to_owned() });
-    let results: Vec<_> = pool.close().iter().map(|done| done.result).collect();
+    let results: Vec<_> = pool.close().map(|done| done.result).collect();
     let [plain, number] = ["a plain message", "a message with a number: 3"].map(panicked);
     assert_eq!(results, [Ok(1), plain, number, panicked(""), Ok(5)]);
     assert_eq!(results[1].as_ref().unwrap_err().to_string(), "panicked: a plain message");

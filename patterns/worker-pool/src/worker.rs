@@ -7,6 +7,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crossbeam::channel::{Receiver, Sender, TrySendError, select_biased};
 
+use super::patience;
+
 /// What became of a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Done<R> {
@@ -34,7 +36,7 @@ pub(crate) struct Worker<J, R> {
 impl<J, R> Worker<J, R> {
     /// Works until the pool is closed and the queue is empty.
     pub(crate) fn run(self, work: impl Fn(J) -> R) {
-        for (number, job) in self.queue {
+        while let Some((number, job)) = patience::recv(&self.queue) {
             // A job that panics may leave what `work` shares between jobs half done. That is the
             // danger of every shared value, and a `Mutex` would be poisoned: no reason to stop.
             let result = catch_unwind(AssertUnwindSafe(|| work(job))).map_err(Panicked::from);
@@ -42,7 +44,7 @@ impl<J, R> Worker<J, R> {
             // The result first: what is done is told as long as there is room for it. The pool
             // itself holds a receiver, so a send fails only for want of room; and only then is a
             // select worth its price.
-            if let Err(TrySendError::Full(done)) = self.results.try_send(done) {
+            if let Err(TrySendError::Full(done)) = patience::try_send(&self.results, done) {
                 select_biased! {
                     send(self.results, done) -> _ => {}
                     recv(self.given_up) -> _ => {}

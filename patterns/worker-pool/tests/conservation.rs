@@ -34,7 +34,7 @@ proptest! {
             held
         });
         let results = pool.results();
-        let reader = thread::spawn(move || results.into_iter().collect::<Vec<_>>());
+        let reader = thread::spawn(move || results.collect::<Vec<_>>());
 
         let (cancel, cancelled) = bounded::<Infallible>(0);
         let mut cancel = Some(cancel);

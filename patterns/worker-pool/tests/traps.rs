@@ -17,7 +17,7 @@ fn a_panic_poisons_the_lock_that_its_job_held() {
     for n in 1..=3 {
         pool.submit(n);
     }
-    let mut done: Vec<_> = pool.close().into_iter().map(|done| (done.job, done.result)).collect();
+    let mut done: Vec<_> = pool.close().map(|done| (done.job, done.result)).collect();
     done.sort_by_key(|(job, _)| *job);
     assert_eq!(done[0].1, Ok(Ok(())));
     assert!(done[1].1.is_err(), "its own panic");

@@ -1,13 +1,13 @@
+use std::collections::VecDeque;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use async_channel::Receiver;
 use common::{Cause, Context};
 use creating::in_tasks;
-use fan_out_fan_in::fan_out;
+use fan_out_fan_in::{Receiver, channel as fan_channel, fan_out};
 use pipeline::{Limits, filter, generate, map};
 use tokio::runtime::Builder;
 use tokio::sync::Notify;
@@ -167,14 +167,34 @@ async fn pipeline_sum(n: u64, limits: Limits) -> u64 {
     sum
 }
 
-/// `workers` tasks square the numbers from 0, one at a time.
+/// `workers` tasks square the numbers from 0. What is ready is sent and read at once.
 pub(super) fn fan(n: u64, workers: usize) -> Run {
     on_one_thread(measure(async move || {
         let mut tasks = JoinSet::new();
-        let input = source(&mut tasks, CAPACITY, 0..n);
+        // As many items wait in the channel as its source has in its hands.
+        let input = source(&mut tasks, CAPACITY / 2, 0..n);
+        let results = fan_out(&mut tasks, input, workers, async |n| n.wrapping_mul(n));
+        let sum = fold_ready(results, u64::wrapping_add).await;
+        tasks.join_all().await;
+        sum
+    }))
+}
+
+/// The same with a source and a reader that send and receive one at a time.
+pub(super) fn fan_one_by_one(n: u64, workers: usize) -> Run {
+    on_one_thread(measure(async move || {
+        let mut tasks = JoinSet::new();
+        let (sender, input) = fan_channel(CAPACITY);
+        tasks.spawn(async move {
+            for number in 0..n {
+                if sender.send(number).await.is_err() {
+                    return;
+                }
+            }
+        });
         let results = fan_out(&mut tasks, input, workers, async |n| n.wrapping_mul(n));
         let mut sum = 0_u64;
-        while let Ok(square) = results.recv().await {
+        while let Some(square) = results.recv().await {
             sum = sum.wrapping_add(square);
         }
         tasks.join_all().await;
@@ -193,29 +213,38 @@ pub(super) fn fan_in_chunks(n: u64, workers: usize) -> Run {
             chunk.into_iter().map(|n| n.wrapping_mul(n)).collect()
         };
         let results = fan_out(&mut tasks, input, workers, work);
-        let mut sum = 0_u64;
-        while let Ok(squares) = results.recv().await {
-            sum = squares.into_iter().fold(sum, u64::wrapping_add);
-        }
+        let add = |sum, squares: Vec<u64>| squares.into_iter().fold(sum, u64::wrapping_add);
+        let sum = fold_ready(results, add).await;
         tasks.join_all().await;
         sum
     }))
 }
 
+/// Sends `items`, up to `bound` of them at once.
 fn source<T: Send + 'static>(
     tasks: &mut JoinSet<()>,
     bound: usize,
-    items: impl Iterator<Item = T> + Send + 'static,
+    mut items: impl Iterator<Item = T> + Send + 'static,
 ) -> Receiver<T> {
-    let (sender, receiver) = async_channel::bounded(bound);
+    let (sender, receiver) = fan_channel(bound);
     tasks.spawn(async move {
-        for item in items {
-            if sender.send(item).await.is_err() {
+        let mut ready = VecDeque::new();
+        loop {
+            ready.extend(items.by_ref().take(bound));
+            if ready.is_empty() || sender.send_all(&mut ready).await.is_err() {
                 return;
             }
         }
     });
     receiver
+}
+
+async fn fold_ready<T>(results: Receiver<T>, add: impl Fn(u64, T) -> u64) -> u64 {
+    let (mut sum, mut ready) = (0, VecDeque::new());
+    while results.recv_ready(&mut ready, CAPACITY).await {
+        sum = ready.drain(..).fold(sum, &add);
+    }
+    sum
 }
 
 /// FNV-1a over the 64 bytes that job `j` stands for, a word of eight at a time.
@@ -238,7 +267,7 @@ pub(super) fn pool(n: u64, queue: usize) -> Run {
                 }
                 pool.close();
             });
-            results.iter().fold(0, |sum: u64, done| {
+            results.fold(0, |sum: u64, done| {
                 sum.wrapping_add(done.result.expect("hashing does not panic"))
             })
         })
@@ -260,7 +289,7 @@ pub(super) fn pool_in_batches(n: u64, workers: usize) -> Run {
                 }
                 pool.close();
             });
-            let batches = results.iter().map(|done| done.result.expect("no hash panics"));
+            let batches = results.map(|done| done.result.expect("no hash panics"));
             batches.flatten().fold(0, u64::wrapping_add)
         })
     })
@@ -273,7 +302,7 @@ pub(super) fn pool_of_sleepers(n: u64) -> Run {
         for _ in 0..n {
             pool.submit(());
         }
-        pool.close().iter().count() as u64
+        pool.close().count() as u64
     })
 }
 

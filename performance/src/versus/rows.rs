@@ -138,6 +138,15 @@ pub const ROWS: &[Row] = &[
         work: Work::Function(|n| ours::fan(n, 3)),
     },
     Row {
+        name: "fan-3-1",
+        what: "fan-out to 3, sent and read one by one",
+        measures: FAN,
+        items: MILLION,
+        go: &["fan-3"],
+        goal: BESIDE,
+        work: Work::Function(|n| ours::fan_one_by_one(n, 3)),
+    },
+    Row {
         name: "fan-3-bulk",
         what: "fan-out to 3 in chunks of 1,024, to Go item by item",
         measures: FAN,
@@ -154,6 +163,15 @@ pub const ROWS: &[Row] = &[
         go: &["fan-8", "fan-8-best"],
         goal: Some(time(0.50)),
         work: Work::Function(|n| ours::fan(n, 8)),
+    },
+    Row {
+        name: "fan-8-1",
+        what: "fan-out to 8, sent and read one by one",
+        measures: FAN,
+        items: MILLION,
+        go: &["fan-8"],
+        goal: BESIDE,
+        work: Work::Function(|n| ours::fan_one_by_one(n, 8)),
     },
     Row {
         name: "fan-8-bulk",

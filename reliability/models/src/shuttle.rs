@@ -37,6 +37,7 @@ pub const MODELS: &[Model] = &[
     good("fan-out-fan-in: the order is kept", fan::ordered),
     good("fan-out-fan-in: dropping the results stops every task", fan::early_stop),
     good("fan-out-fan-in: a panic costs one item and its worker", fan::panics),
+    good("fan-out-fan-in: who gives up passes its wake-up on", fan::given_up),
     good(
         "errors: the first error cancels the rest, and each gives one result",
         errors::first_error,

@@ -7,13 +7,13 @@ pub fn every_job() {
     pool.submit(1);
     pool.submit(2);
     let results = pool.close();
-    assert_eq!(results.iter().filter_map(|done| done.result.ok()).sum::<u64>(), 6);
+    assert_eq!(results.filter_map(|done| done.result.ok()).sum::<u64>(), 6);
 }
 
 pub fn read_while_closing() {
     let pool = WorkerPool::start(Bounds::new(1, 1).with_result_limit(1), |_, job: u64| job);
     let results = pool.results();
-    let reading = spawn(move || results.iter().count());
+    let reading = spawn(move || results.count());
     pool.submit(1);
     drop(pool.close());
     assert_eq!(reading.join().expect("it does not panic"), 1);

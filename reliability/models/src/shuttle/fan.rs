@@ -1,5 +1,4 @@
-use async_channel::Receiver;
-use fan_out_fan_in::{fan_out, fan_out_ordered, generate};
+use fan_out_fan_in::{Receiver, channel, fan_out, fan_out_ordered, generate};
 use model::future::block_on;
 use model::sync::Arc;
 use tokio::task::{JoinSet, yield_now};
@@ -10,7 +9,7 @@ use super::quiet_panic;
 
 async fn all(results: Receiver<u64>) -> Vec<u64> {
     let mut all = Vec::new();
-    while let Ok(result) = results.recv().await {
+    while let Some(result) = results.recv().await {
         all.push(result);
     }
     all
@@ -49,7 +48,7 @@ pub fn early_stop() {
         let numbers = generate(&mut tasks, items, Duration::ZERO);
         let results = fan_out(&mut tasks, numbers, 2, async |item| item);
         let results = fan_out_ordered(&mut tasks, results, 2, async |item| item);
-        assert!(results.recv().await.is_ok());
+        assert!(results.recv().await.is_some());
         drop(results);
         tasks.join_all().await;
         assert_eq!(Arc::strong_count(&item), 1, "an item is still somewhere");
@@ -75,5 +74,27 @@ pub fn panics() {
             panics += usize::from(ended.is_err_and(|err| err.is_panic()));
         }
         assert_eq!(panics, 1);
+    });
+}
+
+pub fn given_up() {
+    block_on(async {
+        let (sender, receiver) = channel(1);
+        let other = receiver.clone();
+        let waiting = tokio::spawn(async move {
+            tokio::select! {
+                biased;
+                item = receiver.recv() => item,
+                () = yield_now() => None, // it may have been woken by now
+            }
+        });
+        let staying = tokio::spawn(async move { other.recv().await });
+        assert!(sender.send(7).await.is_ok());
+        let taken = waiting.await.expect("it does not panic");
+        if taken.is_some() {
+            drop(sender); // nothing is left
+        }
+        let left = staying.await.expect("it does not panic"); // it ends
+        assert_eq!([taken, left].iter().flatten().collect::<Vec<_>>(), [&7]);
     });
 }

@@ -17,7 +17,7 @@ pub fn every_job() {
     let bounds = Bounds::new(2, 1).with_result_limit(1);
     let pool = WorkerPool::start(bounds, |_, job: u64| job * 2);
     let results = pool.results();
-    let reader = spawn(move || results.into_iter().collect::<Vec<_>>());
+    let reader = spawn(move || results.collect::<Vec<_>>());
     scope(|scope| {
         for from in [0, 2] {
             let pool = &pool;
@@ -40,7 +40,7 @@ pub fn panics() {
         job
     });
     (1..=3).for_each(|job| _ = pool.submit(job));
-    let done: Vec<_> = pool.close().iter().collect();
+    let done: Vec<_> = pool.close().collect();
     let bad: Vec<u64> =
         done.iter().filter(|done| done.result.is_err()).map(|done| done.job).collect();
     assert_eq!(bad, [2]);
@@ -85,6 +85,6 @@ pub fn giving_up() {
     (1..=3).for_each(|_| _ = pool.submit(job.clone()));
     let results = pool.results(); // somebody could read, and does not
     drop(pool);
-    assert!(results.iter().count() <= 1);
+    assert!(results.count() <= 1);
     assert_eq!(Arc::strong_count(&job), 1, "a job or a result is still there");
 }

@@ -52,6 +52,15 @@ pub enum TrySendError<T> {
     Disconnected(T),
 }
 
+/// Why no item was received at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TryRecvError {
+    /// There is none.
+    Empty,
+    /// Nobody sends any more, and everything has been received.
+    Disconnected,
+}
+
 struct Channel<T>(Mutex<State<T>>);
 
 struct State<T> {
@@ -126,6 +135,20 @@ impl<T> Receiver<T> {
     /// The next item; waits for it.
     pub fn recv(&self) -> Result<T, RecvError> {
         block_on(poll_fn(|cx| self.poll_recv(cx)))
+    }
+
+    /// The next item, if there is one.
+    pub fn try_recv(&self) -> Result<T, TryRecvError> {
+        let Some(channel) = &self.0 else { return Err(TryRecvError::Empty) };
+        let mut state = channel.lock();
+        match state.items.pop_front() {
+            Some(item) => {
+                state.changed();
+                Ok(item)
+            }
+            None if state.senders == 0 => Err(TryRecvError::Disconnected),
+            None => Err(TryRecvError::Empty),
+        }
     }
 
     /// The items that are there.
@@ -243,5 +266,11 @@ impl<T> Iterator for IntoIter<T> {
 impl<T> fmt::Debug for SendError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SendError(..)")
+    }
+}
+
+impl<T> fmt::Debug for TrySendError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TrySendError(..)")
     }
 }
