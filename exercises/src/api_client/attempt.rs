@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use common::{Cause, Context, Ending};
 use futures_util::FutureExt;
 use http::{HeaderMap, Method, Response, StatusCode, header};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout_at};
 
 use super::outcome::ErrorKind;
 use super::policy::{Answer, Hints};
@@ -100,18 +100,14 @@ pub(super) async fn attempt<T: Transport>(
         ended: None,
     };
     let result = {
-        let exchange = exchange(transport, limits, store, call, number, &mut attempt);
+        let clock = Clock { limits, end: after(started, limits.total) };
+        let exchange = exchange(transport, &clock, store, call, number, &mut attempt);
         // Pinned here, it is not moved from one future into the next.
-        let exchange = pin!(timeout(limits.total, exchange));
-        run.run(exchange).await
+        run.run(pin!(exchange)).await
     };
     attempt.took = started.elapsed();
     attempt.result = match result {
-        Ok(Ok(result)) => result,
-        Ok(Err(_elapsed)) => {
-            let detail = format!("not complete within {:?}", limits.total);
-            Err(Failure::passing(ErrorKind::Timeout, detail))
-        }
+        Ok(result) => result,
         Err(cause) => {
             attempt.ended = Some(cause);
             Err(Failure::permanent(ErrorKind::Canceled, cause.to_string()))
@@ -125,19 +121,20 @@ pub(super) async fn attempt<T: Transport>(
 
 async fn exchange<T: Transport>(
     transport: &T,
-    limits: &Limits,
+    clock: &Clock<'_>,
     store: Option<&Store>,
     call: &Call,
     number: u64,
     attempt: &mut Attempt,
 ) -> Result<Option<PathBuf>, Failure> {
-    let response = not_idle(limits.idle, transport.send(call)).await?;
+    let limits = clock.limits;
+    let response = clock.not_idle(transport.send(call)).await?;
     let status = response.status();
     attempt.status = Some(status);
     attempt.hints = Hints::read(response.headers(), SystemTime::now());
     attempt.location = text(response.headers(), &header::LOCATION).map(str::to_owned);
     if !status.is_success() {
-        discard(limits, response, attempt).await;
+        discard(clock, response, attempt).await;
         return Ok(None);
     }
     let announced = text(response.headers(), &header::CONTENT_LENGTH);
@@ -146,55 +143,94 @@ async fn exchange<T: Transport>(
         return Err(too_long(limits));
     }
     let mut download = match store {
-        Some(store) => Some(store.begin().await?),
+        Some(store) => Some(clock.in_time(store.begin()).await?),
         None => None,
     };
-    receive(limits, response, attempt, &mut download).await?;
+    receive(clock, response, attempt, &mut download).await?;
     match download {
-        Some(download) => download.finish(&call.url, number).await.map(Some),
+        Some(download) => clock.in_time(download.finish(&call.url, number)).await.map(Some),
         None => Ok(None),
     }
 }
 
 async fn receive<B: Body>(
-    limits: &Limits,
+    clock: &Clock<'_>,
     response: Response<B>,
     attempt: &mut Attempt,
     download: &mut Option<Download>,
 ) -> Result<(), Failure> {
     let mut body = response.into_body();
-    while let Some(chunk) = not_idle(limits.idle, body.chunk()).await? {
+    while let Some(chunk) = clock.not_idle(body.chunk()).await? {
         attempt.bytes += chunk.len() as u64;
-        if attempt.bytes > limits.max_body {
-            return Err(too_long(limits));
+        if attempt.bytes > clock.limits.max_body {
+            return Err(too_long(clock.limits));
         }
         if let Some(download) = download {
-            download.write(&chunk).await?;
+            clock.in_time(download.write(&chunk)).await?;
         }
     }
     Ok(())
 }
 
 /// Reads what little there is; how that ends does not matter, the status has said it all.
-async fn discard<B: Body>(limits: &Limits, response: Response<B>, attempt: &mut Attempt) {
+async fn discard<B: Body>(clock: &Clock<'_>, response: Response<B>, attempt: &mut Attempt) {
     let mut body = response.into_body();
     while attempt.bytes < LEFTOVER
-        && let Ok(Some(chunk)) = not_idle(limits.idle, body.chunk()).await
+        && let Ok(Some(chunk)) = clock.not_idle(body.chunk()).await
     {
         attempt.bytes += chunk.len() as u64;
     }
 }
 
-/// Not an `async fn`: that would hold the step twice, before and after it is wrapped.
-fn not_idle<V>(
-    idle: Duration,
-    step: impl Future<Output = Result<V, Failure>>,
-) -> impl Future<Output = Result<V, Failure>> {
-    timeout(idle, step).map(move |in_time| {
-        in_time.unwrap_or_else(|_| {
-            Err(Failure::passing(ErrorKind::Timeout, format!("nothing came in for {idle:?}")))
+/// The limits of one attempt on its clock. Each step has the timer of whichever limit comes first:
+/// one around all of them would be a second timer for every request.
+struct Clock<'a> {
+    limits: &'a Limits,
+    end: Instant,
+}
+
+impl Clock<'_> {
+    /// A step in which something has to come in.
+    fn not_idle<V>(
+        &self,
+        step: impl Future<Output = Result<V, Failure>>,
+    ) -> impl Future<Output = Result<V, Failure>> {
+        self.until(self.end.min(after(Instant::now(), self.limits.idle)), step)
+    }
+
+    /// A step of this machine's own.
+    fn in_time<V>(
+        &self,
+        step: impl Future<Output = Result<V, Failure>>,
+    ) -> impl Future<Output = Result<V, Failure>> {
+        self.until(self.end, step)
+    }
+
+    /// Not an `async fn`: that would hold the step twice, before and after it is wrapped.
+    fn until<V>(
+        &self,
+        end: Instant,
+        step: impl Future<Output = Result<V, Failure>>,
+    ) -> impl Future<Output = Result<V, Failure>> {
+        let Limits { idle, total, .. } = *self.limits;
+        let over = end == self.end;
+        timeout_at(end, step).map(move |in_time| {
+            in_time.unwrap_or_else(|_| {
+                let detail = if over {
+                    format!("not complete within {total:?}")
+                } else {
+                    format!("nothing came in for {idle:?}")
+                };
+                Err(Failure::passing(ErrorKind::Timeout, detail))
+            })
         })
-    })
+    }
+}
+
+/// A limit that is beyond the end of time is a long one.
+fn after(start: Instant, limit: Duration) -> Instant {
+    let long = Duration::from_hours(24 * 365);
+    start.checked_add(limit).unwrap_or_else(|| start + long)
 }
 
 fn too_long(limits: &Limits) -> Failure {

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::time::Duration;
 
 use common::Work;
@@ -45,11 +46,13 @@ impl Flight {
     /// An attempt in the picture of the run, which says where it goes and how often it went before.
     pub(super) fn bar(&self, attempts: u32) -> Work {
         let Call { method, url, .. } = self.call();
-        let path = &url[Position::BeforePath..];
-        match attempts {
-            1 => common::bar("slot #", format_args!("{method} {path}")),
-            again => common::bar("slot #", format_args!("{method} {path}, try {again}")),
-        }
+        common::bar(
+            "slot #",
+            fmt::from_fn(|f| {
+                write!(f, "{method} {}", &url[Position::BeforePath..])?;
+                if attempts > 1 { write!(f, ", try {attempts}") } else { Ok(()) }
+            }),
+        )
     }
 
     pub(super) fn id(&self) -> Id {

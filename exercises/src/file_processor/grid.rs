@@ -8,6 +8,9 @@ const HELD: usize = 1000;
 /// The width of a column in a listing that is longer than that.
 const ROOMY: usize = 12;
 
+/// As many as the widest column: a number has 20 digits at most, and a heading fewer letters.
+const SPACES: [u8; 20] = [b' '; 20];
+
 /// Right-aligned numbers with a name behind them. A short listing is aligned exactly; a longer one
 /// gets roomy columns and is written as it comes, so that its length costs no memory.
 pub(super) struct Grid {
@@ -87,7 +90,12 @@ impl Grid {
 
     fn write(&self, out: &mut dyn Write, numbers: &[u64], name: &[u8]) -> io::Result<()> {
         for (at, (number, width)) in numbers.iter().zip(&self.widths).enumerate() {
-            write!(out, "{}{number:>width$}", if at == 0 { "" } else { self.gap })?;
+            if at > 0 {
+                out.write_all(self.gap.as_bytes())?;
+            }
+            // `{number:>width$}` writes each space by itself.
+            out.write_all(&SPACES[..width.saturating_sub(digits(*number))])?;
+            write!(out, "{number}")?;
         }
         out.write_all(self.gap.as_bytes())?;
         out.write_all(name)?;

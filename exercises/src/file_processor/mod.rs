@@ -3,7 +3,8 @@
 //! # Layout
 //!
 //! - `run`: the threads and the channels between them; [`process`] is the entry.
-//! - `walk`: the producer of paths; `filter`: which ones. `source`: opening and reading, and waiting for pipes.
+//! - `walk`: the producer of paths; `filter`: which ones. `source`: opening and reading, and waiting for pipes;
+//!   `nearby`: opening what a walk found.
 //! - `worker`: counts files. `stretches`: who counts which chunk of a large one.
 //! - `piece`, `whitespace`, `kernel`: what is counted. [`scalar`]: the same in plain code.
 //! - `frequency`: the most frequent words. `order`: rows in their order. `permits`: a limit.
@@ -20,6 +21,7 @@ mod frequency;
 mod grid;
 mod json;
 mod kernel;
+mod nearby;
 mod order;
 mod permits;
 mod piece;

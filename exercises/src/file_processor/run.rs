@@ -10,6 +10,7 @@ use hashbrown::DefaultHashBuilder;
 
 use super::filter::Filter;
 use super::frequency::{self, Frequencies};
+use super::nearby::Nearby;
 use super::order::InOrder;
 use super::permits::Permits;
 use super::walk::{Inputs, Job, MANY, Producer};
@@ -148,6 +149,7 @@ fn spawn_workers<'scope, 'env>(
         rows: rows.clone(),
         help: help.clone(),
         ask: Some(ask.clone()),
+        nearby: Nearby::for_one_of(shared.workers),
         buffer: Vec::new(),
         frequencies: options.top.map(|_| Frequencies::new(hasher.clone())),
     };

@@ -56,10 +56,9 @@ impl<'a> Source<'a> {
         Ok(Self { file, waits, stop })
     }
 
-    /// A path that a walk found to be a regular file.
-    pub(super) fn walked(path: &Path, stop: &'a AtomicBool) -> Result<Self, Failure> {
-        let file = open(path).map_err(|err| Failure::io(Operation::Open, &err))?;
-        Ok(Self { file, waits: Waits::Never, stop })
+    /// What a walk found to be a regular file, opened without blocking.
+    pub(super) fn walked(file: File, stop: &'a AtomicBool) -> Self {
+        Self { file, waits: Waits::Never, stop }
     }
 
     /// Reads on, 0 bytes at the end. A wait ends when the run is interrupted.

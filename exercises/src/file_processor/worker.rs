@@ -11,6 +11,7 @@ use common::Ending;
 use crossbeam_channel::{Receiver, Sender, never, select_biased};
 
 use super::frequency::Frequencies;
+use super::nearby::Nearby;
 use super::permits::Permits;
 use super::piece::{Piece, continuation, incomplete};
 use super::source::Source;
@@ -60,6 +61,7 @@ pub(super) struct Worker<'a> {
     /// Where to ask for help. Given up once there are no more jobs: then there is nothing more to
     /// ask for, and when all have given it up, nothing more to wait for.
     pub(super) ask: Option<Sender<Arc<Large>>>,
+    pub(super) nearby: Nearby,
     pub(super) buffer: Vec<u8>,
     pub(super) frequencies: Option<Frequencies>,
 }
@@ -138,7 +140,10 @@ impl Worker<'_> {
         let source = match origin {
             Origin::Stdin => Source::stdin(self.shared.stop),
             Origin::Named => Source::named(&path, self.shared.stop),
-            Origin::Walked => Source::walked(&path, self.shared.stop),
+            Origin::Walked => match self.nearby.open(&path) {
+                Ok(file) => Ok(Source::walked(file, self.shared.stop)),
+                Err(err) => Err(Failure::io(Operation::Open, &err)),
+            },
         };
         let read = |source| guarded(|| self.recorded(&path, |worker| worker.read(source)));
         let result = match source.and_then(read) {

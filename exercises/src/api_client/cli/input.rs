@@ -1,10 +1,12 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
+use std::pin::Pin;
+use std::task::{Poll, ready};
 
 use futures_util::{FutureExt, Stream, StreamExt, future, stream};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::api_client::Request;
 
@@ -44,20 +46,34 @@ impl Input {
         let (sender, receiver) = channel(BATCHES_AHEAD);
         let Self { reader, waits } = self;
         let thread = spawn_blocking(move || read_all(reader, &sender, &defaults));
-        let joined = stream::once(async move {
-            if let Err(err) = thread.await {
-                std::panic::resume_unwind(err.into_panic()); // the thread is never aborted
-            }
-            None
-        });
-        let requests = receive(receiver).map(Some).chain(joined).filter_map(future::ready);
+        let requests = receive(receiver, thread);
         let end = if waits { end.left_future() } else { future::pending().right_future() };
         requests.take_until(end)
     }
 }
 
-fn receive(mut receiver: Receiver<Vec<Request>>) -> impl Stream<Item = Request> + Send {
-    stream::poll_fn(move |cx| receiver.poll_recv(cx)).flat_map(stream::iter)
+/// What the thread sends, and behind the last of it its panic, if it had one. (By hand, because
+/// each combinator would move each request once or twice more.)
+fn receive(
+    mut receiver: Receiver<Vec<Request>>,
+    mut thread: JoinHandle<()>,
+) -> impl Stream<Item = Request> + Send {
+    let mut batch = Vec::new().into_iter();
+    stream::poll_fn(move |cx| {
+        loop {
+            if let Some(request) = batch.next() {
+                return Poll::Ready(Some(request));
+            }
+            if let Some(next) = ready!(receiver.poll_recv(cx)) {
+                batch = next.into_iter();
+            } else if let Err(err) = ready!(Pin::new(&mut thread).poll(cx)) {
+                std::panic::resume_unwind(err.into_panic()); // the thread is never aborted
+            } else {
+                return Poll::Ready(None);
+            }
+        }
+    })
+    .fuse()
 }
 
 /// Sends a request for each line until the input or the interest in it ends. What is there is sent

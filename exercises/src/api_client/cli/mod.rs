@@ -161,12 +161,9 @@ fn recalled(
     requests: impl Stream<Item = Request> + Send,
     mut journal: Option<Journal>,
 ) -> impl Stream<Item = Request> + Send {
-    requests.filter_map(move |request| {
-        let recalled = match &mut journal {
-            Some(journal) => recall(journal, request),
-            None => request,
-        };
-        future::ready(Some(recalled))
+    requests.map(move |request| match &mut journal {
+        Some(journal) => recall(journal, request),
+        None => request,
     })
 }
 

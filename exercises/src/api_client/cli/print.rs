@@ -28,8 +28,8 @@ impl Printer {
             let _ = match self.format {
                 Format::Table => writeln!(stdout, "{}", row(outcome)),
                 Format::Ndjson => {
-                    let line = serde_json::to_string(outcome).expect("an outcome is plain data");
-                    writeln!(stdout, "{line}")
+                    serde_json::to_writer(&mut stdout, outcome).expect("an outcome is plain data");
+                    stdout.write_all(b"\n")
                 }
             };
         }

@@ -306,6 +306,10 @@ impl Learner {
                 limit
             }
             Kind::Tried { estimate } if self.looks_like_a_bucket(estimate, stretch) => {
+                let between = f64::midpoint(estimate, self.rate);
+                if between > A_TRIAL * estimate {
+                    return between; // jitter may look like that once
+                }
                 self.kind = Kind::Bucket;
                 estimate
             }

@@ -2,6 +2,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -90,7 +91,7 @@ pub struct HostReport {
 /// [`Scheduler::cancel`].
 pub struct Scheduler<T> {
     policy: Policy,
-    hosts: HashMap<Arc<str>, Host<T>>,
+    hosts: HashMap<Arc<str>, Host<T>, RandomState>,
     /// The hosts whose next job may go at a known time.
     agenda: BTreeSet<(Time, Arc<str>)>,
     waiting: usize,
@@ -106,7 +107,7 @@ impl<T> Scheduler<T> {
     /// An empty scheduler.
     pub fn new(policy: Policy) -> Self {
         Self {
-            hosts: HashMap::new(),
+            hosts: HashMap::default(),
             agenda: BTreeSet::new(),
             waiting: 0,
             in_flight: 0,
@@ -213,7 +214,9 @@ impl<T> Scheduler<T> {
     pub fn cancel(&mut self, now: Time) -> Vec<Job<T>> {
         self.agenda.clear();
         self.waiting = 0;
-        let mut jobs: Vec<_> = self.hosts.values_mut().flat_map(Host::drain).collect();
+        let mut hosts: Vec<_> = self.hosts.iter_mut().collect();
+        hosts.sort_unstable_by_key(|(name, _)| *name); // in every run the same
+        let mut jobs: Vec<_> = hosts.into_iter().flat_map(|(_, host)| host.drain()).collect();
         for job in &mut jobs {
             job.waited += now.saturating_sub(job.since);
         }
