@@ -230,13 +230,12 @@ pub(crate) fn json<T: serde::Serialize + ?Sized>(value: &T) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data_pipeline::value::Shape;
 
     fn met(condition: &str, line: &str) -> bool {
         let mut scope = Scope::default();
         let condition = Condition::parse(condition, &mut scope).unwrap();
         let mut slots = Vec::new();
-        scope.fields.read(line, &mut slots, &mut Shape::default()).unwrap();
+        scope.fields.read(line, &mut slots).unwrap();
         condition.is_met(&slots)
     }
 
@@ -304,7 +303,7 @@ mod tests {
         let condition = Condition::parse("seconds>=1.5", &mut scope).unwrap();
         let test = |line| {
             let mut slots = Vec::new();
-            scope.fields.read(line, &mut slots, &mut Shape::default()).unwrap();
+            scope.fields.read(line, &mut slots).unwrap();
             derive.apply(&mut slots);
             condition.is_met(&slots)
         };

@@ -18,7 +18,7 @@ use super::ledger::Ledger;
 use super::parse::parse;
 use super::splitter::{Kind, Piece, Splitter};
 use super::time;
-use super::value::{Fields, Number, Shape, Value};
+use super::value::{Fields, Number, Value};
 use super::windows::Windows;
 
 /// The longest line, the length of a read, where to stop and start again, then the input: no byte
@@ -65,10 +65,8 @@ pub fn fields(data: &[u8]) {
     let Some((paths, line)) = head_and_rest(data) else { return };
     let mut wanted = Fields::default();
     let slots: Vec<_> = paths.split(',').map(|path| (path, wanted.slot(path))).collect();
-    let (mut values, mut again, mut shape) = (Vec::new(), Vec::new(), Shape::default());
-    let read = wanted.read(line, &mut values, &mut shape);
-    assert_eq!(wanted.read(line, &mut again, &mut shape), read, "{line}");
-    assert_eq!(again, values, "{line}, read by its shape");
+    let mut values = Vec::new();
+    let read = wanted.read(line, &mut values);
     match serde_json::from_str::<Json>(line) {
         Ok(document @ Json::Object(_)) => {
             read.expect("it is an object");
@@ -120,7 +118,7 @@ pub fn filter(data: &[u8]) {
         .map(|sign| Condition::parse(&format!("{field}{sign}{literal}"), &mut scope));
     let matches = Condition::parse(&format!("{field}~{literal}"), &mut scope);
     let plain = |text: &str| !text.contains(['=', '!', '<', '>', '~']);
-    if scope.fields.read(line, &mut values, &mut Shape::default()).is_err() {
+    if scope.fields.read(line, &mut values).is_err() {
         return;
     }
     if let Ok(derive) = derive {

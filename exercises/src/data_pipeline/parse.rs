@@ -11,7 +11,7 @@ use super::expr::{json, key};
 use super::job::{Counted, Job};
 use super::splitter::{Kind, Piece};
 use super::time;
-use super::value::{Number, Shape, Value};
+use super::value::{Number, Value};
 use super::windows::{Row, Rows};
 
 /// Parses a chunk, and gives its buffer back.
@@ -72,11 +72,11 @@ impl<'j> Output<'j> {
     }
 
     fn lines(&mut self, offset: u64, text: &str) {
-        let (mut slots, mut shape) = (Vec::new(), Shape::default());
+        let mut slots = Vec::new();
         let mut start = 0;
         for end in line_ends(text.as_bytes()) {
             let line = &text[start..end];
-            let verdict = self.judge(line, &mut slots, &mut shape);
+            let verdict = self.judge(line, &mut slots);
             self.file(offset + start as u64, line, verdict);
             start = end;
         }
@@ -97,20 +97,15 @@ impl<'j> Output<'j> {
         }
     }
 
-    fn judge<'a>(
-        &mut self,
-        line: &'a str,
-        slots: &mut Vec<Value<'a>>,
-        shape: &mut Shape<'j, 'a>,
-    ) -> Verdict {
+    fn judge<'a>(&mut self, line: &'a str, slots: &mut Vec<Value<'a>>) -> Verdict {
         if line.len() > self.job.max_line {
             return Verdict::Dead("longer than --max-line".to_owned());
         }
         if line.trim_ascii().is_empty() {
             return Verdict::Blank;
         }
-        if let Err(reason) = self.job.fields.read(line, slots, shape) {
-            return Verdict::Dead(reason);
+        if let Err(err) = self.job.fields.read(line, slots) {
+            return Verdict::Dead(without_line_number(&err));
         }
         self.job.derives.iter().for_each(|derive| derive.apply(slots));
         let Some(counted) = &self.job.counted else {
@@ -215,4 +210,10 @@ fn append_line(to: &mut Vec<u8>, line: &[u8]) {
     if line.last() != Some(&b'\n') {
         to.push(b'\n');
     }
+}
+
+/// The parser sees one line at a time and says "line 1" of each.
+fn without_line_number(err: &serde_json::Error) -> String {
+    let text = err.to_string();
+    text.replacen(" at line 1 column ", " at column ", 1)
 }

@@ -1,10 +1,12 @@
-//! Reads the wanted fields out of a line of JSON, borrowed where they hold no escapes, and goes over
+//! Reads the wanted fields out of a line of JSON, borrowed where they hold no escapes, and skips
 //! the rest. The whole line is validated all the same.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::fmt;
 
-use serde::de::IgnoredAny;
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 /// A field of an event.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -86,255 +88,161 @@ impl Fields {
     }
 
     /// Reads `line` into `slots`, one for each wanted field. Of a repeated field the last counts.
-    /// `shape` comes from the line before, if there was one. The error says why this is not one
-    /// JSON object.
-    pub(crate) fn read<'n, 'a>(
-        &'n self,
+    pub(crate) fn read<'a>(
+        &self,
         line: &'a str,
         slots: &mut Vec<Value<'a>>,
-        shape: &mut Shape<'n, 'a>,
-    ) -> Result<(), String> {
+    ) -> Result<(), serde_json::Error> {
         slots.clear();
         slots.resize(self.slots, Value::Missing);
-        let mut scanner = Scanner { line, at: 0 };
-        let read = scanner.object(&self.root, slots, shape);
-        // Or trailing garbage would pass.
-        read.filter(|()| scanner.peek().is_none()).ok_or_else(|| reason(line))
+        let mut json = serde_json::Deserializer::from_str(line);
+        if self.slots == 0 && line.trim_ascii_start().starts_with('{') {
+            IgnoredAny::deserialize(&mut json)?; // the same, faster: nothing is wanted
+        } else {
+            json.deserialize_map(Object { node: &self.root, slots })?;
+        }
+        json.end() // or trailing garbage would pass
     }
 }
 
 impl Node {
-    fn child(&self, name: &Raw<'_>) -> Option<&Self> {
-        let find = |name: &str| {
-            self.children.iter().find(|(child, _)| **child == *name).map(|(_, node)| node)
-        };
-        if name.is_escaped { find(&name.text()?) } else { find(name.inside) }
-    }
-
-    /// Empties the slots of this field and of those below it.
+    /// Empties the slots below this field.
     fn forget(&self, slots: &mut [Value<'_>]) {
-        if let Some(slot) = self.slot {
-            slots[slot] = Value::Missing;
-        }
-        self.children.iter().for_each(|(_, child)| child.forget(slots));
-    }
-}
-
-/// The names of an object, each with its quotes and its colon, and which wanted fields they are: lines
-/// that follow each other mostly have the same ones, and a comparison is faster than a search.
-#[derive(Default)]
-pub(crate) struct Shape<'n, 'a>(Vec<(&'a str, Option<&'n Node>)>);
-
-/// Goes through a line once, and takes what `serde_json` takes: `fuzz::fields` compares them. With
-/// the shape it takes a quarter less of the whole program's time. `None` stands for an error: what
-/// is wrong is found out by `serde_json`.
-struct Scanner<'a> {
-    line: &'a str,
-    at: usize,
-}
-
-impl<'a> Scanner<'a> {
-    /// Reads an object: the fields below `node` into their slots.
-    fn object<'n>(
-        &mut self,
-        node: &'n Node,
-        slots: &mut [Value<'a>],
-        shape: &mut Shape<'n, 'a>,
-    ) -> Option<()> {
-        self.expect(b'{')?;
-        if self.peek()? == b'}' {
-            return self.expect(b'}');
-        }
-        for number in 0.. {
-            self.name(node, shape, number)?;
-            match shape.0[number].1 {
-                Some(child) => self.field(child, slots)?,
-                None => self.skip()?,
+        for (_, child) in &self.children {
+            if let Some(slot) = child.slot {
+                slots[slot] = Value::Missing;
             }
-            if self.peek()? == b'}' {
-                break;
+            child.forget(slots);
+        }
+    }
+}
+
+/// Fills the slots below `node` from an object.
+struct Object<'n, 's, 'a> {
+    node: &'n Node,
+    slots: &'s mut Vec<Value<'a>>,
+}
+
+impl<'a> Visitor<'a> for Object<'_, '_, 'a> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(child) = map.next_key_seed(Name(self.node))? {
+            match child {
+                Some(node) => {
+                    node.forget(self.slots); // what it held if it is repeated
+                    map.next_value_seed(Field { node, slots: self.slots })?;
+                }
+                None => drop(map.next_value::<IgnoredAny>()?),
             }
-            self.expect(b',')?;
         }
-        self.expect(b'}')
-    }
-
-    /// Goes over a name and its colon, and puts it into the shape at its `number` unless it is there.
-    fn name<'n>(&mut self, node: &'n Node, shape: &mut Shape<'n, 'a>, number: usize) -> Option<()> {
-        self.peek()?;
-        if let Some((name, _)) = shape.0.get(number)
-            && self.line[self.at..].starts_with(name)
-        {
-            self.at += name.len();
-            return Some(());
-        }
-        let start = self.at;
-        let name = self.string()?;
-        self.expect(b':')?;
-        shape.0.truncate(number);
-        shape.0.push((&self.line[start..self.at], node.child(&name)));
-        Some(())
-    }
-
-    fn field(&mut self, node: &Node, slots: &mut [Value<'a>]) -> Option<()> {
-        node.forget(slots); // what it held if it is repeated
-        let value = match self.peek()? {
-            b'{' if node.children.is_empty() => return self.skip(),
-            b'{' => return self.object(node, slots, &mut Shape::default()),
-            b'"' => Value::Text(self.string()?.text()?),
-            b'-' | b'0'..=b'9' => Value::Number(number(self.number()?)?),
-            b't' => self.word("true").map(|()| Value::Bool(true))?,
-            b'f' => self.word("false").map(|()| Value::Bool(false))?,
-            _ => return self.skip(),
-        };
-        if let Some(slot) = node.slot {
-            slots[slot] = value;
-        }
-        Some(())
-    }
-
-    /// Goes over a value that nobody wants.
-    fn skip(&mut self) -> Option<()> {
-        match self.peek()? {
-            b'"' => self.string().map(drop),
-            b'-' | b'0'..=b'9' => self.number().map(drop),
-            b'{' | b'[' => {
-                let rest = serde_json::Deserializer::from_str(&self.line[self.at..]);
-                let mut values = rest.into_iter::<IgnoredAny>();
-                values.next()?.ok()?;
-                self.at += values.byte_offset();
-                Some(())
-            }
-            b't' => self.word("true"),
-            b'f' => self.word("false"),
-            _ => self.word("null"),
-        }
-    }
-
-    fn string(&mut self) -> Option<Raw<'a>> {
-        self.expect(b'"')?;
-        let (bytes, start) = (self.line.as_bytes(), self.at);
-        let (mut end, mut is_escaped) = (start, false);
-        loop {
-            end += plain(&bytes[end..]);
-            match bytes.get(end)? {
-                b'"' => break,
-                b'\\' => is_escaped = true,
-                _ => return None, // a control character
-            }
-            end += match bytes.get(end + 1)? {
-                b'u' if bytes.get(end + 2..end + 6)?.iter().all(u8::is_ascii_hexdigit) => 6,
-                b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => 2,
-                _ => return None,
-            };
-        }
-        self.at = end + 1;
-        Some(Raw { inside: &self.line[start..end], is_escaped })
-    }
-
-    fn number(&mut self) -> Option<&'a str> {
-        let start = self.at;
-        self.take(|byte| byte == b'-');
-        if !self.take(|byte| byte == b'0') {
-            self.digits()?;
-        }
-        if self.take(|byte| byte == b'.') {
-            self.digits()?;
-        }
-        if self.take(|byte| matches!(byte, b'e' | b'E')) {
-            self.take(|byte| matches!(byte, b'+' | b'-'));
-            self.digits()?;
-        }
-        Some(&self.line[start..self.at])
-    }
-
-    /// At least one.
-    fn digits(&mut self) -> Option<()> {
-        let rest = &self.line.as_bytes()[self.at..];
-        let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        self.at += digits;
-        (digits > 0).then_some(())
-    }
-
-    fn word(&mut self, word: &str) -> Option<()> {
-        self.line[self.at..].starts_with(word).then(|| self.at += word.len())
-    }
-
-    /// The next byte that is no white space; stays before it.
-    #[inline]
-    fn peek(&mut self) -> Option<u8> {
-        let bytes = self.line.as_bytes();
-        let mut at = self.at;
-        while matches!(bytes.get(at)?, b' ' | b'\t' | b'\n' | b'\r') {
-            at += 1;
-        }
-        self.at = at;
-        Some(bytes[at])
-    }
-
-    /// Goes over white space and `byte`.
-    fn expect(&mut self, byte: u8) -> Option<()> {
-        (self.peek()? == byte).then(|| self.at += 1)
-    }
-
-    fn take(&mut self, is_wanted: impl Fn(u8) -> bool) -> bool {
-        let is_there = self.line.as_bytes().get(self.at).is_some_and(|byte| is_wanted(*byte));
-        self.at += usize::from(is_there);
-        is_there
+        Ok(())
     }
 }
 
-/// A string as it stands in the line, without its quotes.
-struct Raw<'a> {
-    inside: &'a str,
-    is_escaped: bool,
+/// Reads a key: the child of that name, if it is wanted.
+struct Name<'n>(&'n Node);
+
+impl<'a, 'n> DeserializeSeed<'a> for Name<'n> {
+    type Value = Option<&'n Node>;
+
+    fn deserialize<D: Deserializer<'a>>(self, key: D) -> Result<Self::Value, D::Error> {
+        key.deserialize_str(self)
+    }
 }
 
-impl<'a> Raw<'a> {
-    /// What it stands for; nothing if half of a surrogate pair is missing.
-    fn text(&self) -> Option<Cow<'a, str>> {
-        if self.is_escaped {
-            serde_json::from_str(&format!("\"{}\"", self.inside)).ok().map(Cow::Owned)
-        } else {
-            Some(Cow::Borrowed(self.inside))
+impl<'n> Visitor<'_> for Name<'n> {
+    type Value = Option<&'n Node>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a field name")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
+        Ok(self.0.children.iter().find(|(child, _)| **child == *name).map(|(_, node)| node))
+    }
+}
+
+/// Reads a value: into its slot, and the objects below it into theirs.
+struct Field<'n, 's, 'a> {
+    node: &'n Node,
+    slots: &'s mut Vec<Value<'a>>,
+}
+
+impl<'a> Field<'_, '_, 'a> {
+    fn put(self, value: Value<'a>) {
+        if let Some(slot) = self.node.slot {
+            self.slots[slot] = value;
         }
     }
 }
 
-/// The value of a number in JSON, if there is one in the range of `f64`.
-fn number(text: &str) -> Option<Number> {
-    let integer =
-        text.parse::<i64>().map(i128::from).or_else(|_| text.parse::<u64>().map(i128::from));
-    let float = || serde_json::from_str(text).ok().map(Number::Float);
-    integer.ok().map(Number::Integer).or_else(float)
-}
+impl<'a> DeserializeSeed<'a> for Field<'_, '_, 'a> {
+    type Value = ();
 
-/// How many bytes there are before the first quote, backslash or control character. Eight at a time:
-/// a byte of a difference with `sign` is zero where the sign is.
-fn plain(bytes: &[u8]) -> usize {
-    const ONES: u64 = u64::MAX / 0xff;
-    let (words, rest) = bytes.as_chunks::<8>();
-    for (number, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        let below = |word: u64, limit: u8| word.wrapping_sub(ONES * u64::from(limit)) & !word;
-        let is = |sign: u8| below(word ^ (ONES * u64::from(sign)), 1);
-        // Only above the first of them a borrow may leave a bit that means nothing.
-        let found = (is(b'"') | is(b'\\') | below(word, 0x20)) & (ONES * 0x80);
-        if found != 0 {
-            return number * 8 + found.trailing_zeros() as usize / 8;
-        }
+    fn deserialize<D: Deserializer<'a>>(self, value: D) -> Result<(), D::Error> {
+        value.deserialize_any(self)
     }
-    let is_plain = |byte: &&u8| !matches!(byte, b'"' | b'\\' | 0..0x20);
-    words.len() * 8 + rest.iter().take_while(is_plain).count()
 }
 
-/// Why a line is refused.
-fn reason(line: &str) -> String {
-    let read = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(line);
-    // It sees one line at a time and says "line 1" of each.
-    let reason =
-        |err: serde_json::Error| err.to_string().replacen(" at line 1 column ", " at column ", 1);
-    read.map_or_else(reason, |_| "it is not one JSON object".to_owned())
+impl<'a> Visitor<'a> for Field<'_, '_, 'a> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<(), E> {
+        self.put(Value::Bool(value));
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<(), E> {
+        self.put(Value::Number(Number::Integer(value.into())));
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<(), E> {
+        self.put(Value::Number(Number::Integer(value.into())));
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<(), E> {
+        self.put(Value::Number(Number::Float(value)));
+        Ok(())
+    }
+
+    fn visit_borrowed_str<E>(self, value: &'a str) -> Result<(), E> {
+        self.put(Value::Text(Cow::Borrowed(value)));
+        Ok(())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<(), E> {
+        self.put(Value::Text(Cow::Owned(value.to_owned())));
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        self.put(Value::Missing);
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'a>>(self, mut seq: A) -> Result<(), A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        self.put(Value::Missing);
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, map: A) -> Result<(), A::Error> {
+        if let Some(slot) = self.node.slot {
+            self.slots[slot] = Value::Missing;
+        }
+        Object { node: self.node, slots: self.slots }.visit_map(map)
+    }
 }
 
 #[cfg(test)]
@@ -345,7 +253,7 @@ mod tests {
         let mut fields = Fields::default();
         let at: Vec<_> = paths.iter().map(|path| fields.slot(path)).collect();
         let mut slots = Vec::new();
-        fields.read(line, &mut slots, &mut Shape::default())?;
+        fields.read(line, &mut slots).map_err(|err| err.to_string())?;
         Ok(at.into_iter().map(|slot| slots[slot].clone()).collect())
     }
 
