@@ -122,9 +122,14 @@ impl Store {
             Err(err) if err.kind() != ErrorKind::NotFound => return Err(err),
             _ => fs::rename(&new, &self.path)?,
         }
-        let directory = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
+        sync_name(&self.path)
     }
+}
+
+/// Makes it safe that there is a file of this name: that is up to its directory.
+pub(crate) fn sync_name(path: &Path) -> io::Result<()> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {

@@ -14,6 +14,7 @@ use tokio::task::spawn_blocking;
 use super::nats::Nats;
 use super::tcp::Tcp;
 use super::{Takes, path};
+use crate::data_pipeline::checkpoint::sync_name;
 use crate::data_pipeline::monitor::stats::Count;
 
 #[derive(Debug)]
@@ -111,7 +112,11 @@ impl Writer {
 fn open_file(path: &Path, length: u64) -> Result<File, String> {
     let name = path.display();
     let open = || {
+        let is_new = !path.exists();
         let mut file = File::options().create(true).truncate(false).write(true).open(path)?;
+        if is_new {
+            sync_name(path)?; // or a checkpoint could vouch for a file that a crash takes away
+        }
         let there = file.metadata()?.len();
         if is_regular(&file) && there >= length {
             file.set_len(length)?;
