@@ -247,7 +247,10 @@ impl<'a> Visitor<'a> for Field<'_, '_, 'a> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::data_pipeline::fuzz;
 
     fn read<'a>(paths: &[&str], line: &'a str) -> Result<Vec<Value<'a>>, String> {
         let mut fields = Fields::default();
@@ -295,6 +298,30 @@ mod tests {
         // Out of range and lone surrogates: refused where the field is wanted.
         assert!(read(&["a"], r#"{"a":1e400}"#).is_err());
         assert!(read(&["a"], r#"{"a":"\ud800"}"#).is_err());
+    }
+
+    const LINE: &str = r#" {"a":{"b":"x\n\u00e9\ud83d\ude00","s":[1,{"b":-2.5e+3}]},"k\u0065y" : "café",
+        "n":-0,"big":18446744073709551616,"t":true,"f":false,"z":null,"a":{"b":0.5}} "#;
+
+    proptest! {
+        /// Both agree on what is an object, and on what is in it, however it is damaged.
+        #[test]
+        fn a_damaged_line_is_read_as_serde_json_reads_it(
+            damage in proptest::collection::vec((0..LINE.len(), 0..4, any::<u8>()), 1..4)
+        ) {
+            let mut bytes = LINE.as_bytes().to_vec();
+            for (at, kind, byte) in damage {
+                let (at, other) = (at % bytes.len(), usize::from(byte) % bytes.len());
+                match kind {
+                    0 => bytes[at] = byte,
+                    1 => drop(bytes.remove(at)),
+                    2 => bytes.insert(at, bytes[other]),
+                    _ => bytes[at] = b"\"\\{}[],:0-.e u"[other % 14],
+                }
+            }
+            let line = String::from_utf8_lossy(&bytes).replace('\n', " ");
+            fuzz::fields(format!("a.b,a,key,n,big,t,f,z\n{line}").as_bytes());
+        }
     }
 
     #[test]
