@@ -191,9 +191,14 @@ impl<T> State<T> {
     }
 }
 
-/// Moves up to `limit` items from the front of one queue to the back of another. (One by one: for
-/// the single item that it often is, that is faster than draining a range.)
+/// Moves up to `limit` items from the front of one queue to the back of another: many in one piece,
+/// and few one by one, which is faster for the single item that it often is.
 fn move_items<T>(from: &mut VecDeque<T>, to: &mut VecDeque<T>, limit: usize) {
+    const MANY: usize = 64;
+    if from.len() >= MANY && from.len() <= limit {
+        to.append(from);
+        return;
+    }
     for item in iter::from_fn(|| from.pop_front()).take(limit) {
         to.push_back(item);
     }
