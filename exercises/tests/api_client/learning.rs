@@ -209,6 +209,16 @@ fn every_kind_of_limit_is_learned() {
 }
 
 #[test]
+fn jitter_does_not_pass_for_a_bucket() {
+    for seed in 0..20 {
+        let mut trial = Trial::new(Learner::unknown(), Kind::Bucket(0.0), 0.001, seed);
+        trial.until_accepted(2000);
+        let share = trial.share();
+        assert!(share >= 85.0, "seed {seed}: {share:.1} % of a rate without a burst");
+    }
+}
+
+#[test]
 fn a_limit_that_is_halved_and_raised_again_is_followed_within_five_seconds() {
     for seed in 0..20 {
         let mut trial = Trial::new(Learner::unknown(), Kind::Bucket(20.0), 0.02, seed);
