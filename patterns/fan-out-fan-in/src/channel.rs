@@ -10,9 +10,9 @@ use crate::sync::{Arc, Mutex, MutexGuard};
 
 /// Makes a channel in which at most `bound` items wait.
 ///
-/// One wake-up is under way at a time: whoever is woken and leaves something to do for another one,
-/// an item or room for one, wakes that one. So it does not matter how many of those that wait give
-/// up, nor how many items a single wake-up stands for.
+/// Whoever is woken and leaves something to do for another one, an item or room for one, wakes that
+/// one. So it does not matter how many of those that wait give up, nor how many items a single wake-up
+/// stands for. A future that has been woken and is neither polled nor dropped holds up the next.
 ///
 /// # Panics
 ///
@@ -178,8 +178,9 @@ impl<T> Receiver<T> {
     /// Puts items back that were taken last, even if that is more than the bound then.
     pub(crate) fn put_back(&self, items: &mut VecDeque<T>) {
         let mut state = self.0.lock();
-        items.append(&mut state.items);
-        mem::swap(items, &mut state.items);
+        for item in items.drain(..).rev() {
+            state.items.push_front(item);
+        }
         drop(state);
         self.0.item.notify_one();
     }
@@ -235,9 +236,9 @@ impl<T> Drop for Receiver<T> {
         if state.receivers == 0 {
             let items = mem::take(&mut state.items);
             drop(state);
-            drop(items); // outside the lock: it may be anybody's code
             self.0.room.notify_one();
             self.0.closed.notify_waiters();
+            drop(items); // outside the lock and last: it may be anybody's code
         }
     }
 }

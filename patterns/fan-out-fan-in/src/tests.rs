@@ -219,6 +219,25 @@ async fn a_worker_whose_work_waits_gives_back_what_it_has_not_begun() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn work_that_yields_lets_another_worker_begin() {
+    leak_check(async {
+        let mut tasks = JoinSet::new();
+        let begun = Arc::new(AtomicUsize::new(0));
+        let results = fan_out(&mut tasks, ready(0..2), 2, move |_| {
+            let begun = Arc::clone(&begun);
+            async move {
+                begun.fetch_add(1, Ordering::Relaxed);
+                yield_now().await;
+                begun.load(Ordering::Relaxed)
+            }
+        });
+        assert_eq!(all(results).await, [2, 2]);
+        assert_ends(tasks).await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_result_does_not_wait_for_the_next_item() {
     leak_check(async {
         let mut tasks = JoinSet::new();

@@ -1,7 +1,6 @@
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::pin;
-use std::task::Poll;
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 
@@ -24,13 +23,14 @@ where
     while hand.take().await {
         while let Some(item) = hand.items.pop_front() {
             let mut doing = pin!(work(item));
-            let result = match poll_fn(|cx| Poll::Ready(doing.as_mut().poll(cx))).await {
-                Poll::Ready(result) => result,
-                Poll::Pending => {
+            let steps = poll_fn(|cx| {
+                let polled = doing.as_mut().poll(cx);
+                if polled.is_pending() {
                     hand.empty(); // others can go on meanwhile
-                    doing.await
                 }
-            };
+                polled
+            });
+            let result = steps.await;
             hand.done.push_back(result);
         }
         if hand.results.send_all(&mut hand.done).await.is_err() {

@@ -129,11 +129,9 @@ impl<J: Send + 'static, R: Send + 'static> WorkerPool<J, R> {
         job: J,
     ) -> Result<u64, Cancelled<J>> {
         let number = self.next_number();
-        if matches!(cancelled.try_recv(), Err(TryRecvError::Disconnected)) {
-            return Err(Cancelled(job));
-        }
+        let is_cancelled = || cancelled.try_recv() == Err(TryRecvError::Disconnected);
         // Only when there is no room for a while is a select worth its price.
-        let sent = patience::try_send(self.jobs(), (number, job));
+        let sent = patience::try_send_unless(self.jobs(), (number, job), is_cancelled);
         let Err(TrySendError::Full((_, job))) = sent else {
             sent.expect(WORKERS_LISTEN);
             return Ok(number);

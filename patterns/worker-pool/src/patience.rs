@@ -21,8 +21,20 @@ pub(crate) fn recv<T>(queue: &Receiver<T>) -> Option<T> {
 }
 
 /// Sends, if there is room before it is time to sleep. Otherwise the item comes back.
-pub(crate) fn try_send<T>(queue: &Sender<T>, mut item: T) -> Result<(), TrySendError<T>> {
+pub(crate) fn try_send<T>(queue: &Sender<T>, item: T) -> Result<(), TrySendError<T>> {
+    try_send_unless(queue, item, || false)
+}
+
+/// [`try_send`] that looks whether this is cancelled before each look at the queue.
+pub(crate) fn try_send_unless<T>(
+    queue: &Sender<T>,
+    mut item: T,
+    is_cancelled: impl Fn() -> bool,
+) -> Result<(), TrySendError<T>> {
     for _ in 0..LOOKS {
+        if is_cancelled() {
+            break;
+        }
         match queue.try_send(item) {
             Err(TrySendError::Full(back)) => item = back,
             sent_or_closed => return sent_or_closed,
