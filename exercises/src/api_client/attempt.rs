@@ -162,6 +162,7 @@ async fn receive<B: Body>(
     let mut body = response.into_body();
     while let Some(chunk) = clock.not_idle(body.chunk()).await? {
         attempt.bytes += chunk.len() as u64;
+        clock.look()?;
         if attempt.bytes > clock.limits.max_body {
             return Err(too_long(clock.limits));
         }
@@ -176,6 +177,7 @@ async fn receive<B: Body>(
 async fn discard<B: Body>(clock: &Clock<'_>, response: Response<B>, attempt: &mut Attempt) {
     let mut body = response.into_body();
     while attempt.bytes < LEFTOVER
+        && clock.look().is_ok()
         && let Ok(Some(chunk)) = clock.not_idle(body.chunk()).await
     {
         attempt.bytes += chunk.len() as u64;
@@ -206,21 +208,28 @@ impl Clock<'_> {
         self.until(self.end, step)
     }
 
+    /// To be called between steps that may be ready at once: these look at no timer.
+    fn look(&self) -> Result<(), Failure> {
+        if Instant::now() < self.end { Ok(()) } else { Err(self.over()) }
+    }
+
+    fn over(&self) -> Failure {
+        let total = self.limits.total;
+        Failure::passing(ErrorKind::Timeout, format!("not complete within {total:?}"))
+    }
+
     /// Not an `async fn`: that would hold the step twice, before and after it is wrapped.
     fn until<V>(
         &self,
         end: Instant,
         step: impl Future<Output = Result<V, Failure>>,
     ) -> impl Future<Output = Result<V, Failure>> {
-        let Limits { idle, total, .. } = *self.limits;
-        let over = end == self.end;
         timeout_at(end, step).map(move |in_time| {
             in_time.unwrap_or_else(|_| {
-                let detail = if over {
-                    format!("not complete within {total:?}")
-                } else {
-                    format!("nothing came in for {idle:?}")
-                };
+                if end == self.end {
+                    return Err(self.over());
+                }
+                let detail = format!("nothing came in for {:?}", self.limits.idle);
                 Err(Failure::passing(ErrorKind::Timeout, detail))
             })
         })

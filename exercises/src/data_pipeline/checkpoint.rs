@@ -126,10 +126,14 @@ impl Store {
     }
 }
 
-/// Makes it safe that there is a file of this name: that is up to its directory.
+/// Makes it safe that there is a file of this name: that is up to its directory, if it may be read.
 pub(crate) fn sync_name(path: &Path) -> io::Result<()> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
+    match File::open(directory.unwrap_or(Path::new("."))) {
+        Ok(directory) => directory.sync_all(),
+        Err(err) if err.kind() == ErrorKind::PermissionDenied => Ok(()),
+        Err(err) => Err(err),
+    }
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {

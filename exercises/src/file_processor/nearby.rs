@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use rustix::fs::{Mode, OFlags, open, openat};
+use rustix::io::retry_on_intr;
 use rustix::process::{Resource, getrlimit};
 
 /// Descriptors that stay free for the walk, the standard streams, `--errors` and the like.
@@ -50,14 +51,14 @@ impl Nearby {
             self.held = open(directory, flags, Mode::empty()).ok(); // if not, the path does as well
         }
         match &self.held {
-            Some(held) => Ok(openat(held, name, READ, Mode::empty())?.into()),
+            Some(held) => Ok(retry_on_intr(|| openat(held, name, READ, Mode::empty()))?.into()),
             None => at_path(path),
         }
     }
 }
 
 fn at_path(path: &[u8]) -> io::Result<File> {
-    Ok(open(path, READ, Mode::empty())?.into())
+    Ok(retry_on_intr(|| open(path, READ, Mode::empty()))?.into())
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 #![cfg(feature = "api-client")]
 
 mod learning;
+mod limits;
 mod local;
 mod pictures;
 mod program;

@@ -56,8 +56,9 @@ const LATE: f64 = 0.002;
 ///
 /// A host without a bucket rejects a request that comes too early, not one that is too many: there
 /// the estimate is too low, and the rate at which it rejects is the limit. A host that has accepted
-/// more than that before has a bucket. Otherwise two trials tell: at a rate between both, a bucket is
-/// empty again after as many requests as it has gathered tokens for.
+/// more than that before has a bucket. Otherwise trials tell, each half as far above the estimate as the
+/// one before, until one would be too close to it to tell anything: at a rate between both, a bucket
+/// is empty again after as many requests as it has gathered tokens for.
 #[derive(Clone, Debug)]
 pub struct Learner {
     rate: f64,

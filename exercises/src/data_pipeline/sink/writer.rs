@@ -112,12 +112,12 @@ impl Writer {
 fn open_file(path: &Path, length: u64) -> Result<File, String> {
     let name = path.display();
     let open = || {
-        let is_new = !path.exists();
         let mut file = File::options().create(true).truncate(false).write(true).open(path)?;
-        if is_new {
-            sync_name(path)?; // or a checkpoint could vouch for a file that a crash takes away
-        }
         let there = file.metadata()?.len();
+        if is_regular(&file) {
+            // Or a checkpoint could vouch for a file that a crash takes away.
+            sync_name(&path.canonicalize()?)?;
+        }
         if is_regular(&file) && there >= length {
             file.set_len(length)?;
             file.seek(SeekFrom::Start(length))?;

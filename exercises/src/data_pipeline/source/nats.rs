@@ -33,7 +33,7 @@ const PULL_EXPIRES: Duration = Duration::from_secs(1);
 /// the server is told so three times as often.
 const ACK_WAIT: Duration = Duration::from_secs(10);
 
-/// So many messages of all workers together may be unacknowledged. Each is for two checkpoints, so
+/// So many messages of all workers together may be unacknowledged, at a consumer that is made here. Each is for two checkpoints, so
 /// that at 1 GB/s it is some 2,000: fewer would hold the server back.
 const UNACKED: usize = 8192;
 

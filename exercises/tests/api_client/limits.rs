@@ -1,0 +1,41 @@
+//! A limit that holds also when nothing ever has to be waited for.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use common::Context;
+use exercises::api_client::policy::Policy;
+use exercises::api_client::{
+    Body, Call, Client, Config, ErrorKind, Failure, Limits, Request, Transport,
+};
+use futures_util::{StreamExt, stream};
+use http::Response;
+
+/// A host whose bytes are always there, and never end.
+struct Endless;
+
+impl Transport for Endless {
+    type Body = Self;
+
+    async fn send(&self, _: &Call) -> Result<Response<Self>, Failure> {
+        Ok(Response::new(Self))
+    }
+}
+
+impl Body for Endless {
+    async fn chunk(&mut self) -> Result<Option<Bytes>, Failure> {
+        Ok(Some(Bytes::from_static(b"more")))
+    }
+}
+
+#[tokio::test]
+async fn the_total_time_ends_a_body_that_never_lets_anybody_wait() {
+    let limits = Limits { total: Duration::from_millis(50), ..Limits::default() };
+    let policy = Policy { retries: 0, ..Policy::default() };
+    let config = Config { limits, policy, ..Config::default() };
+    let client = Client::with_transport(config, Endless).expect("a client");
+    let requests = stream::iter([Request::get("http://host/")]);
+    let outcomes: Vec<_> = client.fetch_all(&Context::background(), requests).collect().await;
+    let error = outcomes[0].error.as_ref().expect("it cannot be complete");
+    assert_eq!(error.kind, ErrorKind::Timeout);
+}
