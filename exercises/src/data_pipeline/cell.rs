@@ -76,7 +76,9 @@ impl Values {
                 // Auto-resizing: it takes memory for the range of values that it has seen.
                 let histogram = Histogram::new(DIGITS).expect("2 digits are allowed");
                 *self = Self::Many(histogram);
-                values.into_iter().for_each(|value| self.record(value, 1));
+                for value in values {
+                    self.record(value, 1);
+                }
                 self.record(value, times);
             }
             Self::Many(histogram) => histogram
