@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use super::disk::{Overcommitted, Small};
 use super::{Count, Lab};
 
-const NEEDS_ROOT: &str = "only root may mount a disk";
+const NEEDS_MOUNTS: &str = "no disk may be mounted here: that takes root";
 
 /// A folder with two sources, and what one undisturbed run makes of them.
 struct Job {
@@ -110,8 +110,8 @@ pub fn killed(lab: &mut Lab) -> Result<Count> {
 
 /// The outputs' disk runs full; after somebody has made room, the next run goes on.
 pub fn disk_full(lab: &mut Lab) -> Result<Count> {
-    if !lab.is_root {
-        return Ok(Count::skipped(NEEDS_ROOT));
+    if !lab.may_mount {
+        return Ok(Count::skipped(NEEDS_MOUNTS));
     }
     let job = Job::new(&lab.programs)?;
     let mut count = Count::default();
@@ -130,8 +130,8 @@ pub fn disk_full(lab: &mut Lab) -> Result<Count> {
 
 /// The checkpoint's own disk runs full.
 pub fn checkpoint_disk_full(lab: &mut Lab) -> Result<Count> {
-    if !lab.is_root {
-        return Ok(Count::skipped(NEEDS_ROOT));
+    if !lab.may_mount {
+        return Ok(Count::skipped(NEEDS_MOUNTS));
     }
     let job = Job::new(&lab.programs)?;
     let mut count = Count::default();
@@ -153,14 +153,17 @@ pub fn checkpoint_disk_full(lab: &mut Lab) -> Result<Count> {
 
 /// The disk takes every write, and its fsync fails. What it had taken is gone.
 pub fn failing_fsync(lab: &mut Lab) -> Result<Count> {
-    if !lab.is_root || !Path::new("/dev/loop-control").exists() {
-        return Ok(Count::skipped("it needs root and a loop device"));
+    if !lab.may_mount || !Path::new("/dev/loop-control").exists() {
+        return Ok(Count::skipped("it takes root and a loop device"));
     }
     let job = Job::new(&lab.programs)?;
     let mut count = Count::default();
     for size in ["1M", "2M", "3M"] {
         let to = job.path(&format!("fsync-{size}"));
-        let disk = Overcommitted::mount(&to, size)?;
+        let disk = match Overcommitted::mount(&to, size) {
+            Ok(disk) => disk,
+            Err(err) => return Ok(Count::skipped(&format!("there is no such disk here: {err}"))),
+        };
         OUTPUTS.iter().try_for_each(|name| fs::File::create(to.join(name))?.sync_all())?;
         let checkpoint = job.path(&format!("ck-fsync-{size}"));
         let ended = job.run(&to, Some(&checkpoint))?;
