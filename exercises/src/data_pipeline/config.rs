@@ -106,7 +106,8 @@ pub struct Config {
     #[arg(long, value_name = "N", help_heading = "Stages")]
     pub workers: Option<usize>,
 
-    /// Where the events go that are kept: a file, -, tcp://HOST:PORT or nats://HOST:PORT/STREAM; repeatable
+    /// Where the events go that are kept: a file, -, tcp://HOST:PORT or
+    /// nats://HOST:PORT/STREAM[?compression=zstd]; repeatable
     #[arg(long, value_name = "SINK", help_heading = "Sinks")]
     pub out: Vec<String>,
 

@@ -4,6 +4,8 @@ mod budget;
 mod cell;
 mod checkpoint;
 mod chunk;
+#[cfg(feature = "nats")]
+mod compression;
 mod config;
 mod core;
 mod demo;

@@ -135,6 +135,14 @@ pub(crate) fn get(page: &str, path: &str) -> String {
     answer
 }
 
+/// The value of the first metric whose line begins like this, once the server is there.
+pub(crate) fn metric(page: &str, start: &str) -> Option<f64> {
+    TcpStream::connect(page.trim_start_matches("http://")).ok()?;
+    let metrics = get(page, "/metrics");
+    let line = metrics.lines().find(|line| line.starts_with(start))?;
+    line.rsplit(' ').next()?.parse().ok()
+}
+
 /// Events with a time (100 a second), a key and a value.
 pub(crate) fn lines(numbers: Range<u64>) -> String {
     let mut text = String::new();

@@ -1,11 +1,12 @@
 //! More than one machine: through a NATS server that is killed, and workers that are.
 
 use std::collections::HashSet;
+use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::kit::{Kit, Running, lines, sorted};
+use crate::kit::{Kit, Running, address, lines, metric, sorted};
 
 const SERVER: &str = "nats-server";
 
@@ -44,8 +45,10 @@ impl Server {
 
 fn spawn(kit: &Kit, port: &str) -> Running {
     let store = kit.path("store");
+    kit.write("server.conf", "max_payload: 8MB\n");
     let mut command = Command::new(SERVER);
     command.args(["-js", "-a", "127.0.0.1", "-p", port, "-sd"]).arg(Path::new(&store));
+    command.arg("-c").arg(kit.path("server.conf"));
     command.stdout(Stdio::null()).stderr(Stdio::null());
     let running = Running(command.spawn().unwrap());
     kit.wait_until("the server", || TcpStream::connect(format!("127.0.0.1:{port}")).is_ok());
@@ -94,7 +97,7 @@ fn nothing_is_lost_when_the_server_is_killed_in_mid_run() {
     let Some(mut server) = Server::start(&kit) else { return };
     let events = lines(0..200_000);
     kit.write("in", &events);
-    let sink = format!("{}/events", server.url());
+    let sink = format!("{}/events?compression=zstd", server.url());
     let worker = worker(&kit, &server.url(), 1);
     let mut ingest = kit.start(&["--file", "in", "--out", &sink, "--checkpoint", "ck"]);
     kit.wait_until("the first events", || !kit.read("out1").is_empty());
@@ -124,6 +127,33 @@ fn what_a_killed_worker_had_goes_to_the_other() {
     println!("0 of 200000 lost, {again} came again and were removed by their ids");
     assert!(received == sorted(&events));
     assert_eq!((first.stop(), second.stop()), (Some(0), Some(0)));
+}
+
+/// It is sent, and never acknowledged: no checkpoint may vouch for it.
+#[test]
+fn what_a_server_that_hangs_was_sent_comes_again() {
+    let kit = Kit::new();
+    let Some(mut server) = Server::start(&kit) else { return };
+    let events = lines(0..20_000);
+    kit.write("in", &events);
+    let (page, sink) = (address(), format!("{}/events", server.url()));
+    let args = ["--file", "in", "--follow", "--out", &sink, "--checkpoint", "ck"];
+    let mut ingest = kit.start(&[&args[..], &["--http", &page]].concat());
+    let sent = "component_received_events_total{component_id=\"nats";
+    kit.wait_until("the first events", || metric(&page, sent) == Some(20_000.0));
+    server.running.signal("-STOP");
+    let more = lines(20_000..30_000);
+    kit.append("in", &more);
+    kit.wait_until("the rest", || metric(&page, sent) == Some(30_000.0));
+    kit.wait_until("a missing checkpoint", || metric(&page, "checkpoint_age_seconds") > Some(1.0));
+    ingest.0.kill().unwrap();
+    ingest.0.wait().unwrap();
+    server.restart(&kit);
+    kit.ok(&["--file", "in", "--out", &sink, "--checkpoint", "ck"]);
+    let worker = worker(&kit, &server.url(), 1);
+    let (received, _) = wait_for_all(&kit, 30_000);
+    assert!(received == sorted(&(events + &more)));
+    assert_eq!(worker.stop(), Some(0));
 }
 
 /// More messages than one pull asks for.
@@ -161,4 +191,40 @@ fn windows_and_dead_letters_can_go_through_nats() {
         assert_eq!(kit.read(&out), kit.read(file));
         assert_eq!(reader.stop(), Some(0));
     }
+}
+
+/// More than a pull may bring, so that it has to be asked for alone.
+#[test]
+fn a_message_that_is_larger_than_a_pull_holds_nothing_up() {
+    let kit = Kit::new();
+    let Some(server) = Server::start(&kit) else { return };
+    let long = format!("{{\"a\":\"{}\"}}\n", "x".repeat(5 << 20));
+    kit.write("in", &(long.clone() + &lines(0..10) + &long));
+    let sink = format!("{}/events?compression=zstd", server.url());
+    kit.ok(&["--file", "in", "--max-line", "6MiB", "--out", &sink]);
+    let nats = ["--nats", &server.url(), "--stream", "events", "--consumer", "workers"];
+    let worker = kit.start(&[&nats[..], &["--max-line", "6MiB", "--out", "out"]].concat());
+    kit.wait_until("every event", || kit.read("out").lines().count() == 12);
+    assert_eq!(worker.stop(), Some(0));
+}
+
+/// Another program says that it is zstd, and it is not.
+#[test]
+fn a_message_that_cannot_be_unpacked_is_a_dead_letter_and_nothing_else_is_lost() {
+    let kit = Kit::new();
+    let Some(server) = Server::start(&kit) else { return };
+    kit.write("in", &lines(0..10));
+    let sink = format!("{}/events?compression=zstd", server.url());
+    kit.ok(&["--file", "in", "--out", &sink]);
+    let head = "NATS/1.0\r\nContent-Encoding: zstd\r\n\r\n";
+    let (of_head, all) = (head.len(), head.len() + 3);
+    let mut other = TcpStream::connect(format!("127.0.0.1:{}", server.port)).unwrap();
+    let connect = r#"CONNECT {"verbose":false,"headers":true}"#;
+    write!(other, "{connect}\r\nHPUB events {of_head} {all}\r\n{head}odd\r\n").unwrap();
+
+    let nats = ["--nats", &server.url(), "--stream", "events", "--consumer", "workers"];
+    let worker = kit.start(&[&nats[..], &["--out", "out", "--dead-letters", "dead"]].concat());
+    kit.wait_until("every event", || kit.read("out").lines().count() == 10);
+    kit.wait_until("the dead letter", || kit.read("dead").contains(r#""raw":"odd"}"#));
+    assert_eq!(worker.stop(), Some(0));
 }

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, TcpStream};
 
-use crate::kit::{Kit, Running, address, get, lines};
+use crate::kit::{Kit, Running, address, get, lines, metric};
 
 /// A run whose only sink is a receiver that does not read, once everything has come to a stop.
 struct Stalled {
@@ -20,13 +20,7 @@ fn stall(kit: &Kit, policy: &str, ready: &str) -> Stalled {
     let args = ["--file", "in", "--follow", "--out", &sink, "--policy", policy, "--http", &page];
     let running = kit.start(&args);
     let (receiver, _) = listener.accept().unwrap();
-    kit.wait_until("the stall", || {
-        TcpStream::connect(&page).is_ok()
-            && get(&page, "/metrics").lines().any(|line| {
-                let value = line.strip_prefix(ready).and_then(|rest| rest.rsplit(' ').next());
-                value.is_some_and(|value| value.parse::<f64>().unwrap() > 0.5)
-            })
-    });
+    kit.wait_until("the stall", || metric(&page, ready).is_some_and(|value| value > 0.5));
     Stalled { running, page, receiver }
 }
 

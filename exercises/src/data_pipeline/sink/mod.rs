@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::budget::{Budget, Share};
@@ -72,6 +73,9 @@ pub(crate) struct Drain {
     stage: Arc<Stage>,
     writer: Writer,
     queue: mpsc::Receiver<Item>,
+    /// The batches that the other side has not acknowledged yet. They still have their share of the
+    /// queue, which bounds them.
+    acks: JoinSet<()>,
 }
 
 impl Sink {
@@ -87,7 +91,13 @@ impl Sink {
         let stage = Stage::new(name, "sink", writer.kind(), Some(budget.clone()));
         let length = writer.is_file().then_some(length);
         let (budget_of, stage_of) = (budget.clone(), stage.clone());
-        let drain = Drain { budget: budget_of, stage: stage_of, writer, queue: receiver };
+        let drain = Drain {
+            budget: budget_of,
+            stage: stage_of,
+            writer,
+            queue: receiver,
+            acks: JoinSet::new(),
+        };
         let name = name.to_owned();
         (Self { name, takes, policy, budget, length, queue: sender, stage }, drain)
     }
@@ -108,7 +118,15 @@ impl Drain {
     /// Writes what comes until the stages before it are done. A failure ends the run: nothing that
     /// may be lost is ever covered by a checkpoint.
     pub(crate) async fn run(mut self) -> Result<(), String> {
-        while let Some(first) = self.queue.recv().await {
+        loop {
+            let first = tokio::select! {
+                Some(acked) = self.acks.join_next() => {
+                    acked.map_err(|err| err.to_string())?;
+                    continue;
+                }
+                first = self.queue.recv() => first,
+            };
+            let Some(first) = first else { break };
             if self.writer.is_file() && self.budget.used() < QUEUE / 4 {
                 sleep(LINGER).await;
             }
@@ -116,6 +134,14 @@ impl Drain {
             let items = [first].into_iter().chain(more).collect();
             let taken = self.take(items).await;
             taken.map_err(|err| format!("cannot write to {}: {err}", self.stage.id))?;
+        }
+        self.acknowledged().await
+    }
+
+    /// Waits until all that was sent is acknowledged.
+    async fn acknowledged(&mut self) -> Result<(), String> {
+        while let Some(acked) = self.acks.join_next().await {
+            acked.map_err(|err| err.to_string())?;
         }
         Ok(())
     }
@@ -129,6 +155,7 @@ impl Drain {
                 Item::Batch(batch, share) => batches.push((batch, share)),
                 Item::Barrier(done) => {
                     self.write(std::mem::take(&mut batches)).await?;
+                    self.acknowledged().await?;
                     self.writer.sync().await?;
                     let _ = done.send(()); // nobody waits any more once the run has failed
                 }
@@ -137,19 +164,31 @@ impl Drain {
         self.write(batches).await
     }
 
-    /// The batches keep their share of the queue until they are written.
+    /// The batches keep their share of the queue until they are written and, where there is another
+    /// side, acknowledged.
     async fn write(&mut self, batches: Vec<(Batch, Share)>) -> Result<(), String> {
         if batches.is_empty() {
             return Ok(());
         }
+        let stage = self.stage.clone();
         let bytes: Vec<_> = batches.iter().map(|(batch, _)| batch.bytes.clone()).collect();
         let events = batches.iter().map(|(batch, _)| batch.events).sum();
-        self.stage.received.add(events);
-        self.stage.bytes.add(bytes.iter().map(|bytes| bytes.len() as u64).sum());
-        let bar = self.stage.bar(&self.stage.id, format_args!("{events} events"));
-        drawn(bar, self.writer.write(bytes, &self.stage.errors)).await?;
-        self.stage.sent.add(events);
-        batches.into_iter().filter_map(|(batch, _)| batch.held).for_each(Held::delivered);
+        stage.received.add(events);
+        stage.bytes.add(bytes.iter().map(|bytes| bytes.len() as u64).sum());
+        let bar = stage.bar(&stage.id, format_args!("{events} events"));
+        let acks = drawn(bar, self.writer.write(bytes, &stage)).await?;
+        let delivered = move |stage: &Stage| {
+            stage.sent.add(events);
+            batches.into_iter().filter_map(|(batch, _)| batch.held).for_each(Held::delivered);
+        };
+        match acks {
+            None => delivered(&stage),
+            Some(acks) => drop(self.acks.spawn(async move {
+                let _busy = stage.busy.enter();
+                acks.await;
+                delivered(&stage);
+            })),
+        }
         Ok(())
     }
 }

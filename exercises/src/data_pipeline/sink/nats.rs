@@ -1,21 +1,22 @@
 //! Chunks to a NATS `JetStream` stream: one message for each, acknowledged by the server, and sent
 //! again until it is. A message that the server has already is dropped there by its id.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use async_nats::HeaderMap;
 use async_nats::jetstream::Context;
 use async_nats::jetstream::context::PublishAckFuture;
 use async_nats::jetstream::message::PublishMessage;
 use bytes::Bytes;
+use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
-use crate::data_pipeline::monitor::stats::Count;
+use crate::data_pipeline::compression::{MESSAGE, Packer};
+use crate::data_pipeline::monitor::stats::Stage;
 use crate::data_pipeline::nats::{connect, stream};
 use crate::data_pipeline::warnings::warn;
-
-/// A message is no longer than this, unless a single line is.
-const MESSAGE: usize = 256 * 1024;
 
 /// Before sending again.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -24,48 +25,84 @@ const PAUSE: Duration = Duration::from_millis(200);
 pub(crate) struct Nats {
     context: Context,
     stream: String,
+    /// Free whenever it is wanted: batches are sent one after the other.
+    packer: Mutex<Packer>,
     /// What the server takes at most.
     limit: usize,
     /// Tells what this process sends from what others send.
     salt: u64,
 }
 
+/// A message as it is sent, and as it is sent again.
+#[derive(Debug)]
+struct Outgoing {
+    id: String,
+    headers: HeaderMap,
+    payload: Bytes,
+}
+
 impl Nats {
-    /// From `nats://HOST:PORT/STREAM`. Events have ids of their own; windows and dead letters of two
-    /// workers may look the same and are not, which their `salt` shows.
+    /// From `nats://HOST:PORT/STREAM`, or that with `?compression=zstd`. Events have ids of their
+    /// own; windows and dead letters of two workers may look the same and are not, which their
+    /// `salt` shows.
     pub(crate) async fn open(name: &str, salt: u64) -> Result<Self, String> {
+        let (place, packer) = Packer::of(name)?;
         let parts =
-            name.rsplit_once('/').filter(|(url, stream)| url.len() > 7 && !stream.is_empty());
-        let (url, name) = parts.ok_or_else(|| format!("{name}: write nats://HOST:PORT/STREAM"))?;
+            place.rsplit_once('/').filter(|(url, stream)| url.len() > 7 && !stream.is_empty());
+        let (url, name) = parts.ok_or_else(|| format!("{place}: write nats://HOST:PORT/STREAM"))?;
         let context = connect(url).await?;
         stream(&context, name).await?;
         let limit = context.client().server_info().max_payload;
-        Ok(Self { context, stream: name.to_owned(), limit, salt })
+        Ok(Self { context, stream: name.to_owned(), packer: packer.into(), limit, salt })
     }
 
-    /// Returns when the server has acknowledged all batches. They are on their way together.
-    pub(crate) async fn write(&mut self, batches: &[Bytes], errors: &Count) -> Result<(), String> {
-        let messages: Vec<Bytes> = batches.iter().flat_map(messages).collect();
-        if let Some(line) = messages.iter().find(|message| message.len() > self.limit) {
-            let (length, limit) = (line.len(), self.limit);
+    /// Sends all batches. What it gives ends when the server has acknowledged them, and sends again
+    /// what it has not: until then more can be sent.
+    pub(crate) async fn send(
+        self: &Arc<Self>,
+        batches: Vec<Bytes>,
+        stage: Arc<Stage>,
+    ) -> Result<impl Future<Output = ()> + Send + 'static, String> {
+        let nats = self.clone();
+        let messages = spawn_blocking(move || nats.messages(&batches)).await;
+        let messages = messages.map_err(|err| err.to_string())??;
+        let mut acks = Vec::new();
+        for message in &messages {
+            acks.push(self.publish(message).await);
+        }
+        let nats = self.clone();
+        Ok(async move {
+            for (message, ack) in messages.iter().zip(acks) {
+                nats.acknowledged(message, ack, &stage).await;
+            }
+        })
+    }
+
+    fn messages(&self, batches: &[Bytes]) -> Result<Vec<Outgoing>, String> {
+        let mut packer = self.packer.lock().expect("nobody panics while holding this");
+        let messages = batches.iter().flat_map(messages);
+        messages.map(|message| self.outgoing(message, &mut packer)).collect()
+    }
+
+    fn outgoing(&self, message: Bytes, packer: &mut Packer) -> Result<Outgoing, String> {
+        let id = id(&message, self.salt);
+        let (headers, payload) =
+            packer.pack(message).map_err(|err| format!("cannot compress: {err}"))?;
+        let (length, limit) = (payload.len(), self.limit);
+        if length > limit {
             return Err(format!(
                 "a line of {length} bytes is more than the server's max_payload of {limit}; raise \
                  that, or lower --max-line"
             ));
         }
-        let mut acks = Vec::new();
-        for message in &messages {
-            acks.push(self.publish(message).await);
-        }
-        for (message, ack) in messages.iter().zip(acks) {
-            self.acknowledged(message, ack, errors).await;
-        }
-        Ok(())
+        Ok(Outgoing { id, headers, payload })
     }
 
-    async fn publish(&self, message: &Bytes) -> Result<PublishAckFuture, String> {
-        let outgoing =
-            PublishMessage::build().message_id(id(message, self.salt)).payload(message.clone());
+    async fn publish(&self, message: &Outgoing) -> Result<PublishAckFuture, String> {
+        let outgoing = PublishMessage::build()
+            .headers(message.headers.clone())
+            .message_id(&message.id)
+            .payload(message.payload.clone());
         let sent = self.context.send_publish(self.stream.clone(), outgoing).await;
         sent.map_err(|err| err.to_string())
     }
@@ -73,9 +110,9 @@ impl Nats {
     /// Waits for the ack, and sends again until there is one.
     async fn acknowledged(
         &self,
-        message: &Bytes,
+        message: &Outgoing,
         mut ack: Result<PublishAckFuture, String>,
-        errors: &Count,
+        stage: &Stage,
     ) {
         loop {
             let outcome = match ack {
@@ -83,7 +120,7 @@ impl Nats {
                 Err(err) => Err(err),
             };
             let Err(err) = outcome else { return };
-            errors.add(1);
+            stage.errors.add(1);
             warn(format_args!("NATS has not taken a message, it is sent again: {err}"));
             sleep(PAUSE).await;
             ack = self.publish(message).await;

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +16,10 @@ use super::nats::Nats;
 use super::tcp::Tcp;
 use super::{Takes, path};
 use crate::data_pipeline::checkpoint::sync_name;
-use crate::data_pipeline::monitor::stats::Count;
+use crate::data_pipeline::monitor::stats::Stage;
+
+/// Ends when the other side has acknowledged all that it was sent.
+pub(crate) type Acks = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 #[derive(Debug)]
 pub(crate) enum Writer {
@@ -23,7 +27,7 @@ pub(crate) enum Writer {
     Stdout,
     Tcp(Tcp),
     #[cfg(feature = "nats")]
-    Nats(Nats),
+    Nats(Arc<Nats>),
     /// Takes everything and keeps nothing, after a delay that the demo sets.
     Slow(watch::Receiver<Duration>),
 }
@@ -41,7 +45,7 @@ impl Writer {
             #[cfg(feature = "nats")]
             None if name.starts_with("nats://") => {
                 let salt = if takes == Takes::Lines { 0 } else { rand::random() };
-                Ok(Self::Nats(Nats::open(name, salt).await?))
+                Ok(Self::Nats(Nats::open(name, salt).await?.into()))
             }
             None => Err(format!(
                 "cannot write to {name}: write a path, -, tcp://HOST:PORT or, if built with it, \
@@ -67,34 +71,37 @@ impl Writer {
         matches!(self, Self::File(_))
     }
 
-    /// Writes some batches, and counts the failures that it gets over.
+    /// Writes some batches, and counts the failures that it gets over. Where the other side
+    /// acknowledges what it has, that is still to be waited for.
     pub(crate) async fn write(
         &mut self,
         batches: Vec<Bytes>,
-        errors: &Count,
-    ) -> Result<(), String> {
+        stage: &Arc<Stage>,
+    ) -> Result<Option<Acks>, String> {
         match self {
+            #[cfg(feature = "nats")]
+            Self::Nats(nats) => {
+                let acks = nats.send(batches, stage.clone()).await?;
+                return Ok(Some(Box::pin(acks)));
+            }
             Self::File(file) => {
                 let file = file.clone();
-                blocking(move || write_all(&mut &*file, &batches)).await
+                blocking(move || write_all(&mut &*file, &batches)).await?;
             }
-            Self::Stdout => blocking(move || write_all(&mut common::stdout(), &batches)).await,
+            Self::Stdout => blocking(move || write_all(&mut common::stdout(), &batches)).await?,
             Self::Tcp(tcp) => {
                 for batch in &batches {
-                    tcp.write(batch, errors).await;
+                    tcp.write(batch, &stage.errors).await;
                 }
-                Ok(())
             }
-            #[cfg(feature = "nats")]
-            Self::Nats(nats) => nats.write(&batches, errors).await,
             Self::Slow(delay) => {
                 for _ in batches {
                     let delay = *delay.borrow_and_update();
                     tokio::time::sleep(delay).await;
                 }
-                Ok(())
             }
         }
+        Ok(None)
     }
 
     /// Returns when all that was written is as safe as it gets here: a file is on the disk.

@@ -17,6 +17,7 @@ use tokio_stream::StreamExt;
 
 use super::{Ack, Feed, Stopped};
 use crate::data_pipeline::chunk::Origin;
+use crate::data_pipeline::compression::unpack;
 use crate::data_pipeline::config::Config;
 use crate::data_pipeline::nats::{connect, stream};
 use crate::data_pipeline::splitter::Splitter;
@@ -25,6 +26,9 @@ use crate::data_pipeline::warnings::warn;
 /// So much is asked for at once: a pull of hundreds of megabytes loses its way.
 const PULL_BYTES: usize = 4 << 20;
 const PULL_MESSAGES: usize = 64;
+
+/// What the server says when the next message alone is more than that.
+const TOO_LARGE: &str = "Exceeds MaxBytes";
 
 /// How long a pull waits for messages.
 const PULL_EXPIRES: Duration = Duration::from_secs(1);
@@ -46,6 +50,8 @@ pub(crate) struct Nats {
     name: String,
     client: Client,
     consumer: Consumer<pull::Config>,
+    /// The next message is larger than a pull may be.
+    is_large: bool,
 }
 
 /// The messages that are not acknowledged yet, by their number in the stream.
@@ -72,11 +78,11 @@ impl Nats {
         let consumer = stream.get_or_create_consumer(durable, config).await;
         let consumer =
             consumer.map_err(|err| format!("cannot join the consumer {durable}: {err}"))?;
-        Ok(Self { name: name.to_owned(), client: context.client(), consumer })
+        Ok(Self { name: name.to_owned(), client: context.client(), consumer, is_large: false })
     }
 
     /// Takes messages until the run stops, then acknowledges what the last checkpoint commits.
-    pub(crate) async fn run(self, mut feed: Feed) -> Result<(), Stopped> {
+    pub(crate) async fn run(mut self, mut feed: Feed) -> Result<(), Stopped> {
         let (sender, committed) = channel(2 * UNACKED);
         let mut held = Held::new(committed);
         let ctx = feed.ctx().clone();
@@ -98,12 +104,17 @@ impl Nats {
     /// Takes the messages of one pull. The next one is asked for when these are with the workers, who
     /// have enough to do until then: the server answers two pulls by turns, out of order.
     async fn pull(
-        &self,
+        &mut self,
         feed: &mut Feed,
         sender: &Sender<u64>,
         held: &mut Held,
     ) -> Result<(), Cause> {
-        let pull = self.consumer.batch().max_bytes(PULL_BYTES).max_messages(PULL_MESSAGES);
+        let pull = self.consumer.batch();
+        let pull = if std::mem::take(&mut self.is_large) {
+            pull.max_messages(1)
+        } else {
+            pull.max_bytes(PULL_BYTES).max_messages(PULL_MESSAGES)
+        };
         let mut messages = match held.while_waiting(pull.expires(PULL_EXPIRES).messages()).await {
             Ok(messages) => messages,
             Err(err) => return held.pause(err).await,
@@ -112,6 +123,10 @@ impl Nats {
         while let Some(message) = held.while_waiting(messages.next()).await {
             let message = match message {
                 Ok(message) => message,
+                Err(err) if is_first && err.to_string().contains(TOO_LARGE) => {
+                    self.is_large = true;
+                    return Ok(());
+                }
                 Err(err) if is_first => return held.pause(err).await,
                 // Its bound in bytes is reached, or what is missing comes again.
                 Err(_) => break,
@@ -121,7 +136,7 @@ impl Nats {
             let (message, acker) = message.split();
             held.ackers.insert(sequence, acker);
             let ack = Ack { sequence, committed: sender.clone() };
-            self.send(feed, &message.payload, ack, held).await?;
+            self.send(feed, &message, ack, held).await?;
         }
         Ok(())
     }
@@ -129,7 +144,7 @@ impl Nats {
     async fn send(
         &self,
         feed: &mut Feed,
-        payload: &[u8],
+        message: &async_nats::Message,
         ack: Ack,
         held: &mut Held,
     ) -> Result<(), Cause> {
@@ -143,8 +158,10 @@ impl Nats {
         let share = held.while_waiting(feed.room()).await?;
         let _bar = feed.bar(ack.sequence);
         let mut bytes = feed.buffer();
-        bytes.clear();
-        bytes.extend_from_slice(payload);
+        if let Err(err) = unpack(message, &mut bytes) {
+            warn(format_args!("message {} is a dead letter, not zstd: {err}", ack.sequence));
+            message.payload.as_ref().clone_into(&mut bytes);
+        }
         let mut splitter = Splitter::new(0, 0, feed.max_line());
         let mut pieces = splitter.push(bytes);
         pieces.extend(splitter.finish());

@@ -1,0 +1,138 @@
+//! How messages to NATS are compressed. The server's work, and its store, grow with the bytes.
+
+use std::{fmt, io};
+
+use async_nats::HeaderMap;
+use bytes::Bytes;
+use zstd::bulk::{Compressor, Decompressor};
+use zstd::zstd_safe::CParameter;
+
+/// A message is no longer than this, unless a single line is.
+pub(crate) const MESSAGE: usize = 256 * 1024;
+
+/// Says so in the message, with the name that HTTP has for it.
+const HEADER: &str = "Content-Encoding";
+const ZSTD: &str = "zstd";
+
+/// The fastest of zstd's regular levels makes a tenth of lines of JSON.
+const LEVEL: i32 = 1;
+
+/// Packs messages; keeps them as they are if it has no compressor.
+pub(crate) struct Packer(Option<Compressor<'static>>);
+
+impl Packer {
+    /// Takes `?compression=zstd` off the end of a sink's name.
+    pub(crate) fn of(name: &str) -> Result<(&str, Self), String> {
+        match name.split_once('?') {
+            None => Ok((name, Self(None))),
+            Some((place, "compression=zstd")) => {
+                let compressor = compressor().map_err(|err| format!("cannot compress: {err}"))?;
+                Ok((place, Self(Some(compressor))))
+            }
+            Some((_, other)) => {
+                Err(format!("{name}: after the stream stands ?compression=zstd, not ?{other}"))
+            }
+        }
+    }
+
+    /// A message as it is sent, and what has to be said with it. One longer than [`MESSAGE`] stays
+    /// as it is: nobody would unpack it.
+    pub(crate) fn pack(&mut self, message: Bytes) -> io::Result<(HeaderMap, Bytes)> {
+        let mut headers = HeaderMap::new();
+        match &mut self.0 {
+            Some(compressor) if message.len() <= MESSAGE => {
+                headers.insert(HEADER, ZSTD);
+                Ok((headers, compressor.compress(&message)?.into()))
+            }
+            _ => Ok((headers, message)),
+        }
+    }
+}
+
+impl fmt::Debug for Packer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Packer").field(&self.0.as_ref().map(|_| ZSTD)).finish()
+    }
+}
+
+fn compressor() -> io::Result<Compressor<'static>> {
+    let mut compressor = Compressor::new(LEVEL)?;
+    compressor.set_parameter(CParameter::ChecksumFlag(true))?;
+    Ok(compressor)
+}
+
+/// A message in `to` as it was before it was compressed, if it was. Whatever it says of its length,
+/// no more than [`MESSAGE`] bytes are made for it.
+pub(crate) fn unpack(message: &async_nats::Message, to: &mut Vec<u8>) -> io::Result<()> {
+    to.clear();
+    let encoding = message.headers.as_ref().and_then(|headers| headers.get(HEADER));
+    if encoding.is_some_and(|encoding| encoding.as_str() == ZSTD) {
+        to.reserve(MESSAGE);
+        return Decompressor::new()?.decompress_to_buffer(&message.payload, to).map(drop);
+    }
+    to.extend_from_slice(&message.payload);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packer(query: &str) -> Packer {
+        Packer::of(&format!("nats://h/s{query}")).unwrap().1
+    }
+
+    fn unpacked(headers: HeaderMap, payload: impl Into<Bytes>) -> io::Result<Vec<u8>> {
+        let payload = payload.into();
+        let message = async_nats::Message {
+            subject: "s".into(),
+            length: payload.len(),
+            payload,
+            reply: None,
+            headers: Some(headers),
+            status: None,
+            description: None,
+        };
+        let mut to = b"before".to_vec();
+        unpack(&message, &mut to).map(|()| to)
+    }
+
+    #[test]
+    fn what_was_packed_is_unpacked() {
+        for (query, length) in [("?compression=zstd", 0), ("?compression=zstd", MESSAGE), ("", 9)] {
+            let message = Bytes::from(b"{\"a\":1}\n".repeat(MESSAGE / 8)[..length].to_vec());
+            let (headers, payload) = packer(query).pack(message.clone()).unwrap();
+            assert!(length < MESSAGE || payload.len() < length / 10);
+            assert_eq!(unpacked(headers, payload).unwrap(), message);
+        }
+    }
+
+    #[test]
+    fn one_long_line_stays_as_it_is() {
+        let line = Bytes::from(vec![b'x'; MESSAGE + 1]);
+        let packed = packer("?compression=zstd").pack(line.clone()).unwrap();
+        assert_eq!(packed, (HeaderMap::new(), line));
+    }
+
+    #[test]
+    fn what_cannot_be_unpacked_or_only_to_more_is_an_error() {
+        let message = Bytes::from_static(b"{}\n");
+        let (headers, payload) = packer("?compression=zstd").pack(message).unwrap();
+        let mut wrong = payload.to_vec();
+        *wrong.last_mut().unwrap() ^= 1; // in the checksum
+        let bomb = zstd::bulk::compress(&vec![b'\n'; 100 * MESSAGE], LEVEL).unwrap();
+        for broken in [b"no frame".to_vec(), payload[..payload.len() - 1].to_vec(), wrong, bomb] {
+            let outcome = unpacked(headers.clone(), broken);
+            assert!(outcome.is_err(), "{outcome:?}");
+        }
+    }
+
+    #[test]
+    fn a_sink_says_how_its_messages_are_compressed() {
+        let (place, packer) = Packer::of("nats://h/s").unwrap();
+        assert!(place == "nats://h/s" && packer.0.is_none());
+        let (place, packer) = Packer::of("nats://h/s?compression=zstd").unwrap();
+        assert!(place == "nats://h/s" && packer.0.is_some());
+        assert!(Packer::of("nats://h/s?compression=zip").err().unwrap().contains("=zip"));
+    }
+}
