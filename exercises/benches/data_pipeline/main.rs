@@ -68,13 +68,12 @@ fn main() {
     report(&contenders);
 }
 
-/// So many lines in a file that is in the page cache.
+/// A file of so many lines.
 fn input(folder: &Path, lines: u64) -> PathBuf {
     let input = folder.join(format!("{lines}.ndjson"));
     if !input.exists() {
         generate(lines, &input);
     }
-    io::copy(&mut File::open(&input).unwrap(), &mut io::sink()).unwrap();
     input
 }
 
@@ -236,6 +235,8 @@ fn run(contender: &mut Contender, folder: &Path) -> usize {
         let _ = fs::remove_dir_all(&old);
         fs::create_dir_all(old).unwrap();
     }
+    // Into the page cache, which may have lost it since the contender before.
+    io::copy(&mut File::open(input(folder, contender.lines)).unwrap(), &mut io::sink()).unwrap();
     let (mut started, before) = (Instant::now(), cpu_of_children());
     let mut running = Vec::new();
     for command in &contender.commands {

@@ -51,13 +51,6 @@ pub(crate) struct FileId {
     pub(crate) head_crc: u32,
 }
 
-/// A checkpoint, and what was wrong with a newer one.
-#[derive(Debug)]
-pub(crate) struct Loaded {
-    pub(crate) checkpoint: Checkpoint,
-    pub(crate) broken: Option<String>,
-}
-
 /// The checkpoint file, locked for this process.
 #[derive(Debug)]
 pub(crate) struct Store {
@@ -68,7 +61,7 @@ pub(crate) struct Store {
 impl Store {
     /// Locks the checkpoint at `path`; it need not exist yet.
     pub(crate) fn open(path: &Path) -> Result<Self, String> {
-        let lock = with_suffix(path, ".lock");
+        let lock = path.with_added_extension("lock");
         let file = File::options().create(true).truncate(false).write(true).open(&lock);
         let file = file.map_err(|err| format!("cannot create {}: {err}", lock.display()))?;
         match file.try_lock() {
@@ -84,17 +77,17 @@ impl Store {
         }
     }
 
-    /// The newest checkpoint that is whole: the current one, or else the one before it. `None` if
-    /// there has never been one.
-    pub(crate) fn load(&self) -> Result<Option<Loaded>, String> {
+    /// The newest checkpoint that is whole: the current one, or else the one before it and what was
+    /// wrong with the newer one. `None` if there has never been one.
+    pub(crate) fn load(&self) -> Result<Option<(Checkpoint, Option<String>)>, String> {
         let mut broken: Option<String> = None;
-        for path in [self.path.clone(), with_suffix(&self.path, ".prev")] {
+        for path in [self.path.clone(), self.path.with_added_extension("prev")] {
             match fs::read(&path).map(|bytes| decode(&bytes)) {
                 Ok(Ok(checkpoint)) => {
                     if broken.is_some() {
                         self.set_aside()?;
                     }
-                    return Ok(Some(Loaded { checkpoint, broken }));
+                    return Ok(Some((checkpoint, broken)));
                 }
                 Ok(Err(reason)) => broken = Some(format!("{}: {reason}", path.display())),
                 Err(err) if err.kind() == ErrorKind::NotFound => {}
@@ -107,18 +100,18 @@ impl Store {
 
     /// The next save would put the broken one in the place of the whole one before it.
     fn set_aside(&self) -> Result<(), String> {
-        let renamed = fs::rename(&self.path, with_suffix(&self.path, ".broken"));
+        let renamed = fs::rename(&self.path, self.path.with_added_extension("broken"));
         renamed.map_err(|err| format!("cannot rename {}: {err}", self.path.display()))
     }
 
     /// Writes, syncs, keeps the previous one, renames, syncs the directory: a crash at any point
     /// leaves the new or the previous checkpoint, whole.
     pub(crate) fn save(&self, checkpoint: &Checkpoint) -> io::Result<()> {
-        let new = with_suffix(&self.path, ".tmp");
+        let new = self.path.with_added_extension("tmp");
         let mut file = File::create(&new)?;
         file.write_all(&encode(checkpoint))?;
         file.sync_all()?;
-        match fs::rename(&self.path, with_suffix(&self.path, ".prev")) {
+        match fs::rename(&self.path, self.path.with_added_extension("prev")) {
             Err(err) if err.kind() != ErrorKind::NotFound => return Err(err),
             _ => fs::rename(&new, &self.path)?,
         }
@@ -134,12 +127,6 @@ pub(crate) fn sync_name(path: &Path) -> io::Result<()> {
         Err(err) if err.kind() == ErrorKind::PermissionDenied => Ok(()),
         Err(err) => Err(err),
     }
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }
 
 /// One line with the checksum, then the checkpoint as JSON.
@@ -174,7 +161,7 @@ mod tests {
     }
 
     fn offset(store: &Store) -> Option<u64> {
-        store.load().unwrap().map(|loaded| loaded.checkpoint.sources["a"].offset)
+        store.load().unwrap().map(|(checkpoint, _)| checkpoint.sources["a"].offset)
     }
 
     #[test]

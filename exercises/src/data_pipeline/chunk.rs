@@ -20,22 +20,9 @@ pub(crate) struct Chunk {
     pub(crate) piece: Piece,
 }
 
-/// What the workers are given. A worker that reads goes on with what it has read, so that reading is
-/// shared among them too, and the bytes are still in its cache.
-pub(crate) enum Work {
-    Parse(Chunk),
-    Read(Box<dyn FnOnce() -> Vec<Chunk> + Send>),
-}
-
-impl Work {
-    /// The chunks to parse.
-    pub(crate) fn chunks(self) -> Vec<Chunk> {
-        match self {
-            Self::Parse(chunk) => vec![chunk],
-            Self::Read(read) => read(),
-        }
-    }
-}
+/// What the workers are given: it makes the chunks to parse, which may mean to read them. A worker
+/// goes on with what it has read, so that the bytes are still in its cache.
+pub(crate) type Work = Box<dyn FnOnce() -> Vec<Chunk> + Send>;
 
 /// Where a chunk comes from, and what it holds until it is settled. It goes along with the chunk
 /// from stage to stage.

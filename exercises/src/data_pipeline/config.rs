@@ -184,7 +184,8 @@ impl Config {
     /// What is set, by key.
     fn table(&self) -> Table {
         let mut table = Table::try_from(self).expect("settings are always TOML");
-        table.retain(|_, value| !matches!(value, Value::Boolean(false)) && !is_empty(value));
+        let unset = [Value::Boolean(false), Value::Array(Vec::new())];
+        table.retain(|_, value| !unset.contains(value));
         table
     }
 
@@ -287,10 +288,6 @@ impl Config {
         lines.push(table.to_string().trim_end().to_owned());
         lines.join("\n")
     }
-}
-
-fn is_empty(value: &Value) -> bool {
-    value.as_array().is_some_and(Vec::is_empty)
 }
 
 /// Reads a TOML file; an error names the file, the line and what is wrong in it.

@@ -79,7 +79,7 @@ impl fmt::Display for Counts {
 }
 
 /// The counts of a run, shared by all its stages. Taken once per chunk.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Ledger(Arc<Mutex<Counts>>);
 
 /// Where a chunk is.

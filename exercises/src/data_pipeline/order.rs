@@ -6,13 +6,8 @@ use std::collections::{BTreeMap, HashMap};
 /// flight, which the sources' budget bounds.
 #[derive(Debug)]
 pub(crate) struct Order<T> {
-    lanes: HashMap<u64, Lane<T>>,
-}
-
-#[derive(Debug)]
-struct Lane<T> {
-    next: u64,
-    early: BTreeMap<u64, T>,
+    /// The number of the next item, and what came early.
+    lanes: HashMap<u64, (u64, BTreeMap<u64, T>)>,
 }
 
 impl<T> Order<T> {
@@ -22,12 +17,12 @@ impl<T> Order<T> {
 
     /// Takes the item `sequence` (from 0) of a lane and gives all that is now in order.
     pub(crate) fn push(&mut self, lane: u64, sequence: u64, item: T) -> Vec<T> {
-        let lane = self.lanes.entry(lane).or_insert(Lane { next: 0, early: BTreeMap::new() });
-        lane.early.insert(sequence, item);
+        let (next, early) = self.lanes.entry(lane).or_default();
+        early.insert(sequence, item);
         let mut ready = Vec::new();
-        while let Some(item) = lane.early.remove(&lane.next) {
+        while let Some(item) = early.remove(next) {
             ready.push(item);
-            lane.next += 1;
+            *next += 1;
         }
         ready
     }

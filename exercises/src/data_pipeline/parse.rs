@@ -11,7 +11,7 @@ use super::expr::{json, key};
 use super::job::{Counted, Job};
 use super::splitter::{Kind, Piece};
 use super::time;
-use super::value::{Number, Value};
+use super::value::Value;
 use super::windows::{Row, Rows};
 
 /// Parses a chunk, and gives its buffer back.
@@ -38,14 +38,6 @@ struct Output<'j> {
     /// The numbers of the keys in the rows.
     keys: HashMap<Box<str>, u32, FixedState>,
     made: Parsed,
-}
-
-/// What becomes of a line.
-enum Verdict {
-    Blank,
-    Filtered,
-    Accepted,
-    Dead(String),
 }
 
 impl<'j> Output<'j> {
@@ -97,30 +89,29 @@ impl<'j> Output<'j> {
         }
     }
 
-    fn judge<'a>(&mut self, line: &'a str, slots: &mut Vec<Value<'a>>) -> Verdict {
+    /// Whether a line is accepted, or why it is dead.
+    fn judge<'a>(&mut self, line: &'a str, slots: &mut Vec<Value<'a>>) -> Result<bool, String> {
         if line.len() > self.job.max_line {
-            return Verdict::Dead("longer than --max-line".to_owned());
+            return Err("longer than --max-line".to_owned());
         }
         if line.trim_ascii().is_empty() {
-            return Verdict::Blank;
+            return Ok(false);
         }
-        if let Err(err) = self.job.fields.read(line, slots) {
-            return Verdict::Dead(without_line_number(&err));
-        }
+        self.job.fields.read(line, slots).map_err(|err| without_line_number(&err))?;
         self.job.derives.iter().for_each(|derive| derive.apply(slots));
         let Some(counted) = &self.job.counted else {
-            return if self.is_wanted(slots) { Verdict::Accepted } else { Verdict::Filtered };
+            return Ok(self.is_wanted(slots));
         };
         let Some(time) = time::millis(&slots[counted.time]) else {
-            return Verdict::Dead(format!("no time in the field {}", counted.time_field));
+            return Err(format!("no time in the field {}", counted.time_field));
         };
         let latest = self.made.rows.latest.map_or(time, |latest| latest.max(time));
         self.made.rows.latest = Some(latest);
-        if !self.is_wanted(slots) {
-            return Verdict::Filtered;
+        let is_wanted = self.is_wanted(slots);
+        if is_wanted {
+            self.row(counted, slots, time, latest);
         }
-        self.row(counted, slots, time, latest);
-        Verdict::Accepted
+        Ok(is_wanted)
     }
 
     fn is_wanted(&mut self, slots: &[Value<'_>]) -> bool {
@@ -134,9 +125,7 @@ impl<'j> Output<'j> {
 
     fn row(&mut self, counted: &Counted, slots: &[Value<'_>], time: i64, latest: i64) {
         let value = counted.value.and_then(|slot| match slots[slot] {
-            Value::Number(number @ (Number::Integer(_) | Number::Float(_))) => {
-                Some(number.as_f64())
-            }
+            Value::Number(number) => Some(number.as_f64()),
             _ => None,
         });
         let key = counted.key.map_or("null".into(), |slot| key(&slots[slot]));
@@ -149,14 +138,14 @@ impl<'j> Output<'j> {
         self.made.rows.list.push(Row { time, latest, key: number, value });
     }
 
-    fn file(&mut self, offset: u64, line: &str, verdict: Verdict) {
+    fn file(&mut self, offset: u64, line: &str, verdict: Result<bool, String>) {
         match verdict {
-            Verdict::Blank | Verdict::Filtered => self.made.filtered += 1,
-            Verdict::Dead(reason) => {
+            Ok(false) => self.made.filtered += 1,
+            Err(reason) => {
                 self.made.dead += 1;
                 self.letter(offset, &reason, line.as_bytes());
             }
-            Verdict::Accepted => {
+            Ok(true) => {
                 self.made.accepted += 1;
                 if self.job.plain {
                     append_line(&mut self.made.plain, line.as_bytes());

@@ -8,6 +8,7 @@ use std::time::Duration;
 use common::{Context, Demo};
 use crossbeam_channel::bounded;
 use jiff::Timestamp;
+use rand::RngExt;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -27,19 +28,15 @@ use super::outlets::Outlets;
 use super::pool::Pool;
 use super::sink::{Drain, Sink, Takes, Writer};
 use super::source::files::Files;
-use super::source::generator::Generator;
 #[cfg(feature = "nats")]
 use super::source::nats::Nats;
-use super::source::{self, Inlet, Stopped, stdin, tcp, told};
+use super::source::{self, Inlet, Stopped, generator, stdin, tcp, told};
 use super::warnings::{Warnings, warn};
 use super::windows::Windows;
-use super::workers::{Worker, Workers};
+use super::workers::Worker;
 
 /// So much may be between the sources and the sinks: 16 chunks.
 const IN_FLIGHT: usize = 4 << 20;
-
-/// A read gives at most so many chunks: the end of an overlong line, lines, the beginning of one.
-const CHUNKS_PER_READ: usize = 3;
 
 /// How long a run that was stopped may take to pass on what it has read.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -95,9 +92,8 @@ pub(crate) async fn run_with(
     let listener = listener(config, lines).await?;
 
     let ctx = config.run_for.map_or_else(|| ctx.with_cancel(), |span| ctx.with_timeout(span));
-    let capacity = budget.chunks() * CHUNKS_PER_READ;
-    let (work, queue) = bounded(capacity);
-    let (done, parsed) = mpsc::channel(capacity);
+    let (work, queue) = bounded(budget.chunks());
+    let (done, parsed) = mpsc::channel(budget.chunks());
     let pool = Pool::new();
     let inlet = Arc::new(Inlet {
         work,
@@ -105,7 +101,6 @@ pub(crate) async fn run_with(
         paused: core.paused.subscribe(),
         budget,
         stats: stats.clone(),
-        ledger: stats.ledger.clone(),
         ctx: ctx.clone(),
         max_line: job.max_line,
         lanes: AtomicU64::new(0),
@@ -114,7 +109,7 @@ pub(crate) async fn run_with(
     let sources = sources(config, demo, &inlet, &mut core.lanes).await?;
     drop(inlet); // the sources have their own: the workers end with the last of them
     let worker = Worker { job, demo: demo.clone(), stats: stats.clone(), pool, work: queue, done };
-    let workers = Workers::spawn(stats.workers, &worker);
+    let workers = worker.spawn(stats.workers);
     let workers = workers.map_err(|err| format!("cannot start the workers: {err}"))?;
     drop(worker); // its ends of the channels would keep the workers and the core waiting
 
@@ -136,7 +131,9 @@ pub(crate) async fn run_with(
         counts = late => return Ok(Ended { counts, cut_short: true }),
     };
     done?;
-    workers.join()?;
+    for worker in workers {
+        worker.join().map_err(|_| "a worker panicked outside its work")?;
+    }
     if let Err(Stopped::Failed(failure)) = failed {
         return Err(failure);
     }
@@ -183,13 +180,12 @@ async fn core(config: &Config, sink: Option<Writer>, budget: &Budget) -> Result<
 
 /// What an earlier run with these settings has saved; an empty checkpoint if there was none.
 fn load(store: Option<&Store>, config: &Config) -> Result<Checkpoint> {
-    let Some(loaded) = store.map_or(Ok(None), Store::load)? else {
+    let Some((saved, broken)) = store.map_or(Ok(None), Store::load)? else {
         return Ok(Checkpoint::default());
     };
-    if let Some(broken) = loaded.broken {
+    if let Some(broken) = broken {
         warn(format_args!("{broken}; going on from the checkpoint before it"));
     }
-    let saved = loaded.checkpoint;
     let ours = job::identity(config);
     if saved.job == ours {
         return Ok(saved);
@@ -223,7 +219,7 @@ fn stats(config: &Config, sinks: &[Sink], budget: &Budget) -> Stats {
 /// Opens the live page's address and says which one it is.
 async fn listener(config: &Config, lines: Lines) -> Result<Option<TcpListener>> {
     let Some(address) = &config.http else { return Ok(None) };
-    let listener = monitor::bind(address).await?;
+    let listener = monitor::listen("--http", address).await?;
     let address = listener.local_addr().map_err(|err| err.to_string())?;
     match lines {
         Lines::Stdout => common::say!("Live page: http://{address}/"),
@@ -248,7 +244,8 @@ async fn sources(
     for (name, kind) in config.sources() {
         match kind {
             "socket" => {
-                let listener = tcp::bind(config.listen.as_deref().unwrap_or_default()).await?;
+                let address = config.listen.as_deref().unwrap_or_default();
+                let listener = monitor::listen("--listen", address).await?;
                 sources.spawn(told(tcp::run(inlet.clone(), name, listener)));
             }
             #[cfg(feature = "nats")]
@@ -258,7 +255,7 @@ async fn sources(
             }
             "stdin" | "generator" => {
                 let feed = inlet.stream(&name, name.clone());
-                lanes.register(feed.lane(), feed.origin());
+                lanes.register(feed.lane, &feed.origin);
                 streams.push((feed, kind));
             }
             _ => {} // all files are found together
@@ -268,7 +265,7 @@ async fn sources(
     for (number, (feed, kind)) in (1..).zip(streams) {
         match kind {
             "stdin" => sources.spawn(told(stdin::run(feed))),
-            _ => sources.spawn(Generator::new(config, demo, number).run(feed)),
+            _ => sources.spawn(generator::run(demo.rng(number).random(), config.rate, feed)),
         };
     }
     sources.spawn(files.run());

@@ -74,19 +74,14 @@ impl Splitter {
     /// Takes the buffer with what was read appended and gives what is complete, in order.
     pub(crate) fn push(&mut self, mut bytes: Vec<u8>) -> Vec<Piece> {
         let mut pieces = Vec::new();
-        if self.parts > 0 {
-            match memchr::memchr(b'\n', &bytes) {
-                Some(end) => {
-                    let rest = bytes.split_off(end + 1);
-                    self.part(bytes, &mut pieces);
-                    self.parts = 0;
-                    bytes = rest;
-                }
-                None if !bytes.is_empty() => {
-                    self.part(std::mem::take(&mut bytes), &mut pieces);
-                }
-                None => {}
+        if self.parts > 0 && !bytes.is_empty() {
+            let end = memchr::memchr(b'\n', &bytes).map(|end| end + 1);
+            let rest = bytes.split_off(end.unwrap_or(bytes.len()));
+            pieces.push(self.part(bytes));
+            if end.is_some() {
+                self.parts = 0;
             }
+            bytes = rest;
         }
         let whole = memchr::memrchr(b'\n', &bytes).map_or(0, |end| end + 1);
         let carry = bytes.split_off(whole);
@@ -96,7 +91,7 @@ impl Splitter {
         self.carry = carry;
         if self.carry.len() > self.max_line {
             let bytes = self.buffer();
-            self.part(bytes, &mut pieces);
+            pieces.push(self.part(bytes));
         }
         pieces
     }
@@ -107,10 +102,9 @@ impl Splitter {
         (!bytes.is_empty()).then(|| self.piece(bytes, Kind::Lines))
     }
 
-    fn part(&mut self, bytes: Vec<u8>, pieces: &mut Vec<Piece>) {
+    fn part(&mut self, bytes: Vec<u8>) -> Piece {
         self.parts += 1;
-        let part = self.piece(bytes, Kind::Part(self.parts));
-        pieces.push(part);
+        self.piece(bytes, Kind::Part(self.parts))
     }
 
     fn piece(&mut self, bytes: Vec<u8>, kind: Kind) -> Piece {

@@ -99,7 +99,7 @@ impl Fields {
         if self.slots == 0 && line.trim_ascii_start().starts_with('{') {
             IgnoredAny::deserialize(&mut json)?; // the same, faster: nothing is wanted
         } else {
-            json.deserialize_map(Object { node: &self.root, slots })?;
+            json.deserialize_map(Field { node: &self.root, slots })?;
         }
         json.end() // or trailing garbage would pass
     }
@@ -114,33 +114,6 @@ impl Node {
             }
             child.forget(slots);
         }
-    }
-}
-
-/// Fills the slots below `node` from an object.
-struct Object<'n, 's, 'a> {
-    node: &'n Node,
-    slots: &'s mut Vec<Value<'a>>,
-}
-
-impl<'a> Visitor<'a> for Object<'_, '_, 'a> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(child) = map.next_key_seed(Name(self.node))? {
-            match child {
-                Some(node) => {
-                    node.forget(self.slots); // what it held if it is repeated
-                    map.next_value_seed(Field { node, slots: self.slots })?;
-                }
-                None => drop(map.next_value::<IgnoredAny>()?),
-            }
-        }
-        Ok(())
     }
 }
 
@@ -193,7 +166,7 @@ impl<'a> Visitor<'a> for Field<'_, '_, 'a> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
+        f.write_str("an object") // what a line must be; inside of it any value will do
     }
 
     fn visit_bool<E>(self, value: bool) -> Result<(), E> {
@@ -237,11 +210,20 @@ impl<'a> Visitor<'a> for Field<'_, '_, 'a> {
         Ok(())
     }
 
-    fn visit_map<A: MapAccess<'a>>(self, map: A) -> Result<(), A::Error> {
+    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
         if let Some(slot) = self.node.slot {
             self.slots[slot] = Value::Missing;
         }
-        Object { node: self.node, slots: self.slots }.visit_map(map)
+        while let Some(child) = map.next_key_seed(Name(self.node))? {
+            match child {
+                Some(node) => {
+                    node.forget(self.slots); // what it held if it is repeated
+                    map.next_value_seed(Field { node, slots: self.slots })?;
+                }
+                None => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(())
     }
 }
 

@@ -98,14 +98,9 @@ impl Windows {
             self.overflow += 1;
             OVERFLOW
         };
-        let cells = &mut self.cells;
-        window
-            .entry(key.into())
-            .or_insert_with(|| {
-                *cells += 1;
-                Cell::default()
-            })
-            .count(value);
+        let before = window.len();
+        window.entry(key.into()).or_default().count(value);
+        self.cells += window.len() - before;
     }
 
     /// The watermark of a source that has shown the time `latest`.
@@ -147,11 +142,8 @@ impl Windows {
 
     pub(crate) fn restore(&mut self, saved: Saved) {
         self.horizon = saved.horizon;
-        self.open = saved
-            .open
-            .into_iter()
-            .map(|(start, cells)| (start, cells.into_iter().collect()))
-            .collect();
+        let open = saved.open.into_iter();
+        self.open = open.map(|(start, cells)| (start, cells.into_iter().collect())).collect();
         self.cells = self.open.values().map(HashMap::len).sum();
     }
 }

@@ -1,5 +1,6 @@
 //! The threads that parse.
 
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -27,29 +28,16 @@ pub(crate) struct Worker {
     pub(crate) done: mpsc::Sender<Result<Vec<Parsed>>>,
 }
 
-/// The running workers. They end when the sources have.
-#[derive(Debug)]
-pub(crate) struct Workers(Vec<JoinHandle<()>>);
-
-impl Workers {
-    pub(crate) fn spawn(count: usize, worker: &Worker) -> std::io::Result<Self> {
+impl Worker {
+    /// Starts so many. They end when the sources have.
+    pub(crate) fn spawn(&self, count: usize) -> io::Result<Vec<JoinHandle<()>>> {
         let spawn = |number| {
-            let worker = worker.clone();
-            let name = format!("worker {number}");
+            let (worker, name) = (self.clone(), format!("worker {number}"));
             thread::Builder::new().name(name.clone()).spawn(move || worker.run(&name))
         };
-        (1..=count).map(spawn).collect::<std::io::Result<_>>().map(Self)
+        (1..=count).map(spawn).collect()
     }
 
-    /// Waits for all of them.
-    pub(crate) fn join(self) -> Result<()> {
-        self.0.into_iter().try_for_each(|worker| {
-            worker.join().map_err(|_| "a worker panicked outside its work".to_owned())
-        })
-    }
-}
-
-impl Worker {
     fn run(self, name: &str) {
         for work in &self.work {
             if self.done.is_closed() {
@@ -57,7 +45,7 @@ impl Worker {
                 // acks, and a read even its source.
                 continue;
             }
-            let parse = || work.chunks().into_iter().map(|chunk| self.parse(chunk, name)).collect();
+            let parse = || work().into_iter().map(|chunk| self.parse(chunk, name)).collect();
             let parsed: Result<Vec<_>> =
                 catch_unwind(AssertUnwindSafe(parse)).map_err(|_| "a worker panicked".to_owned()); // the chunk is gone: no run without it
             let _ = self.done.blocking_send(parsed); // as above

@@ -1,14 +1,11 @@
 //! What is safe when: the sinks first, then the checkpoint, then the acknowledgements.
 
 use std::path::Path;
-use std::sync::Mutex;
 
 use tempfile::tempdir;
 
 use super::*;
 use crate::data_pipeline::config::Policy;
-use crate::data_pipeline::ledger::Ledger;
-use crate::data_pipeline::monitor::stats::{Samples, Stage};
 use crate::data_pipeline::sink::{Drain, Sink, Writer};
 
 /// A core with one file as its sink, and the other end of that.
@@ -20,17 +17,6 @@ async fn core_to(out: &Path, dir: &Path) -> (Core, Drain) {
     let name = out.to_str().unwrap();
     let writer = Writer::open(name, Takes::Lines, 0).await.unwrap();
     let (sink, drain) = Sink::new((name, Takes::Lines, Policy::Block), writer, 0);
-    let stage = |id| Stage::new(id, "transform", "test", None);
-    let stats = Stats {
-        ledger: Ledger::new([]),
-        sources: Vec::new(),
-        parse: stage("parse"),
-        windows: stage("windows"),
-        sinks: Vec::new(),
-        workers: 1,
-        latency: Samples::default(),
-        progress: Mutex::default(),
-    };
     let core = Core {
         order: Order::new(),
         lanes: Lanes::default(),
@@ -44,7 +30,7 @@ async fn core_to(out: &Path, dir: &Path) -> (Core, Drain) {
         paused: watch::Sender::default(),
         job: String::new(),
         warnings: Warnings::new(Vec::new()),
-        stats: Arc::new(stats),
+        stats: Arc::default(),
         lose_after: None,
     };
     (core, drain)

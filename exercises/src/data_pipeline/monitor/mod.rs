@@ -75,17 +75,13 @@ fn print(snapshot: &Snapshot, lines: Lines) {
     }
 }
 
-/// Binds the page's address.
-pub(crate) async fn bind(address: &str) -> Result<TcpListener, String> {
-    listen(address).await.map_err(|err| format!("cannot listen on --http {address}: {err}"))
-}
-
-/// Binds an address: a port alone is one of the loopback interface.
-pub(crate) async fn listen(address: &str) -> io::Result<TcpListener> {
-    match address.parse() {
+/// Binds the address that was given to this flag: a port alone is one of the loopback interface.
+pub(crate) async fn listen(flag: &str, address: &str) -> Result<TcpListener, String> {
+    let listener = match address.parse() {
         Ok(port) => TcpListener::bind(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)).await,
         Err(_) => TcpListener::bind(address).await,
-    }
+    };
+    listener.map_err(|err| format!("cannot listen on {flag} {address}: {err}"))
 }
 
 #[cfg(test)]
@@ -94,7 +90,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_port_alone_is_one_of_the_loopback_interface() {
-        let listener = listen("0").await.unwrap();
+        let listener = listen("--http", "0").await.unwrap();
         assert!(listener.local_addr().unwrap().ip().is_loopback());
     }
 }

@@ -19,7 +19,7 @@ pub(crate) const WINDOWS: &str = "windows";
 const BARS: u64 = 10_000;
 
 /// All that a snapshot is made from.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Stats {
     pub(crate) ledger: Ledger,
     pub(crate) sources: Vec<Arc<Stage>>,

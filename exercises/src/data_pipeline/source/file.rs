@@ -3,19 +3,19 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use common::Cause;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
-use super::identity::Known;
+use super::identity::{Known, read_up_to};
 use super::{Feed, Stopped, named};
 use crate::data_pipeline::budget::Share;
 use crate::data_pipeline::checkpoint::{FileId, Position};
-use crate::data_pipeline::chunk::{CHUNK, Origin, Work};
+use crate::data_pipeline::chunk::{CHUNK, Origin};
 use crate::data_pipeline::splitter::{Piece, Splitter, read_length};
 use crate::data_pipeline::warnings::warn;
 
@@ -51,15 +51,11 @@ enum Now {
 
 /// Reads the file to its end, or follows it until the run stops.
 pub(crate) async fn run(mut feed: Feed, tail: Tail) -> Result<(), Stopped> {
-    match read(&mut feed, &tail).await {
-        Ok(()) => {}
-        Err(Stopped::Interrupted(cause)) => return Err(cause.into()),
-        Err(failed) => {
-            feed.finish(None).await?; // it must not hold back the others' windows
-            return Err(failed);
-        }
+    let ended = read(&mut feed, &tail).await;
+    if !matches!(ended, Err(Stopped::Interrupted(_))) {
+        feed.finish(None).await?; // one that failed must not hold back the others' windows either
     }
-    Ok(feed.finish(None).await?)
+    ended
 }
 
 async fn read(feed: &mut Feed, tail: &Tail) -> Result<(), Stopped> {
@@ -69,8 +65,8 @@ async fn read(feed: &mut Feed, tail: &Tail) -> Result<(), Stopped> {
         if !tail.follow {
             return flush(feed, reading).await.map(drop);
         }
-        feed.ctx().run(sleep(POLL)).await?;
-        match look(tail, &reading, feed.origin()).map_err(|err| failed(&tail.path, &err))? {
+        feed.inlet.ctx.run(sleep(POLL)).await?;
+        match look(tail, &reading, &feed.origin).map_err(|err| failed(&tail.path, &err))? {
             Now::Same => {}
             Now::Truncated => {
                 let file = flush(feed, reading).await?;
@@ -78,7 +74,7 @@ async fn read(feed: &mut Feed, tail: &Tail) -> Result<(), Stopped> {
             }
             Now::Replaced => {
                 // Its writer may need a moment until it takes up the new file.
-                feed.ctx().run(sleep(POLL)).await?;
+                feed.inlet.ctx.run(sleep(POLL)).await?;
                 reading = drain(feed, reading).await?;
                 flush(feed, reading).await?;
                 reading = next_generation(feed, tail, open(&tail.path)?)?;
@@ -91,14 +87,14 @@ async fn read(feed: &mut Feed, tail: &Tail) -> Result<(), Stopped> {
 async fn start(feed: &mut Feed, tail: &Tail) -> Result<Reading, Stopped> {
     let path = &tail.path;
     while tail.follow && !path.exists() {
-        feed.ctx().run(sleep(POLL)).await?;
+        feed.inlet.ctx.run(sleep(POLL)).await?;
     }
     let file = open(path)?;
     let Some(position) = &tail.position else {
         let id = FileId::of(&file).map_err(|err| failed(path, &err))?;
         tail.known.add(id);
-        feed.set_origin(Origin { file: id, ..(**feed.origin()).clone() });
-        return Ok(Reading { file, splitter: Splitter::new(0, 0, feed.max_line()) });
+        Arc::make_mut(&mut feed.origin).file = id;
+        return Ok(Reading { file, splitter: Splitter::new(0, 0, feed.inlet.max_line) });
     };
     if is_at_least(&file, position).map_err(|err| failed(path, &err))? {
         return Ok(resume(feed, file, position));
@@ -108,7 +104,7 @@ async fn start(feed: &mut Feed, tail: &Tail) -> Result<Reading, Stopped> {
 }
 
 fn resume(feed: &Feed, file: File, position: &Position) -> Reading {
-    let splitter = Splitter::new(position.offset, position.parts, feed.max_line());
+    let splitter = Splitter::new(position.offset, position.parts, feed.inlet.max_line);
     Reading { file, splitter }
 }
 
@@ -144,10 +140,10 @@ async fn drain(feed: &mut Feed, mut reading: Reading) -> Result<Reading, Stopped
         read_on(feed.clone(), share, reading, reply);
         // Once the run has failed, the workers are gone and what they were to read is left in their
         // queue: it is the cancellation that ends this wait.
-        let (back, outcome) = feed.ctx().run(done).await?.map_err(|_| Cause::Canceled)?;
+        let (back, outcome) = feed.inlet.ctx.run(done).await?.map_err(|_| Cause::Canceled)?;
         *feed = back;
         let is_all;
-        (reading, is_all) = outcome.map_err(|err| super::failed(&feed.origin().source, &err))?;
+        (reading, is_all) = outcome.map_err(|err| failed(&feed.origin.source, &err))?;
         if is_all {
             return Ok(reading);
         }
@@ -176,7 +172,7 @@ fn read_on(mut feed: Feed, share: Share, mut reading: Reading, reply: Reply) {
         }
         chunks
     };
-    workers.push(Work::Read(Box::new(work)));
+    workers.push(Box::new(work));
 }
 
 impl Reading {
@@ -185,25 +181,18 @@ impl Reading {
         let before = self.splitter.position();
         let _bar = feed.bar(before);
         let carry = self.splitter.buffer();
-        let mut buffer = read_at(&self.file, &carry, feed.buffer(), before)?;
-        if !feed.origin().file.is(&self.file)? {
+        let mut buffer = read_at(&self.file, &carry, feed.inlet.pool.take(), before)?;
+        if !feed.origin.file.is(&self.file)? {
             buffer = carry; // truncated and written anew: what was read is not what comes next
         }
         let pieces = self.splitter.push(buffer);
         let is_all = self.splitter.position() == before;
-        if !is_all {
-            know_better(feed, &self.file)?;
+        if !is_all && !feed.origin.file.is_complete() {
+            // A short file's beginning tells little: it is looked at again as the file grows.
+            Arc::make_mut(&mut feed.origin).file = FileId::of(&self.file)?;
         }
         Ok((pieces, is_all))
     }
-}
-
-/// A short file's beginning tells little: it is looked at again as the file grows.
-fn know_better(feed: &mut Feed, file: &File) -> io::Result<()> {
-    if !feed.origin().file.is_complete() {
-        feed.set_origin(Origin { file: FileId::of(file)?, ..(**feed.origin()).clone() });
-    }
-    Ok(())
 }
 
 /// Puts what is carried and what is read behind it into `buffer`.
@@ -211,16 +200,8 @@ fn read_at(file: &File, carry: &[u8], mut buffer: Vec<u8>, position: u64) -> io:
     let start = carry.len();
     buffer.resize(start + read_length(position, CHUNK), 0); // a used one is long enough already
     buffer[..start].copy_from_slice(carry);
-    let mut end = start;
-    while end < buffer.len() {
-        match file.read_at(&mut buffer[end..], position + (end - start) as u64) {
-            Ok(0) => break,
-            Ok(read) => end += read,
-            Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
-            Err(err) => return Err(err),
-        }
-    }
-    buffer.truncate(end);
+    let read = read_up_to(file, &mut buffer[start..], position)?;
+    buffer.truncate(start + read);
     Ok(buffer)
 }
 
@@ -250,61 +231,45 @@ fn look(tail: &Tail, reading: &Reading, origin: &Origin) -> io::Result<Now> {
 fn next_generation(feed: &mut Feed, tail: &Tail, file: File) -> Result<Reading, Stopped> {
     let id = FileId::of(&file).map_err(|err| failed(&tail.path, &err))?;
     tail.known.add(id);
-    let old = feed.origin();
-    let generation = old.generation + 1;
-    let mut retired = old.retired.clone();
-    retired.push(old.file);
-    retired.drain(..retired.len().saturating_sub(RETIRED));
-    let name = named(&old.source, generation);
-    let origin = Origin { name, generation, file: id, retired, ..(**old).clone() };
-    feed.set_origin(origin);
-    Ok(Reading { file, splitter: Splitter::new(0, 0, feed.max_line()) })
+    let origin = Arc::make_mut(&mut feed.origin);
+    origin.generation += 1;
+    origin.name = named(&origin.source, origin.generation);
+    origin.retired.push(std::mem::replace(&mut origin.file, id));
+    origin.retired.drain(..origin.retired.len().saturating_sub(RETIRED));
+    Ok(Reading { file, splitter: Splitter::new(0, 0, feed.inlet.max_line) })
 }
 
 fn open(path: &Path) -> Result<File, Stopped> {
     File::open(path).map_err(|err| failed(path, &err))
 }
 
-fn failed(path: &Path, err: &io::Error) -> Stopped {
-    super::failed(&path.to_string_lossy(), err)
+fn failed(path: impl AsRef<Path>, err: &io::Error) -> Stopped {
+    Stopped::Failed(format!("cannot read {}: {err}", path.as_ref().display()))
 }
 
 #[cfg(test)]
 mod tests {
     use std::io::Write;
     use std::sync::atomic::AtomicU64;
-    use std::sync::{Arc, Mutex};
 
     use common::Context;
     use tokio::sync::watch;
 
     use super::*;
     use crate::data_pipeline::budget::Budget;
-    use crate::data_pipeline::ledger::Ledger;
-    use crate::data_pipeline::monitor::stats::{Samples, Stage, Stats};
+    use crate::data_pipeline::monitor::stats::{Stage, Stats};
     use crate::data_pipeline::pool::Pool;
     use crate::data_pipeline::source::Inlet;
 
     fn feed() -> Feed {
-        let stage = |id| Stage::new(id, "source", "file", None);
-        let ledger = Ledger::new([]);
-        let stats = Stats {
-            ledger: ledger.clone(),
-            sources: vec![stage("in")],
-            parse: stage("parse"),
-            windows: stage("windows"),
-            sinks: Vec::new(),
-            workers: 1,
-            latency: Samples::default(),
-            progress: Mutex::default(),
-        };
+        let stage = Stage::new("in", "source", "file", None);
+        let stats = Stats { sources: vec![stage], ..Stats::default() };
         let inlet = Inlet {
             work: crossbeam_channel::bounded(1).0,
             budget: Budget::new(CHUNK),
             pool: Pool::new(),
             paused: watch::channel(Vec::new()).1,
             stats: Arc::new(stats),
-            ledger,
             ctx: Context::background(),
             max_line: 1000,
             lanes: AtomicU64::new(0),
@@ -321,8 +286,8 @@ mod tests {
             let (mut file, mut feed) = (tempfile::NamedTempFile::new().unwrap(), feed());
             write!(file, "{}half", "{\"old\":1}\n".repeat(50)).unwrap();
             let id = FileId::of(file.as_file()).unwrap();
-            feed.set_origin(Origin { file: id, ..(**feed.origin()).clone() });
-            let splitter = Splitter::new(0, 0, feed.max_line());
+            Arc::make_mut(&mut feed.origin).file = id;
+            let splitter = Splitter::new(0, 0, feed.inlet.max_line);
             let mut reading = Reading { file: file.reopen().unwrap(), splitter };
             let (pieces, is_all) = reading.next(&mut feed).unwrap();
             assert_eq!((pieces.len(), pieces[0].bytes.len(), is_all), (1, 500, false));

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use common::Cause;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -61,7 +60,7 @@ impl Files {
             files.add(path, &pattern, position);
         }
         for (feed, _) in &files.tails {
-            lanes.register(feed.lane(), feed.origin());
+            lanes.register(feed.lane, &feed.origin);
         }
         Ok(files)
     }
@@ -79,7 +78,7 @@ impl Files {
                     told(file::run(feed, tail)).await
                 });
             }
-            if !self.follow || self.wait().await.is_err() {
+            if !self.follow || self.inlet.ctx.run(sleep(POLL)).await.is_err() {
                 break;
             }
             for (path, pattern) in self.find(false).map_err(Stopped::Failed)? {
@@ -89,10 +88,6 @@ impl Files {
             }
         }
         join(tasks).await
-    }
-
-    async fn wait(&self) -> Result<(), Cause> {
-        self.inlet.ctx.run(sleep(POLL)).await
     }
 
     fn add(&mut self, path: PathBuf, pattern: &str, position: Option<Position>) {

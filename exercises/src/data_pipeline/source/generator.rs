@@ -3,13 +3,10 @@
 use std::io::Write;
 use std::time::Duration;
 
-use common::Demo;
 use jiff::Timestamp;
-use rand::RngExt;
 use tokio::time::{Instant, sleep_until};
 
 use super::{Feed, Stopped};
-use crate::data_pipeline::config::Config;
 use crate::data_pipeline::splitter::{Kind, Piece};
 use crate::data_pipeline::time::rfc3339;
 
@@ -21,51 +18,42 @@ const BATCH: u64 = 1024;
 /// A chunk is made at least this often at a low rate.
 const BEAT: u64 = 20;
 
-/// A source of events at a steady rate.
-#[derive(Clone, Debug)]
-pub(crate) struct Generator {
-    pub(crate) seed: u64,
-    /// Events a second; as fast as they are taken if `None`.
-    pub(crate) rate: Option<u32>,
+/// Makes `rate` events a second, or as many as are taken, until the run stops.
+pub(crate) async fn run(seed: u64, rate: Option<u32>, mut feed: Feed) -> Result<(), Stopped> {
+    let (started, start) = (Instant::now(), Timestamp::now().as_millisecond().unsigned_abs());
+    let per_second = u64::from(rate.unwrap_or(1_000_000).max(1));
+    let generator = Generator { seed, per_second, start };
+    let batch = if rate.is_some() { (per_second / BEAT).clamp(1, BATCH) } else { BATCH };
+    let (mut made, mut offset) = (0, 0);
+    loop {
+        if rate.is_some() {
+            let due = Duration::from_nanos(made * 1_000_000_000 / per_second);
+            feed.inlet.ctx.run(sleep_until(started + due)).await?;
+        }
+        let share = feed.room().await?;
+        let bar = feed.bar(offset);
+        let mut bytes = Vec::with_capacity(batch as usize * 180);
+        (made..made + batch).for_each(|number| generator.event(number, &mut bytes));
+        let length = bytes.len() as u64;
+        drop(bar);
+        feed.send(vec![Piece { offset, bytes, kind: Kind::Lines }], share, None);
+        offset += length;
+        made += batch;
+    }
+}
+
+/// How the events follow from their numbers.
+struct Generator {
+    seed: u64,
+    per_second: u64,
     /// The time of the first event, in milliseconds since 1970.
-    pub(crate) start: u64,
+    start: u64,
 }
 
 impl Generator {
-    pub(crate) fn new(config: &Config, demo: &Demo, number: u32) -> Self {
-        let seed = demo.rng(number.into()).random();
-        let now = Timestamp::now().as_millisecond();
-        Self { seed, rate: config.rate, start: now.unsigned_abs() }
-    }
-
-    /// Makes events until the run stops.
-    pub(crate) async fn run(self, mut feed: Feed) -> Result<(), Stopped> {
-        let started = Instant::now();
-        let per_second = u64::from(self.rate.unwrap_or(1_000_000).max(1));
-        let batch = if self.rate.is_some() { (per_second / BEAT).clamp(1, BATCH) } else { BATCH };
-        let (mut made, mut offset) = (0, 0);
-        loop {
-            if self.rate.is_some() {
-                let due = Duration::from_nanos(made * 1_000_000_000 / per_second);
-                feed.ctx().run(sleep_until(started + due)).await?;
-            }
-            let share = feed.room().await?;
-            let bar = feed.bar(offset);
-            let mut bytes = Vec::with_capacity(batch as usize * 180);
-            for number in made..made + batch {
-                self.event(number, per_second, &mut bytes);
-            }
-            let length = bytes.len() as u64;
-            drop(bar);
-            feed.send(vec![Piece { offset, bytes, kind: Kind::Lines }], share, None);
-            offset += length;
-            made += batch;
-        }
-    }
-
-    fn event(&self, number: u64, per_second: u64, to: &mut Vec<u8>) {
+    fn event(&self, number: u64, to: &mut Vec<u8>) {
         let random = mix(self.seed ^ mix(number));
-        let time = self.start + number * 1000 / per_second - random % 50;
+        let time = self.start + number * 1000 / self.per_second - random % 50;
         let service = SERVICES[(random >> 8) as usize % SERVICES.len()];
         let status = if random >> 62 == 0 { 503 } else { 200 };
         // Most answers are fast, and a few are slow: a long tail.

@@ -15,7 +15,7 @@ impl FileId {
     pub(crate) fn of(file: &File) -> io::Result<Self> {
         let metadata = file.metadata()?;
         let mut head = [0; HEAD];
-        let length = read_up_to(file, &mut head)?;
+        let length = read_up_to(file, &mut head, 0)?;
         Ok(Self {
             device: metadata.dev(),
             inode: metadata.ino(),
@@ -32,7 +32,7 @@ impl FileId {
         }
         let mut head = [0; HEAD];
         let head = &mut head[..(self.head as usize).min(HEAD)];
-        let length = read_up_to(file, head)?;
+        let length = read_up_to(file, head, 0)?;
         Ok(length == head.len() && crc32fast::hash(head) == self.head_crc)
     }
 
@@ -42,12 +42,15 @@ impl FileId {
     }
 }
 
-fn read_up_to(file: &File, buffer: &mut [u8]) -> io::Result<usize> {
+/// Fills `buffer` from this position on, as far as the file goes.
+pub(super) fn read_up_to(file: &File, buffer: &mut [u8], position: u64) -> io::Result<usize> {
     let mut length = 0;
     while length < buffer.len() {
-        match file.read_at(&mut buffer[length..], length as u64)? {
-            0 => break,
-            read => length += read,
+        match file.read_at(&mut buffer[length..], position + length as u64) {
+            Ok(0) => break,
+            Ok(read) => length += read,
+            Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
+            Err(err) => return Err(err),
         }
     }
     Ok(length)

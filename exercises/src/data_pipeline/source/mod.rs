@@ -9,7 +9,6 @@ pub(crate) mod nats;
 pub(crate) mod stdin;
 pub(crate) mod tcp;
 
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -21,7 +20,6 @@ use tokio::task::JoinSet;
 
 use super::budget::{Budget, Share};
 use super::chunk::{CHUNK, Chunk, Origin, Tag, Work};
-use super::ledger::Ledger;
 use super::monitor::stats::{Stage, Stats};
 use super::pool::Pool;
 use super::splitter::{Kind, Piece};
@@ -82,7 +80,6 @@ pub(crate) struct Inlet {
     /// The lanes that shall wait for others.
     pub(crate) paused: watch::Receiver<Vec<u64>>,
     pub(crate) stats: Arc<Stats>,
-    pub(crate) ledger: Ledger,
     pub(crate) ctx: Context,
     pub(crate) max_line: usize,
     pub(crate) lanes: AtomicU64,
@@ -96,9 +93,9 @@ pub(crate) struct Feed {
     inlet: Arc<Inlet>,
     /// The configured source that it belongs to.
     stage: Arc<Stage>,
-    lane: u64,
+    pub(crate) lane: u64,
     sequence: u64,
-    origin: Arc<Origin>,
+    pub(crate) origin: Arc<Origin>,
 }
 
 impl Inlet {
@@ -124,35 +121,9 @@ pub(crate) fn named(source: &str, generation: u64) -> String {
 }
 
 impl Feed {
-    pub(crate) fn lane(&self) -> u64 {
-        self.lane
-    }
-
-    pub(crate) fn origin(&self) -> &Arc<Origin> {
-        &self.origin
-    }
-
-    pub(crate) fn ctx(&self) -> &Context {
-        &self.inlet.ctx
-    }
-
-    pub(crate) fn max_line(&self) -> usize {
-        self.inlet.max_line
-    }
-
     /// A bar of the picture, in the first lane of the source that is free.
     pub(crate) fn bar(&self, offset: u64) -> Option<common::Work> {
         self.stage.bar(format_args!("{} #", self.stage.id), format_args!("from byte {offset}"))
-    }
-
-    /// A buffer of any length with anything in it.
-    pub(crate) fn buffer(&self) -> Vec<u8> {
-        self.inlet.pool.take()
-    }
-
-    /// From here on the chunks come from another file, or one that is better known.
-    pub(crate) fn set_origin(&mut self, origin: Origin) {
-        self.origin = Arc::new(origin);
     }
 
     /// Waits until there is room for a chunk: this is where backpressure stops a source.
@@ -194,8 +165,9 @@ impl Feed {
     /// Sends the pieces of one read, for which `share` made room. With an `ack` the source is told
     /// when they are safe.
     pub(crate) fn send(&mut self, pieces: Vec<Piece>, share: Share, ack: Option<Ack>) {
-        for chunk in self.chunks(pieces, share, ack) {
-            self.push(Work::Parse(chunk));
+        let chunks = self.chunks(pieces, share, ack);
+        if !chunks.is_empty() {
+            self.push(Box::new(|| chunks));
         }
     }
 
@@ -205,9 +177,7 @@ impl Feed {
         let end = Piece { offset: 0, bytes: Vec::new(), kind: Kind::Lines };
         let mut chunks = self.chunks(rest.into_iter().chain([end]).collect(), share, None);
         chunks.last_mut().expect("the end is one").tag.last = true;
-        for chunk in chunks {
-            self.push(Work::Parse(chunk));
-        }
+        self.push(Box::new(|| chunks));
         Ok(())
     }
 
@@ -216,21 +186,20 @@ impl Feed {
         &mut self,
         pieces: Vec<Piece>,
         mut share: Share,
-        mut ack: Option<Ack>,
+        ack: Option<Ack>,
     ) -> Vec<Chunk> {
         share.shrink(pieces.iter().map(|piece| piece.bytes.len()).sum());
         let share = Arc::new(share);
-        let mut left = pieces.len();
-        let chunk = |piece| {
-            left -= 1;
-            self.chunk(piece, share.clone(), ack.take_if(|_| left == 0))
-        };
-        let chunks = pieces.into_iter().map(chunk).collect();
-        ack.into_iter().for_each(Ack::send); // an empty message is done with
+        let chunk = |piece| self.chunk(piece, share.clone());
+        let mut chunks: Vec<_> = pieces.into_iter().map(chunk).collect();
+        match chunks.last_mut() {
+            Some(last) => last.tag.ack = ack,
+            None => ack.into_iter().for_each(Ack::send), // an empty message is done with
+        }
         chunks
     }
 
-    fn chunk(&mut self, piece: Piece, share: Arc<Share>, ack: Option<Ack>) -> Chunk {
+    fn chunk(&mut self, piece: Piece, share: Arc<Share>) -> Chunk {
         let events = piece.events();
         self.stage.bytes.add(piece.bytes.len() as u64);
         self.stage.received.add(events);
@@ -239,10 +208,10 @@ impl Feed {
             lane: self.lane,
             sequence: self.sequence,
             origin: self.origin.clone(),
-            held: self.inlet.ledger.read(events),
+            held: self.inlet.stats.ledger.read(events),
             _share: share,
             born: Instant::now(),
-            ack,
+            ack: None,
             last: false,
         };
         self.sequence += 1;
@@ -255,8 +224,4 @@ impl Feed {
         // chunk held is then nobody's business any more.
         let _ = self.inlet.work.send(work);
     }
-}
-
-pub(crate) fn failed(path: &str, err: &io::Error) -> Stopped {
-    Stopped::Failed(format!("cannot read {path}: {err}"))
 }

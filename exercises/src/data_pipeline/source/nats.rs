@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Display;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::Client;
@@ -85,7 +86,7 @@ impl Nats {
     pub(crate) async fn run(mut self, mut feed: Feed) -> Result<(), Stopped> {
         let (sender, committed) = channel(2 * UNACKED);
         let mut held = Held::new(committed);
-        let ctx = feed.ctx().clone();
+        let ctx = feed.inlet.ctx.clone();
         let stopped = loop {
             match ctx.run(self.pull(&mut feed, &sender, &mut held)).await {
                 Ok(Ok(())) => {}
@@ -154,15 +155,15 @@ impl Nats {
             generation: 1,
             ..Origin::default()
         };
-        feed.set_origin(origin);
+        feed.origin = Arc::new(origin);
         let share = held.while_waiting(feed.room()).await?;
         let _bar = feed.bar(ack.sequence);
-        let mut bytes = feed.buffer();
+        let mut bytes = feed.inlet.pool.take();
         if let Err(err) = unpack(message, &mut bytes) {
             warn(format_args!("message {} is a dead letter, not zstd: {err}", ack.sequence));
             message.payload.as_ref().clone_into(&mut bytes);
         }
-        let mut splitter = Splitter::new(0, 0, feed.max_line());
+        let mut splitter = Splitter::new(0, 0, feed.inlet.max_line);
         let mut pieces = splitter.push(bytes);
         pieces.extend(splitter.finish());
         feed.send(pieces, share, Some(ack));

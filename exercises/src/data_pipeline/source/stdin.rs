@@ -1,25 +1,21 @@
 //! Stdin, as a stream that is read once.
 
-use tokio::io::{AsyncRead, AsyncReadExt, stdin};
+use tokio::io::{AsyncReadExt, stdin};
 
 use super::{Feed, Stopped};
 use crate::data_pipeline::chunk::CHUNK;
 use crate::data_pipeline::splitter::Splitter;
 
-/// Reads stdin to its end.
-pub(crate) async fn run(feed: Feed) -> Result<(), Stopped> {
-    read(feed, stdin()).await
-}
-
-/// What there is of a last line when the run stops is not an event.
-async fn read(mut feed: Feed, mut stream: impl AsyncRead + Unpin) -> Result<(), Stopped> {
-    let mut splitter = Splitter::new(0, 0, feed.max_line());
+/// Reads stdin to its end. What there is of a last line when the run stops is not an event.
+pub(crate) async fn run(mut feed: Feed) -> Result<(), Stopped> {
+    let mut stream = stdin();
+    let mut splitter = Splitter::new(0, 0, feed.inlet.max_line);
     loop {
         let share = feed.room().await?;
         let mut buffer = splitter.buffer();
         buffer.reserve(CHUNK);
         let mut limited = (&mut stream).take(CHUNK as u64);
-        let read = feed.ctx().run(limited.read_buf(&mut buffer)).await?;
+        let read = feed.inlet.ctx.run(limited.read_buf(&mut buffer)).await?;
         if read.map_err(|err| Stopped::Failed(format!("cannot read stdin: {err}")))? == 0 {
             splitter.push(buffer);
             let rest = splitter.finish();

@@ -12,7 +12,6 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use super::{Feed, Inlet, Stopped};
-use crate::data_pipeline::monitor;
 use crate::data_pipeline::splitter::Splitter;
 use crate::data_pipeline::warnings::warn;
 
@@ -32,13 +31,6 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// A connection on which nothing has come for so long is closed, or dead peers would hold all
 /// places some day.
 const IDLE: Duration = Duration::from_hours(1);
-
-/// Binds before the run starts, so that an address in use is an error at once.
-pub(crate) async fn bind(address: &str) -> Result<TcpListener, String> {
-    monitor::listen(address)
-        .await
-        .map_err(|err| format!("cannot listen on --listen {address}: {err}"))
-}
 
 /// Accepts connections until the run stops.
 pub(crate) async fn run(
@@ -96,12 +88,12 @@ async fn serve(
     stream: TcpStream,
     unfinished: &Arc<Semaphore>,
 ) -> Result<(), Cause> {
-    let mut splitter = Splitter::new(0, 0, feed.max_line());
+    let mut splitter = Splitter::new(0, 0, feed.inlet.max_line);
     let mut held: Option<OwnedSemaphorePermit> = None;
     loop {
         // An idle connection holds no buffer and no share of the budget.
         let readable = timeout(IDLE, stream.readable());
-        let ready = feed.ctx().run(readable).await?.unwrap_or_else(|late| Err(late.into()));
+        let ready = feed.inlet.ctx.run(readable).await?.unwrap_or_else(|late| Err(late.into()));
         let share = feed.room().await?;
         let _bar = feed.bar(splitter.position());
         let mut buffer = splitter.buffer();
@@ -116,7 +108,7 @@ async fn serve(
         drop(held.take());
         let carried = u32::try_from(splitter.carried()).unwrap_or(u32::MAX);
         let Ok(permit) = unfinished.clone().try_acquire_many_owned(carried) else {
-            warn(format_args!("{} closed: too many unfinished lines", feed.origin().name));
+            warn(format_args!("{} closed: too many unfinished lines", feed.origin.name));
             return feed.finish(splitter.finish()).await;
         };
         held = Some(permit);
