@@ -2,7 +2,7 @@
 
 use std::{fmt, io};
 
-use async_nats::HeaderMap;
+use async_nats::{HeaderMap, HeaderValue};
 use bytes::Bytes;
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::zstd_safe::CParameter;
@@ -42,7 +42,9 @@ impl Packer {
         match &mut self.0 {
             Some(compressor) if message.len() <= MESSAGE => {
                 headers.insert(HEADER, ZSTD);
-                Ok((headers, compressor.compress(&message)?.into()))
+                let mut packed = compressor.compress(&message)?;
+                packed.shrink_to_fit(); // it has room for the worst case
+                Ok((headers, packed.into()))
             }
             _ => Ok((headers, message)),
         }
@@ -62,27 +64,41 @@ fn compressor() -> io::Result<Compressor<'static>> {
 }
 
 /// A message in `to` as it was before it was compressed, if it was. Whatever it says of its length,
-/// no more than [`MESSAGE`] bytes are made for it.
-pub(crate) fn unpack(message: &async_nats::Message, to: &mut Vec<u8>) -> io::Result<()> {
+/// no more than [`MESSAGE`] bytes come of it.
+pub(crate) fn unpack(message: &async_nats::Message, to: &mut Vec<u8>) -> Result<(), &'static str> {
     to.clear();
-    let encoding = message.headers.as_ref().and_then(|headers| headers.get(HEADER));
-    if encoding.is_some_and(|encoding| encoding.as_str() == ZSTD) {
-        to.reserve(MESSAGE);
-        return Decompressor::new()?.decompress_to_buffer(&message.payload, to).map(drop);
+    let headers = message.headers.iter().flat_map(HeaderMap::iter);
+    let encoding = headers.filter(|(name, _)| name.to_string().eq_ignore_ascii_case(HEADER));
+    match encoding.flat_map(|(_, values)| values).map(HeaderValue::as_str).next() {
+        None => {
+            to.extend_from_slice(&message.payload);
+            Ok(())
+        }
+        Some(name) if name.eq_ignore_ascii_case(ZSTD) => {
+            to.reserve(MESSAGE);
+            let unpacked = Decompressor::new().and_then(|mut decompressor| {
+                decompressor.decompress_to_buffer(&message.payload, to)
+            });
+            let fits = unpacked.is_ok_and(|length| length <= MESSAGE); // the buffer may be larger
+            if fits { Ok(()) } else { Err("not zstd, or longer than 256 KiB") }
+        }
+        Some(_) => Err("a Content-Encoding other than zstd"),
     }
-    to.extend_from_slice(&message.payload);
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::str::FromStr;
+
+    use async_nats::HeaderName;
+
     use super::*;
 
     fn packer(query: &str) -> Packer {
         Packer::of(&format!("nats://h/s{query}")).unwrap().1
     }
 
-    fn unpacked(headers: HeaderMap, payload: impl Into<Bytes>) -> io::Result<Vec<u8>> {
+    fn unpacked(headers: HeaderMap, payload: impl Into<Bytes>) -> Result<Vec<u8>, &'static str> {
         let payload = payload.into();
         let message = async_nats::Message {
             subject: "s".into(),
@@ -93,7 +109,8 @@ mod tests {
             status: None,
             description: None,
         };
-        let mut to = b"before".to_vec();
+        let mut to = Vec::with_capacity(2 * MESSAGE); // as it may come from the pool
+        to.extend_from_slice(b"before");
         unpack(&message, &mut to).map(|()| to)
     }
 
@@ -120,10 +137,19 @@ mod tests {
         let (headers, payload) = packer("?compression=zstd").pack(message).unwrap();
         let mut wrong = payload.to_vec();
         *wrong.last_mut().unwrap() ^= 1; // in the checksum
-        let bomb = zstd::bulk::compress(&vec![b'\n'; 100 * MESSAGE], LEVEL).unwrap();
-        for broken in [b"no frame".to_vec(), payload[..payload.len() - 1].to_vec(), wrong, bomb] {
+        let bomb = |length| zstd::bulk::compress(&vec![b'\n'; length], LEVEL).unwrap();
+        let (bomb, long) = (bomb(100 * MESSAGE), bomb(MESSAGE + 1));
+        let torn = payload[..payload.len() - 1].to_vec();
+        for broken in [b"no frame".to_vec(), torn, wrong, bomb, long] {
             let outcome = unpacked(headers.clone(), broken);
             assert!(outcome.is_err(), "{outcome:?}");
+        }
+        for (name, value, is_known) in
+            [("content-encoding", "ZSTD", true), ("Content-Encoding", "gzip", false)]
+        {
+            let headers =
+                HeaderMap::from_iter([(HeaderName::from_str(name).unwrap(), value.into())]);
+            assert_eq!(unpacked(headers, payload.clone()).is_ok(), is_known, "{value}");
         }
     }
 

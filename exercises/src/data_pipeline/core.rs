@@ -52,10 +52,7 @@ pub(crate) struct Core {
 
 impl Core {
     /// Takes chunks until the workers are done, then makes everything safe.
-    pub(crate) async fn run(
-        mut self,
-        mut parsed: mpsc::Receiver<Result<Vec<Parsed>>>,
-    ) -> Result<()> {
+    pub(crate) async fn run(mut self, mut parsed: mpsc::Receiver<Result<Parsed>>) -> Result<()> {
         let mut beat = interval(BEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -67,7 +64,7 @@ impl Core {
                 _ = beat.tick() => self.beat(),
                 share = self.outlets.room(), if waiting => self.outlets.post(share),
                 chunk = parsed.recv(), if !waiting => match chunk {
-                    Some(chunks) => chunks?.into_iter().for_each(|chunk| self.take(chunk)),
+                    Some(chunk) => self.take(chunk?),
                     None => break,
                 },
             }

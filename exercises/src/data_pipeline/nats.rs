@@ -19,7 +19,7 @@ pub(crate) async fn connect(url: &str) -> Result<Context, String> {
     let address: ServerAddr = url.parse().map_err(|err: std::io::Error| failed(err.to_string()))?;
     let client = ConnectOptions::new().name("data-pipeline").connect(address).await;
     let client = client.map_err(|err| failed(err.to_string()))?;
-    Ok(ContextBuilder::new().ack_timeout(ACK_TIMEOUT).build(client))
+    Ok(ContextBuilder::new().timeout(ACK_TIMEOUT).build(client))
 }
 
 /// The stream with this name; one on disk is made if there is none, for the subject of that name.

@@ -24,6 +24,10 @@ pub(crate) fn parse(chunk: Chunk, job: &Job) -> (Parsed, Vec<u8>) {
             output.letter(piece.offset, &reason, &piece.bytes);
             output.made.dead = piece.events();
         }
+        (Kind::Broken(reason), _) => {
+            output.letter(piece.offset, reason, &piece.bytes);
+            output.made.dead = piece.events();
+        }
         // Checked once for all lines. A parser over bytes would let a skipped string pass.
         (Kind::Lines, Ok(text)) => output.lines(piece.offset, text),
         (Kind::Lines, Err(_)) => output.mixed_lines(piece.offset, &piece.bytes),

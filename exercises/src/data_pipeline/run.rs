@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use common::{Context, Demo};
@@ -37,6 +37,10 @@ use super::workers::Worker;
 
 /// So much may be between the sources and the sinks: 16 chunks.
 const IN_FLIGHT: usize = 4 << 20;
+
+/// So many chunks wait parsed at most. What becomes of short lines is longer than they were, so it
+/// is as lines that chunks wait when a sink is slow.
+const PARSED: usize = 8;
 
 /// How long a run that was stopped may take to pass on what it has read.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -93,7 +97,7 @@ pub(crate) async fn run_with(
 
     let ctx = config.run_for.map_or_else(|| ctx.with_cancel(), |span| ctx.with_timeout(span));
     let (work, queue) = bounded(budget.chunks());
-    let (done, parsed) = mpsc::channel(budget.chunks());
+    let (done, parsed) = mpsc::channel(PARSED);
     let pool = Pool::new();
     let inlet = Arc::new(Inlet {
         work,
@@ -114,10 +118,12 @@ pub(crate) async fn run_with(
     drop(worker); // its ends of the channels would keep the workers and the core waiting
 
     let ledger = stats.ledger.clone();
+    let failure = OnceLock::new();
     let core = async {
-        let done = core.run(parsed).await;
+        if let Err(err) = core.run(parsed).await {
+            let _ = failure.set(err); // it is the first
+        }
         ctx.cancel(); // after a failure the sources have to be stopped
-        done
     };
     let all = async { tokio::join!(source::join(sources), core) };
     let late = async {
@@ -125,16 +131,21 @@ pub(crate) async fn run_with(
         sleep(DRAIN).await;
         ledger.counts() // now: what is dropped with the stages counts no more
     };
-    let (failed, done) = tokio::select! {
-        ended = all => ended,
+    let ended = tokio::select! {
+        (ended, ()) = all => Some(ended),
         () = monitor::watch(stats, listener, lines) => unreachable!("it watches without end"),
-        counts = late => return Ok(Ended { counts, cut_short: true }),
+        counts = late => match failure.get() {
+            None => return Ok(Ended { counts, cut_short: true }),
+            Some(_) => None, // a source has not noticed
+        },
     };
-    done?;
+    if let Some(failure) = failure.into_inner() {
+        return Err(failure);
+    }
     for worker in workers {
         worker.join().map_err(|_| "a worker panicked outside its work")?;
     }
-    if let Err(Stopped::Failed(failure)) = failed {
+    if let Some(Err(Stopped::Failed(failure))) = ended {
         return Err(failure);
     }
     Ok(Ended { counts: ledger.counts(), cut_short: false })

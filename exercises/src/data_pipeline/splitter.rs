@@ -16,13 +16,36 @@ pub(crate) enum Kind {
     Lines,
     /// The `n`th part (from 1) of a line that is longer than the limit.
     Part(u64),
+    /// Something that no lines can be made of, and why.
+    Broken(&'static str),
 }
 
+/// So many lines are in a chunk at most. The shorter they are, the more becomes of them: a dead
+/// letter is many times as long as a short line.
+const LINES: usize = 2048;
+
 impl Piece {
+    /// The same in pieces of so many lines at most.
+    pub(crate) fn cut(mut self) -> Vec<Self> {
+        let mut pieces = Vec::new();
+        while self.kind == Kind::Lines
+            && let Some(end) = memchr::memchr_iter(b'\n', &self.bytes).nth(LINES - 1)
+            && end + 1 < self.bytes.len()
+        {
+            let rest = self.bytes.split_off(end + 1);
+            let offset = self.offset + self.bytes.len() as u64;
+            let rest = Self { offset, bytes: rest, kind: Kind::Lines };
+            pieces.push(std::mem::replace(&mut self, rest));
+        }
+        pieces.push(self);
+        pieces
+    }
+
     /// How many events the ledger counts: a line in parts counts once, with its first.
     pub(crate) fn events(&self) -> u64 {
         match self.kind {
             Kind::Part(part) => u64::from(part == 1),
+            Kind::Broken(_) => 1,
             Kind::Lines => {
                 let unfinished = !self.bytes.is_empty() && self.bytes.last() != Some(&b'\n');
                 memchr::memchr_iter(b'\n', &self.bytes).count() as u64 + u64::from(unfinished)

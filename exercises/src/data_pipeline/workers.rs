@@ -24,8 +24,7 @@ pub(crate) struct Worker {
     pub(crate) stats: Arc<Stats>,
     pub(crate) pool: Pool,
     pub(crate) work: Receiver<Work>,
-    /// Bounded as well, but it is the chunks' share of the budget that bounds it in bytes.
-    pub(crate) done: mpsc::Sender<Result<Vec<Parsed>>>,
+    pub(crate) done: mpsc::Sender<Result<Parsed>>,
 }
 
 impl Worker {
@@ -45,10 +44,11 @@ impl Worker {
                 // acks, and a read even its source.
                 continue;
             }
-            let parse = || work().into_iter().map(|chunk| self.parse(chunk, name)).collect();
-            let parsed: Result<Vec<_>> =
-                catch_unwind(AssertUnwindSafe(parse)).map_err(|_| "a worker panicked".to_owned()); // the chunk is gone: no run without it
-            let _ = self.done.blocking_send(parsed); // as above
+            let send = |parsed| drop(self.done.blocking_send(parsed)); // as above
+            let parse = || work().into_iter().for_each(|chunk| send(Ok(self.parse(chunk, name))));
+            if catch_unwind(AssertUnwindSafe(parse)).is_err() {
+                send(Err("a worker panicked".to_owned())); // the chunk is gone: no run without it
+            }
         }
     }
 

@@ -235,7 +235,9 @@ fn files_that_are_far_apart_in_time_wait_for_each_other() {
 #[test]
 fn the_run_can_be_drawn() {
     let kit = Kit::new();
-    kit.write("in", &lines(0..20_000));
+    let padded = format!("{{\"padding\":\"{}\",\"ts\"", "x".repeat(200));
+    let text = lines(0..4000).replace("{\"ts\"", &padded); // chunks are full, and not cut
+    kit.write("in", &text);
     let args = ["--file", "in", "--by", "k", "--out", "out", "--aggregates", "win", "--workers=1"];
     kit.ok(&[&args[..], &["--timeline", "run.svg", "--trace", "run.json"]].concat());
     let (picture, trace) = (kit.read("run.svg"), kit.read("run.json"));
@@ -243,7 +245,7 @@ fn the_run_can_be_drawn() {
         assert!(picture.contains(&format!(" {lane}: ")), "{lane} is missing in {picture}");
         assert!(trace.contains(lane.trim_end_matches(" 1")), "{lane} is missing in {trace}");
     }
-    let chunks = lines(0..20_000).len().div_ceil(256 * 1024);
+    let chunks = text.len().div_ceil(256 * 1024);
     assert!(picture.contains(&format!("worker 1: {} pieces of work", chunks + 1)), "{picture}");
 }
 

@@ -37,6 +37,23 @@ fn a_receiver_that_does_not_read_stops_the_sources() {
     assert!(kit.read("stderr").contains("imbalance 0"), "{}", kit.read("stderr"));
 }
 
+/// A dead letter is many times as long as the two bytes that it is made of.
+#[test]
+fn short_lines_that_become_long_letters_take_no_more_memory() {
+    let kit = Kit::new();
+    let (page, listener) = (address(), TcpListener::bind("127.0.0.1:0").unwrap());
+    let letters = format!("tcp://{}", listener.local_addr().unwrap());
+    kit.write("in", &"x\n".repeat(10 << 20));
+    let args = ["--file", "in", "--dead-letters", &letters, "--out", "out", "--http", &page];
+    let running = kit.start(&args);
+    let _receiver = listener.accept().unwrap();
+    kit.wait_until("the server", || TcpStream::connect(&page).is_ok());
+    kit.wait_until("the sources to stop", || get(&page, "/readyz").contains("503"));
+    assert!(running.peak_mib() < 48, "{} MiB", running.peak_mib());
+    running.signal("-INT");
+    running.signal("-INT");
+}
+
 #[test]
 fn a_second_signal_ends_it_at_once() {
     let kit = Kit::new();

@@ -5,10 +5,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_nats::HeaderMap;
+use async_nats::header::NATS_MESSAGE_ID;
 use async_nats::jetstream::Context;
 use async_nats::jetstream::context::PublishAckFuture;
 use async_nats::jetstream::message::PublishMessage;
 use bytes::Bytes;
+use futures_util::future::join_all;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 use xxhash_rust::xxh3::xxh3_128_with_seed;
@@ -17,6 +19,9 @@ use crate::data_pipeline::compression::{MESSAGE, Packer};
 use crate::data_pipeline::monitor::stats::Stage;
 use crate::data_pipeline::nats::{connect, stream};
 use crate::data_pipeline::warnings::warn;
+
+/// So much do the headers of a message take, in bytes; the server counts them too.
+const HEADERS: usize = 96;
 
 /// Before sending again.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -36,7 +41,6 @@ pub(crate) struct Nats {
 /// A message as it is sent, and as it is sent again.
 #[derive(Debug)]
 struct Outgoing {
-    id: String,
     headers: HeaderMap,
     payload: Bytes,
 }
@@ -72,36 +76,38 @@ impl Nats {
         }
         let nats = self.clone();
         Ok(async move {
-            for (message, ack) in messages.iter().zip(acks) {
-                nats.acknowledged(message, ack, &stage).await;
-            }
+            // All at once: each has its own time-out from here on.
+            let acks = messages.iter().zip(acks);
+            join_all(acks.map(|(message, ack)| nats.acknowledged(message, ack, &stage))).await;
         })
     }
 
     fn messages(&self, batches: &[Bytes]) -> Result<Vec<Outgoing>, String> {
         let mut packer = self.packer.lock().expect("nobody panics while holding this");
-        let messages = batches.iter().flat_map(messages);
+        // Where the server takes less than usual, with some room for the headers.
+        let most = MESSAGE.min(self.limit.saturating_sub(HEADERS)).max(1);
+        let messages = batches.iter().flat_map(|batch| messages(batch, most));
         messages.map(|message| self.outgoing(message, &mut packer)).collect()
     }
 
     fn outgoing(&self, message: Bytes, packer: &mut Packer) -> Result<Outgoing, String> {
         let id = id(&message, self.salt);
-        let (headers, payload) =
+        let (mut headers, payload) =
             packer.pack(message).map_err(|err| format!("cannot compress: {err}"))?;
-        let (length, limit) = (payload.len(), self.limit);
+        headers.insert(NATS_MESSAGE_ID, id);
+        let (length, limit) = (payload.len() + HEADERS, self.limit);
         if length > limit {
             return Err(format!(
                 "a line of {length} bytes is more than the server's max_payload of {limit}; raise \
                  that, or lower --max-line"
             ));
         }
-        Ok(Outgoing { id, headers, payload })
+        Ok(Outgoing { headers, payload })
     }
 
     async fn publish(&self, message: &Outgoing) -> Result<PublishAckFuture, String> {
         let outgoing = PublishMessage::build()
             .headers(message.headers.clone())
-            .message_id(&message.id)
             .payload(message.payload.clone());
         let sent = self.context.send_publish(self.stream.clone(), outgoing).await;
         sent.map_err(|err| err.to_string())
@@ -128,12 +134,13 @@ impl Nats {
     }
 }
 
-/// Cuts a batch at line ends into messages of about the same length.
-fn messages(batch: &Bytes) -> Vec<Bytes> {
+/// Cuts a batch at line ends into messages of about the same length, at most so long unless it is a
+/// single line.
+fn messages(batch: &Bytes, most: usize) -> Vec<Bytes> {
     let mut rest = batch.clone();
     let mut messages = Vec::new();
     while !rest.is_empty() {
-        let most = rest.len().div_ceil(rest.len().div_ceil(MESSAGE));
+        let most = rest.len().div_ceil(rest.len().div_ceil(most));
         let within = memchr::memrchr(b'\n', &rest[..most]);
         let end = within.or_else(|| memchr::memchr(b'\n', &rest)).map_or(rest.len(), |end| end + 1);
         messages.push(rest.split_to(end));
@@ -161,7 +168,7 @@ mod tests {
     fn a_large_batch_is_cut_at_line_ends() {
         let line = [vec![b'x'; 100_000], vec![b'\n']].concat();
         let batch = Bytes::from([line.repeat(5), vec![b'y'; MESSAGE * 2], vec![b'\n']].concat());
-        let cut = messages(&batch);
+        let cut = messages(&batch, MESSAGE);
         assert_eq!(cut.iter().map(Bytes::len).sum::<usize>(), batch.len());
         assert!(cut.iter().all(|message| message.ends_with(b"\n")));
         assert_eq!(cut.len(), 4);

@@ -132,14 +132,19 @@ impl Feed {
     ///
     /// Dropping the future takes nothing.
     pub(crate) async fn room(&self) -> Result<Share, Cause> {
-        if let Some(share) = self.try_room() {
-            return Ok(share);
+        match self.try_room() {
+            Some(share) => Ok(share),
+            None => self.room_for(CHUNK).await,
         }
+    }
+
+    /// The same for so many bytes.
+    pub(crate) async fn room_for(&self, bytes: usize) -> Result<Share, Cause> {
         let ctx = &self.inlet.ctx;
         ctx.run(self.others()).await?;
         let stage = &self.inlet.stats.parse;
         let (_blocked, since) = (stage.blocked.enter(), Instant::now());
-        let share = ctx.run(self.inlet.budget.acquire(CHUNK)).await?;
+        let share = ctx.run(self.inlet.budget.acquire(bytes)).await?;
         stage.sends.add(since.elapsed());
         Ok(share)
     }
@@ -190,8 +195,8 @@ impl Feed {
     ) -> Vec<Chunk> {
         share.shrink(pieces.iter().map(|piece| piece.bytes.len()).sum());
         let share = Arc::new(share);
-        let chunk = |piece| self.chunk(piece, share.clone());
-        let mut chunks: Vec<_> = pieces.into_iter().map(chunk).collect();
+        let pieces = pieces.into_iter().flat_map(Piece::cut);
+        let mut chunks: Vec<_> = pieces.map(|piece| self.chunk(piece, share.clone())).collect();
         match chunks.last_mut() {
             Some(last) => last.tag.ack = ack,
             None => ack.into_iter().for_each(Ack::send), // an empty message is done with

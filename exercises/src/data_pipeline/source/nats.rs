@@ -13,15 +13,15 @@ use async_nats::jetstream::consumer::{AckPolicy, Consumer};
 use async_nats::jetstream::message::Acker;
 use common::Cause;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep, timeout};
 use tokio_stream::StreamExt;
 
 use super::{Ack, Feed, Stopped};
-use crate::data_pipeline::chunk::Origin;
+use crate::data_pipeline::chunk::{CHUNK, Origin};
 use crate::data_pipeline::compression::unpack;
 use crate::data_pipeline::config::Config;
 use crate::data_pipeline::nats::{connect, stream};
-use crate::data_pipeline::splitter::Splitter;
+use crate::data_pipeline::splitter::{Kind, Piece, Splitter};
 use crate::data_pipeline::warnings::warn;
 
 /// So much is asked for at once: a pull of hundreds of megabytes loses its way.
@@ -41,6 +41,9 @@ const ACK_WAIT: Duration = Duration::from_secs(10);
 /// So many messages of all workers together may be unacknowledged, at a consumer that is made here. Each is for two checkpoints, so
 /// that at 1 GB/s it is some 2,000: fewer would hold the server back.
 const UNACKED: usize = 8192;
+
+/// How long the last acks may take to leave.
+const FLUSH: Duration = Duration::from_secs(1);
 
 /// Before asking again.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -79,6 +82,12 @@ impl Nats {
         let consumer = stream.get_or_create_consumer(durable, config).await;
         let consumer =
             consumer.map_err(|err| format!("cannot join the consumer {durable}: {err}"))?;
+        if consumer.cached_info().config.ack_policy != AckPolicy::Explicit {
+            return Err(format!(
+                "the consumer {durable} does not wait for explicit acks, so that messages would be \
+                 lost; delete it, or give another --consumer"
+            ));
+        }
         Ok(Self { name: name.to_owned(), client: context.client(), consumer, is_large: false })
     }
 
@@ -96,8 +105,8 @@ impl Nats {
         drop((feed, sender)); // the stages behind end, and with them the last of the acks
         held.rest().await;
         // Or the acks might still be in the client's buffer when the process ends.
-        if let Err(err) = self.client.flush().await {
-            warn(format_args!("the last messages come again, their acks were lost: {err}"));
+        if !matches!(timeout(FLUSH, self.client.flush()).await, Ok(Ok(()))) {
+            warn(format_args!("the last messages come again, their acks were lost"));
         }
         Err(stopped.into())
     }
@@ -156,16 +165,20 @@ impl Nats {
             ..Origin::default()
         };
         feed.origin = Arc::new(origin);
-        let share = held.while_waiting(feed.room()).await?;
+        let room = feed.room_for(CHUNK.max(message.payload.len()));
+        let share = held.while_waiting(room).await?;
         let _bar = feed.bar(ack.sequence);
         let mut bytes = feed.inlet.pool.take();
-        if let Err(err) = unpack(message, &mut bytes) {
-            warn(format_args!("message {} is a dead letter, not zstd: {err}", ack.sequence));
-            message.payload.as_ref().clone_into(&mut bytes);
-        }
-        let mut splitter = Splitter::new(0, 0, feed.inlet.max_line);
-        let mut pieces = splitter.push(bytes);
-        pieces.extend(splitter.finish());
+        let pieces = if let Err(reason) = unpack(message, &mut bytes) {
+            warn(format_args!("message {} is a dead letter: {reason}", ack.sequence));
+            let bytes = message.payload.to_vec();
+            vec![Piece { offset: 0, bytes, kind: Kind::Broken(reason) }]
+        } else {
+            let mut splitter = Splitter::new(0, 0, feed.inlet.max_line);
+            let mut pieces = splitter.push(bytes);
+            pieces.extend(splitter.finish());
+            pieces
+        };
         feed.send(pieces, share, Some(ack));
         Ok(())
     }
@@ -201,8 +214,14 @@ impl Held {
 
     /// Acknowledges until nothing is left that could be committed.
     async fn rest(mut self) {
-        while let Some(sequence) = self.committed.recv().await {
-            self.ack(sequence).await;
+        loop {
+            tokio::select! {
+                committed = self.committed.recv() => match committed {
+                    Some(sequence) => self.ack(sequence).await,
+                    None => return,
+                },
+                _ = self.progress.tick() => self.hold_on().await,
+            }
         }
     }
 
