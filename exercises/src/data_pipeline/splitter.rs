@@ -25,19 +25,18 @@ pub(crate) enum Kind {
 const LINES: usize = 2048;
 
 impl Piece {
-    /// The same in pieces of so many lines at most.
-    pub(crate) fn cut(mut self) -> Vec<Self> {
-        let mut pieces = Vec::new();
-        while self.kind == Kind::Lines
-            && let Some(end) = memchr::memchr_iter(b'\n', &self.bytes).nth(LINES - 1)
-            && end + 1 < self.bytes.len()
-        {
-            let rest = self.bytes.split_off(end + 1);
+    /// The same in pieces of so many lines at most, each with the number of its events.
+    pub(crate) fn cut(mut self) -> Vec<(Self, u64)> {
+        let (mut pieces, mut events) = (Vec::new(), self.events());
+        while events > LINES as u64 {
+            let last = memchr::memchr_iter(b'\n', &self.bytes).nth(LINES - 1);
+            let rest = self.bytes.split_off(last.expect("it has more lines") + 1);
             let offset = self.offset + self.bytes.len() as u64;
             let rest = Self { offset, bytes: rest, kind: Kind::Lines };
-            pieces.push(std::mem::replace(&mut self, rest));
+            pieces.push((std::mem::replace(&mut self, rest), LINES as u64));
+            events -= LINES as u64;
         }
-        pieces.push(self);
+        pieces.push((self, events));
         pieces
     }
 
@@ -155,6 +154,22 @@ mod tests {
         }
         pieces.extend(splitter.finish());
         pieces
+    }
+
+    #[test]
+    fn a_piece_with_many_short_lines_is_cut_and_loses_nothing() {
+        for lines in [0, 1, LINES, LINES + 1, 3 * LINES + 5] {
+            let bytes = [b"x\n".repeat(lines), b"unfinished".to_vec()].concat();
+            let pieces = Piece { offset: 7, bytes: bytes.clone(), kind: Kind::Lines }.cut();
+            let mut offset = 7;
+            for (piece, events) in &pieces {
+                assert!(piece.offset == offset && piece.events() == *events);
+                assert!(*events <= LINES as u64);
+                offset += piece.bytes.len() as u64;
+            }
+            let cut: Vec<_> = pieces.into_iter().flat_map(|(piece, _)| piece.bytes).collect();
+            assert!(cut == bytes);
+        }
     }
 
     #[test]

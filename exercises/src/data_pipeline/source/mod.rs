@@ -196,7 +196,8 @@ impl Feed {
         share.shrink(pieces.iter().map(|piece| piece.bytes.len()).sum());
         let share = Arc::new(share);
         let pieces = pieces.into_iter().flat_map(Piece::cut);
-        let mut chunks: Vec<_> = pieces.map(|piece| self.chunk(piece, share.clone())).collect();
+        let chunk = |(piece, events)| self.chunk(piece, events, share.clone());
+        let mut chunks: Vec<_> = pieces.map(chunk).collect();
         match chunks.last_mut() {
             Some(last) => last.tag.ack = ack,
             None => ack.into_iter().for_each(Ack::send), // an empty message is done with
@@ -204,8 +205,7 @@ impl Feed {
         chunks
     }
 
-    fn chunk(&mut self, piece: Piece, share: Arc<Share>) -> Chunk {
-        let events = piece.events();
+    fn chunk(&mut self, piece: Piece, events: u64, share: Arc<Share>) -> Chunk {
         self.stage.bytes.add(piece.bytes.len() as u64);
         self.stage.received.add(events);
         self.stage.sent.add(events);
