@@ -27,16 +27,23 @@ const LINES: usize = 2048;
 impl Piece {
     /// The same in pieces of so many lines at most, each with the number of its events.
     pub(crate) fn cut(mut self) -> Vec<(Self, u64)> {
-        let (mut pieces, mut events) = (Vec::new(), self.events());
-        while events > LINES as u64 {
-            let last = memchr::memchr_iter(b'\n', &self.bytes).nth(LINES - 1);
-            let rest = self.bytes.split_off(last.expect("it has more lines") + 1);
-            let offset = self.offset + self.bytes.len() as u64;
-            let rest = Self { offset, bytes: rest, kind: Kind::Lines };
-            pieces.push((std::mem::replace(&mut self, rest), LINES as u64));
-            events -= LINES as u64;
+        let mut events = self.events();
+        let mut pieces = Vec::new();
+        if events > LINES as u64 {
+            let ends = memchr::memchr_iter(b'\n', &self.bytes).skip(LINES - 1).step_by(LINES);
+            // From the back, so that no piece has more memory than bytes.
+            let ends: Vec<_> = (1..).zip(ends).collect();
+            for (number, end) in ends.into_iter().rev() {
+                let before = number * LINES as u64;
+                let (offset, bytes) = (self.offset + end as u64 + 1, self.bytes.split_off(end + 1));
+                if !bytes.is_empty() {
+                    pieces.push((Self { offset, bytes, kind: Kind::Lines }, events - before));
+                    events = before;
+                }
+            }
         }
         pieces.push((self, events));
+        pieces.reverse();
         pieces
     }
 
@@ -167,6 +174,8 @@ mod tests {
                 assert!(*events <= LINES as u64);
                 offset += piece.bytes.len() as u64;
             }
+            let memory: usize = pieces.iter().map(|(piece, _)| piece.bytes.capacity()).sum();
+            assert!(memory <= 2 * bytes.len() + bytes.len() / 2, "{memory}");
             let cut: Vec<_> = pieces.into_iter().flat_map(|(piece, _)| piece.bytes).collect();
             assert!(cut == bytes);
         }

@@ -173,6 +173,29 @@ fn a_worker_that_is_alone_gets_a_stream_in_its_order() {
     assert!(received.eq(events.lines().map(|line| &line[1..])));
 }
 
+/// A pull has its time. What it has brought waits here when that is over, and does not come again
+/// behind what is newer.
+#[test]
+fn a_sink_that_is_slow_for_longer_than_a_pull_leaves_a_stream_in_its_order() {
+    let kit = Kit::new();
+    let Some(server) = Server::start(&kit) else { return };
+    let events = lines(0..400_000);
+    kit.write("in", &events);
+    kit.ok(&["--file", "in", "--out", &format!("{}/events?compression=zstd", server.url())]);
+    let (page, receiver) = (address(), TcpListener::bind("127.0.0.1:0").unwrap());
+    let sink = format!("tcp://{}", receiver.local_addr().unwrap());
+    let nats = ["--nats", &server.url(), "--stream", "events", "--consumer", "workers"];
+    let rest = ["--out", &sink, "--checkpoint", "ck", "--http", &page];
+    let worker = kit.start(&[&nats[..], &rest].concat());
+    kit.wait_until("the stall", || metric(&page, "checkpoint_age_seconds") > Some(8.0));
+    let came = BufReader::new(receiver.accept().unwrap().0).lines().map(Result::unwrap);
+    let mut wanted = events.lines();
+    for line in came.take(400_000) {
+        assert_eq!(line.split_once("\",").unwrap().1, &wanted.next().unwrap()[1..]);
+    }
+    drop(worker);
+}
+
 /// They have no ids, and two of them may look the same.
 #[test]
 fn windows_and_dead_letters_can_go_through_nats() {

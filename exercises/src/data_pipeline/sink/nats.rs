@@ -32,7 +32,7 @@ pub(crate) struct Nats {
     stream: String,
     /// Free whenever it is wanted: batches are sent one after the other.
     packer: Mutex<Packer>,
-    /// What the server takes at most.
+    /// What server and stream take at most, in bytes.
     limit: usize,
     /// Tells what this process sends from what others send.
     salt: u64,
@@ -55,8 +55,11 @@ impl Nats {
             place.rsplit_once('/').filter(|(url, stream)| url.len() > 7 && !stream.is_empty());
         let (url, name) = parts.ok_or_else(|| format!("{place}: write nats://HOST:PORT/STREAM"))?;
         let context = connect(url).await?;
-        stream(&context, name).await?;
-        let limit = context.client().server_info().max_payload;
+        let stream = stream(&context, name).await?;
+        let of_server = context.client().server_info().max_payload;
+        // A negative one stands for none.
+        let of_stream = usize::try_from(stream.cached_info().config.max_message_size);
+        let limit = of_stream.map_or(of_server, |limit| limit.min(of_server));
         Ok(Self { context, stream: name.to_owned(), packer: packer.into(), limit, salt })
     }
 
@@ -98,8 +101,9 @@ impl Nats {
         let (length, limit) = (payload.len() + HEADERS, self.limit);
         if length > limit {
             return Err(format!(
-                "a line of {length} bytes is more than the server's max_payload of {limit}; raise \
-                 that, or lower --max-line"
+                "a line of {length} bytes is more than the {limit} that the server's max_payload and the \
+                 stream's max_msg_size allow; raise \
+                 them, or lower --max-line"
             ));
         }
         Ok(Outgoing { headers, payload })

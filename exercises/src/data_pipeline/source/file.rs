@@ -52,10 +52,12 @@ enum Now {
 /// Reads the file to its end, or follows it until the run stops.
 pub(crate) async fn run(mut feed: Feed, tail: Tail) -> Result<(), Stopped> {
     let ended = read(&mut feed, &tail).await;
-    if !matches!(ended, Err(Stopped::Interrupted(_))) {
-        feed.finish(None).await?; // one that failed must not hold back the others' windows either
+    if matches!(ended, Err(Stopped::Interrupted(_))) {
+        return ended;
     }
-    ended
+    let finished = feed.finish(None).await; // or one that failed would hold back the others' windows
+    ended?;
+    Ok(finished?)
 }
 
 async fn read(feed: &mut Feed, tail: &Tail) -> Result<(), Stopped> {

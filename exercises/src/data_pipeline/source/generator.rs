@@ -27,7 +27,9 @@ pub(crate) async fn run(seed: u64, rate: Option<u32>, mut feed: Feed) -> Result<
     let (mut made, mut offset) = (0, 0);
     loop {
         if rate.is_some() {
-            let due = Duration::from_nanos(made * 1_000_000_000 / per_second);
+            let (seconds, rest) = (made / per_second, made % per_second);
+            let nanos = rest * 1_000_000_000 / per_second; // which no long run lets overflow
+            let due = Duration::from_secs(seconds) + Duration::from_nanos(nanos);
             feed.inlet.ctx.run(sleep_until(started + due)).await?;
         }
         let share = feed.room().await?;

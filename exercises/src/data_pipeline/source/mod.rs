@@ -138,8 +138,10 @@ impl Feed {
         }
     }
 
-    /// The same for so many bytes.
+    /// The same for so many bytes, and a chunk at least. Not for all of the budget: a source may
+    /// hold a share while it waits for its input.
     pub(crate) async fn room_for(&self, bytes: usize) -> Result<Share, Cause> {
+        let bytes = bytes.min(self.inlet.budget.total().saturating_sub(CHUNK)).max(CHUNK);
         let ctx = &self.inlet.ctx;
         ctx.run(self.others()).await?;
         let stage = &self.inlet.stats.parse;

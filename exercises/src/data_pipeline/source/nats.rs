@@ -1,23 +1,24 @@
 //! Chunks from a NATS `JetStream` stream, through a durable pull consumer that any number of workers
 //! share. A message is acknowledged when a checkpoint holds what came of it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::Client;
-use async_nats::jetstream::AckKind;
 use async_nats::jetstream::consumer::pull;
 use async_nats::jetstream::consumer::{AckPolicy, Consumer};
 use async_nats::jetstream::message::Acker;
+use async_nats::jetstream::{self, AckKind};
+use async_nats::{Client, Message};
 use common::Cause;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep, timeout};
 use tokio_stream::StreamExt;
 
 use super::{Ack, Feed, Stopped};
-use crate::data_pipeline::chunk::{CHUNK, Origin};
+use crate::data_pipeline::budget::Share;
+use crate::data_pipeline::chunk::Origin;
 use crate::data_pipeline::compression::unpack;
 use crate::data_pipeline::config::Config;
 use crate::data_pipeline::nats::{connect, stream};
@@ -56,6 +57,13 @@ pub(crate) struct Nats {
     consumer: Consumer<pull::Config>,
     /// The next message is larger than a pull may be.
     is_large: bool,
+}
+
+/// What comes first while a pull goes on.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, for a moment")]
+enum Next {
+    Message(Option<Result<jetstream::Message, async_nats::Error>>),
+    Room(Result<Share, Cause>),
 }
 
 /// The messages that are not acknowledged yet, by their number in the stream.
@@ -129,35 +137,41 @@ impl Nats {
             Ok(messages) => messages,
             Err(err) => return held.pause(err).await,
         };
-        let mut is_first = true;
-        while let Some(message) = held.while_waiting(messages.next()).await {
-            let message = match message {
-                Ok(message) => message,
-                Err(err) if is_first && err.to_string().contains(TOO_LARGE) => {
-                    self.is_large = true;
-                    return Ok(());
+        let (mut is_first, mut is_open, mut waiting) = (true, true, VecDeque::new());
+        while is_open || !waiting.is_empty() {
+            let next = async {
+                tokio::select! {
+                    biased; // a pull ends at its time, and what it has brought then is gone
+                    message = messages.next(), if is_open => Next::Message(message),
+                    share = room(feed, waiting.front()) => Next::Room(share),
                 }
-                Err(err) if is_first => return held.pause(err).await,
-                // Its bound in bytes is reached, or what is missing comes again.
-                Err(_) => break,
             };
-            is_first = false;
-            let Ok(sequence) = message.info().map(|info| info.stream_sequence) else { continue };
-            let (message, acker) = message.split();
-            held.ackers.insert(sequence, acker);
-            let ack = Ack { sequence, committed: sender.clone() };
-            self.send(feed, &message, ack, held).await?;
+            match held.while_waiting(next).await {
+                Next::Message(Some(Ok(message))) => {
+                    is_first = false;
+                    let Ok(info) = message.info() else { continue };
+                    let sequence = info.stream_sequence;
+                    let (message, acker) = message.split();
+                    held.ackers.insert(sequence, acker);
+                    waiting.push_back((sequence, message));
+                }
+                Next::Message(Some(Err(err))) if is_first => {
+                    self.is_large = err.to_string().contains(TOO_LARGE);
+                    return if self.is_large { Ok(()) } else { held.pause(err).await };
+                }
+                // Its bound in bytes is reached, or what is missing comes again.
+                Next::Message(_) => is_open = false,
+                Next::Room(share) => {
+                    let (sequence, message) = waiting.pop_front().expect("the room is for it");
+                    let ack = Ack { sequence, committed: sender.clone() };
+                    self.send(feed, &message, share?, ack);
+                }
+            }
         }
         Ok(())
     }
 
-    async fn send(
-        &self,
-        feed: &mut Feed,
-        message: &async_nats::Message,
-        ack: Ack,
-        held: &mut Held,
-    ) -> Result<(), Cause> {
+    fn send(&self, feed: &mut Feed, message: &Message, share: Share, ack: Ack) {
         let origin = Origin {
             source: self.name.clone(),
             name: format!("nats:{}:{}", self.name, ack.sequence),
@@ -165,8 +179,6 @@ impl Nats {
             ..Origin::default()
         };
         feed.origin = Arc::new(origin);
-        let room = feed.room_for(CHUNK.max(message.payload.len()));
-        let share = held.while_waiting(room).await?;
         let _bar = feed.bar(ack.sequence);
         let mut bytes = feed.inlet.pool.take();
         let pieces = if let Err(reason) = unpack(message, &mut bytes) {
@@ -180,7 +192,14 @@ impl Nats {
             pieces
         };
         feed.send(pieces, share, Some(ack));
-        Ok(())
+    }
+}
+
+/// Waits for room for this message; for ever if there is none.
+async fn room(feed: &Feed, first: Option<&(u64, Message)>) -> Result<Share, Cause> {
+    match first {
+        Some((_, message)) => feed.room_for(message.payload.len()).await,
+        None => std::future::pending().await,
     }
 }
 
