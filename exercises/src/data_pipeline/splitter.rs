@@ -17,6 +17,7 @@ pub(crate) enum Kind {
     /// The `n`th part (from 1) of a line that is longer than the limit.
     Part(u64),
     /// Something that no lines can be made of, and why.
+    #[cfg_attr(not(feature = "nats"), expect(dead_code, reason = "only a message can be so"))]
     Broken(&'static str),
 }
 
