@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 /// What came early, by source, until what comes before it is there. It holds no more than is in
-/// flight, which the sources' budget bounds.
+/// flight, which the sources' budget bounds: as it was read, before anything came of it.
 #[derive(Debug)]
 pub(crate) struct Order<T> {
     /// The number of the next item, and what came early.
