@@ -12,8 +12,6 @@ use common::duration;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use super::sink::Takes;
-
 /// What holds where neither the flags nor the file say otherwise.
 const DEFAULTS: &str = "time = 'ts'\nwindow = '1s'\nlateness = '2s'\nmax-keys = 10_000
 max-line = '1MiB'\npolicy = ['block']\n";
@@ -157,6 +155,14 @@ pub enum Policy {
     Drop,
 }
 
+/// What a sink is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Takes {
+    Lines,
+    Windows,
+    Letters,
+}
+
 impl Config {
     /// The settings of the file, overruled by `self`, completed with the defaults and checked.
     pub fn load(self, file: Option<&Path>) -> Result<Self, String> {
@@ -288,6 +294,17 @@ impl Config {
         lines.push(table.to_string().trim_end().to_owned());
         lines.join("\n")
     }
+}
+
+/// Whether events go there with their ids: everywhere but to files and stdout, which hold each
+/// event once and byte for byte.
+pub(crate) fn is_tagged(name: &str) -> bool {
+    name.contains("://")
+}
+
+/// The path of a sink that is a file.
+pub(crate) fn sink_path(name: &str) -> Option<&Path> {
+    (name != "-" && !is_tagged(name)).then_some(Path::new(name))
 }
 
 /// Reads a TOML file; an error names the file, the line and what is wrong in it.

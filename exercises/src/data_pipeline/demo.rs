@@ -7,8 +7,8 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::config::Config;
-use super::core::Result;
 use super::monitor::Lines;
+use super::run::core::Result;
 use super::run::run_with;
 use super::sink::Writer;
 

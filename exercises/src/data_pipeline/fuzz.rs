@@ -3,23 +3,19 @@
 //! is about does not hold; as far as there is a simple way to the same result, that is what it
 //! compares with.
 
-use std::sync::{Arc, LazyLock};
-use std::time::Instant;
+use std::sync::LazyLock;
 
 use serde_json::Value as Json;
 
-use super::budget::Budget;
-use super::checkpoint::{decode, encode};
-use super::chunk::{Chunk, Origin, Parsed, Tag};
 use super::config::Config;
-use super::expr::{Condition, Derive, Scope};
-use super::job::Job;
-use super::ledger::Ledger;
-use super::parse::parse;
-use super::splitter::{Kind, Piece, Splitter};
-use super::time;
-use super::value::{Fields, Number, Value};
-use super::windows::Windows;
+use super::event::expr::{Condition, Derive, Scope};
+use super::event::job::Job;
+use super::event::parse::{Parsed, parse};
+use super::event::splitter::{Kind, Piece, Splitter};
+use super::event::time;
+use super::event::value::{Fields, Number, Value};
+use super::state::checkpoint::{decode, encode, head};
+use super::window::Windows;
 
 /// The longest line, the length of a read, where to stop and start again, then the input: no byte
 /// is lost or moved, and every line counts once, whether or not reading was interrupted.
@@ -154,21 +150,9 @@ pub fn times(data: &[u8]) {
 pub fn chunks(data: &[u8]) {
     static JOB: LazyLock<Job> = LazyLock::new(job);
 
-    let budget = Budget::new(1 << 20);
-    let ledger = Ledger::new([]);
     for piece in split(Splitter::new(0, 0, 64), data, 1000) {
         let (events, kind) = (piece.events(), piece.kind);
-        let tag = Tag {
-            lane: 0,
-            sequence: 0,
-            origin: Arc::new(Origin { name: "a \"b\"".to_owned(), ..Origin::default() }),
-            held: ledger.read(events),
-            _share: Arc::new(budget.try_acquire(piece.bytes.len()).expect("there is room")),
-            born: Instant::now(),
-            ack: None,
-            last: false,
-        };
-        let (parsed, bytes) = parse(Chunk { tag, piece }, &JOB);
+        let (parsed, bytes) = parse("a \"b\"", piece, &JOB);
         assert_eq!(parsed.filtered + parsed.dead + parsed.accepted, events);
         check_outputs(&parsed, &bytes, kind);
     }
@@ -209,7 +193,7 @@ fn check_outputs(parsed: &Parsed, bytes: &[u8], kind: Kind) {
 pub fn checkpoints(data: &[u8]) {
     drop(decode(data)); // the checksum is right once in four billion times
     let sealed = |body: &[u8]| {
-        let mut file = super::checkpoint::head(body).into_bytes();
+        let mut file = head(body).into_bytes();
         file.extend_from_slice(body);
         file
     };

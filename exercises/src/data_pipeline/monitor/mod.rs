@@ -6,6 +6,7 @@ mod prometheus;
 mod server;
 mod snapshot;
 pub(crate) mod stats;
+pub(crate) mod warnings;
 
 use std::io::{self, IsTerminal, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -20,7 +21,7 @@ use snapshot::Observer;
 pub(crate) use snapshot::Snapshot;
 use stats::Stats;
 
-use super::core::BEAT;
+use crate::data_pipeline::state::checkpoint::BEAT;
 
 /// A line on the terminal for every so many snapshots.
 const LINE_EVERY: u32 = 4;

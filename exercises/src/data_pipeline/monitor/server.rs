@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::data_pipeline::warnings::warn;
+use super::warnings::warn;
 
 /// So many connections are served at once; the next ones wait in the listener's backlog.
 const CONNECTIONS: usize = 64;

@@ -7,8 +7,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::stats::{PARSE, Spent, Stage, Stats};
-use crate::data_pipeline::budget::Budget;
-use crate::data_pipeline::ledger::Counts;
+use crate::data_pipeline::state::budget::Budget;
+use crate::data_pipeline::state::chunk::CHUNK;
+use crate::data_pipeline::state::ledger::Counts;
 
 /// A stage is held up if that is so for at least this share of the time.
 const HELD_UP: f64 = 0.1;
@@ -178,7 +179,7 @@ impl Snapshot {
         };
         let sources = self.stages.iter().filter(|stage| stage.kind == "source");
         let rate: f64 = sources.map(|source| source.events_per_second).sum();
-        let of = |bytes: usize| bytes.div_ceil(super::super::chunk::CHUNK);
+        let of = |bytes: usize| bytes.div_ceil(CHUNK);
         let queue = (of(parse.queue_bytes), of(parse.queue_capacity));
         let optional = |name: &str, value: Option<f64>| {
             // Rounded first, and the sum takes the sign off a zero.

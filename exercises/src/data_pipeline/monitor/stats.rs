@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use common::{Work, bar};
 
-use crate::data_pipeline::budget::Budget;
-use crate::data_pipeline::ledger::Ledger;
 use crate::data_pipeline::secrets::without_users;
+use crate::data_pipeline::state::budget::Budget;
+use crate::data_pipeline::state::ledger::Ledger;
 
 /// The name of the stage that parses, and of the one that counts.
 pub(crate) const PARSE: &str = "parse";

@@ -2,10 +2,10 @@
 
 #[cfg(feature = "nats")]
 mod nats;
+pub(crate) mod outlets;
 mod tcp;
 mod writer;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use super::budget::{Budget, Share};
-use super::config::Policy;
-use super::ledger::Held;
-use super::monitor::stats::{Stage, drawn};
+use crate::data_pipeline::config::{Policy, Takes};
+use crate::data_pipeline::monitor::stats::{Stage, drawn};
+use crate::data_pipeline::state::budget::{Budget, Share};
+use crate::data_pipeline::state::ledger::Held;
 pub(crate) use writer::Writer;
 
 /// So much may wait for one sink.
@@ -28,14 +28,6 @@ const TOGETHER: usize = 16;
 
 /// A file waits so long for more to write: each write is a way to another thread and back.
 const LINGER: Duration = Duration::from_millis(2);
-
-/// What a sink is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Takes {
-    Lines,
-    Windows,
-    Letters,
-}
 
 /// A batch on its way to a sink.
 #[derive(Debug)]
@@ -191,15 +183,4 @@ impl Drain {
         }
         Ok(())
     }
-}
-
-/// Whether events go there with their ids: everywhere but to files and stdout, which hold each
-/// event once and byte for byte.
-pub(crate) fn is_tagged(name: &str) -> bool {
-    name.contains("://")
-}
-
-/// The path of a sink that is a file.
-pub(crate) fn path(name: &str) -> Option<&Path> {
-    (name != "-" && !is_tagged(name)).then_some(Path::new(name))
 }

@@ -15,10 +15,10 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
-use crate::data_pipeline::compression::{MESSAGE, Packer};
 use crate::data_pipeline::monitor::stats::Stage;
+use crate::data_pipeline::monitor::warnings::warn;
+use crate::data_pipeline::nats::compression::{MESSAGE, Packer};
 use crate::data_pipeline::nats::{connect, stream};
-use crate::data_pipeline::warnings::warn;
 
 /// So much do the headers of a message take, in bytes; the server counts them too.
 const HEADERS: usize = 96;

@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 use crate::data_pipeline::monitor::stats::Count;
-use crate::data_pipeline::warnings::warn;
+use crate::data_pipeline::monitor::warnings::warn;
 
 /// How long to wait for an answer to a call.
 const CONNECT: Duration = Duration::from_secs(5);

@@ -14,9 +14,9 @@ use tokio::task::spawn_blocking;
 #[cfg(feature = "nats")]
 use super::nats::Nats;
 use super::tcp::Tcp;
-use super::{Takes, path};
-use crate::data_pipeline::checkpoint::sync_name;
+use crate::data_pipeline::config::{Takes, sink_path};
 use crate::data_pipeline::monitor::stats::Stage;
+use crate::data_pipeline::state::checkpoint::sync_name;
 
 /// Ends when the other side has acknowledged all that it was sent.
 pub(crate) type Acks = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -39,7 +39,7 @@ impl Writer {
         expect(unused_variables, clippy::unused_async, reason = "only NATS needs this")
     )]
     pub(crate) async fn open(name: &str, takes: Takes, length: u64) -> Result<Self, String> {
-        match path(name) {
+        match sink_path(name) {
             None if name == "-" => Ok(Self::Stdout),
             None if name.starts_with("tcp://") => Ok(Self::Tcp(Tcp::new(&name["tcp://".len()..]))),
             #[cfg(feature = "nats")]

@@ -13,11 +13,11 @@ use tokio::time::sleep;
 
 use super::identity::{Known, read_up_to};
 use super::{Feed, Stopped, named};
-use crate::data_pipeline::budget::Share;
-use crate::data_pipeline::checkpoint::{FileId, Position};
-use crate::data_pipeline::chunk::{CHUNK, Origin};
-use crate::data_pipeline::splitter::{Piece, Splitter, read_length};
-use crate::data_pipeline::warnings::warn;
+use crate::data_pipeline::event::splitter::{Piece, Splitter, read_length};
+use crate::data_pipeline::monitor::warnings::warn;
+use crate::data_pipeline::state::budget::Share;
+use crate::data_pipeline::state::checkpoint::{FileId, Position};
+use crate::data_pipeline::state::chunk::{CHUNK, Origin};
 
 /// How often a followed file is looked at.
 pub(crate) const POLL: Duration = Duration::from_millis(200);
@@ -258,10 +258,10 @@ mod tests {
     use tokio::sync::watch;
 
     use super::*;
-    use crate::data_pipeline::budget::Budget;
     use crate::data_pipeline::monitor::stats::{Stage, Stats};
-    use crate::data_pipeline::pool::Pool;
     use crate::data_pipeline::source::Inlet;
+    use crate::data_pipeline::source::pool::Pool;
+    use crate::data_pipeline::state::budget::Budget;
 
     fn feed() -> Feed {
         let stage = Stage::new("in", "source", "file", None);

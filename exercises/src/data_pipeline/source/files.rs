@@ -11,12 +11,11 @@ use tokio::time::sleep;
 use super::file::{self, POLL, Tail};
 use super::identity::Known;
 use super::{Feed, Inlet, Stopped, join, named, told};
-use crate::data_pipeline::checkpoint::Position;
-use crate::data_pipeline::chunk::Origin;
-use crate::data_pipeline::config::Config;
-use crate::data_pipeline::lanes::Lanes;
-use crate::data_pipeline::sink;
-use crate::data_pipeline::warnings::warn;
+use crate::data_pipeline::config::{Config, sink_path};
+use crate::data_pipeline::monitor::warnings::warn;
+use crate::data_pipeline::state::checkpoint::Position;
+use crate::data_pipeline::state::chunk::Origin;
+use crate::data_pipeline::state::lanes::Lanes;
 
 /// So many files are open at once when they are read to their end.
 const OPEN: usize = 512;
@@ -43,7 +42,7 @@ impl Files {
         config: &Config,
         lanes: &mut Lanes,
     ) -> Result<Self, String> {
-        let outputs = config.sinks().filter_map(|(name, ..)| sink::path(name)?.canonicalize().ok());
+        let outputs = config.sinks().filter_map(|(name, ..)| sink_path(name)?.canonicalize().ok());
         let outputs = outputs.collect();
         let (patterns, follow) = (config.file.clone(), config.follow);
         let (known, seen, tails) = Default::default();

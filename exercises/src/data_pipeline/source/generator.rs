@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use tokio::time::{Instant, sleep_until};
 
 use super::{Feed, Stopped};
-use crate::data_pipeline::splitter::{Kind, Piece};
-use crate::data_pipeline::time::rfc3339;
+use crate::data_pipeline::event::splitter::{Kind, Piece};
+use crate::data_pipeline::event::time::rfc3339;
 
 const SERVICES: [&str; 6] = ["auth", "cart", "checkout", "inventory", "search", "shipping"];
 

@@ -6,7 +6,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use crate::data_pipeline::checkpoint::FileId;
+use crate::data_pipeline::state::checkpoint::FileId;
 
 /// So many bytes of the beginning are compared.
 const HEAD: usize = 256;

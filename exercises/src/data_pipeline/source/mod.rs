@@ -6,6 +6,7 @@ pub(crate) mod generator;
 pub(crate) mod identity;
 #[cfg(feature = "nats")]
 pub(crate) mod nats;
+pub(crate) mod pool;
 pub(crate) mod stdin;
 pub(crate) mod tcp;
 
@@ -15,29 +16,15 @@ use std::time::{Duration, Instant};
 
 use common::{Cause, Context};
 use crossbeam_channel::Sender;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::budget::{Budget, Share};
-use super::chunk::{CHUNK, Chunk, Origin, Tag, Work};
-use super::monitor::stats::{Stage, Stats};
-use super::pool::Pool;
-use super::splitter::{Kind, Piece};
-use super::warnings::warn;
-
-/// Tells a source that a checkpoint holds what came of a message.
-#[derive(Debug)]
-pub(crate) struct Ack {
-    pub(crate) sequence: u64,
-    pub(crate) committed: mpsc::Sender<u64>,
-}
-
-impl Ack {
-    pub(crate) fn send(self) {
-        // If the source is too far behind, the message comes again: at least once.
-        let _ = self.committed.try_send(self.sequence);
-    }
-}
+use crate::data_pipeline::event::splitter::{Kind, Piece};
+use crate::data_pipeline::monitor::stats::{Stage, Stats};
+use crate::data_pipeline::monitor::warnings::warn;
+use crate::data_pipeline::state::budget::{Budget, Share};
+use crate::data_pipeline::state::chunk::{Ack, CHUNK, Chunk, Origin, Tag, Work};
+use pool::Pool;
 
 /// Why a source ends before its end.
 #[derive(Debug, thiserror::Error)]

@@ -16,14 +16,14 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep, timeout};
 use tokio_stream::StreamExt;
 
-use super::{Ack, Feed, Stopped};
-use crate::data_pipeline::budget::Share;
-use crate::data_pipeline::chunk::Origin;
-use crate::data_pipeline::compression::unpack;
+use super::{Feed, Stopped};
 use crate::data_pipeline::config::Config;
+use crate::data_pipeline::event::splitter::{Kind, Piece, Splitter};
+use crate::data_pipeline::monitor::warnings::warn;
+use crate::data_pipeline::nats::compression::unpack;
 use crate::data_pipeline::nats::{connect, stream};
-use crate::data_pipeline::splitter::{Kind, Piece, Splitter};
-use crate::data_pipeline::warnings::warn;
+use crate::data_pipeline::state::budget::Share;
+use crate::data_pipeline::state::chunk::{Ack, Origin};
 
 /// So much is asked for at once: a pull of hundreds of megabytes loses its way.
 const PULL_BYTES: usize = 4 << 20;

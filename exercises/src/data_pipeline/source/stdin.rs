@@ -3,8 +3,8 @@
 use tokio::io::{AsyncReadExt, stdin};
 
 use super::{Feed, Stopped};
-use crate::data_pipeline::chunk::CHUNK;
-use crate::data_pipeline::splitter::Splitter;
+use crate::data_pipeline::event::splitter::Splitter;
+use crate::data_pipeline::state::chunk::CHUNK;
 
 /// Reads stdin to its end. What there is of a last line when the run stops is not an event.
 pub(crate) async fn run(mut feed: Feed) -> Result<(), Stopped> {

@@ -12,8 +12,8 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use super::{Feed, Inlet, Stopped};
-use crate::data_pipeline::splitter::Splitter;
-use crate::data_pipeline::warnings::warn;
+use crate::data_pipeline::event::splitter::Splitter;
+use crate::data_pipeline::monitor::warnings::warn;
 
 /// So many connections are served at once; the next ones wait in the listener's backlog.
 const CONNECTIONS: usize = 4096;

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use super::budget::Share;
-use super::chunk::Parsed;
-use super::config::Policy;
-use super::ledger::Held;
-use super::sink::{Batch, Sink, Takes, is_tagged};
+use super::{Batch, Sink};
+use crate::data_pipeline::config::{Policy, Takes, is_tagged};
+use crate::data_pipeline::event::parse::Parsed;
+use crate::data_pipeline::state::budget::Share;
+use crate::data_pipeline::state::chunk::ParsedChunk;
+use crate::data_pipeline::state::ledger::Held;
 
 /// All sinks. When one has no room, what is for it waits in the outbox, and all behind it too: no
 /// further chunk is taken until the outbox is empty.
@@ -51,8 +52,8 @@ impl Outlets {
     }
 
     /// Puts a chunk's dead letters and accepted lines on their way, `late` of them for their window.
-    pub(crate) fn put_chunk(&mut self, chunk: Parsed, late: u64) {
-        let Parsed { letters, plain, tagged, filtered, dead, accepted, .. } = chunk;
+    pub(crate) fn put_chunk(&mut self, chunk: ParsedChunk, late: u64) {
+        let Parsed { letters, plain, tagged, filtered, dead, accepted, .. } = chunk.parsed;
         self.put_other(Takes::Letters, letters.into(), dead);
         let (plain, tagged) = (Bytes::from(plain), Bytes::from(tagged));
         let held = chunk.tag.held.settle(filtered, dead, accepted, late);

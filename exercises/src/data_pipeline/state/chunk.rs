@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use tokio::sync::mpsc;
+
 use super::budget::Share;
 use super::checkpoint::FileId;
 use super::ledger::Held;
-use super::source::Ack;
-use super::splitter::Piece;
-use super::windows::Rows;
+use crate::data_pipeline::event::parse::Parsed;
+use crate::data_pipeline::event::splitter::Piece;
 
 /// So much is read at once: larger chunks are no faster, and take more memory.
 pub(crate) const CHUNK: usize = 256 * 1024;
@@ -62,22 +63,21 @@ pub(crate) struct Origin {
 
 /// A chunk parsed.
 #[derive(Debug)]
-pub(crate) struct Parsed {
+pub(crate) struct ParsedChunk {
     pub(crate) tag: Tag,
-    /// Behind the last byte.
-    pub(crate) end: u64,
-    /// How many parts of an overlong line end here, if it goes on.
-    pub(crate) parts: u64,
-    pub(crate) filtered: u64,
-    pub(crate) dead: u64,
-    pub(crate) accepted: u64,
-    /// The accepted lines as they were.
-    pub(crate) plain: Vec<u8>,
-    /// The accepted lines, each with its id.
-    pub(crate) tagged: Vec<u8>,
-    /// Dead letters, one line of JSON each.
-    pub(crate) letters: Vec<u8>,
-    pub(crate) rows: Rows,
-    /// For each condition how many events it has seen, and how many met it.
-    pub(crate) met: Vec<(u64, u64)>,
+    pub(crate) parsed: Parsed,
+}
+
+/// Tells a source that a checkpoint holds what came of a message.
+#[derive(Debug)]
+pub(crate) struct Ack {
+    pub(crate) sequence: u64,
+    pub(crate) committed: mpsc::Sender<u64>,
+}
+
+impl Ack {
+    pub(crate) fn send(self) {
+        // If the source is too far behind, the message comes again: at least once.
+        let _ = self.committed.try_send(self.sequence);
+    }
 }

@@ -3,32 +3,28 @@
 //! everything adds up.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::checkpoint::{Checkpoint, Store};
-use super::chunk::Parsed;
-use super::lanes::Lanes;
-use super::monitor::stats::{Progress, Stats};
-use super::order::Order;
-use super::outlets::Outlets;
-use super::sink::Takes;
-use super::source::Ack;
-use super::warnings::Warnings;
-use super::windows::Windows;
-
-/// How often the state is saved.
-pub(crate) const BEAT: Duration = Duration::from_millis(250);
+use crate::data_pipeline::config::Takes;
+use crate::data_pipeline::monitor::stats::{Progress, Stats};
+use crate::data_pipeline::monitor::warnings::Warnings;
+use crate::data_pipeline::sink::outlets::Outlets;
+use crate::data_pipeline::state::checkpoint::{BEAT, Checkpoint, Store};
+use crate::data_pipeline::state::chunk::{Ack, ParsedChunk};
+use crate::data_pipeline::state::lanes::Lanes;
+use crate::data_pipeline::state::order::Order;
+use crate::data_pipeline::window::Windows;
 
 /// With a message that names what failed.
 pub(crate) type Result<T> = std::result::Result<T, String>;
 
 #[derive(Debug)]
 pub(crate) struct Core {
-    pub(crate) order: Order<Parsed>,
+    pub(crate) order: Order<ParsedChunk>,
     pub(crate) lanes: Lanes,
     pub(crate) windows: Windows,
     pub(crate) outlets: Outlets,
@@ -52,7 +48,10 @@ pub(crate) struct Core {
 
 impl Core {
     /// Takes chunks until the workers are done, then makes everything safe.
-    pub(crate) async fn run(mut self, mut parsed: mpsc::Receiver<Result<Parsed>>) -> Result<()> {
+    pub(crate) async fn run(
+        mut self,
+        mut parsed: mpsc::Receiver<Result<ParsedChunk>>,
+    ) -> Result<()> {
         let mut beat = interval(BEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -73,11 +72,11 @@ impl Core {
     }
 
     /// A chunk comes in; all that it makes ready goes on.
-    fn take(&mut self, chunk: Parsed) {
+    fn take(&mut self, chunk: ParsedChunk) {
         let stats = self.stats.clone();
         let stage = &stats.windows;
         let (_busy, source) = (stage.busy.enter(), &chunk.tag.origin.name);
-        let _bar = stage.bar(&stage.id, format_args!("{source} up to byte {}", chunk.end));
+        let _bar = stage.bar(&stage.id, format_args!("{source} up to byte {}", chunk.parsed.end));
         let (lane, sequence) = (chunk.tag.lane, chunk.tag.sequence);
         for chunk in self.order.push(lane, sequence, chunk) {
             self.account(chunk);
@@ -97,24 +96,24 @@ impl Core {
         });
     }
 
-    fn account(&mut self, mut chunk: Parsed) {
+    fn account(&mut self, mut chunk: ParsedChunk) {
         if self.is_to_be_lost() {
             return; // and what it held with it: the ledger shows it
         }
-        let late = self.windows.observe(self.lanes.latest(chunk.tag.lane), &chunk.rows);
+        let late = self.windows.observe(self.lanes.latest(chunk.tag.lane), &chunk.parsed.rows);
         self.lanes.advance(&chunk, Instant::now());
         if chunk.tag.last {
             self.order.remove(chunk.tag.lane);
         }
-        self.warnings.conditions(&chunk.met);
+        self.warnings.conditions(&chunk.parsed.met);
         self.warnings.keys(self.windows.sizes().2);
         if !self.outlets.take(Takes::Letters) {
-            self.warnings.letters(chunk.dead, &chunk.letters);
+            self.warnings.letters(chunk.parsed.dead, &chunk.parsed.letters);
         }
         self.acks.extend(chunk.tag.ack.take());
         self.stats.latency.add(chunk.tag.born.elapsed());
-        self.stats.windows.received.add(chunk.accepted);
-        self.stats.windows.sent.add(chunk.accepted);
+        self.stats.windows.received.add(chunk.parsed.accepted);
+        self.stats.windows.sent.add(chunk.parsed.accepted);
         self.outlets.put_chunk(chunk, late);
     }
 

@@ -1,5 +1,8 @@
 //! Wires the stages together, and takes them apart again.
 
+pub(crate) mod core;
+mod workers;
+
 use std::io::{self, Write};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -14,26 +17,26 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use super::budget::Budget;
-use super::checkpoint::{Checkpoint, Store};
-use super::config::Config;
-use super::core::{Core, Result};
-use super::job::{self, Job};
-use super::lanes::Lanes;
-use super::ledger::{Counts, Ledger};
-use super::monitor::stats::{PARSE, Samples, Stage, Stats, WINDOWS};
-use super::monitor::{self, Lines};
-use super::order::Order;
-use super::outlets::Outlets;
-use super::pool::Pool;
-use super::sink::{Drain, Sink, Takes, Writer};
-use super::source::files::Files;
+use crate::data_pipeline::config::{Config, Takes};
+use crate::data_pipeline::event::job::{self, Job};
+use crate::data_pipeline::monitor::stats::{PARSE, Samples, Stage, Stats, WINDOWS};
+use crate::data_pipeline::monitor::warnings::{Warnings, warn};
+use crate::data_pipeline::monitor::{self, Lines};
+use crate::data_pipeline::sink::outlets::Outlets;
+use crate::data_pipeline::sink::{Drain, Sink, Writer};
+use crate::data_pipeline::source::files::Files;
 #[cfg(feature = "nats")]
-use super::source::nats::Nats;
-use super::source::{self, Inlet, Stopped, generator, stdin, tcp, told};
-use super::warnings::{Warnings, warn};
-use super::windows::Windows;
-use super::workers::Worker;
+use crate::data_pipeline::source::nats::Nats;
+use crate::data_pipeline::source::pool::Pool;
+use crate::data_pipeline::source::{self, Inlet, Stopped, generator, stdin, tcp, told};
+use crate::data_pipeline::state::budget::Budget;
+use crate::data_pipeline::state::checkpoint::{Checkpoint, Store};
+use crate::data_pipeline::state::lanes::Lanes;
+use crate::data_pipeline::state::ledger::{Counts, Ledger};
+use crate::data_pipeline::state::order::Order;
+use crate::data_pipeline::window::Windows;
+use core::{Core, Result};
+use workers::Worker;
 
 /// So much may be between the sources and the sinks: 16 chunks.
 const IN_FLIGHT: usize = 4 << 20;

@@ -3,7 +3,7 @@
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::chunk::CHUNK;
+use crate::data_pipeline::state::chunk::CHUNK;
 
 /// So many buffers wait at most; more than are in flight are never needed.
 const BUFFERS: usize = 24;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::checkpoint::{FileId, Position};
-use super::chunk::{Origin, Parsed};
+use super::chunk::{Origin, ParsedChunk};
 
 /// The sources by their lane.
 #[derive(Debug, Default)]
@@ -67,7 +67,7 @@ impl Lanes {
     }
 
     /// A source has come as far as this chunk.
-    pub(crate) fn advance(&mut self, chunk: &Parsed, now: Instant) {
+    pub(crate) fn advance(&mut self, chunk: &ParsedChunk, now: Instant) {
         let (tag, origin) = (&chunk.tag, &chunk.tag.origin);
         if !self.unfinished.contains_key(&tag.lane) {
             self.add(tag.lane, origin, false); // it came while the run went on
@@ -82,9 +82,9 @@ impl Lanes {
             generation: origin.generation,
             file: origin.file,
             retired: origin.retired.clone(),
-            offset: chunk.end,
-            parts: chunk.parts,
-            latest: lane.position.latest.max(chunk.rows.latest),
+            offset: chunk.parsed.end,
+            parts: chunk.parsed.parts,
+            latest: lane.position.latest.max(chunk.parsed.rows.latest),
         };
     }
 

@@ -6,18 +6,37 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use foldhash::fast::FixedState;
 
-use super::chunk::{Chunk, Parsed, Tag};
 use super::expr::{json, key};
 use super::job::{Counted, Job};
+use super::rows::{Row, Rows};
 use super::splitter::{Kind, Piece};
 use super::time;
 use super::value::Value;
-use super::windows::{Row, Rows};
 
-/// Parses a chunk, and gives its buffer back.
-pub(crate) fn parse(chunk: Chunk, job: &Job) -> (Parsed, Vec<u8>) {
-    let Chunk { tag, piece } = chunk;
-    let mut output = Output::new(job, tag, &piece);
+/// What becomes of a piece of lines.
+#[derive(Debug, Default)]
+pub(crate) struct Parsed {
+    /// Behind the last byte.
+    pub(crate) end: u64,
+    /// How many parts of an overlong line end here, if it goes on.
+    pub(crate) parts: u64,
+    pub(crate) filtered: u64,
+    pub(crate) dead: u64,
+    pub(crate) accepted: u64,
+    /// The accepted lines as they were.
+    pub(crate) plain: Vec<u8>,
+    /// The accepted lines, each with its id.
+    pub(crate) tagged: Vec<u8>,
+    /// Dead letters, one line of JSON each.
+    pub(crate) letters: Vec<u8>,
+    pub(crate) rows: Rows,
+    /// For each condition how many events it has seen, and how many met it.
+    pub(crate) met: Vec<(u64, u64)>,
+}
+
+/// Parses a piece of what `source` gives, and hands its buffer back.
+pub(crate) fn parse(source: &str, piece: Piece, job: &Job) -> (Parsed, Vec<u8>) {
+    let mut output = Output::new(job, source, &piece);
     match (piece.kind, simdutf8::basic::from_utf8(&piece.bytes)) {
         (Kind::Part(part), _) => {
             let reason = format!("longer than --max-line, part {part}");
@@ -45,11 +64,10 @@ struct Output<'j> {
 }
 
 impl<'j> Output<'j> {
-    fn new(job: &'j Job, tag: Tag, piece: &Piece) -> Self {
-        let source = json(&format!("{}{}", job.node, tag.origin.name));
+    fn new(job: &'j Job, source: &str, piece: &Piece) -> Self {
+        let source = json(&format!("{}{source}", job.node));
         let room = |is_wanted| if is_wanted { piece.bytes.len() / 8 } else { 0 };
         let made = Parsed {
-            tag,
             end: piece.offset + piece.bytes.len() as u64,
             parts: match piece.kind {
                 Kind::Part(part) if piece.bytes.last() != Some(&b'\n') => part,

@@ -5,10 +5,14 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::windows;
+use crate::data_pipeline::window;
+
+/// How often the state is saved.
+pub(crate) const BEAT: Duration = Duration::from_millis(250);
 
 const MAGIC: &str = "data-pipeline checkpoint 1";
 
@@ -20,7 +24,7 @@ pub(crate) struct Checkpoint {
     pub(crate) job: String,
     /// By source.
     pub(crate) sources: BTreeMap<String, Position>,
-    pub(crate) windows: Option<windows::Saved>,
+    pub(crate) windows: Option<window::Saved>,
     /// Lengths in bytes, by path.
     pub(crate) outputs: BTreeMap<String, u64>,
 }

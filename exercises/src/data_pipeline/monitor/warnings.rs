@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::{self, Write};
 
-use super::secrets::without_users;
+use crate::data_pipeline::secrets::without_users;
 
 /// A condition is judged when it has seen so many events.
 const ENOUGH: u64 = 100_000;

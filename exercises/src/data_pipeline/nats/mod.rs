@@ -1,5 +1,7 @@
 //! What source and sink of NATS `JetStream` share.
 
+pub(crate) mod compression;
+
 use std::time::Duration;
 
 use async_nats::jetstream::context::ContextBuilder;

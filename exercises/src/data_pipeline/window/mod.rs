@@ -5,38 +5,20 @@
 //! late if its window had ended by its *own* source's watermark, so that no source makes another's
 //! events late. A window closes when the watermarks of all unfinished sources have passed it.
 
+mod cell;
+
 use std::collections::{BTreeMap, HashMap};
 
 use foldhash::fast::FixedState;
 use serde::{Deserialize, Serialize};
 
-use super::cell::Cell;
-use super::time::rfc3339;
+use crate::data_pipeline::event::rows::Rows;
+use crate::data_pipeline::event::time::rfc3339;
+use cell::Cell;
 
 /// The key of the cell for events whose key would open one cell too many. It is not JSON, so that
 /// no event can have it, not even one whose key is really `other`.
 const OVERFLOW: &str = "";
-
-/// What a chunk contributes: its accepted events in order, with keys that are spelled once.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Rows {
-    pub(crate) keys: Vec<Box<str>>,
-    pub(crate) list: Vec<Row>,
-    /// The latest time among all events of the chunk, filtered ones too.
-    pub(crate) latest: Option<i64>,
-}
-
-/// One accepted event.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Row {
-    /// In milliseconds since 1970.
-    pub(crate) time: i64,
-    /// The latest time in the chunk up to this event.
-    pub(crate) latest: i64,
-    /// An index into the keys.
-    pub(crate) key: u32,
-    pub(crate) value: Option<f64>,
-}
 
 type Cells = HashMap<Box<str>, Cell, FixedState>;
 
@@ -171,6 +153,7 @@ fn print(start: i64, cells: Cells, lines: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data_pipeline::event::rows::Row;
 
     /// Rows in order, all with the key `"k"`, the value being the time.
     fn rows(times: &[i64]) -> Rows {

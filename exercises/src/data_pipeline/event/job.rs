@@ -1,8 +1,8 @@
 //! The settings compiled: which fields to read, what to test, what to count.
 
-use super::config::Config;
 use super::expr::{Condition, Derive, Scope};
 use super::value::Fields;
+use crate::data_pipeline::config::{Config, is_tagged};
 
 /// What the workers do with each line.
 #[derive(Clone, Debug)]
@@ -45,7 +45,7 @@ impl Job {
             key: config.by.as_deref().map(|field| scope.slot(field)),
             value: config.p.as_deref().map(|field| scope.slot(field)),
         });
-        let tagged = config.out.iter().filter(|out| super::sink::is_tagged(out)).count();
+        let tagged = config.out.iter().filter(|out| is_tagged(out)).count();
         Ok(Self {
             fields: scope.fields,
             derives,

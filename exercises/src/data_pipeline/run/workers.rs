@@ -9,12 +9,12 @@ use common::Demo;
 use crossbeam_channel::Receiver;
 use tokio::sync::mpsc;
 
-use super::chunk::{Chunk, Parsed, Work};
 use super::core::Result;
-use super::job::Job;
-use super::monitor::stats::Stats;
-use super::parse::parse;
-use super::pool::Pool;
+use crate::data_pipeline::event::job::Job;
+use crate::data_pipeline::event::parse::parse;
+use crate::data_pipeline::monitor::stats::Stats;
+use crate::data_pipeline::source::pool::Pool;
+use crate::data_pipeline::state::chunk::{Chunk, ParsedChunk, Work};
 
 /// What each worker needs.
 #[derive(Clone, Debug)]
@@ -24,7 +24,7 @@ pub(crate) struct Worker {
     pub(crate) stats: Arc<Stats>,
     pub(crate) pool: Pool,
     pub(crate) work: Receiver<Work>,
-    pub(crate) done: mpsc::Sender<Result<Parsed>>,
+    pub(crate) done: mpsc::Sender<Result<ParsedChunk>>,
 }
 
 impl Worker {
@@ -52,19 +52,19 @@ impl Worker {
         }
     }
 
-    fn parse(&self, chunk: Chunk, name: &str) -> Parsed {
+    fn parse(&self, chunk: Chunk, name: &str) -> ParsedChunk {
         let stage = &self.stats.parse;
         let _busy = stage.busy.enter();
         let (source, offset) = (&chunk.tag.origin.name, chunk.piece.offset);
         let _bar = stage.bar(name, format_args!("{source} from byte {offset}"));
         self.demo.piece();
-        let (parsed, buffer) = parse(chunk, &self.job);
+        let (parsed, buffer) = parse(source, chunk.piece, &self.job);
         stage.bytes.add(buffer.len() as u64);
         stage.received.add(parsed.filtered + parsed.dead + parsed.accepted);
         stage.sent.add(parsed.accepted);
         stage.discarded.add(parsed.filtered + parsed.dead);
         stage.errors.add(parsed.dead);
         self.pool.give(buffer);
-        parsed
+        ParsedChunk { tag: chunk.tag, parsed }
     }
 }

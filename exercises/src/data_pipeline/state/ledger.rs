@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use serde::Serialize;
 
-use super::secrets::without_users;
+use crate::data_pipeline::secrets::without_users;
 
 /// The counts in events, all of one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

@@ -1,0 +1,9 @@
+//! One event: from the bytes of a chunk to its fields, what is asked of them, and what comes of it.
+
+pub(crate) mod expr;
+pub(crate) mod job;
+pub(crate) mod parse;
+pub(crate) mod rows;
+pub(crate) mod splitter;
+pub(crate) mod time;
+pub(crate) mod value;

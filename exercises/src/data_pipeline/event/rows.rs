@@ -1,0 +1,22 @@
+//! What the windows are given of the events.
+
+/// What a chunk contributes: its accepted events in order, with keys that are spelled once.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rows {
+    pub(crate) keys: Vec<Box<str>>,
+    pub(crate) list: Vec<Row>,
+    /// The latest time among all events of the chunk, filtered ones too.
+    pub(crate) latest: Option<i64>,
+}
+
+/// One accepted event.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Row {
+    /// In milliseconds since 1970.
+    pub(crate) time: i64,
+    /// The latest time in the chunk up to this event.
+    pub(crate) latest: i64,
+    /// An index into the keys.
+    pub(crate) key: u32,
+    pub(crate) value: Option<f64>,
+}
