@@ -115,7 +115,7 @@ pub struct Config {
 
     /// What to do when a sink is slower than the sources; one for all sinks, or one for each
     #[arg(long, value_enum, help_heading = "Sinks")]
-    pub policy: Vec<Policy>,
+    pub policy: Vec<WhenFull>,
 
     /// The file for the windows, - for stdout
     #[arg(long, value_name = "FILE", help_heading = "Sinks")]
@@ -147,7 +147,7 @@ pub struct Config {
 /// What to do with events when a sink's queue is full.
 #[derive(clap::ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Policy {
+pub enum WhenFull {
     /// Wait: the sources stop reading.
     #[default]
     Block,
@@ -157,10 +157,10 @@ pub enum Policy {
 
 /// What a sink is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Takes {
+pub(crate) enum Content {
     Lines,
     Windows,
-    Letters,
+    DeadLetters,
 }
 
 impl Config {
@@ -247,15 +247,17 @@ impl Config {
 
     /// All sinks: where to, what they take, and what to do when they are slow. Those of the
     /// accepted lines come first.
-    pub(crate) fn sinks(&self) -> impl Iterator<Item = (&str, Takes, Policy)> {
+    pub(crate) fn sinks(&self) -> impl Iterator<Item = (&str, Content, WhenFull)> {
         let out = move |(at, name): (usize, _)| {
             let policy = self.policy.get(at).or(self.policy.first());
-            (name, Takes::Lines, policy.copied().unwrap_or_default())
+            (name, Content::Lines, policy.copied().unwrap_or_default())
         };
-        let aggregates = self.aggregates.iter().map(|name| (name, Takes::Windows, Policy::Block));
-        let letters = self.dead_letters.iter().map(|name| (name, Takes::Letters, Policy::Block));
+        let aggregates =
+            self.aggregates.iter().map(|name| (name, Content::Windows, WhenFull::Block));
+        let letters =
+            self.dead_letters.iter().map(|name| (name, Content::DeadLetters, WhenFull::Block));
         let all = self.out.iter().enumerate().map(out).chain(aggregates).chain(letters);
-        all.map(|(name, takes, policy)| (name.as_str(), takes, policy))
+        all.map(|(name, content, policy)| (name.as_str(), content, policy))
     }
 
     /// Complete settings as TOML, under comments that say in words what they do.
@@ -342,7 +344,7 @@ mod tests {
 
     #[test]
     fn the_effective_settings_are_a_file_that_means_the_same() {
-        let flags = Config { stdin: true, policy: vec![Policy::Drop], ..Config::default() };
+        let flags = Config { stdin: true, policy: vec![WhenFull::Drop], ..Config::default() };
         let config = flags.load(None).unwrap();
         let (_dir, path) = file(&config.explain());
         assert_eq!(Config::default().load(Some(&path)).unwrap(), config);
@@ -369,7 +371,7 @@ mod tests {
         assert!(with(|config| config.stdin = false).is_err());
         assert!(with(|config| config.follow = true).is_err());
         assert!(with(|config| config.workers = Some(0)).is_err());
-        assert!(with(|config| config.policy = vec![Policy::Block; 2]).is_err());
+        assert!(with(|config| config.policy = vec![WhenFull::Block; 2]).is_err());
         assert!(with(|config| config.window = Some(Duration::ZERO)).is_err());
         assert!(with(|config| config.out = vec!["same".into(), "same".into()]).is_err());
     }

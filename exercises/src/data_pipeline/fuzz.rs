@@ -11,7 +11,7 @@ use super::config::Config;
 use super::event::expr::{Condition, Derive, Scope};
 use super::event::job::Job;
 use super::event::parse::{Parsed, parse};
-use super::event::splitter::{Kind, Piece, Splitter};
+use super::event::splitter::{Kind, Segment, Splitter};
 use super::event::time;
 use super::event::value::{Fields, Number, Value};
 use super::state::checkpoint::{decode, encode, head};
@@ -22,37 +22,37 @@ use super::window::Windows;
 pub fn lines(data: &[u8]) {
     let [max_line, read, stop, input @ ..] = data else { return };
     let (max_line, read) = (usize::from(*max_line) + 1, usize::from(*read) + 1);
-    let mut pieces = split(Splitter::new(0, 0, max_line), input, read);
-    if let Some(last) = pieces.get(usize::from(*stop)) {
+    let mut segments = split(Splitter::new(0, 0, max_line), input, read);
+    if let Some(last) = segments.get(usize::from(*stop)) {
         let end = last.offset + last.bytes.len() as u64;
         let parts = match last.kind {
             Kind::Part(part) if last.bytes.last() != Some(&b'\n') => part,
             _ => 0,
         };
-        pieces.truncate(usize::from(*stop) + 1);
+        segments.truncate(usize::from(*stop) + 1);
         let resumed = Splitter::new(end, parts, max_line);
-        pieces.extend(split(resumed, &input[end as usize..], read));
+        segments.extend(split(resumed, &input[end as usize..], read));
     }
     let mut at = 0;
-    for piece in &pieces {
-        assert_eq!(piece.offset, at as u64);
-        assert!(input[at..].starts_with(&piece.bytes));
-        at += piece.bytes.len();
+    for segment in &segments {
+        assert_eq!(segment.offset, at as u64);
+        assert!(input[at..].starts_with(&segment.bytes));
+        at += segment.bytes.len();
     }
     assert_eq!(at, input.len());
     let lines = input.split_inclusive(|byte| *byte == b'\n').count() as u64;
-    assert_eq!(pieces.iter().map(Piece::events).sum::<u64>(), lines);
+    assert_eq!(segments.iter().map(Segment::events).sum::<u64>(), lines);
 }
 
-fn split(mut splitter: Splitter, input: &[u8], read: usize) -> Vec<Piece> {
-    let mut pieces = Vec::new();
+fn split(mut splitter: Splitter, input: &[u8], read: usize) -> Vec<Segment> {
+    let mut segments = Vec::new();
     for bytes in input.chunks(read) {
         let mut buffer = splitter.buffer();
         buffer.extend_from_slice(bytes);
-        pieces.extend(splitter.push(buffer));
+        segments.extend(splitter.push(buffer));
     }
-    pieces.extend(splitter.finish());
-    pieces
+    segments.extend(splitter.finish());
+    segments
 }
 
 /// Paths, comma separated, then a line: the fields are those that `serde_json` finds in the whole
@@ -150,9 +150,9 @@ pub fn times(data: &[u8]) {
 pub fn chunks(data: &[u8]) {
     static JOB: LazyLock<Job> = LazyLock::new(job);
 
-    for piece in split(Splitter::new(0, 0, 64), data, 1000) {
-        let (events, kind) = (piece.events(), piece.kind);
-        let (parsed, bytes) = parse("a \"b\"", piece, &JOB);
+    for segment in split(Splitter::new(0, 0, 64), data, 1000) {
+        let (events, kind) = (segment.events(), segment.kind);
+        let (parsed, bytes) = parse("a \"b\"", segment, &JOB);
         assert_eq!(parsed.filtered + parsed.dead + parsed.accepted, events);
         check_outputs(&parsed, &bytes, kind);
     }

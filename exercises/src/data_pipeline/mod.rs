@@ -15,7 +15,7 @@ mod source;
 mod state;
 mod window;
 
-pub use config::{Config, Policy};
+pub use config::{Config, WhenFull};
 pub use demo::demo;
 pub use run::{Ended, check, report, run};
 pub use secrets::without_users;

@@ -9,11 +9,11 @@ use foldhash::fast::FixedState;
 use super::expr::{json, key};
 use super::job::{Counted, Job};
 use super::rows::{Row, Rows};
-use super::splitter::{Kind, Piece};
+use super::splitter::{Kind, Segment};
 use super::time;
 use super::value::Value;
 
-/// What becomes of a piece of lines.
+/// What becomes of a segment of lines.
 #[derive(Debug, Default)]
 pub(crate) struct Parsed {
     /// Behind the last byte.
@@ -34,24 +34,24 @@ pub(crate) struct Parsed {
     pub(crate) met: Vec<(u64, u64)>,
 }
 
-/// Parses a piece of what `source` gives, and hands its buffer back.
-pub(crate) fn parse(source: &str, piece: Piece, job: &Job) -> (Parsed, Vec<u8>) {
-    let mut output = Output::new(job, source, &piece);
-    match (piece.kind, simdutf8::basic::from_utf8(&piece.bytes)) {
+/// Parses a segment of what `source` gives, and hands its buffer back.
+pub(crate) fn parse(source: &str, segment: Segment, job: &Job) -> (Parsed, Vec<u8>) {
+    let mut output = Output::new(job, source, &segment);
+    match (segment.kind, simdutf8::basic::from_utf8(&segment.bytes)) {
         (Kind::Part(part), _) => {
             let reason = format!("longer than --max-line, part {part}");
-            output.letter(piece.offset, &reason, &piece.bytes);
-            output.made.dead = piece.events();
+            output.letter(segment.offset, &reason, &segment.bytes);
+            output.made.dead = segment.events();
         }
         (Kind::Broken(reason), _) => {
-            output.letter(piece.offset, reason, &piece.bytes);
-            output.made.dead = piece.events();
+            output.letter(segment.offset, reason, &segment.bytes);
+            output.made.dead = segment.events();
         }
         // Checked once for all lines. A parser over bytes would let a skipped string pass.
-        (Kind::Lines, Ok(text)) => output.lines(piece.offset, text),
-        (Kind::Lines, Err(_)) => output.mixed_lines(piece.offset, &piece.bytes),
+        (Kind::Lines, Ok(text)) => output.lines(segment.offset, text),
+        (Kind::Lines, Err(_)) => output.mixed_lines(segment.offset, &segment.bytes),
     }
-    (output.made, piece.bytes)
+    (output.made, segment.bytes)
 }
 
 struct Output<'j> {
@@ -64,13 +64,13 @@ struct Output<'j> {
 }
 
 impl<'j> Output<'j> {
-    fn new(job: &'j Job, source: &str, piece: &Piece) -> Self {
+    fn new(job: &'j Job, source: &str, segment: &Segment) -> Self {
         let source = json(&format!("{}{source}", job.node));
-        let room = |is_wanted| if is_wanted { piece.bytes.len() / 8 } else { 0 };
+        let room = |is_wanted| if is_wanted { segment.bytes.len() / 8 } else { 0 };
         let made = Parsed {
-            end: piece.offset + piece.bytes.len() as u64,
-            parts: match piece.kind {
-                Kind::Part(part) if piece.bytes.last() != Some(&b'\n') => part,
+            end: segment.offset + segment.bytes.len() as u64,
+            parts: match segment.kind {
+                Kind::Part(part) if segment.bytes.last() != Some(&b'\n') => part,
                 _ => 0,
             },
             filtered: 0,

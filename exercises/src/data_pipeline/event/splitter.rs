@@ -3,7 +3,7 @@
 
 /// A stretch of a source: whole lines, or a part of one that is too long.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Piece {
+pub(crate) struct Segment {
     /// Of the first byte.
     pub(crate) offset: u64,
     pub(crate) bytes: Vec<u8>,
@@ -25,27 +25,27 @@ pub(crate) enum Kind {
 /// letter is many times as long as a short line.
 const LINES: usize = 2048;
 
-impl Piece {
-    /// The same in pieces of so many lines at most, each with the number of its events.
+impl Segment {
+    /// The same in segments of so many lines at most, each with the number of its events.
     pub(crate) fn cut(mut self) -> Vec<(Self, u64)> {
         let mut events = self.events();
-        let mut pieces = Vec::new();
+        let mut segments = Vec::new();
         if events > LINES as u64 {
             let ends = memchr::memchr_iter(b'\n', &self.bytes).skip(LINES - 1).step_by(LINES);
-            // From the back, so that no piece has more memory than bytes.
+            // From the back, so that no segment has more memory than bytes.
             let ends: Vec<_> = (1..).zip(ends).collect();
             for (number, end) in ends.into_iter().rev() {
                 let before = number * LINES as u64;
                 let (offset, bytes) = (self.offset + end as u64 + 1, self.bytes.split_off(end + 1));
                 if !bytes.is_empty() {
-                    pieces.push((Self { offset, bytes, kind: Kind::Lines }, events - before));
+                    segments.push((Self { offset, bytes, kind: Kind::Lines }, events - before));
                     events = before;
                 }
             }
         }
-        pieces.push((self, events));
-        pieces.reverse();
-        pieces
+        segments.push((self, events));
+        segments.reverse();
+        segments
     }
 
     /// How many events the ledger counts: a line in parts counts once, with its first.
@@ -95,19 +95,19 @@ impl Splitter {
         self.carry.len()
     }
 
-    /// A buffer to append the next read to. It holds what is carried, so that a chunk is one piece
+    /// A buffer to append the next read to. It holds what is carried, so that a chunk is one segment
     /// of memory; give it back to [`push`](Splitter::push).
     pub(crate) fn buffer(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.carry)
     }
 
-    /// Takes the buffer with what was read appended and gives what is complete, in order.
-    pub(crate) fn push(&mut self, mut bytes: Vec<u8>) -> Vec<Piece> {
-        let mut pieces = Vec::new();
+    /// Content the buffer with what was read appended and gives what is complete, in order.
+    pub(crate) fn push(&mut self, mut bytes: Vec<u8>) -> Vec<Segment> {
+        let mut segments = Vec::new();
         if self.parts > 0 && !bytes.is_empty() {
             let end = memchr::memchr(b'\n', &bytes).map(|end| end + 1);
             let rest = bytes.split_off(end.unwrap_or(bytes.len()));
-            pieces.push(self.part(bytes));
+            segments.push(self.part(bytes));
             if end.is_some() {
                 self.parts = 0;
             }
@@ -116,31 +116,31 @@ impl Splitter {
         let whole = memchr::memrchr(b'\n', &bytes).map_or(0, |end| end + 1);
         let carry = bytes.split_off(whole);
         if !bytes.is_empty() {
-            pieces.push(self.piece(bytes, Kind::Lines));
+            segments.push(self.segment(bytes, Kind::Lines));
         }
         self.carry = carry;
         if self.carry.len() > self.max_line {
             let bytes = self.buffer();
-            pieces.push(self.part(bytes));
+            segments.push(self.part(bytes));
         }
-        pieces
+        segments
     }
 
     /// The end of the source: a last line without its line feed is a line all the same.
-    pub(crate) fn finish(&mut self) -> Option<Piece> {
+    pub(crate) fn finish(&mut self) -> Option<Segment> {
         let bytes = self.buffer();
-        (!bytes.is_empty()).then(|| self.piece(bytes, Kind::Lines))
+        (!bytes.is_empty()).then(|| self.segment(bytes, Kind::Lines))
     }
 
-    fn part(&mut self, bytes: Vec<u8>) -> Piece {
+    fn part(&mut self, bytes: Vec<u8>) -> Segment {
         self.parts += 1;
-        self.piece(bytes, Kind::Part(self.parts))
+        self.segment(bytes, Kind::Part(self.parts))
     }
 
-    fn piece(&mut self, bytes: Vec<u8>, kind: Kind) -> Piece {
+    fn segment(&mut self, bytes: Vec<u8>, kind: Kind) -> Segment {
         let offset = self.offset;
         self.offset += bytes.len() as u64;
-        Piece { offset, bytes, kind }
+        Segment { offset, bytes, kind }
     }
 }
 
@@ -151,54 +151,54 @@ mod tests {
     use super::*;
 
     /// Feeds `input` in reads of at most `read` bytes.
-    fn split(input: &[u8], read: usize, max_line: usize) -> Vec<Piece> {
+    fn split(input: &[u8], read: usize, max_line: usize) -> Vec<Segment> {
         let mut splitter = Splitter::new(0, 0, max_line);
-        let mut pieces = Vec::new();
+        let mut segments = Vec::new();
         for bytes in input.chunks(read) {
             let mut buffer = splitter.buffer();
             buffer.extend_from_slice(bytes);
-            pieces.extend(splitter.push(buffer));
+            segments.extend(splitter.push(buffer));
             assert!(splitter.carry.len() <= max_line);
         }
-        pieces.extend(splitter.finish());
-        pieces
+        segments.extend(splitter.finish());
+        segments
     }
 
     #[test]
     fn a_piece_with_many_short_lines_is_cut_and_loses_nothing() {
         for lines in [0, 1, LINES, LINES + 1, 3 * LINES + 5] {
             let bytes = [b"x\n".repeat(lines), b"unfinished".to_vec()].concat();
-            let pieces = Piece { offset: 7, bytes: bytes.clone(), kind: Kind::Lines }.cut();
+            let segments = Segment { offset: 7, bytes: bytes.clone(), kind: Kind::Lines }.cut();
             let mut offset = 7;
-            for (piece, events) in &pieces {
-                assert!(piece.offset == offset && piece.events() == *events);
+            for (segment, events) in &segments {
+                assert!(segment.offset == offset && segment.events() == *events);
                 assert!(*events <= LINES as u64);
-                offset += piece.bytes.len() as u64;
+                offset += segment.bytes.len() as u64;
             }
-            let memory: usize = pieces.iter().map(|(piece, _)| piece.bytes.capacity()).sum();
+            let memory: usize = segments.iter().map(|(segment, _)| segment.bytes.capacity()).sum();
             assert!(memory <= 2 * bytes.len() + bytes.len() / 2, "{memory}");
-            let cut: Vec<_> = pieces.into_iter().flat_map(|(piece, _)| piece.bytes).collect();
+            let cut: Vec<_> = segments.into_iter().flat_map(|(segment, _)| segment.bytes).collect();
             assert!(cut == bytes);
         }
     }
 
     #[test]
     fn a_chunk_ends_with_a_line() {
-        let pieces = split(b"one\ntwo\nthree", 6, 100);
-        let texts: Vec<_> = pieces.iter().map(|piece| &piece.bytes[..]).collect();
+        let segments = split(b"one\ntwo\nthree", 6, 100);
+        let texts: Vec<_> = segments.iter().map(|segment| &segment.bytes[..]).collect();
         assert_eq!(texts, [&b"one\n"[..], b"two\n", b"three"]);
-        assert_eq!(pieces.iter().map(Piece::events).sum::<u64>(), 3);
+        assert_eq!(segments.iter().map(Segment::events).sum::<u64>(), 3);
     }
 
     #[test]
     fn a_line_beyond_the_limit_comes_in_parts_and_counts_once() {
-        let pieces = split(b"ok\n0123456789abcdef\nok\n", 5, 8);
-        let parts: Vec<_> = pieces.iter().filter(|piece| piece.kind != Kind::Lines).collect();
+        let segments = split(b"ok\n0123456789abcdef\nok\n", 5, 8);
+        let parts: Vec<_> = segments.iter().filter(|segment| segment.kind != Kind::Lines).collect();
         assert!(parts.len() > 1);
         assert_eq!(parts.iter().map(|part| part.events()).sum::<u64>(), 1);
         let whole: Vec<u8> = parts.iter().flat_map(|part| part.bytes.clone()).collect();
         assert_eq!(whole, b"0123456789abcdef\n");
-        assert_eq!(pieces.last().unwrap().bytes, b"ok\n");
+        assert_eq!(segments.last().unwrap().bytes, b"ok\n");
     }
 
     #[test]
@@ -209,8 +209,8 @@ mod tests {
     #[test]
     fn a_restart_between_two_parts_goes_on_with_the_next() {
         let mut splitter = Splitter::new(8, 1, 8);
-        let pieces = splitter.push(b"end of a long line\nshort\n".to_vec());
-        let kinds: Vec<_> = pieces.iter().map(|piece| (piece.offset, piece.kind)).collect();
+        let segments = splitter.push(b"end of a long line\nshort\n".to_vec());
+        let kinds: Vec<_> = segments.iter().map(|segment| (segment.offset, segment.kind)).collect();
         assert_eq!(kinds, [(8, Kind::Part(2)), (27, Kind::Lines)]);
     }
 
@@ -221,16 +221,16 @@ mod tests {
             read in 1_usize..50,
             max_line in 1_usize..40,
         ) {
-            let pieces = split(&input, read, max_line);
+            let segments = split(&input, read, max_line);
             let mut at = 0;
-            for piece in &pieces {
-                prop_assert_eq!(piece.offset, at);
-                at += piece.bytes.len() as u64;
+            for segment in &segments {
+                prop_assert_eq!(segment.offset, at);
+                at += segment.bytes.len() as u64;
             }
-            let joined: Vec<u8> = pieces.iter().flat_map(|piece| piece.bytes.clone()).collect();
+            let joined: Vec<u8> = segments.iter().flat_map(|segment| segment.bytes.clone()).collect();
             prop_assert_eq!(&joined, &input);
             let lines = input.split_inclusive(|byte| *byte == b'\n').count() as u64;
-            prop_assert_eq!(pieces.iter().map(Piece::events).sum::<u64>(), lines);
+            prop_assert_eq!(segments.iter().map(Segment::events).sum::<u64>(), lines);
         }
     }
 }

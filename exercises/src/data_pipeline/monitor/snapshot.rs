@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::stats::{PARSE, Spent, Stage, Stats};
-use crate::data_pipeline::state::budget::Budget;
+use crate::data_pipeline::state::budget::ByteBudget;
 use crate::data_pipeline::state::chunk::CHUNK;
 use crate::data_pipeline::state::ledger::Counts;
 
@@ -139,8 +139,8 @@ impl Observer {
                 bytes_per_second: (bytes - before.bytes) as f64 / passed,
                 utilization: (share(busy.all, before.busy.all) / threads).min(1.0),
                 blocked: share(blocked.any, before.blocked.any).min(1.0),
-                queue_bytes: stage.queue.as_ref().map_or(0, Budget::used),
-                queue_capacity: stage.queue.as_ref().map_or(0, Budget::total),
+                queue_bytes: stage.queue.as_ref().map_or(0, ByteBudget::used),
+                queue_capacity: stage.queue.as_ref().map_or(0, ByteBudget::total),
             }
         };
         stats.stages().zip(&mut self.before).map(show).collect()

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use common::{Work, bar};
 
 use crate::data_pipeline::secrets::without_users;
-use crate::data_pipeline::state::budget::Budget;
+use crate::data_pipeline::state::budget::ByteBudget;
 use crate::data_pipeline::state::ledger::Ledger;
 
 /// The name of the stage that parses, and of the one that counts.
@@ -69,7 +69,7 @@ pub(crate) struct Stage {
     pub(crate) busy: Meter,
     /// Those who want to put something into the queue and cannot.
     pub(crate) blocked: Meter,
-    pub(crate) queue: Option<Budget>,
+    pub(crate) queue: Option<ByteBudget>,
     /// How long each put took.
     pub(crate) sends: Samples,
     bars: AtomicU64,
@@ -80,7 +80,7 @@ impl Stage {
         id: &str,
         kind: &'static str,
         form: &'static str,
-        queue: Option<Budget>,
+        queue: Option<ByteBudget>,
     ) -> Arc<Self> {
         Arc::new(Self { id: without_users(id), kind, form, queue, ..Self::default() })
     }
@@ -137,16 +137,16 @@ pub(crate) struct Entered<'m>(&'m Meter);
 
 impl Meter {
     pub(crate) fn enter(&self) -> Entered<'_> {
-        self.settle().now += 1;
+        self.advance().now += 1;
         Entered(self)
     }
 
     pub(crate) fn spent(&self) -> Spent {
-        self.settle().spent
+        self.advance().spent
     }
 
     /// Adds what has passed since the last time.
-    fn settle(&self) -> MutexGuard<'_, Integral> {
+    fn advance(&self) -> MutexGuard<'_, Integral> {
         let mut integral = self.0.lock().expect("nobody panics while holding this");
         let now = Instant::now();
         let passed = integral.since.replace(now).map_or(Duration::ZERO, |since| now - since);
@@ -161,7 +161,7 @@ impl Meter {
 
 impl Drop for Entered<'_> {
     fn drop(&mut self) {
-        self.0.settle().now -= 1;
+        self.0.advance().now -= 1;
     }
 }
 

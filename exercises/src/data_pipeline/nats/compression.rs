@@ -21,7 +21,7 @@ const LEVEL: i32 = 1;
 pub(crate) struct Packer(Option<Compressor<'static>>);
 
 impl Packer {
-    /// Takes `?compression=zstd` off the end of a sink's name.
+    /// Content `?compression=zstd` off the end of a sink's name.
     pub(crate) fn of(name: &str) -> Result<(&str, Self), String> {
         match name.split_once('?') {
             None => Ok((name, Self(None))),

@@ -9,13 +9,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::data_pipeline::config::Takes;
+use crate::data_pipeline::config::Content;
 use crate::data_pipeline::monitor::stats::{Progress, Stats};
 use crate::data_pipeline::monitor::warnings::Warnings;
 use crate::data_pipeline::sink::outlets::Outlets;
 use crate::data_pipeline::state::checkpoint::{BEAT, Checkpoint, Store};
 use crate::data_pipeline::state::chunk::{Ack, ParsedChunk};
-use crate::data_pipeline::state::lanes::Lanes;
+use crate::data_pipeline::state::feeds::Feeds;
 use crate::data_pipeline::state::order::Order;
 use crate::data_pipeline::window::Windows;
 
@@ -25,7 +25,7 @@ pub(crate) type Result<T> = std::result::Result<T, String>;
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) order: Order<ParsedChunk>,
-    pub(crate) lanes: Lanes,
+    pub(crate) feeds: Feeds,
     pub(crate) windows: Windows,
     pub(crate) outlets: Outlets,
     /// The sinks' tasks.
@@ -47,7 +47,7 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    /// Takes chunks until the workers are done, then makes everything safe.
+    /// Content chunks until the workers are done, then makes everything safe.
     pub(crate) async fn run(
         mut self,
         mut parsed: mpsc::Receiver<Result<ParsedChunk>>,
@@ -77,8 +77,8 @@ impl Core {
         let stage = &stats.windows;
         let (_busy, source) = (stage.busy.enter(), &chunk.tag.origin.name);
         let _bar = stage.bar(&stage.id, format_args!("{source} up to byte {}", chunk.parsed.end));
-        let (lane, sequence) = (chunk.tag.lane, chunk.tag.sequence);
-        for chunk in self.order.push(lane, sequence, chunk) {
+        let (feed, sequence) = (chunk.tag.feed, chunk.tag.sequence);
+        for chunk in self.order.push(feed, sequence, chunk) {
             self.account(chunk);
         }
         self.close_windows();
@@ -88,7 +88,7 @@ impl Core {
     /// Sources that are far apart in time keep many windows open. Before the cells run out, those
     /// that are ahead wait for the others.
     fn align(&self) {
-        let ahead = if self.windows.are_many() { self.lanes.ahead() } else { Vec::new() };
+        let ahead = if self.windows.are_many() { self.feeds.ahead() } else { Vec::new() };
         self.paused.send_if_modified(|paused| {
             let changed = *paused != ahead;
             *paused = ahead;
@@ -100,14 +100,14 @@ impl Core {
         if self.is_to_be_lost() {
             return; // and what it held with it: the ledger shows it
         }
-        let late = self.windows.observe(self.lanes.latest(chunk.tag.lane), &chunk.parsed.rows);
-        self.lanes.advance(&chunk, Instant::now());
+        let late = self.windows.observe(self.feeds.latest(chunk.tag.feed), &chunk.parsed.rows);
+        self.feeds.advance(&chunk, Instant::now());
         if chunk.tag.last {
-            self.order.remove(chunk.tag.lane);
+            self.order.remove(chunk.tag.feed);
         }
         self.warnings.conditions(&chunk.parsed.met);
         self.warnings.keys(self.windows.sizes().2);
-        if !self.outlets.take(Takes::Letters) {
+        if !self.outlets.take(Content::DeadLetters) {
             self.warnings.letters(chunk.parsed.dead, &chunk.parsed.letters);
         }
         self.acks.extend(chunk.tag.ack.take());
@@ -124,14 +124,14 @@ impl Core {
     }
 
     fn close_windows(&mut self) {
-        if let Some(latest) = self.lanes.latest_of_all(Instant::now()) {
+        if let Some(latest) = self.feeds.latest_of_all(Instant::now()) {
             self.close_up_to(self.windows.watermark(latest));
         }
     }
 
     fn close_up_to(&mut self, watermark: i64) {
         let (lines, cells) = self.windows.close(watermark);
-        self.outlets.put_other(Takes::Windows, lines.into(), cells);
+        self.outlets.put_other(Content::Windows, lines.into(), cells);
     }
 
     fn beat(&mut self) {
@@ -151,7 +151,7 @@ impl Core {
         }
         let checkpoint = Checkpoint {
             job: self.job.clone(),
-            sources: self.lanes.positions(),
+            sources: self.feeds.positions(),
             windows: Some(self.windows.save()),
             outputs: self.outlets.lengths(),
         };
@@ -184,7 +184,7 @@ impl Core {
     /// Lets those who watch know how far it is.
     fn tell(&self, more: impl FnOnce(&mut Progress)) {
         let (open_windows, open_cells, _) = self.windows.sizes();
-        let latest = self.lanes.latest_of_all(Instant::now());
+        let latest = self.feeds.latest_of_all(Instant::now());
         let mut progress = self.stats.progress.lock().expect("nobody panics while holding this");
         *progress = Progress { latest, open_windows, open_cells, ..*progress };
         more(&mut progress);
@@ -192,18 +192,18 @@ impl Core {
 
     /// All chunks are in: saves the state, closes what can be closed, and waits for the sinks.
     async fn finish(mut self) -> Result<()> {
-        self.settle().await?;
+        self.flush().await?;
         self.commit(); // with the windows open, so that a run with more input can go on
-        self.settle().await?;
+        self.flush().await?;
         if !self.acks_of_last.is_empty() {
             self.commit();
-            self.settle().await?;
+            self.flush().await?;
         }
-        if self.lanes.are_finished() || self.store.is_none() {
+        if self.feeds.are_finished() || self.store.is_none() {
             self.close_up_to(i64::MAX);
         }
         let safe = self.outlets.barriers();
-        self.settle().await?;
+        self.flush().await?;
         drop(self.outlets); // closes the queues: the sinks' tasks end
         while let Some(ended) = self.running.join_next().await {
             sink_ended(ended)?;
@@ -212,7 +212,7 @@ impl Core {
     }
 
     /// Waits until the outbox is empty and no commit is under way.
-    async fn settle(&mut self) -> Result<()> {
+    async fn flush(&mut self) -> Result<()> {
         while self.outlets.is_waiting() || self.committing.is_some() {
             tokio::select! {
                 biased;

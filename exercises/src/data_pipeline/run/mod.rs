@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::data_pipeline::config::{Config, Takes};
+use crate::data_pipeline::config::{Config, Content};
 use crate::data_pipeline::event::job::{self, Job};
 use crate::data_pipeline::monitor::stats::{PARSE, Samples, Stage, Stats, WINDOWS};
 use crate::data_pipeline::monitor::warnings::{Warnings, warn};
@@ -28,10 +28,10 @@ use crate::data_pipeline::source::files::Files;
 #[cfg(feature = "nats")]
 use crate::data_pipeline::source::nats::Nats;
 use crate::data_pipeline::source::pool::Pool;
-use crate::data_pipeline::source::{self, Inlet, Stopped, generator, stdin, tcp, told};
-use crate::data_pipeline::state::budget::Budget;
+use crate::data_pipeline::source::{self, Inlet, Stopped, generator, stdin, tcp, warn_if_failed};
+use crate::data_pipeline::state::budget::ByteBudget;
 use crate::data_pipeline::state::checkpoint::{Checkpoint, Store};
-use crate::data_pipeline::state::lanes::Lanes;
+use crate::data_pipeline::state::feeds::Feeds;
 use crate::data_pipeline::state::ledger::{Counts, Ledger};
 use crate::data_pipeline::state::order::Order;
 use crate::data_pipeline::window::Windows;
@@ -93,7 +93,7 @@ pub(crate) async fn run_with(
     lines: Lines,
 ) -> Result<Ended> {
     let job = Arc::new(Job::compile(config)?);
-    let budget = Budget::new(IN_FLIGHT);
+    let budget = ByteBudget::new(IN_FLIGHT);
     let mut core = core(config, sink, &budget).await?;
     let stats = core.stats.clone();
     let listener = listener(config, lines).await?;
@@ -110,10 +110,10 @@ pub(crate) async fn run_with(
         stats: stats.clone(),
         ctx: ctx.clone(),
         max_line: job.max_line,
-        lanes: AtomicU64::new(0),
+        feeds: AtomicU64::new(0),
         started: Timestamp::now().as_millisecond().unsigned_abs(),
     });
-    let sources = sources(config, demo, &inlet, &mut core.lanes).await?;
+    let sources = sources(config, demo, &inlet, &mut core.feeds).await?;
     drop(inlet); // the sources have their own: the workers end with the last of them
     let worker = Worker { job, demo: demo.clone(), stats: stats.clone(), pool, work: queue, done };
     let workers = worker.spawn(stats.workers);
@@ -155,17 +155,17 @@ pub(crate) async fn run_with(
 }
 
 /// Opens the checkpoint, the sinks where it left them, and restores the rest from it.
-async fn core(config: &Config, sink: Option<Writer>, budget: &Budget) -> Result<Core> {
+async fn core(config: &Config, sink: Option<Writer>, budget: &ByteBudget) -> Result<Core> {
     let store = config.checkpoint.as_deref().map(Store::open).transpose()?.map(Arc::new);
     let saved = load(store.as_deref(), config)?;
     let (mut opened, mut given) = (Vec::new(), sink);
-    for (name, takes, policy) in config.sinks() {
+    for (name, content, policy) in config.sinks() {
         let length = saved.outputs.get(name).copied().unwrap_or(0);
         let writer = match given.take() {
             Some(writer) => writer,
-            None => Writer::open(name, takes, length).await?,
+            None => Writer::open(name, content, length).await?,
         };
-        opened.push(Sink::new((name, takes, policy), writer, length));
+        opened.push(Sink::new((name, content, policy), writer, length));
     }
     let (sinks, drains): (Vec<_>, Vec<_>) = opened.into_iter().unzip();
     let mut windows = Windows::new(
@@ -177,7 +177,7 @@ async fn core(config: &Config, sink: Option<Writer>, budget: &Budget) -> Result<
     Ok(Core {
         stats: Arc::new(stats(config, &sinks, budget)),
         order: Order::new(),
-        lanes: Lanes::new(saved.sources, config.idle),
+        feeds: Feeds::new(saved.sources, config.idle),
         windows,
         outlets: Outlets::new(sinks),
         running: drains.into_iter().map(Drain::run).collect(),
@@ -215,8 +215,8 @@ fn millis(span: Option<Duration>) -> i64 {
     span.map_or(1000, |span| i64::try_from(span.as_millis()).unwrap_or(i64::MAX))
 }
 
-fn stats(config: &Config, sinks: &[Sink], budget: &Budget) -> Stats {
-    let lines = sinks.iter().filter(|sink| sink.takes == Takes::Lines);
+fn stats(config: &Config, sinks: &[Sink], budget: &ByteBudget) -> Stats {
+    let lines = sinks.iter().filter(|sink| sink.content == Content::Lines);
     let source = |(id, form): (String, _)| Stage::new(&id, "source", form, None);
     Stats {
         ledger: Ledger::new(lines.map(|sink| sink.name.clone())),
@@ -251,7 +251,7 @@ async fn sources(
     config: &Config,
     demo: &Demo,
     inlet: &Arc<Inlet>,
-    lanes: &mut Lanes,
+    feeds: &mut Feeds,
 ) -> Result<Sources> {
     let mut sources = JoinSet::new();
     let mut streams = Vec::new();
@@ -260,25 +260,25 @@ async fn sources(
             "socket" => {
                 let address = config.listen.as_deref().unwrap_or_default();
                 let listener = monitor::listen("--listen", address).await?;
-                sources.spawn(told(tcp::run(inlet.clone(), name, listener)));
+                sources.spawn(warn_if_failed(tcp::run(inlet.clone(), name, listener)));
             }
             #[cfg(feature = "nats")]
             "nats" => {
                 let nats = Nats::join(config).await?;
-                sources.spawn(told(nats.run(inlet.stream(&name, name.clone()))));
+                sources.spawn(warn_if_failed(nats.run(inlet.stream(&name, name.clone()))));
             }
             "stdin" | "generator" => {
                 let feed = inlet.stream(&name, name.clone());
-                lanes.register(feed.lane, &feed.origin);
+                feeds.register(feed.id, &feed.origin);
                 streams.push((feed, kind));
             }
             _ => {} // all files are found together
         }
     }
-    let files = Files::new(inlet.clone(), config, lanes)?;
+    let files = Files::new(inlet.clone(), config, feeds)?;
     for (number, (feed, kind)) in (1..).zip(streams) {
         match kind {
-            "stdin" => sources.spawn(told(stdin::run(feed))),
+            "stdin" => sources.spawn(warn_if_failed(stdin::run(feed))),
             _ => sources.spawn(generator::run(demo.rng(number).random(), config.rate, feed)),
         };
     }

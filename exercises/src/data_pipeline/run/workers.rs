@@ -55,10 +55,10 @@ impl Worker {
     fn parse(&self, chunk: Chunk, name: &str) -> ParsedChunk {
         let stage = &self.stats.parse;
         let _busy = stage.busy.enter();
-        let (source, offset) = (&chunk.tag.origin.name, chunk.piece.offset);
+        let (source, offset) = (&chunk.tag.origin.name, chunk.segment.offset);
         let _bar = stage.bar(name, format_args!("{source} from byte {offset}"));
         self.demo.piece();
-        let (parsed, buffer) = parse(source, chunk.piece, &self.job);
+        let (parsed, buffer) = parse(source, chunk.segment, &self.job);
         stage.bytes.add(buffer.len() as u64);
         stage.received.add(parsed.filtered + parsed.dead + parsed.accepted);
         stage.sent.add(parsed.accepted);

@@ -14,9 +14,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::data_pipeline::config::{Policy, Takes};
+use crate::data_pipeline::config::{Content, WhenFull};
 use crate::data_pipeline::monitor::stats::{Stage, drawn};
-use crate::data_pipeline::state::budget::{Budget, Share};
+use crate::data_pipeline::state::budget::{ByteBudget, Share};
 use crate::data_pipeline::state::ledger::Held;
 pub(crate) use writer::Writer;
 
@@ -49,9 +49,9 @@ enum Item {
 #[derive(Debug)]
 pub(crate) struct Sink {
     pub(crate) name: String,
-    pub(crate) takes: Takes,
-    pub(crate) policy: Policy,
-    pub(crate) budget: Budget,
+    pub(crate) content: Content,
+    pub(crate) policy: WhenFull,
+    pub(crate) budget: ByteBudget,
     /// How long the file is with all that is queued; `None` if it cannot be cut.
     pub(crate) length: Option<u64>,
     queue: mpsc::Sender<Item>,
@@ -61,7 +61,7 @@ pub(crate) struct Sink {
 /// The other end: run it as a task.
 #[derive(Debug)]
 pub(crate) struct Drain {
-    budget: Budget,
+    budget: ByteBudget,
     stage: Arc<Stage>,
     writer: Writer,
     queue: mpsc::Receiver<Item>,
@@ -73,11 +73,11 @@ pub(crate) struct Drain {
 impl Sink {
     /// A sink around what was opened for it, `length` bytes long by now.
     pub(crate) fn new(
-        (name, takes, policy): (&str, Takes, Policy),
+        (name, content, policy): (&str, Content, WhenFull),
         writer: Writer,
         length: u64,
     ) -> (Self, Drain) {
-        let budget = Budget::new(QUEUE);
+        let budget = ByteBudget::new(QUEUE);
         // Room for every batch that the budget allows, and for the barrier.
         let (sender, receiver) = mpsc::channel(budget.chunks() + 2);
         let stage = Stage::new(name, "sink", writer.kind(), Some(budget.clone()));
@@ -91,7 +91,7 @@ impl Sink {
             acks: JoinSet::new(),
         };
         let name = name.to_owned();
-        (Self { name, takes, policy, budget, length, queue: sender, stage }, drain)
+        (Self { name, content, policy, budget, length, queue: sender, stage }, drain)
     }
 
     /// Passes a batch on for which `share` has made room.

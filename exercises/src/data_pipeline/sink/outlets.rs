@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::{Batch, Sink};
-use crate::data_pipeline::config::{Policy, Takes, is_tagged};
+use crate::data_pipeline::config::{Content, WhenFull, is_tagged};
 use crate::data_pipeline::event::parse::Parsed;
 use crate::data_pipeline::state::budget::Share;
 use crate::data_pipeline::state::chunk::ParsedChunk;
@@ -47,16 +47,16 @@ impl Outlets {
     }
 
     /// Whether some sink takes this.
-    pub(crate) fn take(&self, takes: Takes) -> bool {
-        self.sinks.iter().any(|sink| sink.takes == takes)
+    pub(crate) fn take(&self, content: Content) -> bool {
+        self.sinks.iter().any(|sink| sink.content == content)
     }
 
     /// Puts a chunk's dead letters and accepted lines on their way, `late` of them for their window.
     pub(crate) fn put_chunk(&mut self, chunk: ParsedChunk, late: u64) {
         let Parsed { letters, plain, tagged, filtered, dead, accepted, .. } = chunk.parsed;
-        self.put_other(Takes::Letters, letters.into(), dead);
+        self.put_other(Content::DeadLetters, letters.into(), dead);
         let (plain, tagged) = (Bytes::from(plain), Bytes::from(tagged));
-        let held = chunk.tag.held.settle(filtered, dead, accepted, late);
+        let held = chunk.tag.held.account(filtered, dead, accepted, late);
         for (at, held) in held.into_iter().enumerate() {
             let lines = if is_tagged(&self.sinks[at].name) { &tagged } else { &plain };
             self.put(at, Batch { bytes: lines.clone(), events: accepted, held: Some(held) });
@@ -64,8 +64,8 @@ impl Outlets {
     }
 
     /// Puts windows or dead letters on their way, if there is a sink for them.
-    pub(crate) fn put_other(&mut self, takes: Takes, bytes: Bytes, events: u64) {
-        if let Some(at) = self.sinks.iter().position(|sink| sink.takes == takes) {
+    pub(crate) fn put_other(&mut self, content: Content, bytes: Bytes, events: u64) {
+        if let Some(at) = self.sinks.iter().position(|sink| sink.content == content) {
             self.put(at, Batch { bytes, events, held: None });
         }
     }
@@ -78,7 +78,7 @@ impl Outlets {
         }
         let (waiting, sink) = (self.is_waiting(), &mut self.sinks[at]);
         let share = if waiting { None } else { sink.budget.try_acquire(batch.bytes.len()) };
-        if share.is_none() && sink.policy == Policy::Drop {
+        if share.is_none() && sink.policy == WhenFull::Drop {
             sink.stage.discarded.add(batch.events);
             return batch.held.into_iter().for_each(Held::dropped);
         }

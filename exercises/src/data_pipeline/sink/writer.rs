@@ -14,7 +14,7 @@ use tokio::task::spawn_blocking;
 #[cfg(feature = "nats")]
 use super::nats::Nats;
 use super::tcp::Tcp;
-use crate::data_pipeline::config::{Takes, sink_path};
+use crate::data_pipeline::config::{Content, sink_path};
 use crate::data_pipeline::monitor::stats::Stage;
 use crate::data_pipeline::state::checkpoint::sync_name;
 
@@ -28,7 +28,7 @@ pub(crate) enum Writer {
     Tcp(Tcp),
     #[cfg(feature = "nats")]
     Nats(Arc<Nats>),
-    /// Takes everything and keeps nothing, after a delay that the demo sets.
+    /// Content everything and keeps nothing, after a delay that the demo sets.
     Slow(watch::Receiver<Duration>),
 }
 
@@ -38,13 +38,13 @@ impl Writer {
         not(feature = "nats"),
         expect(unused_variables, clippy::unused_async, reason = "only NATS needs this")
     )]
-    pub(crate) async fn open(name: &str, takes: Takes, length: u64) -> Result<Self, String> {
+    pub(crate) async fn open(name: &str, content: Content, length: u64) -> Result<Self, String> {
         match sink_path(name) {
             None if name == "-" => Ok(Self::Stdout),
             None if name.starts_with("tcp://") => Ok(Self::Tcp(Tcp::new(&name["tcp://".len()..]))),
             #[cfg(feature = "nats")]
             None if name.starts_with("nats://") => {
-                let salt = if takes == Takes::Lines { 0 } else { rand::random() };
+                let salt = if content == Content::Lines { 0 } else { rand::random() };
                 Ok(Self::Nats(Nats::open(name, salt).await?.into()))
             }
             None => Err(format!(

@@ -13,7 +13,7 @@ use tokio::time::sleep;
 
 use super::identity::{Known, read_up_to};
 use super::{Feed, Stopped, named};
-use crate::data_pipeline::event::splitter::{Piece, Splitter, read_length};
+use crate::data_pipeline::event::splitter::{Segment, Splitter, read_length};
 use crate::data_pipeline::monitor::warnings::warn;
 use crate::data_pipeline::state::budget::Share;
 use crate::data_pipeline::state::checkpoint::{FileId, Position};
@@ -160,14 +160,14 @@ type Reply = oneshot::Sender<(Feed, io::Result<(Reading, bool)>)>;
 fn read_on(mut feed: Feed, share: Share, mut reading: Reading, reply: Reply) {
     let workers = feed.clone();
     let work = move || {
-        let (pieces, is_all) = match reading.next(&mut feed) {
+        let (segments, is_all) = match reading.next(&mut feed) {
             Ok(read) => read,
             Err(err) => {
                 drop(reply.send((feed, Err(err)))); // nobody waits any more once the run has failed
                 return Vec::new();
             }
         };
-        let chunks = feed.chunks(pieces, share, None);
+        let chunks = feed.chunks(segments, share, None);
         match if is_all { None } else { feed.try_room() } {
             Some(share) => read_on(feed, share, reading, reply),
             None => drop(reply.send((feed, Ok((reading, is_all))))), // as above
@@ -178,8 +178,8 @@ fn read_on(mut feed: Feed, share: Share, mut reading: Reading, reply: Reply) {
 }
 
 impl Reading {
-    /// The pieces that the next stretch completes, and whether it was empty: all is read.
-    fn next(&mut self, feed: &mut Feed) -> io::Result<(Vec<Piece>, bool)> {
+    /// The segments that the next stretch completes, and whether it was empty: all is read.
+    fn next(&mut self, feed: &mut Feed) -> io::Result<(Vec<Segment>, bool)> {
         let before = self.splitter.position();
         let _bar = feed.bar(before);
         let carry = self.splitter.buffer();
@@ -187,13 +187,13 @@ impl Reading {
         if !feed.origin.file.is(&self.file)? {
             buffer = carry; // truncated and written anew: what was read is not what comes next
         }
-        let pieces = self.splitter.push(buffer);
+        let segments = self.splitter.push(buffer);
         let is_all = self.splitter.position() == before;
         if !is_all && !feed.origin.file.is_complete() {
             // A short file's beginning tells little: it is looked at again as the file grows.
             Arc::make_mut(&mut feed.origin).file = FileId::of(&self.file)?;
         }
-        Ok((pieces, is_all))
+        Ok((segments, is_all))
     }
 }
 
@@ -261,20 +261,20 @@ mod tests {
     use crate::data_pipeline::monitor::stats::{Stage, Stats};
     use crate::data_pipeline::source::Inlet;
     use crate::data_pipeline::source::pool::Pool;
-    use crate::data_pipeline::state::budget::Budget;
+    use crate::data_pipeline::state::budget::ByteBudget;
 
     fn feed() -> Feed {
         let stage = Stage::new("in", "source", "file", None);
         let stats = Stats { sources: vec![stage], ..Stats::default() };
         let inlet = Inlet {
             work: crossbeam_channel::bounded(1).0,
-            budget: Budget::new(CHUNK),
+            budget: ByteBudget::new(CHUNK),
             pool: Pool::new(),
             paused: watch::channel(Vec::new()).1,
             stats: Arc::new(stats),
             ctx: Context::background(),
             max_line: 1000,
-            lanes: AtomicU64::new(0),
+            feeds: AtomicU64::new(0),
             started: 1,
         };
         Arc::new(inlet).stream("in", "in".to_owned())
@@ -291,12 +291,12 @@ mod tests {
             Arc::make_mut(&mut feed.origin).file = id;
             let splitter = Splitter::new(0, 0, feed.inlet.max_line);
             let mut reading = Reading { file: file.reopen().unwrap(), splitter };
-            let (pieces, is_all) = reading.next(&mut feed).unwrap();
-            assert_eq!((pieces.len(), pieces[0].bytes.len(), is_all), (1, 500, false));
+            let (segments, is_all) = reading.next(&mut feed).unwrap();
+            assert_eq!((segments.len(), segments[0].bytes.len(), is_all), (1, 500, false));
 
             fs::write(file.path(), new).unwrap();
-            let (pieces, is_all) = reading.next(&mut feed).unwrap();
-            assert_eq!((pieces, is_all), (Vec::new(), true));
+            let (segments, is_all) = reading.next(&mut feed).unwrap();
+            assert_eq!((segments, is_all), (Vec::new(), true));
             assert_eq!(reading.splitter.finish().unwrap().bytes, b"half");
         }
     }

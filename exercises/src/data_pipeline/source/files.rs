@@ -10,12 +10,12 @@ use tokio::time::sleep;
 
 use super::file::{self, POLL, Tail};
 use super::identity::Known;
-use super::{Feed, Inlet, Stopped, join, named, told};
+use super::{Feed, Inlet, Stopped, join, named, warn_if_failed};
 use crate::data_pipeline::config::{Config, sink_path};
 use crate::data_pipeline::monitor::warnings::warn;
 use crate::data_pipeline::state::checkpoint::Position;
 use crate::data_pipeline::state::chunk::Origin;
-use crate::data_pipeline::state::lanes::Lanes;
+use crate::data_pipeline::state::feeds::Feeds;
 
 /// So many files are open at once when they are read to their end.
 const OPEN: usize = 512;
@@ -40,7 +40,7 @@ impl Files {
     pub(crate) fn new(
         inlet: Arc<Inlet>,
         config: &Config,
-        lanes: &mut Lanes,
+        feeds: &mut Feeds,
     ) -> Result<Self, String> {
         let outputs = config.sinks().filter_map(|(name, ..)| sink_path(name)?.canonicalize().ok());
         let outputs = outputs.collect();
@@ -48,18 +48,18 @@ impl Files {
         let (known, seen, tails) = Default::default();
         let mut files =
             Self { inlet, patterns, follow, finite: false, outputs, known, seen, tails };
-        lanes.file_ids().for_each(|id| files.known.add(id));
+        feeds.file_ids().for_each(|id| files.known.add(id));
         let found = files.find(true)?;
         files.finite = !follow && found.len() <= OPEN;
         for (path, pattern) in found {
-            let position = lanes.position(&source_name(&path));
+            let position = feeds.position(&source_name(&path));
             if position.is_none() && follow && files.known.has(&path) {
                 continue; // a rotated file that an earlier run knew by another name
             }
             files.add(path, &pattern, position);
         }
         for (feed, _) in &files.tails {
-            lanes.register(feed.lane, &feed.origin);
+            feeds.register(feed.id, &feed.origin);
         }
         Ok(files)
     }
@@ -74,7 +74,7 @@ impl Files {
                 let open = open.clone();
                 tasks.spawn(async move {
                     let _open = open.acquire_owned().await;
-                    told(file::run(feed, tail)).await
+                    warn_if_failed(file::run(feed, tail)).await
                 });
             }
             if !self.follow || self.inlet.ctx.run(sleep(POLL)).await.is_err() {

@@ -19,10 +19,10 @@ use crossbeam_channel::Sender;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::data_pipeline::event::splitter::{Kind, Piece};
+use crate::data_pipeline::event::splitter::{Kind, Segment};
 use crate::data_pipeline::monitor::stats::{Stage, Stats};
 use crate::data_pipeline::monitor::warnings::warn;
-use crate::data_pipeline::state::budget::{Budget, Share};
+use crate::data_pipeline::state::budget::{ByteBudget, Share};
 use crate::data_pipeline::state::chunk::{Ack, CHUNK, Chunk, Origin, Tag, Work};
 use pool::Pool;
 
@@ -38,7 +38,9 @@ pub(crate) enum Stopped {
 }
 
 /// Runs a source, and tells at once if it fails: the others go on.
-pub(crate) async fn told(source: impl Future<Output = Result<(), Stopped>>) -> Result<(), Stopped> {
+pub(crate) async fn warn_if_failed(
+    source: impl Future<Output = Result<(), Stopped>>,
+) -> Result<(), Stopped> {
     let ended = source.await;
     if let Err(Stopped::Failed(failure)) = &ended {
         warn(format_args!("{failure}; the other sources go on"));
@@ -62,14 +64,14 @@ pub(crate) async fn join(mut sources: JoinSet<Result<(), Stopped>>) -> Result<()
 #[derive(Debug)]
 pub(crate) struct Inlet {
     pub(crate) work: Sender<Work>,
-    pub(crate) budget: Budget,
+    pub(crate) budget: ByteBudget,
     pub(crate) pool: Pool,
-    /// The lanes that shall wait for others.
+    /// The feeds that shall wait for others.
     pub(crate) paused: watch::Receiver<Vec<u64>>,
     pub(crate) stats: Arc<Stats>,
     pub(crate) ctx: Context,
     pub(crate) max_line: usize,
-    pub(crate) lanes: AtomicU64,
+    pub(crate) feeds: AtomicU64,
     /// When the run started, in milliseconds since 1970.
     pub(crate) started: u64,
 }
@@ -80,7 +82,7 @@ pub(crate) struct Feed {
     inlet: Arc<Inlet>,
     /// The configured source that it belongs to.
     stage: Arc<Stage>,
-    pub(crate) lane: u64,
+    pub(crate) id: u64,
     sequence: u64,
     pub(crate) origin: Arc<Origin>,
 }
@@ -90,8 +92,8 @@ impl Inlet {
     pub(crate) fn feed(self: &Arc<Self>, component: &str, origin: Origin) -> Feed {
         let stage = self.stats.sources.iter().find(|stage| stage.id == component);
         let stage = stage.expect("every configured source is a stage").clone();
-        let lane = self.lanes.fetch_add(1, Ordering::Relaxed);
-        Feed { inlet: self.clone(), stage, lane, sequence: 0, origin: Arc::new(origin) }
+        let id = self.feeds.fetch_add(1, Ordering::Relaxed);
+        Feed { inlet: self.clone(), stage, id, sequence: 0, origin: Arc::new(origin) }
     }
 
     /// For a source that can be read only once: in every run it is another one, whose ids must not
@@ -141,7 +143,7 @@ impl Feed {
     /// Room for a chunk, if the source may go on without waiting for anything.
     pub(crate) fn try_room(&self) -> Option<Share> {
         let inlet = &self.inlet;
-        if inlet.ctx.err().is_some() || inlet.paused.borrow().contains(&self.lane) {
+        if inlet.ctx.err().is_some() || inlet.paused.borrow().contains(&self.id) {
             return None;
         }
         let share = inlet.budget.try_acquire(CHUNK)?;
@@ -153,40 +155,40 @@ impl Feed {
     async fn others(&self) {
         let mut paused = self.inlet.paused.clone();
         // An error means that the core is gone, and then nobody needs to wait any more.
-        drop(paused.wait_for(|lanes| !lanes.contains(&self.lane)).await);
+        drop(paused.wait_for(|feeds| !feeds.contains(&self.id)).await);
     }
 
-    /// Sends the pieces of one read, for which `share` made room. With an `ack` the source is told
+    /// Sends the segments of one read, for which `share` made room. With an `ack` the source is told
     /// when they are safe.
-    pub(crate) fn send(&mut self, pieces: Vec<Piece>, share: Share, ack: Option<Ack>) {
-        let chunks = self.chunks(pieces, share, ack);
+    pub(crate) fn send(&mut self, segments: Vec<Segment>, share: Share, ack: Option<Ack>) {
+        let chunks = self.chunks(segments, share, ack);
         if !chunks.is_empty() {
             self.push(Box::new(|| chunks));
         }
     }
 
     /// Tells the stages behind that this source has ended, after `rest` if there is some.
-    pub(crate) async fn finish(mut self, rest: Option<Piece>) -> Result<(), Cause> {
+    pub(crate) async fn finish(mut self, rest: Option<Segment>) -> Result<(), Cause> {
         let share = self.room().await?;
-        let end = Piece { offset: 0, bytes: Vec::new(), kind: Kind::Lines };
+        let end = Segment { offset: 0, bytes: Vec::new(), kind: Kind::Lines };
         let mut chunks = self.chunks(rest.into_iter().chain([end]).collect(), share, None);
         chunks.last_mut().expect("the end is one").tag.last = true;
         self.push(Box::new(|| chunks));
         Ok(())
     }
 
-    /// Counts the pieces as read. The last one brings the `ack`.
+    /// Counts the segments as read. The last one brings the `ack`.
     pub(crate) fn chunks(
         &mut self,
-        pieces: Vec<Piece>,
+        segments: Vec<Segment>,
         mut share: Share,
         ack: Option<Ack>,
     ) -> Vec<Chunk> {
-        share.shrink(pieces.iter().map(|piece| piece.bytes.len()).sum());
+        share.shrink(segments.iter().map(|segment| segment.bytes.len()).sum());
         let share = Arc::new(share);
-        let pieces = pieces.into_iter().flat_map(Piece::cut);
-        let chunk = |(piece, events)| self.chunk(piece, events, share.clone());
-        let mut chunks: Vec<_> = pieces.map(chunk).collect();
+        let segments = segments.into_iter().flat_map(Segment::cut);
+        let chunk = |(segment, events)| self.chunk(segment, events, share.clone());
+        let mut chunks: Vec<_> = segments.map(chunk).collect();
         match chunks.last_mut() {
             Some(last) => last.tag.ack = ack,
             None => ack.into_iter().for_each(Ack::send), // an empty message is done with
@@ -194,12 +196,12 @@ impl Feed {
         chunks
     }
 
-    fn chunk(&mut self, piece: Piece, events: u64, share: Arc<Share>) -> Chunk {
-        self.stage.bytes.add(piece.bytes.len() as u64);
+    fn chunk(&mut self, segment: Segment, events: u64, share: Arc<Share>) -> Chunk {
+        self.stage.bytes.add(segment.bytes.len() as u64);
         self.stage.received.add(events);
         self.stage.sent.add(events);
         let tag = Tag {
-            lane: self.lane,
+            feed: self.id,
             sequence: self.sequence,
             origin: self.origin.clone(),
             held: self.inlet.stats.ledger.read(events),
@@ -209,7 +211,7 @@ impl Feed {
             last: false,
         };
         self.sequence += 1;
-        Chunk { tag, piece }
+        Chunk { tag, segment }
     }
 
     /// Gives work to whichever worker is free first.

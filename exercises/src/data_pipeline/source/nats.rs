@@ -18,7 +18,7 @@ use tokio_stream::StreamExt;
 
 use super::{Feed, Stopped};
 use crate::data_pipeline::config::Config;
-use crate::data_pipeline::event::splitter::{Kind, Piece, Splitter};
+use crate::data_pipeline::event::splitter::{Kind, Segment, Splitter};
 use crate::data_pipeline::monitor::warnings::warn;
 use crate::data_pipeline::nats::compression::unpack;
 use crate::data_pipeline::nats::{connect, stream};
@@ -99,7 +99,7 @@ impl Nats {
         Ok(Self { name: name.to_owned(), client: context.client(), consumer, is_large: false })
     }
 
-    /// Takes messages until the run stops, then acknowledges what the last checkpoint commits.
+    /// Content messages until the run stops, then acknowledges what the last checkpoint commits.
     pub(crate) async fn run(mut self, mut feed: Feed) -> Result<(), Stopped> {
         let (sender, committed) = channel(2 * UNACKED);
         let mut held = Held::new(committed);
@@ -119,7 +119,7 @@ impl Nats {
         Err(stopped.into())
     }
 
-    /// Takes the messages of one pull. The next one is asked for when these are with the workers, who
+    /// Content the messages of one pull. The next one is asked for when these are with the workers, who
     /// have enough to do until then: the server answers two pulls by turns, out of order.
     async fn pull(
         &mut self,
@@ -181,17 +181,17 @@ impl Nats {
         feed.origin = Arc::new(origin);
         let _bar = feed.bar(ack.sequence);
         let mut bytes = feed.inlet.pool.take();
-        let pieces = if let Err(reason) = unpack(message, &mut bytes) {
+        let segments = if let Err(reason) = unpack(message, &mut bytes) {
             warn(format_args!("message {} is a dead letter: {reason}", ack.sequence));
             let bytes = message.payload.to_vec();
-            vec![Piece { offset: 0, bytes, kind: Kind::Broken(reason) }]
+            vec![Segment { offset: 0, bytes, kind: Kind::Broken(reason) }]
         } else {
             let mut splitter = Splitter::new(0, 0, feed.inlet.max_line);
-            let mut pieces = splitter.push(bytes);
-            pieces.extend(splitter.finish());
-            pieces
+            let mut segments = splitter.push(bytes);
+            segments.extend(splitter.finish());
+            segments
         };
-        feed.send(pieces, share, Some(ack));
+        feed.send(segments, share, Some(ack));
     }
 }
 

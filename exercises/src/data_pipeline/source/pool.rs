@@ -25,7 +25,7 @@ impl Pool {
         self.take.try_recv().unwrap_or_default()
     }
 
-    /// Takes a buffer back, unless it is small or an overlong line has made it large.
+    /// Content a buffer back, unless it is small or an overlong line has made it large.
     pub(crate) fn give(&self, buffer: Vec<u8>) {
         if (CHUNK / 2..=CHUNK * 2).contains(&buffer.capacity()) {
             let _ = self.give.try_send(buffer); // full: it is freed

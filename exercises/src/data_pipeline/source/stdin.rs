@@ -22,7 +22,7 @@ pub(crate) async fn run(mut feed: Feed) -> Result<(), Stopped> {
             return Ok(feed.finish(rest).await?);
         }
         let _bar = feed.bar(splitter.position());
-        let pieces = splitter.push(buffer);
-        feed.send(pieces, share, None);
+        let segments = splitter.push(buffer);
+        feed.send(segments, share, None);
     }
 }

@@ -98,12 +98,12 @@ async fn serve(
         let _bar = feed.bar(splitter.position());
         let mut buffer = splitter.buffer();
         let read = ready.and_then(|()| read(&stream, &mut buffer));
-        let pieces = splitter.push(buffer);
+        let segments = splitter.push(buffer);
         match read {
             Err(err) if err.kind() == io::ErrorKind::WouldBlock => continue,
             // Cut, or closed: what came before it counts.
             Ok(0) | Err(_) => return feed.finish(splitter.finish()).await,
-            Ok(_) => feed.send(pieces, share, None),
+            Ok(_) => feed.send(segments, share, None),
         }
         drop(held.take());
         let carried = u32::try_from(splitter.carried()).unwrap_or(u32::MAX);
@@ -115,7 +115,7 @@ async fn serve(
     }
 }
 
-/// Takes what is there now.
+/// Content what is there now.
 fn read(stream: &TcpStream, buffer: &mut Vec<u8>) -> io::Result<usize> {
     let mut part = Vec::with_capacity(READ);
     let read = stream.try_read_buf(&mut part)?;

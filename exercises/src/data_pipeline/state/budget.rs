@@ -10,7 +10,7 @@ const LEAST: usize = 4096;
 
 /// So many bytes may be between two stages.
 #[derive(Clone, Debug)]
-pub(crate) struct Budget {
+pub(crate) struct ByteBudget {
     bytes: Arc<Semaphore>,
     total: usize,
 }
@@ -19,7 +19,7 @@ pub(crate) struct Budget {
 #[derive(Debug)]
 pub(crate) struct Share(OwnedSemaphorePermit);
 
-impl Budget {
+impl ByteBudget {
     pub(crate) fn new(total: usize) -> Self {
         Self { bytes: Arc::new(Semaphore::new(total)), total }
     }

@@ -9,7 +9,7 @@ use super::budget::Share;
 use super::checkpoint::FileId;
 use super::ledger::Held;
 use crate::data_pipeline::event::parse::Parsed;
-use crate::data_pipeline::event::splitter::Piece;
+use crate::data_pipeline::event::splitter::Segment;
 
 /// So much is read at once: larger chunks are no faster, and take more memory.
 pub(crate) const CHUNK: usize = 256 * 1024;
@@ -18,19 +18,19 @@ pub(crate) const CHUNK: usize = 256 * 1024;
 #[derive(Debug)]
 pub(crate) struct Chunk {
     pub(crate) tag: Tag,
-    pub(crate) piece: Piece,
+    pub(crate) segment: Segment,
 }
 
 /// What the workers are given: it makes the chunks to parse, which may mean to read them. A worker
 /// goes on with what it has read, so that the bytes are still in its cache.
 pub(crate) type Work = Box<dyn FnOnce() -> Vec<Chunk> + Send>;
 
-/// Where a chunk comes from, and what it holds until it is settled. It goes along with the chunk
+/// Where a chunk comes from, and what it holds until it is accounted for. It goes along with the chunk
 /// from stage to stage.
 #[derive(Debug)]
 pub(crate) struct Tag {
-    pub(crate) lane: u64,
-    /// In its lane, from 0.
+    pub(crate) feed: u64,
+    /// In its feed, from 0.
     pub(crate) sequence: u64,
     pub(crate) origin: Arc<Origin>,
     pub(crate) held: Held,

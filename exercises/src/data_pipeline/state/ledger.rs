@@ -2,7 +2,7 @@
 //! `accepted = delivered + dropped + queued`.
 //!
 //! Nothing here is derived from the rest. What is in flight or queued is counted by the chunks
-//! themselves: each holds a [`Held`], from where it is read until it is settled. A chunk that gets
+//! themselves: each holds a [`Held`], from where it is read until it is accounted for. A chunk that gets
 //! lost takes its count along, and the sides differ from then on.
 
 use std::fmt;
@@ -89,7 +89,7 @@ pub(crate) enum Place {
     Sink(usize),
 }
 
-/// The events of one chunk at one place: counted there from its making until it is settled, or
+/// The events of one chunk at one place: counted there from its making until it is accounted for, or
 /// dropped, which is how a chunk gets lost.
 #[derive(Debug)]
 pub(crate) struct Held {
@@ -130,7 +130,7 @@ impl Ledger {
 impl Held {
     /// A chunk leaves the parsing stages: what it held is filtered, dead, or accepted, of which
     /// `late` for their window. Gives what each sink now holds.
-    pub(crate) fn settle(self, filtered: u64, dead: u64, accepted: u64, late: u64) -> Vec<Held> {
+    pub(crate) fn account(self, filtered: u64, dead: u64, accepted: u64, late: u64) -> Vec<Held> {
         let ledger = self.ledger.clone();
         let mut counts = ledger.lock();
         self.release(&mut counts);
@@ -197,7 +197,7 @@ mod tests {
         let balanced = || assert_eq!(ledger.counts().imbalance(), 0, "{:?}", ledger.counts());
         let chunk = ledger.read(10);
         balanced();
-        let mut queued = chunk.settle(6, 1, 3, 2);
+        let mut queued = chunk.account(6, 1, 3, 2);
         balanced();
         queued.pop().unwrap().dropped();
         balanced();
@@ -219,7 +219,7 @@ mod tests {
     #[test]
     fn a_chunk_lost_in_a_sink_unbalances_the_ledger() {
         let ledger = Ledger::new(["a".to_owned()]);
-        drop(ledger.read(5).settle(0, 0, 5, 0));
+        drop(ledger.read(5).account(0, 0, 5, 0));
         assert_eq!(ledger.counts().imbalance(), 5);
     }
 }

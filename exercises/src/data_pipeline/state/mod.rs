@@ -4,6 +4,6 @@
 pub(crate) mod budget;
 pub(crate) mod checkpoint;
 pub(crate) mod chunk;
-pub(crate) mod lanes;
+pub(crate) mod feeds;
 pub(crate) mod ledger;
 pub(crate) mod order;

@@ -7,17 +7,17 @@ use std::collections::{BTreeMap, HashMap};
 #[derive(Debug)]
 pub(crate) struct Order<T> {
     /// The number of the next item, and what came early.
-    lanes: HashMap<u64, (u64, BTreeMap<u64, T>)>,
+    feeds: HashMap<u64, (u64, BTreeMap<u64, T>)>,
 }
 
 impl<T> Order<T> {
     pub(crate) fn new() -> Self {
-        Self { lanes: HashMap::new() }
+        Self { feeds: HashMap::new() }
     }
 
-    /// Takes the item `sequence` (from 0) of a lane and gives all that is now in order.
-    pub(crate) fn push(&mut self, lane: u64, sequence: u64, item: T) -> Vec<T> {
-        let (next, early) = self.lanes.entry(lane).or_default();
+    /// Content the item `sequence` (from 0) of a feed and gives all that is now in order.
+    pub(crate) fn push(&mut self, feed: u64, sequence: u64, item: T) -> Vec<T> {
+        let (next, early) = self.feeds.entry(feed).or_default();
         early.insert(sequence, item);
         let mut ready = Vec::new();
         while let Some(item) = early.remove(next) {
@@ -27,9 +27,9 @@ impl<T> Order<T> {
         ready
     }
 
-    /// Forgets a lane that has ended.
-    pub(crate) fn remove(&mut self, lane: u64) {
-        self.lanes.remove(&lane);
+    /// Forgets a feed that has ended.
+    pub(crate) fn remove(&mut self, feed: u64) {
+        self.feeds.remove(&feed);
     }
 }
 
@@ -42,13 +42,13 @@ mod tests {
     proptest! {
         #[test]
         fn every_lane_comes_out_in_order_whatever_the_order_in(
-            items in Just((0..2_u64).flat_map(|lane| (0..20).map(move |n| (lane, n)))
+            items in Just((0..2_u64).flat_map(|feed| (0..20).map(move |n| (feed, n)))
                 .collect::<Vec<_>>()).prop_shuffle()
         ) {
             let mut order = Order::new();
             let mut out = [Vec::new(), Vec::new()];
-            for (lane, n) in items {
-                out[lane as usize].extend(order.push(lane, n, n));
+            for (feed, n) in items {
+                out[feed as usize].extend(order.push(feed, n, n));
             }
             let sorted: Vec<u64> = (0..20).collect();
             prop_assert_eq!(&out[0], &sorted);

@@ -51,7 +51,7 @@ impl Windows {
         Self { length, lateness, max_keys, open, cells: 0, horizon: i64::MIN, overflow: 0 }
     }
 
-    /// Takes a chunk of a source whose latest time so far is `latest`. Gives the number of late
+    /// Content a chunk of a source whose latest time so far is `latest`. Gives the number of late
     /// events.
     pub(crate) fn observe(&mut self, latest: Option<i64>, rows: &Rows) -> u64 {
         let latest = latest.unwrap_or(i64::MIN);

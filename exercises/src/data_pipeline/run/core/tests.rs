@@ -5,7 +5,7 @@ use std::path::Path;
 use tempfile::tempdir;
 
 use super::*;
-use crate::data_pipeline::config::Policy;
+use crate::data_pipeline::config::WhenFull;
 use crate::data_pipeline::sink::{Drain, Sink, Writer};
 
 /// A core with one file as its sink, and the other end of that.
@@ -15,11 +15,11 @@ async fn core(dir: &Path) -> (Core, Drain) {
 
 async fn core_to(out: &Path, dir: &Path) -> (Core, Drain) {
     let name = out.to_str().unwrap();
-    let writer = Writer::open(name, Takes::Lines, 0).await.unwrap();
-    let (sink, drain) = Sink::new((name, Takes::Lines, Policy::Block), writer, 0);
+    let writer = Writer::open(name, Content::Lines, 0).await.unwrap();
+    let (sink, drain) = Sink::new((name, Content::Lines, WhenFull::Block), writer, 0);
     let core = Core {
         order: Order::new(),
-        lanes: Lanes::default(),
+        feeds: Feeds::default(),
         windows: Windows::new(1000, 0, 1),
         outlets: Outlets::new(vec![sink]),
         running: JoinSet::new(),
@@ -61,7 +61,7 @@ async fn a_sink_that_has_failed_leaves_no_checkpoint() {
 async fn a_full_disk_leaves_no_checkpoint() {
     let dir = tempdir().unwrap();
     let (mut core, drain) = core_to(Path::new("/dev/full"), dir.path()).await;
-    core.outlets.put_other(Takes::Lines, "a line\n".into(), 1);
+    core.outlets.put_other(Content::Lines, "a line\n".into(), 1);
     let drain = tokio::spawn(drain.run());
     assert!(commit(&mut core).await.is_err());
     assert!(!dir.path().join("checkpoint").exists());
