@@ -5,10 +5,9 @@ mod gauge;
 mod measure;
 mod memory;
 mod report;
-pub mod versus;
 
 pub use designs::{limited, pool, threads, unlimited};
 pub use gauge::{Gauge, Running};
 pub use measure::{Design, Load, Measured, measure};
-pub use memory::peak_memory;
+pub use memory::{peak_memory, peak_memory_of};
 pub use report::{apart, json, table};

@@ -7,7 +7,7 @@ pub fn peak_memory() -> Option<u64> {
 }
 
 /// The same of another process, while it runs.
-pub(crate) fn peak_memory_of(process: u32) -> Option<u64> {
+pub fn peak_memory_of(process: u32) -> Option<u64> {
     high_water_mark(&fs::read_to_string(format!("/proc/{process}/status")).ok()?)
 }
 

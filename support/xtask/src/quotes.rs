@@ -1,0 +1,76 @@
+use crate::Page;
+
+/// A row of `support/versus-go/VERSUS-GO.md`, in the words in which a page quotes it.
+#[derive(Debug)]
+pub struct Row {
+    /// What was raced.
+    pub name: String,
+    /// The quotation, without the name.
+    pub figures: String,
+}
+
+/// The rows of the race against Go.
+///
+/// # Panics
+///
+/// If there is no such table.
+pub fn rows() -> Vec<Row> {
+    let page = Page::read("support/versus-go/VERSUS-GO.md");
+    let mut table = page.text.lines().filter(|line| line.starts_with("| ")).map(cells);
+    let headings = table.next().expect("the page has a table");
+    let column = |name| {
+        let found = headings.iter().position(|heading| *heading == name);
+        found.unwrap_or_else(|| panic!("the race has no column `{name}`"))
+    };
+    let [name, time, memory, goal] = ["workload", "time", "memory", "goal"].map(column);
+    let row = |cells: Vec<&str>| {
+        let goal = Some(cells[goal]).filter(|goal| goal.starts_with('≤'));
+        let goal = goal.map_or(String::new(), |goal| format!("; goal {goal}"));
+        let figures =
+            format!("{} of Go's time, {} of its memory{goal}", cells[time], cells[memory]);
+        Row { name: cells[name].to_owned(), figures }
+    };
+    table.map(row).collect()
+}
+
+fn cells(line: &str) -> Vec<&str> {
+    line.trim_matches('|').split(" | ").map(str::trim).collect()
+}
+
+/// The text of a page with what it quotes as it is now: the rows of the race, which stand on lines
+/// ``> `name`: figures``, and the tables of other pages, which stand between the comments
+/// `<!-- from PATH: HEADING -->` and `<!-- end -->`.
+///
+/// # Errors
+///
+/// What is quoted and not there.
+pub fn up_to_date(page: &Page, rows: &[Row]) -> Result<String, String> {
+    let mut text = String::new();
+    let mut lines = page.text.lines();
+    while let Some(line) = lines.next() {
+        let figures = line.strip_prefix("> `").and_then(|line| line.split_once("`: "));
+        let table = line.strip_prefix("<!-- from ").and_then(|line| line.strip_suffix(" -->"));
+        if let Some((name, _)) = figures {
+            let row = rows.iter().find(|row| row.name == name);
+            let row = row.ok_or_else(|| format!("the race has no row `{name}`"))?;
+            text += &format!("> `{name}`: {}\n", row.figures);
+        } else if let Some(source) = table {
+            text += &format!("{line}\n\n{}\n<!-- end -->\n", table_of(source)?);
+            lines.by_ref().find(|line| *line == "<!-- end -->").ok_or("a table has no `end`")?;
+        } else {
+            text += &format!("{line}\n");
+        }
+    }
+    Ok(text)
+}
+
+/// The first table below a heading of another page.
+fn table_of(source: &str) -> Result<String, String> {
+    let (path, heading) = source.split_once(": ").ok_or("a source is `PATH: HEADING`")?;
+    let page = Page::read(path);
+    let under = page.under(heading).ok_or_else(|| format!("{path} has no heading `{heading}`"))?;
+    let table = under.lines().skip_while(|line| !line.starts_with('|'));
+    let table = table.take_while(|line| line.starts_with('|')).map(|line| format!("{line}\n"));
+    let table: String = table.collect();
+    if table.is_empty() { Err(format!("{path} has no table below `{heading}`")) } else { Ok(table) }
+}

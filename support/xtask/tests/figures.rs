@@ -1,0 +1,57 @@
+//! The figures that the pages quote are those of the page where they were published.
+//!
+//! After a new measurement, `.ci/figures` writes them anew: it sets `UPDATE_FIGURES`.
+
+use std::env;
+use std::fs;
+
+use xtask::{Page, pages, root, rows, up_to_date};
+
+#[test]
+fn the_pages_quote_what_was_measured() {
+    let rows = rows();
+    let mut wrong = Vec::new();
+    for page in pages() {
+        match up_to_date(&page, &rows) {
+            Err(fault) => wrong.push(format!("{}: {fault}", page.path.display())),
+            Ok(text) if text == page.text => {}
+            Ok(text) if env::var_os("UPDATE_FIGURES").is_some() => {
+                fs::write(root().join(&page.path), text).expect("a page can be written");
+            }
+            Ok(_) => wrong.push(format!("{}: old; run .ci/figures", page.path.display())),
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn the_weights_on_the_root_page_are_those_that_were_printed() {
+    let root_page = Page::read("README.md");
+    let answer = root_page.under("What are goroutines?").expect("it answers that");
+    let performance = Page::read("performance/README.md");
+    let printed = performance.blocks.iter().rfind(|block| block.text.contains("KiB"));
+    let printed = printed.expect("the program prints weights").text.lines();
+    for (design, kind) in [("threads ", "*thread*"), ("tasks ", "*task*")] {
+        let line = printed.clone().find(|line| line.starts_with(design)).expect("it has this row");
+        let weight = line.rsplit("  ").next().expect("the memory stands last");
+        let row = answer.lines().find(|line| line.starts_with('|') && line.contains(kind));
+        assert!(row.is_some_and(|row| row.contains(weight)), "{kind} does not weigh {weight}");
+    }
+}
+
+#[test]
+fn every_section_says_what_it_costs() {
+    for page in pages().iter().filter(|page| page.text.contains("\n## What it costs\n")) {
+        let costs = page.under("What it costs").expect("it has that heading");
+        let quotations = costs.lines().filter(|line| line.starts_with("> `")).count();
+        assert_eq!(quotations, 1, "{} has one figure", page.path.display());
+    }
+}
+
+#[test]
+fn a_row_of_the_race_is_quoted_with_its_miss() {
+    let page = Page::read("support/versus-go/VERSUS-GO.md");
+    let missed = page.text.lines().filter(|line| line.contains("✗ missed")).count();
+    let quoted = rows().iter().filter(|row| row.figures.ends_with("✗ missed")).count();
+    assert_eq!(quoted, missed);
+}

@@ -1,0 +1,155 @@
+//! Every section's page has its parts, in their order.
+
+use std::fs;
+use std::path::Path;
+
+use xtask::{Page, files, root};
+
+/// The folders of the sections' crates, in reading order, and of the page that comes after them.
+fn sections() -> Vec<String> {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).expect("there is a manifest");
+    let (_, members) = manifest.split_once("members = [").expect("it has members");
+    let (members, _) = members.split_once(']').expect("and they end");
+    let names = members.split('"').skip(1).step_by(2).skip_while(|name| *name == "common");
+    let mut sections: Vec<_> = names.map(str::to_owned).collect();
+    let last = sections.iter().position(|name| name == "exercises").expect("they come last");
+    sections.truncate(last + 1); // what follows is no section
+    sections
+}
+
+/// Calls `check` with the page of every section, and fails with all that it finds.
+fn on_every_page(check: impl Fn(&Page, &str) -> Vec<String>) {
+    let mut wrong = Vec::new();
+    for pair in sections().windows(2) {
+        let page = Page::read(Path::new(&pair[0]).join("README.md"));
+        wrong.extend(check(&page, &pair[1]).into_iter().map(|what| format!("{}: {what}", pair[0])));
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn the_parts_are_there_and_in_order() {
+    const PARTS: [&str; 9] = [
+        "# ",
+        "\n| Go | ",
+        "\n```console",
+        "](timeline.svg)",
+        "\n## Not like Go\n",
+        "\n## What bites\n",
+        "\n## What it costs\n",
+        "\n## Threads, tasks or neither\n",
+        "\nNext: [",
+    ];
+    on_every_page(|page, _| {
+        let mut at = 0;
+        let mut missing = Vec::new();
+        for part in PARTS {
+            match page.text[at..].find(part) {
+                Some(found) => at += found,
+                None => missing.push(format!("no {part:?} after the part before it")),
+            }
+        }
+        missing
+    });
+}
+
+#[test]
+fn each_page_leads_to_the_next() {
+    on_every_page(|page, next| {
+        let link = page.links.last().expect("there is one");
+        let folder = root().join(page.path.parent().expect("a page is in a folder"));
+        let to = folder.join(&link.target).canonicalize().ok();
+        let wanted = root().join(next).join("README.md").canonicalize().ok();
+        let last =
+            page.text.trim_end().ends_with(&format!("Next: [{}]({})", link.text, link.target));
+        if last && to == wanted { vec![] } else { vec![format!("it does not end at {next}")] }
+    });
+}
+
+#[test]
+fn what_does_not_compile_has_a_code_and_a_twin() {
+    on_every_page(|page, _| {
+        let mut wrong = Vec::new();
+        let mut refused = 0;
+        for (at, block) in page.blocks.iter().enumerate() {
+            if !block.info.contains("compile_fail") {
+                continue;
+            }
+            refused += 1;
+            let code = block.info.strip_prefix("rust,compile_fail,E");
+            if !code.is_some_and(|code| code.len() == 4 && page.text.contains(&format!("E{code})")))
+            {
+                wrong.push(format!("{}: no code, or the text does not name it", block.line));
+            }
+            if page.blocks.get(at + 1).is_none_or(|twin| twin.info != "rust") {
+                wrong.push(format!("{}: no twin that compiles", block.line));
+            }
+        }
+        if refused == 0 {
+            wrong.push("nothing that does not compile".to_owned());
+        }
+        wrong
+    });
+}
+
+#[test]
+fn every_trap_has_its_test() {
+    let sources =
+        files("rs").into_iter().map(|path| fs::read_to_string(path).expect("it is UTF-8"));
+    let sources: Vec<_> = sources.collect();
+    on_every_page(|page, _| {
+        let traps = page.under("What bites").unwrap_or_default().split("\n- ").skip(1);
+        let untested = traps.filter(|trap| {
+            let mut names = trap.split('`').skip(1).step_by(2);
+            !names.any(|name| sources.iter().any(|source| has_test(source, name)))
+        });
+        untested
+            .map(|trap| format!("no test shows `{}`", trap.lines().next().unwrap_or("")))
+            .collect()
+    });
+}
+
+/// Whether a function of this name, in this source, is a test.
+fn has_test(source: &str, name: &str) -> bool {
+    let Some((before, _)) = source.split_once(&format!("fn {name}(")) else { return false };
+    let attributes = before.rsplit('\n').skip(1).take_while(|line| line.trim().starts_with("#["));
+    attributes.into_iter().any(|line| line.contains("test"))
+}
+
+#[test]
+fn each_takeaway_leads_to_its_crate_and_its_test() {
+    let page = Page::read("README.md");
+    let takeaways = page.under("The chapter's takeaways").expect("the page ends with them");
+    let rows: Vec<_> = takeaways.lines().filter(|line| line.contains("](")).collect();
+    let (rows, next) = rows.split_at(9);
+    assert_eq!(next.len(), 1, "after the nine, the way on");
+    for row in rows {
+        let cells: Vec<_> = row.split(" | ").collect();
+        assert!(cells[1].contains("/README.md)"), "{row}");
+        for test in cells[2].split("[`").skip(1) {
+            let (name, rest) = test.split_once("`](").expect("a test is a link");
+            let (path, _) = rest.split_once(')').expect("a link ends");
+            let source = fs::read_to_string(root().join(path)).expect("it is there");
+            assert!(has_test(&source, name), "{path} has no test {name}");
+        }
+    }
+}
+
+#[test]
+fn the_root_page_and_the_folders_pages_know_every_section() {
+    let answers = Page::read("README.md");
+    let answers = answers.under("What is … here?").expect("it answers a Go programmer");
+    for section in sections().iter().filter(|section| *section != "exercises") {
+        let (folder, name) = section.rsplit_once('/').unwrap_or(("", section));
+        let command = format!("-p {name}` |");
+        let line = answers.lines().find(|line| line.ends_with(&command));
+        let linked = line.is_some_and(|line| line.contains(&format!("({section}/README.md)")));
+        assert!(linked, "README.md does not say what {name} is for");
+        if !folder.is_empty() {
+            let page = Page::read(Path::new(folder).join("README.md"));
+            let line = page.text.lines().find(|line| line.ends_with(&command));
+            let linked = line.is_some_and(|line| line.contains(&format!("({name}/README.md)")));
+            assert!(linked, "{folder}/README.md does not say what {name} is for");
+        }
+    }
+}
