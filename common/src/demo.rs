@@ -10,10 +10,11 @@ use std::time::Duration;
 use clap::Parser;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use timeline::{RecordFlags, Recording};
 use tokio::runtime::{Builder, Runtime};
+use tokio::time::Instant;
 
 use crate::output::complain;
-use crate::timeline::{RecordFlags, Recording};
 
 /// What a program's body returns: an error becomes one line on stderr and exit status 1.
 pub type Outcome = Result<(), Box<dyn Error + Send + Sync>>;
@@ -51,9 +52,8 @@ impl Demo {
     /// Runs a program of threads. At pace 0 they skip their sleeps.
     pub fn threads(self, body: impl FnOnce(Demo) -> Outcome) -> ExitCode {
         run(|| {
-            let recording = Recording::start(&self.record)?;
-            let (outcome, drawn) = recording.of(|| body(self.seeded()));
-            outcome.and(drawn)
+            let record = self.record.clone();
+            record.of(|| body(self.seeded()))?
         })
     }
 
@@ -162,7 +162,10 @@ where
     run(|| {
         let runtime = runtime?;
         // Inside the runtime, whose clock may be a virtual one.
-        let recording = runtime.block_on(async { Recording::start(&demo.record) })?;
+        let recording = runtime.block_on(async {
+            let started = Instant::now();
+            Recording::start(&demo.record, move || started.elapsed())
+        })?;
         let body = || {
             let (outcome, drawn) = recording.of(|| runtime.block_on(body(demo.seeded())));
             outcome.and(drawn)

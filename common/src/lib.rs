@@ -5,11 +5,7 @@ mod demo;
 mod interrupt;
 mod latch;
 mod output;
-mod picture;
 mod sync;
-#[cfg(feature = "testing")]
-pub mod testing;
-mod timeline;
 
 pub use context::{Cause, Context};
 pub use demo::{Demo, Outcome, duration, parse, run};

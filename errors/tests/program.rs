@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use clap::Parser;
 use common::Demo;
-use common::testing::{Run, check_faults, run};
 use errors::draw;
+use testkit::{Program, Run, run};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_errors");
 const TRANSCRIPT: &str = include_str!("expected.txt");
@@ -98,6 +98,6 @@ fn a_panic_counts_as_a_failure_with_its_message() {
 }
 
 #[test]
-fn survives_the_fault_table() {
-    check_faults(PROGRAM);
+fn survives_all_faults() {
+    Program::section(PROGRAM).check_faults();
 }

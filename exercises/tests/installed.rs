@@ -1,6 +1,6 @@
 //! What each program brings along once it is installed.
 
-use common::testing::{Run, run};
+use testkit::{Run, run};
 
 const SHELLS: [&str; 3] = ["bash", "fish", "zsh"];
 

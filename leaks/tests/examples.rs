@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use common::testing::{Run, run};
+use testkit::{Run, run};
 
 /// Runs an example, which `cargo test` has built beside the program.
 fn example(name: &str, args: &[&str]) -> Run {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use common::testing::{Run, check_faults, picture, run};
+use testkit::{Program, Run, picture, run};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_leaks");
 const TRANSCRIPT: &str = include_str!("expected.txt");
@@ -66,6 +66,6 @@ fn the_picture_shows_the_leak_from_its_start_to_the_clean_up() {
 }
 
 #[test]
-fn survives_the_fault_table() {
-    check_faults(PROGRAM);
+fn survives_all_faults() {
+    Program::section(PROGRAM).check_faults();
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use common::testing::{check_faults, run};
+use testkit::{Program, run};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_shutdown");
 
@@ -48,6 +48,23 @@ fn a_worker_that_panics_stops_the_server_and_is_named() {
 }
 
 #[test]
-fn survives_the_fault_table() {
-    check_faults(PROGRAM);
+fn survives_all_faults() {
+    // It waits for a signal, which no clock can jump to: `--for` ends it, and there is no pace 0.
+    Program {
+        path: PROGRAM,
+        args: &["--pace", "0.01", "--for", "2s"],
+        bad: &[
+            &["--pace", "0", "--for", "2s"],
+            &["--for", "2"],
+            &["--deadline", "soon"],
+            &["--stubborn", "4"],
+            &["--seed", "x"],
+            &["--no-such-flag"],
+        ],
+        panics: &[
+            &["--pace", "0.01", "--for", "2s", "--panic-at", "1"],
+            &["--pace", "0.01", "--for", "2s", "--panic-at", "2"],
+        ],
+    }
+    .check_faults();
 }

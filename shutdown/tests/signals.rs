@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::testing::Run;
+use testkit::Run;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_shutdown");
 const TRANSCRIPT: &str = include_str!("expected.txt");

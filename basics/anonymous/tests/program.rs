@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use common::testing::{Run, check_faults, run};
+use testkit::{Program, Run, run};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_anonymous");
 const TRANSCRIPT: &str = include_str!("expected.txt");
@@ -28,6 +28,6 @@ fn assert_transcript(run: &Run) {
 }
 
 #[test]
-fn survives_the_fault_table() {
-    check_faults(PROGRAM);
+fn survives_all_faults() {
+    Program::section(PROGRAM).check_faults();
 }

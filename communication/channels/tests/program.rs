@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use common::testing::{check_faults, run};
+use testkit::{Program, run};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_channels");
 const TRANSCRIPT: &str = include_str!("expected.txt");
@@ -21,6 +21,6 @@ fn prints_the_same_without_waiting() {
 }
 
 #[test]
-fn survives_the_fault_table() {
-    check_faults(PROGRAM);
+fn survives_all_faults() {
+    Program::section(PROGRAM).check_faults();
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use common::testing::{Run, check_faults, run};
+use testkit::{Program, Run, run};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_wait-group");
 const TRANSCRIPT: &str = include_str!("expected.txt");
@@ -44,6 +44,6 @@ fn a_panic_is_reported_when_all_the_others_are_done() {
 }
 
 #[test]
-fn survives_the_fault_table() {
-    check_faults(PROGRAM);
+fn survives_all_faults() {
+    Program::section(PROGRAM).check_faults();
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use common::testing::{Run, check_faults, lanes, picture, run};
+use testkit::{Program, Run, lanes, picture, run};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_cancellation");
 const TRANSCRIPT: &str = include_str!("expected.txt");
@@ -57,6 +57,6 @@ fn the_cancel_cuts_the_step_of_every_worker_in_the_same_moment() {
 }
 
 #[test]
-fn survives_the_fault_table() {
-    check_faults(PROGRAM);
+fn survives_all_faults() {
+    Program::section(PROGRAM).check_faults();
 }

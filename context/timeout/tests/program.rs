@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use common::testing::{Run, check_faults, lanes, picture, run};
+use testkit::{Program, Run, lanes, picture, run};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_timeout");
 const TRANSCRIPT: &str = include_str!("expected.txt");
@@ -69,6 +69,6 @@ fn nothing_runs_after_the_deadline() {
 }
 
 #[test]
-fn survives_the_fault_table() {
-    check_faults(PROGRAM);
+fn survives_all_faults() {
+    Program::section(PROGRAM).check_faults();
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use common::testing::{check_faults, run};
+use testkit::{Program, run};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_values");
 const TRANSCRIPT: &str = include_str!("expected.txt");
@@ -38,6 +38,8 @@ fn a_short_timeout_cancels_the_request() {
 }
 
 #[test]
-fn survives_the_fault_table() {
-    check_faults(PROGRAM);
+fn survives_all_faults() {
+    // One request is one piece of work: there is no second one to panic in.
+    let panics: &[&[&str]] = &[&["--pace", "0", "--panic-at", "1"]];
+    Program { panics, ..Program::section(PROGRAM) }.check_faults();
 }

@@ -1,6 +1,6 @@
 //! The data behind the picture that `--timeline` draws.
 
-use common::testing::{Drawn, lanes, most_at_once, picture};
+use testkit::{Drawn, lanes, most_at_once, picture};
 
 use crate::program::PROGRAM;
 use crate::server::Server;

@@ -5,8 +5,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::process::Command;
 use std::time::Duration;
 
-use common::testing::{check_faults, run, run_with_input};
 use serde_json::Value;
+use testkit::{Program, run, run_with_input};
 
 use crate::server::Server;
 
@@ -18,8 +18,30 @@ pub(crate) fn outcomes(stdout: &str) -> Vec<Value> {
 }
 
 #[test]
-fn the_program_survives_the_table_of_faults() {
-    check_faults(PROGRAM);
+fn survives_all_faults() {
+    Program {
+        path: PROGRAM,
+        // No request at all: the table's heading is printed all the same.
+        args: &["-i", "/dev/null"],
+        bad: &[
+            &[],
+            &["--no-such-flag", "http://localhost/"],
+            &["--rate", "fast", "http://localhost/"],
+            &["--rate", "0/s", "http://localhost/"],
+            &["-c", "0", "http://localhost/"],
+            &["-H", "no colon", "http://localhost/"],
+            &["-i", "/no/such/file"],
+            &["--resume", "http://localhost/"],
+            &["--timeout", "0", "http://localhost/"],
+            &["-d", "@/no/such/file", "http://localhost/"],
+        ],
+        // The panic comes before anything is sent; port 9 is that of `discard`.
+        panics: &[
+            &["--panic-at", "1", "http://127.0.0.1:9/"],
+            &["--panic-at", "2", "http://127.0.0.1:9/1", "http://127.0.0.1:9/2"],
+        ],
+    }
+    .check_faults();
 }
 
 #[test]

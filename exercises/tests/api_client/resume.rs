@@ -6,9 +6,9 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use common::testing::{Run, run};
 use serde_json::Value;
 use tempfile::TempDir;
+use testkit::{Run, run};
 
 use crate::program::{PROGRAM, outcomes};
 use crate::server::Server;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use common::testing::run_with_input;
+use testkit::run_with_input;
 
 use crate::program::{PROGRAM, outcomes};
 use crate::server::Server;

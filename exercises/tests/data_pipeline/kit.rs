@@ -10,8 +10,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use common::testing::{self, Run};
 use tempfile::TempDir;
+use testkit::Run;
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_data-pipeline");
 
@@ -55,7 +55,7 @@ impl Kit {
     /// `data-pipeline …` in this folder: `env -C` changes to it.
     pub(crate) fn command(&self, args: &[&str]) -> Run {
         let directory = self.0.path().to_str().unwrap();
-        testing::run("/usr/bin/env", &[&["-C", directory, PROGRAM], args].concat())
+        testkit::run("/usr/bin/env", &[&["-C", directory, PROGRAM], args].concat())
     }
 
     /// Starts it and lets it run.

@@ -2,13 +2,26 @@
 
 use std::fs;
 
-use common::testing::{check_faults, run, run_with_input};
+use testkit::{Program, run, run_with_input};
 
 use crate::kit::{Kit, PROGRAM, lines};
 
 #[test]
-fn survives_the_fault_table() {
-    check_faults(PROGRAM);
+fn survives_all_faults() {
+    Program {
+        path: PROGRAM,
+        args: &["--for", "300ms", "--seed", "1"],
+        bad: &[
+            &["--for", "soon"],
+            &["--pace", "-1"],
+            &["--no-such-flag"],
+            &["run", "--window", "1"],
+            &["run", "--stdin", "--policy", "perhaps"],
+            &["check", "--max-line", "much"],
+        ],
+        panics: &[&["--for", "300ms", "--seed", "1", "--panic-at", "2"]],
+    }
+    .check_faults();
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
-use common::testing::{Drawn, lanes, picture};
 use tempfile::tempdir;
+use testkit::{Drawn, lanes, picture};
 
 use super::PROGRAM;
 

@@ -10,6 +10,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 use tempfile::tempdir;
+use testkit::Program;
 
 use super::{PROGRAM, has, json, output, paths, plant, program, run};
 
@@ -17,8 +18,23 @@ use super::{PROGRAM, has, json, output, paths, plant, program, run};
 const MEMORY_KIB: u64 = 32 * 1024;
 
 #[test]
-fn survives_the_fault_table() {
-    common::testing::check_faults(PROGRAM);
+fn survives_all_faults() {
+    Program {
+        path: PROGRAM,
+        args: &["src", "Cargo.toml"],
+        bad: &[
+            &["--top", "0"],
+            &["--jobs", "0"],
+            &["--glob", "["],
+            &["--type", "no-such-type"],
+            &["--format", "yaml"],
+            &["--files0-from", "-", "src"],
+            &["--errors", "no/such/directory/errors", "src"],
+            &["--no-such-flag"],
+        ],
+        panics: &[&["--panic-at", "1", "src"], &["--panic-at", "2", "--top", "3", "src"]],
+    }
+    .check_faults();
 }
 
 #[test]

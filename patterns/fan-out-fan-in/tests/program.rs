@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use common::testing::{Run, check_faults, lanes, most_at_once, picture, run};
+use testkit::{Program, Run, lanes, most_at_once, picture, run};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_fan-out-fan-in");
 const TRANSCRIPT: &str = include_str!("expected.txt");
@@ -68,6 +68,6 @@ fn the_lanes_of_a_fan_out_end_together() {
 }
 
 #[test]
-fn survives_the_fault_table() {
-    check_faults(PROGRAM);
+fn survives_all_faults() {
+    Program::section(PROGRAM).check_faults();
 }

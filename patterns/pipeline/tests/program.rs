@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use common::testing::{check_faults, lanes, most_at_once, picture, run, run_with_input};
+use testkit::{Program, lanes, most_at_once, picture, run, run_with_input};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_pipeline");
 const TRANSCRIPT: &str = include_str!("expected.txt");
@@ -61,6 +61,23 @@ fn the_stages_overlap_and_each_works_on_one_item_at_a_time() {
 }
 
 #[test]
-fn survives_the_fault_table() {
-    check_faults(PROGRAM);
+fn survives_all_faults() {
+    Program {
+        args: &["--range", "1..=100000"],
+        bad: &[
+            &["--pace", "-1"],
+            &["--seed", "x"],
+            &["--no-such-flag"],
+            &["--buffer", "0"],
+            &["--chunk", "0"],
+            &["--range", "1..5"],
+            &["--range", "1..=x"],
+            &["1.5"],
+            &["9223372036854775808"],
+            &["1", "-"],
+            &["1", "--range", "1..=2"],
+        ],
+        ..Program::section(PROGRAM)
+    }
+    .check_faults();
 }

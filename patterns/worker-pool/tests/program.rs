@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use clap::Parser;
 use common::Demo;
-use common::testing::{check_faults, lanes, most_at_once, picture, run};
 use rand::RngExt;
+use testkit::{Program, lanes, most_at_once, picture, run};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_worker-pool");
 const TRANSCRIPT: &str = include_str!("expected.txt");
@@ -62,6 +62,6 @@ fn a_panic_is_drawn_as_one() {
 }
 
 #[test]
-fn survives_the_fault_table() {
-    check_faults(PROGRAM);
+fn survives_all_faults() {
+    Program::section(PROGRAM).check_faults();
 }

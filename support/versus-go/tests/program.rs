@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use common::testing::{check_faults, run};
+use testkit::{Program, run};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_versus-go");
 
@@ -23,6 +23,18 @@ fn prints_a_row_for_each_workload_and_writes_it_three_times() {
 }
 
 #[test]
-fn survives_the_fault_table() {
-    check_faults(PROGRAM);
+fn survives_all_faults() {
+    // Its work is that of the sections, where a panic is planted in it.
+    Program {
+        path: PROGRAM,
+        args: &["--short", "--rows", "context,context-value"],
+        bad: &[
+            &["--rows", "no-such-row"],
+            &["--pairs", "0"],
+            &["--run", "context"],
+            &["--no-such-flag"],
+        ],
+        panics: &[],
+    }
+    .check_faults();
 }

@@ -160,7 +160,7 @@ pub const ROWS: &[(&str, &str, How)] = &[
     (
         "data-pipeline",
         "stdout closed, stdout full, bad usage",
-        How::Tests("data_pipeline", &["program::survives_the_fault_table"]),
+        How::Tests("data_pipeline", &["program::survives_all_faults"]),
     ),
     (
         "file-processor",
@@ -226,7 +226,7 @@ pub const ROWS: &[(&str, &str, How)] = &[
     (
         "file-processor",
         "/dev/full, bad usage",
-        How::Tests("file_processor", &["survives::survives_the_fault_table"]),
+        How::Tests("file_processor", &["survives::survives_all_faults"]),
     ),
     (
         "file-processor",
@@ -380,6 +380,6 @@ pub const ROWS: &[(&str, &str, How)] = &[
     (
         "api-client",
         "stdout closed, stdout full, bad usage",
-        How::Tests("api_client", &["program::the_program_survives_the_table_of_faults"]),
+        How::Tests("api_client", &["program::survives_all_faults"]),
     ),
 ];

@@ -5,7 +5,22 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::time::Duration;
 
-use crate::timeline::{Bar, Ending};
+use crate::bar::Ending;
+
+/// One piece of work. Times are counted from the start of the run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Bar {
+    /// The worker, task or stage that did it.
+    pub(crate) lane: String,
+    /// What was done.
+    pub(crate) name: String,
+    /// When it began.
+    pub(crate) start: Duration,
+    /// When it ended.
+    pub(crate) end: Duration,
+    /// How it ended.
+    pub(crate) ending: Ending,
+}
 
 /// All lengths are in the units of the picture's `viewBox`.
 const WIDTH: f64 = 760.0;

@@ -1,10 +1,11 @@
-//! For the integration tests of all crates: run a program, hold its output against a transcript,
-//! and put it through the table of faults that every program must survive.
+//! For the integration tests of all crates: run a program, hold its output against a transcript, and
+//! put it through the faults that every program must survive.
+//!
+//! Each crate's `tests/program.rs` has a [`Program`]: its own arguments, good and bad.
 
 mod picture;
 
 use std::io::{BufRead, BufReader, Read, Write, pipe};
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
@@ -115,11 +116,11 @@ fn matches(pattern: &str, line: &str) -> bool {
     (0..=line.len()).any(|at| line.is_char_boundary(at) && matches(rest, &line[at..]))
 }
 
-/// A program as the fault table runs it.
-#[derive(Debug)]
+/// A program, and the arguments that put it through the faults which every program must survive.
+#[derive(Clone, Debug)]
 pub struct Program {
-    /// The name of the bin target.
-    pub name: &'static str,
+    /// Where it is: `env!("CARGO_BIN_EXE_…")`.
+    pub path: &'static str,
     /// Arguments of a quick run that prints something and ends by itself with status 0.
     pub args: &'static [&'static str],
     /// Arguments that are each a usage error: status 2.
@@ -128,172 +129,44 @@ pub struct Program {
     pub panics: &'static [&'static [&'static str]],
 }
 
-const fn section(name: &'static str) -> Program {
-    Program {
-        name,
-        args: &["--pace", "0"],
-        bad: &[
-            &["--pace", "-1"],
-            &["--pace", "inf"],
-            &["--seed", "x"],
-            &["--panic-at", "1.5"],
-            &["--no-such-flag"],
-        ],
-        panics: &[
-            &["--pace", "0", "--seed", "1", "--panic-at", "1"],
-            &["--pace", "0", "--seed", "1", "--panic-at", "2"],
-        ],
+impl Program {
+    /// A program with the flags of `Demo` and at least two pieces of work.
+    pub const fn section(path: &'static str) -> Self {
+        Self {
+            path,
+            args: &["--pace", "0"],
+            bad: &[
+                &["--pace", "-1"],
+                &["--pace", "inf"],
+                &["--seed", "x"],
+                &["--panic-at", "1.5"],
+                &["--no-such-flag"],
+            ],
+            panics: &[
+                &["--pace", "0", "--seed", "1", "--panic-at", "1"],
+                &["--pace", "0", "--seed", "1", "--panic-at", "2"],
+            ],
+        }
     }
-}
 
-/// Every program of the workspace.
-pub const PROGRAMS: &[Program] = &[
-    section("creating"),
-    section("anonymous"),
-    section("channels"),
-    section("wait-group"),
-    section("worker-pool"),
-    Program {
-        bad: &[
-            &["--pace", "-1"],
-            &["--seed", "x"],
-            &["--no-such-flag"],
-            &["--buffer", "0"],
-            &["--chunk", "0"],
-            &["--range", "1..5"],
-            &["--range", "1..=x"],
-            &["1.5"],
-            &["9223372036854775808"],
-            &["1", "-"],
-            &["1", "--range", "1..=2"],
-        ],
-        args: &["--range", "1..=100000"],
-        ..section("pipeline")
-    },
-    section("fan-out-fan-in"),
-    section("cancellation"),
-    section("timeout"),
-    // One request is one piece of work: there is no second one to panic in.
-    Program { panics: &[&["--pace", "0", "--panic-at", "1"]], ..section("values") },
-    section("errors"),
-    section("leaks"),
-    // It waits for a signal, which no clock can jump to: `--for` ends it, and there is no pace 0.
-    Program {
-        name: "shutdown",
-        args: &["--pace", "0.01", "--for", "2s"],
-        bad: &[
-            &["--pace", "0", "--for", "2s"],
-            &["--for", "2"],
-            &["--deadline", "soon"],
-            &["--stubborn", "4"],
-            &["--seed", "x"],
-            &["--no-such-flag"],
-        ],
-        panics: &[
-            &["--pace", "0.01", "--for", "2s", "--panic-at", "1"],
-            &["--pace", "0.01", "--for", "2s", "--panic-at", "2"],
-        ],
-    },
-    // It measures each design in a process of its own: with fewer tasks that is quick.
-    Program {
-        name: "performance",
-        args: &["--pace", "0", "--tasks", "50"],
-        bad: &[
-            &["--tasks", "0"],
-            &["--workers", "-1"],
-            &["--work", "10"],
-            &["--pace", "inf"],
-            &["--no-such-flag"],
-        ],
-        ..section("performance")
-    },
-    // Its work is that of the sections, where a panic is planted in it.
-    Program {
-        name: "versus-go",
-        args: &["--short", "--rows", "context,context-value"],
-        bad: &[
-            &["--rows", "no-such-row"],
-            &["--pairs", "0"],
-            &["--run", "context"],
-            &["--no-such-flag"],
-        ],
-        panics: &[],
-    },
-    Program {
-        name: "file-processor",
-        args: &["src", "Cargo.toml"],
-        bad: &[
-            &["--top", "0"],
-            &["--jobs", "0"],
-            &["--glob", "["],
-            &["--type", "no-such-type"],
-            &["--format", "yaml"],
-            &["--files0-from", "-", "src"],
-            &["--errors", "no/such/directory/errors", "src"],
-            &["--no-such-flag"],
-        ],
-        panics: &[&["--panic-at", "1", "src"], &["--panic-at", "2", "--top", "3", "src"]],
-    },
-    Program {
-        name: "api-client",
-        // No request at all: the table's heading is printed all the same.
-        args: &["-i", "/dev/null"],
-        bad: &[
-            &[],
-            &["--no-such-flag", "http://localhost/"],
-            &["--rate", "fast", "http://localhost/"],
-            &["--rate", "0/s", "http://localhost/"],
-            &["-c", "0", "http://localhost/"],
-            &["-H", "no colon", "http://localhost/"],
-            &["-i", "/no/such/file"],
-            &["--resume", "http://localhost/"],
-            &["--timeout", "0", "http://localhost/"],
-            &["-d", "@/no/such/file", "http://localhost/"],
-        ],
-        // The panic comes before anything is sent; port 9 is that of `discard`.
-        panics: &[
-            &["--panic-at", "1", "http://127.0.0.1:9/"],
-            &["--panic-at", "2", "http://127.0.0.1:9/1", "http://127.0.0.1:9/2"],
-        ],
-    },
-    Program {
-        name: "data-pipeline",
-        args: &["--for", "300ms", "--seed", "1"],
-        bad: &[
-            &["--for", "soon"],
-            &["--pace", "-1"],
-            &["--no-such-flag"],
-            &["run", "--window", "1"],
-            &["run", "--stdin", "--policy", "perhaps"],
-            &["check", "--max-line", "much"],
-        ],
-        panics: &[&["--for", "300ms", "--seed", "1", "--panic-at", "2"]],
-    },
-];
-
-/// Puts the program at this path through the fault table.
-///
-/// # Panics
-///
-/// If it does not survive a fault, or is missing from [`PROGRAMS`].
-pub fn check_faults(path: &str) {
-    let name = Path::new(path).file_stem().and_then(|stem| stem.to_str());
-    let program = PROGRAMS
-        .iter()
-        .find(|program| Some(program.name) == name)
-        .unwrap_or_else(|| panic!("{name:?} is missing from `common::testing::PROGRAMS`"));
-
-    drop(run(path, program.args).expect_status(0));
-    survives_a_closed_stdout(path, program.args);
-    survives_a_full_disk(path, program.args);
-    drop(run(path, &["--help"]).expect_status(0));
-    for args in program.bad {
-        let stderr = run(path, args).expect_status(2).stderr;
-        assert!(stderr.starts_with("error: "), "{args:?} gives {stderr}");
-    }
-    for args in program.panics {
-        let stderr = run(path, args).expect_status(1).stderr;
-        assert!(stderr.contains("planted panic"), "{args:?} gives {stderr}");
+    /// Puts the program through all faults: a closed stdout, a full disk, bad arguments, panics.
+    ///
+    /// # Panics
+    ///
+    /// If it does not survive one of them.
+    pub fn check_faults(&self) {
+        drop(run(self.path, self.args).expect_status(0));
+        survives_a_closed_stdout(self.path, self.args);
+        survives_a_full_disk(self.path, self.args);
+        drop(run(self.path, &["--help"]).expect_status(0));
+        for args in self.bad {
+            let stderr = run(self.path, args).expect_status(2).stderr;
+            assert!(stderr.starts_with("error: "), "{args:?} gives {stderr}");
+        }
+        for args in self.panics {
+            let stderr = run(self.path, args).expect_status(1).stderr;
+            assert!(stderr.contains("planted panic"), "{args:?} gives {stderr}");
+        }
     }
 }
 

@@ -8,110 +8,24 @@ use std::fs::{self, File};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::time::Instant;
+use tracing::Subscriber;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Span, Subscriber};
 use tracing_chrome::{ChromeLayerBuilder, FlushGuard, TraceStyle};
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::{Layer, registry};
 
-use crate::{Outcome, picture};
+use crate::bar::{Ending, TARGET};
+use crate::picture::{self, Bar};
 
-type Failure = Box<dyn Error + Send + Sync>;
+type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
-/// The target of the spans that become bars.
-const TARGET: &str = "timeline";
-
-/// So many bars are kept at most, about 100 bytes each. What comes later is not drawn.
+/// Most bars that are kept, at about 100 bytes each. Later ones are not drawn.
 const MOST_BARS: usize = 500_000;
 
-/// How a piece of work ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// By itself.
-    Done,
-    /// It came to its end, but not to its aim.
-    Failed,
-    /// It was dropped where it waited.
-    Canceled,
-    /// By a panic.
-    Panicked,
-}
-
-/// One piece of work. Times are counted from the start of the run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Bar {
-    /// The worker, task or stage that did it.
-    pub(crate) lane: String,
-    /// What was done.
-    pub(crate) name: String,
-    /// When it began.
-    pub(crate) start: Duration,
-    /// When it ended.
-    pub(crate) end: Duration,
-    /// How it ended.
-    pub(crate) ending: Ending,
-}
-
-/// A bar of the picture, from now until it is dropped; if that happens while a panic unwinds, the
-/// work has panicked. `lane` says who works, `name` on what.
-///
-/// It is a `tracing` span of the target `timeline`: it costs next to nothing while nobody records,
-/// and whatever else listens to spans sees it as well.
-pub fn bar(lane: impl fmt::Display, name: impl fmt::Display) -> Work {
-    let ending = tracing::field::Empty;
-    Work(tracing::info_span!(target: TARGET, "work", %lane, %name, ending))
-}
-
-/// Work under way; see [`bar`].
-#[derive(Debug)]
-pub struct Work(Span);
-
-impl Work {
-    /// Drives `work` to its end. If it is dropped before, it has been cancelled.
-    ///
-    /// # Cancel safety
-    ///
-    /// As cancel safe as `work` is.
-    pub async fn of<F: Future>(self, work: F) -> F::Output {
-        self.0.record("ending", "canceled"); // unless it comes to its end
-        let output = work.await;
-        self.ended(Ending::Done);
-        output
-    }
-
-    /// The work has ended now, and like this.
-    pub fn ended(self, ending: Ending) {
-        self.0.record("ending", ending.word());
-    }
-}
-
-impl Drop for Work {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.record("ending", "panicked");
-        }
-    }
-}
-
-impl Ending {
-    pub(crate) const ALL: [Self; 4] = [Self::Done, Self::Failed, Self::Canceled, Self::Panicked];
-
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Self::Done => "done",
-            Self::Failed => "failed",
-            Self::Canceled => "canceled",
-            Self::Panicked => "panicked",
-        }
-    }
-}
-
-/// The flags that ask for a picture of the run: for a program that does not have those of
-/// [`Demo`](crate::Demo).
+/// The flags that ask for a picture of the run.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct RecordFlags {
     /// Draw the run: one lane for each worker, one bar for each piece of work
@@ -124,30 +38,35 @@ pub struct RecordFlags {
 }
 
 impl RecordFlags {
-    /// Runs the program, and draws it if the flags ask for that, also if it panics. Returns what the
+    /// Runs the program, and draws it if the flags ask for that, even if it panics. Returns what the
     /// program does, unless the picture cannot be drawn.
-    pub fn of<T>(&self, body: impl FnOnce() -> T) -> Result<T, Failure> {
-        let (output, drawn) = Recording::start(self)?.of(body);
+    pub fn of<T>(&self, body: impl FnOnce() -> T) -> Result<T> {
+        let started = Instant::now();
+        let (output, drawn) = Recording::start(self, move || started.elapsed())?.of(body);
         drawn.map(|()| output)
     }
 }
 
 /// What `--timeline` and `--trace` ask for, while the program runs.
 #[derive(Default)]
-pub(crate) struct Recording {
+pub struct Recording {
     timeline: Option<(Timeline, PathBuf)>,
     /// Writes what is left when it is dropped.
     _trace: Option<FlushGuard>,
 }
 
 impl Recording {
-    /// Starts to record, if the flags ask for it. The clock is that of the caller's runtime.
-    pub(crate) fn start(flags: &RecordFlags) -> Result<Self, Failure> {
+    /// Starts to record, if the flags ask for it. `elapsed` is the time since the start of the run:
+    /// it may come from a virtual clock.
+    pub fn start(
+        flags: &RecordFlags,
+        elapsed: impl Fn() -> Duration + Send + Sync + 'static,
+    ) -> Result<Self> {
         let RecordFlags { timeline, trace } = flags.clone();
         if timeline.is_none() && trace.is_none() {
             return Ok(Self::default());
         }
-        let timeline = timeline.map(|file| (Timeline::start(), file));
+        let timeline = timeline.map(|file| (Timeline::start(elapsed), file));
         let trace = trace.map(File::create).transpose()?;
         // Bars are spans that are never entered: only this style writes from their making to their end.
         let style = TraceStyle::Async;
@@ -160,14 +79,15 @@ impl Recording {
         Ok(Self { timeline, _trace: guard })
     }
 
-    /// Runs the program and draws it, also if it panics.
-    pub(crate) fn of<T>(self, body: impl FnOnce() -> T) -> (T, Outcome) {
+    /// Runs the program and draws it, even if it panics. Returns what the program does, and whether
+    /// the picture could be drawn.
+    pub fn of<T>(self, body: impl FnOnce() -> T) -> (T, Result<()>) {
         let output = catch_unwind(AssertUnwindSafe(body));
         let drawn = self.draw();
         (output.unwrap_or_else(|panic| resume_unwind(panic)), drawn)
     }
 
-    fn draw(self) -> Outcome {
+    fn draw(self) -> Result<()> {
         let Some((timeline, file)) = self.timeline else { return Ok(()) };
         let program = std::env::current_exe()?;
         let title = program.file_stem().unwrap_or_default().to_string_lossy();
@@ -177,9 +97,9 @@ impl Recording {
 }
 
 /// Collects the bars of a run.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct Timeline {
-    started: Instant,
+    elapsed: Arc<dyn Fn() -> Duration + Send + Sync>,
     bars: Arc<Mutex<Bars>>,
 }
 
@@ -190,8 +110,8 @@ struct Bars {
 }
 
 impl Timeline {
-    fn start() -> Self {
-        Self { started: Instant::now(), bars: Arc::default() }
+    fn start(elapsed: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
+        Self { elapsed: Arc::new(elapsed), bars: Arc::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Bars> {
@@ -200,7 +120,7 @@ impl Timeline {
 
     /// All bars so far. Work that is still under way is cut off here.
     fn bars(&self) -> Vec<Bar> {
-        let (now, bars) = (self.started.elapsed(), self.lock());
+        let (now, bars) = ((self.elapsed)(), self.lock());
         let open = bars.open.values().cloned();
         let cut_off = open.map(|bar| Bar { end: now, ending: Ending::Canceled, ..bar });
         bars.closed.iter().cloned().chain(cut_off).collect()
@@ -212,7 +132,7 @@ impl<S: Subscriber> Layer<S> for Timeline {
         if attributes.metadata().target() != TARGET {
             return;
         }
-        let start = self.started.elapsed();
+        let start = (self.elapsed)();
         let ending = Ending::Done;
         let mut bars = self.lock();
         if bars.open.len() + bars.closed.len() >= MOST_BARS {
@@ -230,7 +150,7 @@ impl<S: Subscriber> Layer<S> for Timeline {
     }
 
     fn on_close(&self, id: Id, _: Context<'_, S>) {
-        let end = self.started.elapsed();
+        let end = (self.elapsed)();
         let mut bars = self.lock();
         if let Some(bar) = bars.open.remove(&id.into_u64()) {
             bars.closed.push(Bar { end, ..bar });

@@ -1,0 +1,74 @@
+use std::fmt;
+
+use tracing::Span;
+
+/// The target of the spans that become bars.
+pub(crate) const TARGET: &str = "timeline";
+
+/// How a piece of work ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// By itself.
+    Done,
+    /// It came to its end, but not to its aim.
+    Failed,
+    /// It was dropped where it waited.
+    Canceled,
+    /// By a panic.
+    Panicked,
+}
+
+/// A bar of the picture, from now until it is dropped; if that happens while a panic unwinds, the
+/// work has panicked. `lane` says who works, `name` on what.
+///
+/// It is a `tracing` span of the target `timeline`: it costs next to nothing while nobody records,
+/// and whatever else listens to spans sees it as well.
+pub fn bar(lane: impl fmt::Display, name: impl fmt::Display) -> Work {
+    let ending = tracing::field::Empty;
+    Work(tracing::info_span!(target: TARGET, "work", %lane, %name, ending))
+}
+
+/// Work under way; see [`bar`].
+#[derive(Debug)]
+pub struct Work(Span);
+
+impl Work {
+    /// Drives `work` to its end. If it is dropped before, it has been cancelled.
+    ///
+    /// # Cancel safety
+    ///
+    /// As cancel safe as `work` is.
+    pub async fn of<F: Future>(self, work: F) -> F::Output {
+        self.0.record("ending", "canceled"); // unless it comes to its end
+        let output = work.await;
+        self.ended(Ending::Done);
+        output
+    }
+
+    /// The work has ended now, and like this.
+    pub fn ended(self, ending: Ending) {
+        self.0.record("ending", ending.word());
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.record("ending", "panicked");
+        }
+    }
+}
+
+impl Ending {
+    #[cfg(feature = "record")]
+    pub(crate) const ALL: [Self; 4] = [Self::Done, Self::Failed, Self::Canceled, Self::Panicked];
+
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Canceled => "canceled",
+            Self::Panicked => "panicked",
+        }
+    }
+}
