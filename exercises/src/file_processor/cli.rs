@@ -13,12 +13,14 @@ use clap::{CommandFactory, Parser};
 use common::RecordFlags;
 use crossbeam_channel::Receiver;
 
-use super::bar::Bar;
-use super::table::plain;
-use super::{
-    By, CHUNK, Column, Columns, Counter, Filter, FilterArgs, FormatName, Inputs, Listing, Options,
-    Outcome, Report, Row, Summary, Whitespace, process,
-};
+use super::columns::{Column, Columns};
+use super::count::{Counter, Whitespace};
+use super::report::{Bar, FormatName, Listing, Printer};
+use super::row::{By, Outcome, Row, Summary};
+use super::run::{CHUNK, Options, process};
+use super::terminal::plain;
+use super::walk::Inputs;
+use super::walk::filter::{Filter, FilterArgs};
 
 /// Interrupted: 128 and the number of SIGINT, as shells have it.
 const INTERRUPTED: u8 = 130;
@@ -153,21 +155,21 @@ impl Cli {
     ) -> io::Result<Summary> {
         let bar = Bar::new(!self.quiet);
         let options = self.options(filter);
-        let mut report =
-            Report::new(bar.behind(common::stdout()), self.format, self.listing(), errors);
+        let mut printer =
+            Printer::new(bar.clearing(common::stdout()), self.format, self.listing(), errors);
         let each = |row: Row| {
             match &row.outcome {
                 Outcome::Note(note) if !self.quiet => {
-                    bar.aside(|| say(format_args!("note: {}: {note}", plain(&row.path))));
+                    bar.suspend(|| say(format_args!("note: {}: {note}", plain(&row.path))));
                 }
                 _ => {}
             }
-            report.row(&row);
+            printer.row(&row);
         };
         let summary = process(inputs, &options, bar.progress(), interrupted, each);
         bar.clear();
         let summary = summary?;
-        report.end(&summary)?;
+        printer.end(&summary)?;
         Ok(summary)
     }
 

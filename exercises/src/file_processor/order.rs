@@ -3,21 +3,21 @@ use std::collections::VecDeque;
 /// Puts what workers finish in any order back into the order in which it was given out.
 ///
 /// It holds back no more than was given out and has not been finished: whoever gives out bounds
-/// that (see [`WINDOW`](super::WINDOW)).
+/// that (see [`WINDOW`](super::run)).
 #[derive(Debug)]
-pub(super) struct InOrder<T> {
+pub(crate) struct InOrder<T> {
     /// The number of the first item in `waiting`.
     next: u64,
     waiting: VecDeque<Option<T>>,
 }
 
 impl<T> InOrder<T> {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { next: 0, waiting: VecDeque::new() }
     }
 
     /// Takes the item with this number; each comes once.
-    pub(super) fn put(&mut self, number: u64, item: T) {
+    pub(crate) fn put(&mut self, number: u64, item: T) {
         let at = (number - self.next) as usize;
         if at >= self.waiting.len() {
             self.waiting.resize_with(at + 1, || None);
@@ -26,7 +26,7 @@ impl<T> InOrder<T> {
     }
 
     /// The next item and its number, once it is there.
-    pub(super) fn next(&mut self) -> Option<(u64, T)> {
+    pub(crate) fn next(&mut self) -> Option<(u64, T)> {
         let item = self.waiting.front_mut()?.take()?;
         self.waiting.pop_front();
         self.next += 1;
@@ -34,7 +34,7 @@ impl<T> InOrder<T> {
     }
 
     /// What is left, in order, with gaps for what was never finished.
-    pub(super) fn rest(self) -> impl Iterator<Item = T> {
+    pub(crate) fn rest(self) -> impl Iterator<Item = T> {
         self.waiting.into_iter().flatten()
     }
 }

@@ -6,8 +6,11 @@ use std::fmt;
 use std::io;
 use std::iter;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
 
-use super::{Counts, Frequency};
+use smallvec::SmallVec;
+
+use super::columns::Counts;
 
 /// What became of one path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +79,22 @@ pub struct Summary {
     pub complete: bool,
 }
 
+/// A word: bytes, because a file need not be UTF-8. A short one lies in the table itself, which
+/// saves a cache miss every time that it is met.
+pub type Word = SmallVec<[u8; 16]>;
+
+/// A word and how often it occurs.
+pub type Frequency = (Word, u64);
+
+/// What a run has done so far, for whoever watches it.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Files, failed ones too.
+    pub files: AtomicU64,
+    /// Bytes.
+    pub bytes: AtomicU64,
+}
+
 /// What to add files up by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum By {
@@ -95,7 +114,7 @@ impl By {
     }
 
     /// The group that a path belongs to.
-    pub(super) fn group(self, path: &Path) -> OsString {
+    pub(crate) fn group(self, path: &Path) -> OsString {
         match self {
             Self::Ext => path.extension().map(OsString::from).unwrap_or_default(),
             Self::Dir => match path.parent() {
@@ -107,7 +126,7 @@ impl By {
 }
 
 impl Total {
-    pub(super) fn add(&mut self, counts: &Counts) {
+    pub(crate) fn add(&mut self, counts: &Counts) {
         self.files += 1;
         self.counts.add(counts);
     }
@@ -135,13 +154,13 @@ impl fmt::Display for Operation {
 }
 
 impl Failure {
-    pub(super) fn new(operation: Operation, reason: impl Into<String>) -> Self {
+    pub(crate) fn new(operation: Operation, reason: impl Into<String>) -> Self {
         Self { operation, reason: reason.into() }
     }
 
     /// From an error of the operating system, in its own words: without what others have wrapped
     /// around it, and without Rust's `(os error 13)`.
-    pub(super) fn io(operation: Operation, err: &io::Error) -> Self {
+    pub(crate) fn io(operation: Operation, err: &io::Error) -> Self {
         let causes = iter::successors(err.source(), |&cause| cause.source());
         let innermost = causes.filter_map(|cause| cause.downcast_ref()).last().unwrap_or(err);
         let text = innermost.to_string();
@@ -149,11 +168,11 @@ impl Failure {
         Self::new(operation, reason)
     }
 
-    pub(super) fn interrupted() -> Self {
+    pub(crate) fn interrupted() -> Self {
         Self::new(Operation::Read, "interrupted")
     }
 
-    pub(super) fn panicked(panic: &(dyn Any + Send)) -> Self {
+    pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Self {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
         Self::new(Operation::Count, format!("panicked: {}", text.unwrap_or("with no message")))

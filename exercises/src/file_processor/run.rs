@@ -8,21 +8,15 @@ use std::thread::{self, Builder, Scope, ScopedJoinHandle};
 use crossbeam_channel::{Receiver, Sender, bounded, never, select_biased};
 use hashbrown::DefaultHashBuilder;
 
-use super::filter::Filter;
-use super::frequency::{self, Frequencies};
-use super::nearby::Nearby;
+use super::count::{self, Counter, DirOpener, Frequencies, Permits, Shared, Worker};
 use super::order::InOrder;
-use super::permits::Permits;
-use super::walk::{Inputs, Job, MANY, Producer};
-use super::worker::{self, Shared, Worker};
-use super::{By, Counter, Outcome, Row, Summary};
+use super::row::{By, Outcome, Progress, Row, Summary};
+use super::walk::filter::Filter;
+use super::walk::{Inputs, Job, PAGE_ENTRIES, Producer, WINDOW_STEP};
 
-/// How many paths may be under way, from the walk to the report: [`WINDOW_STEP`] for each place.
+/// How many paths may be under way, from the walk to the report: [`WINDOW_STEP`] for each slot.
 /// Rows that are done but have to wait for an earlier one are among them.
 const WINDOW: usize = 8;
-
-/// A place in the window is worth so many paths: the walk is woken once for all of them.
-pub(super) const WINDOW_STEP: u64 = 512;
 
 /// Paths that wait for a worker. The window is full before this is, and wakes the walk less often.
 const JOBS: usize = WINDOW * WINDOW_STEP as usize;
@@ -31,7 +25,7 @@ const JOBS: usize = WINDOW * WINDOW_STEP as usize;
 const ROWS: usize = 64;
 
 /// The best size of a chunk.
-pub const CHUNK: NonZeroUsize = NonZeroUsize::new(worker::CHUNK).expect("it is not 0");
+pub const CHUNK: NonZeroUsize = NonZeroUsize::new(count::CHUNK).expect("it is not 0");
 
 /// What a run does.
 #[derive(Clone, Debug)]
@@ -53,15 +47,6 @@ pub struct Options {
     pub filter: Filter,
     /// For tests: panics in this piece of work, a file or a chunk of a large one.
     pub panic_at: Option<u64>,
-}
-
-/// What a run has done so far, for whoever watches it.
-#[derive(Debug, Default)]
-pub struct Progress {
-    /// Files, failed ones too.
-    pub files: AtomicU64,
-    /// Bytes.
-    pub bytes: AtomicU64,
 }
 
 /// Counts all inputs and hands each row to `each`, in the order of the inputs; a directory's files
@@ -89,7 +74,7 @@ pub fn process(
     thread::scope(|scope| {
         let (job_sender, jobs) = bounded(JOBS);
         let (row_sender, rows) = bounded(ROWS);
-        let (window, places) = bounded(WINDOW);
+        let (window, slots) = bounded(WINDOW);
         let workers = spawn_workers(scope, &shared, options, &jobs, &row_sender)?;
         let producer = Producer {
             filter: &options.filter,
@@ -97,7 +82,7 @@ pub fn process(
             jobs: job_sender,
             rows: row_sender,
             window,
-            many: MANY,
+            page_size: PAGE_ENTRIES,
             next: 0,
             stdin_taken: false,
             implied: false,
@@ -108,11 +93,11 @@ pub fn process(
 
         let mut collector =
             Collector { by: options.by, progress, each, summary: Summary::default() };
-        let complete = collector.collect(&rows, places, interrupted, &stop);
+        let complete = collector.collect(&rows, slots, interrupted, &stop);
         join(walk);
         let frequencies = workers.into_iter().filter_map(join).collect();
         let top = options.top.map_or(0, NonZeroUsize::get);
-        let top = frequency::top(frequencies, top);
+        let top = count::top(frequencies, top);
         Ok(Summary { top, complete, ..collector.summary })
     })
 }
@@ -127,7 +112,7 @@ fn shared<'a>(options: &Options, stop: &'a AtomicBool, progress: &'a Progress) -
         progress,
         permits: (readers > options.jobs).then(|| Permits::new(options.jobs)),
         panic_at: options.panic_at,
-        pieces: AtomicU64::new(0),
+        started: AtomicU64::new(0),
     }
 }
 
@@ -141,15 +126,15 @@ fn spawn_workers<'scope, 'env>(
     rows: &Sender<Vec<(u64, Row)>>,
 ) -> io::Result<Handles<'scope>> {
     let hasher = DefaultHashBuilder::default();
-    let (ask, help) = bounded(shared.workers);
+    let (offer, shared_files) = bounded(shared.workers);
     let worker = |number| Worker {
         number,
         shared,
         jobs: jobs.clone(),
         rows: rows.clone(),
-        help: help.clone(),
-        ask: Some(ask.clone()),
-        nearby: Nearby::for_one_of(shared.workers),
+        shared_files: shared_files.clone(),
+        offer: Some(offer.clone()),
+        opener: DirOpener::for_one_of(shared.workers),
         buffer: Vec::new(),
         frequencies: options.top.map(|_| Frequencies::new(hasher.clone())),
     };
@@ -173,17 +158,17 @@ impl<F: FnMut(Row)> Collector<'_, F> {
     fn collect(
         &mut self,
         rows: &Receiver<Vec<(u64, Row)>>,
-        places: Receiver<()>,
+        slots: Receiver<()>,
         interrupted: &Receiver<Infallible>,
         stop: &AtomicBool,
     ) -> bool {
         let mut order = InOrder::new();
-        let (mut places, mut interrupted) = (Some(places), interrupted.clone());
+        let (mut slots, mut interrupted) = (Some(slots), interrupted.clone());
         loop {
             select_biased! {
                 recv(interrupted) -> _ => {
                     stop.store(true, Ordering::Relaxed);
-                    places = None; // a walk that waits for a place ends
+                    slots = None; // a walk that waits for a slot ends
                     interrupted = never();
                 }
                 recv(rows) -> batch => match batch {
@@ -194,14 +179,14 @@ impl<F: FnMut(Row)> Collector<'_, F> {
             while let Some((number, row)) = order.next() {
                 self.add(row);
                 if (number + 1).is_multiple_of(WINDOW_STEP)
-                    && let Some(places) = &places
+                    && let Some(slots) = &slots
                 {
-                    let _ = places.try_recv(); // it was taken for these paths, so it is there
+                    let _ = slots.try_recv(); // it was taken for these paths, so it is there
                 }
             }
         }
         order.rest().for_each(|row| self.add(row));
-        places.is_some()
+        slots.is_some()
     }
 
     fn add(&mut self, row: Row) {
@@ -227,7 +212,7 @@ fn join<T>(thread: ScopedJoinHandle<'_, T>) -> T {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::file_processor::Counts;
+    use crate::file_processor::columns::Counts;
 
     #[test]
     fn rows_behind_one_that_never_comes_are_handed_over_at_the_end() {

@@ -8,13 +8,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 
-use super::{Failure, Operation};
+use super::row::{Failure, Operation};
 
 /// How long a wait for a pipe lasts before it looks whether the run was interrupted.
-const LOOK_UP: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+const STOP_POLL: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
 /// Something open that is read from its present position to its end.
-pub(super) struct Source<'a> {
+pub(crate) struct Source<'a> {
     file: File,
     waits: Waits,
     /// Set once the run is interrupted.
@@ -37,7 +37,7 @@ enum Waits {
 
 impl<'a> Source<'a> {
     /// Standard input.
-    pub(super) fn stdin(stop: &'a AtomicBool) -> Result<Self, Failure> {
+    pub(crate) fn stdin(stop: &'a AtomicBool) -> Result<Self, Failure> {
         let copy = io::stdin().as_fd().try_clone_to_owned();
         let file = File::from(copy.map_err(|err| Failure::io(Operation::Open, &err))?);
         let waits = match file.metadata() {
@@ -48,7 +48,7 @@ impl<'a> Source<'a> {
     }
 
     /// A path that the user named: pipes and terminals are welcome, what may never end is not.
-    pub(super) fn named(path: &Path, stop: &'a AtomicBool) -> Result<Self, Failure> {
+    pub(crate) fn named(path: &Path, stop: &'a AtomicBool) -> Result<Self, Failure> {
         let (file, metadata) = open(path)
             .and_then(|file| file.metadata().map(|metadata| (file, metadata)))
             .map_err(|err| Failure::io(Operation::Open, &err))?;
@@ -57,12 +57,12 @@ impl<'a> Source<'a> {
     }
 
     /// What a walk found to be a regular file, opened without blocking.
-    pub(super) fn walked(file: File, stop: &'a AtomicBool) -> Self {
+    pub(crate) fn walked(file: File, stop: &'a AtomicBool) -> Self {
         Self { file, waits: Waits::Never, stop }
     }
 
     /// Reads on, 0 bytes at the end. A wait ends when the run is interrupted.
-    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Failure> {
+    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Failure> {
         if self.waits == Waits::BeforeRead {
             self.wait()?;
         }
@@ -95,7 +95,7 @@ impl<'a> Source<'a> {
 
     /// The file and the present position, if it is a regular file with at least `size` bytes to
     /// go: then its parts can be read by many at once. The size is a hint, nothing depends on it.
-    pub(super) fn into_large(mut self, size: u64) -> Result<(File, u64), Self> {
+    pub(crate) fn into_large(mut self, size: u64) -> Result<(File, u64), Self> {
         let position = match (self.waits, self.file.metadata()) {
             (Waits::Never, Ok(metadata)) if metadata.is_file() => self.file.stream_position().ok(),
             _ => None,
@@ -112,7 +112,7 @@ impl<'a> Source<'a> {
             if self.stop.load(Ordering::Relaxed) {
                 return Err(Failure::interrupted());
             }
-            match poll(&mut [PollFd::new(&self.file, PollFlags::IN)], Some(&LOOK_UP)) {
+            match poll(&mut [PollFd::new(&self.file, PollFlags::IN)], Some(&STOP_POLL)) {
                 Ok(0) | Err(rustix::io::Errno::INTR) => {}
                 Ok(_) => return Ok(()),
                 Err(err) => return Err(Failure::io(Operation::Read, &err.into())),

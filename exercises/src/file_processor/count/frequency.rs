@@ -3,33 +3,26 @@ use std::panic::resume_unwind;
 use std::thread::{self, ScopedJoinHandle};
 
 use hashbrown::{DefaultHashBuilder, HashTable};
-use smallvec::SmallVec;
 
-use super::Whitespace;
+use super::whitespace::Whitespace;
+use crate::file_processor::row::{Frequency, Word};
 
 /// Words are spread over this many tables by their hash, so that the tables of all workers can be
 /// merged in parallel: nobody else has words of the same shard.
 const SHARDS: usize = 32;
 
-/// A word: bytes, because a file need not be UTF-8. A short one lies in the table itself, which
-/// saves a cache miss every time that it is met.
-pub type Word = SmallVec<[u8; 16]>;
-
-/// A word and how often it occurs.
-pub type Frequency = (Word, u64);
-
 /// How often each word occurs in what one worker has seen. Nothing of it is shared.
 #[derive(Debug)]
-pub(super) struct Frequencies {
+pub(crate) struct Frequencies {
     hasher: DefaultHashBuilder,
     shards: [HashTable<Frequency>; SHARDS],
 }
 
-/// The parts of words at the edges of a piece: whether they are whole is known once the piece has
-/// been joined with its neighbours.
+/// The parts of words at the edges of a part of a file: whether they are whole is known once the
+/// part has been joined with its neighbours.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Fragments {
-    /// No whitespace: all of the piece is part of one word.
+pub(crate) enum Fragments {
+    /// No whitespace: all of it is part of one word.
     Inside(Vec<u8>),
     /// What stands before the first whitespace and after the last. Either may be empty.
     Edges { head: Vec<u8>, tail: Vec<u8> },
@@ -37,12 +30,12 @@ pub(super) enum Fragments {
 
 impl Frequencies {
     /// Empty. All workers of a run must have clones of one hasher.
-    pub(super) fn new(hasher: DefaultHashBuilder) -> Self {
+    pub(crate) fn new(hasher: DefaultHashBuilder) -> Self {
         Self { hasher, shards: [const { HashTable::new() }; SHARDS] }
     }
 
     /// Adds the words that `text` has whole, and returns the parts at its edges.
-    pub(super) fn collect(&mut self, text: &[u8], whitespace: Whitespace) -> Fragments {
+    pub(crate) fn collect(&mut self, text: &[u8], whitespace: Whitespace) -> Fragments {
         let mut head = None;
         let (mut start, mut at) = (0, 0);
         while at < text.len() {
@@ -68,7 +61,7 @@ impl Frequencies {
     }
 
     /// Counts the words at the edges of a whole file.
-    pub(super) fn finish(&mut self, fragments: Fragments) {
+    pub(crate) fn finish(&mut self, fragments: Fragments) {
         match fragments {
             Fragments::Inside(word) => self.add(&word),
             Fragments::Edges { head, tail } => {
@@ -90,8 +83,8 @@ impl Frequencies {
 }
 
 impl Fragments {
-    /// Appends those of the following piece.
-    pub(super) fn join(&mut self, next: Self, frequencies: &mut Frequencies) {
+    /// Appends those of the part that follows.
+    pub(crate) fn join(&mut self, next: Self, frequencies: &mut Frequencies) {
         match (&mut *self, next) {
             (Self::Inside(ours) | Self::Edges { tail: ours, .. }, Self::Inside(theirs)) => {
                 ours.extend(theirs);
@@ -117,7 +110,7 @@ impl Default for Fragments {
 
 /// The `limit` most frequent words of all workers, the most frequent first, equal ones by their
 /// bytes. The shards are merged by as many threads as there are workers.
-pub(super) fn top(workers: Vec<Frequencies>, limit: usize) -> Vec<Frequency> {
+pub(crate) fn top(workers: Vec<Frequencies>, limit: usize) -> Vec<Frequency> {
     let Some(hasher) = workers.first().map(|worker| worker.hasher.clone()) else {
         return Vec::new();
     };

@@ -5,8 +5,6 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
-use super::whitespace::is_space;
-
 /// How many bytes are looked at side by side: four AVX2 registers. With fewer, LLVM unrolls the
 /// inner loop before it learns that AVX2 may be used, and the gain is lost.
 const LANES: usize = 128;
@@ -16,7 +14,7 @@ const ROUNDS: usize = 255;
 
 /// The line feeds of `text` and the words that start in it; its first byte starts one if it is
 /// not whitespace.
-pub(super) fn lines_and_words(text: &[u8]) -> (u64, u64) {
+pub(crate) fn lines_and_words(text: &[u8]) -> (u64, u64) {
     let Some(&first) = text.first() else { return (0, 0) };
     let pairs = Pairs { bytes: &text[1..], before: &text[..text.len() - 1] };
     let (lines, words) = Arch::new().dispatch(pairs);
@@ -64,6 +62,13 @@ fn line_feeds_and_rises(bytes: &[u8], before: &[u8]) -> (u64, u64) {
         }
     }
     (lines, words)
+}
+
+/// Whether the byte is one of the six whitespace characters of ASCII.
+#[inline(always)]
+pub(crate) const fn is_space(byte: u8) -> bool {
+    // Without branches, so that the compiler can do it for many bytes at once.
+    (byte == b' ') | (byte.wrapping_sub(b'\t') < 5)
 }
 
 #[inline(always)]

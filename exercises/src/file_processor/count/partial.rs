@@ -1,7 +1,7 @@
 use super::frequency::{Fragments, Frequencies};
 use super::kernel::lines_and_words;
-use super::whitespace::WordStarts;
-use super::{Column, Columns, Counts, Whitespace};
+use super::whitespace::{Whitespace, WordStarts};
+use crate::file_processor::columns::{Column, Columns, Counts};
 
 /// How to count: the same for every file of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,19 +15,19 @@ pub struct Counter {
 /// What is known of a stretch of a file: its counts, and enough of its edges to put it together
 /// exactly with the stretch that follows, whoever counted that one.
 ///
-/// Joining is associative, and the default (of no bytes) changes nothing: pieces may be counted in
+/// Joining is associative, and the default (of no bytes) changes nothing: parts may be counted in
 /// any order and joined with their neighbours in any order. A cut may be anywhere, also inside a
 /// word, a line or a CRLF; inside a UTF-8 sequence only if words are parted by ASCII whitespace
 /// (see [`continuation`] and [`incomplete`]).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Piece {
+pub(crate) struct Partial {
     lines: u64,
     chars: u64,
     bytes: u64,
     words: WordStarts,
     lengths: LineLengths,
     /// The words at the edges, if words are collected.
-    pub(super) fragments: Fragments,
+    pub(crate) fragments: Fragments,
 }
 
 /// The longest of the complete lines inside, and the lines that the edges cut.
@@ -44,37 +44,37 @@ struct LineLengths {
 
 impl Counter {
     /// Counts a stretch of text.
-    pub(super) fn piece(self, text: &[u8]) -> Piece {
+    pub(crate) fn partial(self, text: &[u8]) -> Partial {
         let has = |column| self.columns.has(column);
-        let mut piece = Piece { bytes: text.len() as u64, ..Piece::default() };
+        let mut partial = Partial { bytes: text.len() as u64, ..Partial::default() };
         match (has(Column::Lines), has(Column::Words), self.whitespace) {
             (true, true, Whitespace::Ascii) => {
                 let (lines, words) = lines_and_words(text);
-                piece.lines = lines;
-                piece.words = WordStarts::at_edges(text, words);
+                partial.lines = lines;
+                partial.words = WordStarts::at_edges(text, words);
             }
             (lines, words, whitespace) => {
                 if lines {
-                    piece.lines = bytecount::count(text, b'\n') as u64;
+                    partial.lines = bytecount::count(text, b'\n') as u64;
                 }
                 if words {
-                    piece.words = whitespace.word_starts(text);
+                    partial.words = whitespace.word_starts(text);
                 }
             }
         }
         if has(Column::Chars) {
-            piece.chars = bytecount::num_chars(text) as u64;
+            partial.chars = bytecount::num_chars(text) as u64;
         }
         if has(Column::LongestLine) {
-            piece.lengths = LineLengths::of(text);
+            partial.lengths = LineLengths::of(text);
         }
-        piece
+        partial
     }
 }
 
-impl Piece {
-    /// Appends the piece that follows. A word that is complete by that goes into `frequencies`.
-    pub(super) fn join(&mut self, next: Self, frequencies: Option<&mut Frequencies>) {
+impl Partial {
+    /// Appends the part that follows. A word that is complete by that goes into `frequencies`.
+    pub(crate) fn join(&mut self, next: Self, frequencies: Option<&mut Frequencies>) {
         if next.bytes == 0 {
             return;
         }
@@ -92,8 +92,8 @@ impl Piece {
         }
     }
 
-    /// The counts of a file that is this piece.
-    pub(super) fn counts(&self, columns: Columns) -> Counts {
+    /// The counts of a file that is all of this.
+    pub(crate) fn counts(&self, columns: Columns) -> Counts {
         let bytes = Counts::default().with(Column::Bytes, self.bytes);
         columns.iter().fold(bytes, |counts, column| {
             let number = match column {
@@ -159,13 +159,13 @@ fn chars(line: &[u8]) -> u64 {
 
 /// How many bytes at the start of `text` may belong to a whitespace character that started before
 /// it. Such a character has at most two continuation bytes.
-pub(super) fn continuation(text: &[u8]) -> usize {
+pub(crate) fn continuation(text: &[u8]) -> usize {
     text.iter().take(2).take_while(|byte| **byte & 0b1100_0000 == 0b1000_0000).count()
 }
 
 /// How many bytes at the end of `text` may be the start of a whitespace character that goes on
 /// after it.
-pub(super) fn incomplete(text: &[u8]) -> usize {
+pub(crate) fn incomplete(text: &[u8]) -> usize {
     let starts = |back: &usize| text.len() >= *back && text[text.len() - back] >= 0xC0;
     (1..=2).find(starts).unwrap_or(0)
 }
@@ -183,19 +183,19 @@ mod tests {
         Counter { columns: Column::ALL.into_iter().collect(), whitespace }
     }
 
-    /// Counts `text` in pieces that end at `cuts`, as the readers do: a character that a cut may
-    /// split belongs to the piece before it.
-    fn pieces(counter: Counter, text: &[u8], cuts: &[usize]) -> Vec<Piece> {
+    /// Counts `text` in parts that end at `cuts`, as the readers do: a character that a cut may
+    /// split belongs to the part before it.
+    fn parts(counter: Counter, text: &[u8], cuts: &[usize]) -> Vec<Partial> {
         let start = |cut: usize| cut + continuation(&text[cut..]);
         let mut bounds: Vec<_> = cuts.iter().map(|cut| start(*cut)).collect();
         bounds.extend([0, text.len()]);
         bounds.sort_unstable();
-        bounds.windows(2).map(|pair| counter.piece(&text[pair[0]..pair[1]])).collect()
+        bounds.windows(2).map(|pair| counter.partial(&text[pair[0]..pair[1]])).collect()
     }
 
-    fn join(pieces: impl IntoIterator<Item = Piece>) -> Piece {
-        pieces.into_iter().fold(Piece::default(), |mut joined, piece| {
-            joined.join(piece, None);
+    fn join(parts: impl IntoIterator<Item = Partial>) -> Partial {
+        parts.into_iter().fold(Partial::default(), |mut joined, partial| {
+            joined.join(partial, None);
             joined
         })
     }
@@ -217,14 +217,14 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(10_000))]
 
         #[test]
-        fn pieces_count_what_plain_code_counts(
+        fn partial_counts_are_what_plain_code_counts(
             text in text(),
             cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
         ) {
             let cuts: Vec<_> = cuts.iter().map(|cut| cut.index(text.len() + 1)).collect();
             for whitespace in WHITESPACES {
                 let counter = all(whitespace);
-                let counts = join(pieces(counter, &text, &cuts)).counts(counter.columns);
+                let counts = join(parts(counter, &text, &cuts)).counts(counter.columns);
                 prop_assert_eq!(counts, scalar::count(&text, counter.columns, whitespace));
             }
         }
@@ -235,7 +235,7 @@ mod tests {
         fn joining_is_associative(text in text(), a in any::<prop::sample::Index>(), b in any::<prop::sample::Index>()) {
             let cuts = [a.index(text.len() + 1), b.index(text.len() + 1)];
             for whitespace in WHITESPACES {
-                let parts = pieces(all(whitespace), &text, &cuts);
+                let parts = parts(all(whitespace), &text, &cuts);
                 let right = join(parts[1..].iter().cloned());
                 prop_assert_eq!(join([parts[0].clone(), right]), join(parts));
             }
@@ -250,7 +250,7 @@ mod tests {
             let expected = scalar::count(text, counter.columns, whitespace);
             for a in 0..=text.len() {
                 for b in a..=text.len() {
-                    let counts = join(pieces(counter, text, &[a, b])).counts(counter.columns);
+                    let counts = join(parts(counter, text, &[a, b])).counts(counter.columns);
                     assert_eq!(counts, expected, "{whitespace:?}, cut at {a} and {b}");
                 }
             }
@@ -264,7 +264,7 @@ mod tests {
             let chosen = |column: &Column| bits & (1 << *column as usize) != 0;
             let columns: Columns = Column::ALL.into_iter().filter(chosen).collect();
             for whitespace in WHITESPACES {
-                let counts = Counter { columns, whitespace }.piece(&text).counts(columns);
+                let counts = Counter { columns, whitespace }.partial(&text).counts(columns);
                 assert_eq!(counts, scalar::count(&text, columns, whitespace), "{columns:?}");
             }
         }

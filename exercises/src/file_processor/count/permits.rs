@@ -4,23 +4,23 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 /// At most so many threads at once: a queue of that length, as in Go.
 #[derive(Debug)]
-pub(super) struct Permits {
+pub(crate) struct Permits {
     take: Sender<()>,
     give_back: Receiver<()>,
 }
 
 /// Gives its place back when it is dropped, also by a panic.
-pub(super) struct Permit<'a>(&'a Receiver<()>);
+pub(crate) struct Permit<'a>(&'a Receiver<()>);
 
 impl Permits {
-    pub(super) fn new(limit: NonZeroUsize) -> Self {
+    pub(crate) fn new(limit: NonZeroUsize) -> Self {
         let (take, give_back) = bounded(limit.get());
         Self { take, give_back }
     }
 
     /// Waits for a place. Who holds one counts a buffer and never waits itself, so the wait is
     /// short and needs no cancellation.
-    pub(super) fn take(&self) -> Permit<'_> {
+    pub(crate) fn take(&self) -> Permit<'_> {
         self.take.send(()).expect("both ends live as long as this does");
         Permit(&self.give_back)
     }

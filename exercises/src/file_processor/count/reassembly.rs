@@ -1,17 +1,17 @@
 use std::collections::BTreeMap;
 
-use super::Failure;
 use super::frequency::Frequencies;
-use super::piece::Piece;
+use super::partial::Partial;
+use crate::file_processor::row::Failure;
 
 /// Who counts which chunk of a large file, and what is known of it so far: a state machine without
 /// a file or a thread inside.
 ///
 /// Chunks are claimed in order and delivered in any. A chunk joins its neighbours as soon as these
-/// are there, so that no more pieces are kept than there are gaps between them. The file ends where
-/// the first chunk came short: its size is never asked for, and may change meanwhile.
+/// are there, so that no more partial counts are kept than there are gaps between them. The file
+/// ends where the first chunk came short: its size is never asked for, and may change meanwhile.
 #[derive(Debug, Default)]
-pub(super) struct Stretches {
+pub(crate) struct Reassembly {
     next: u64,
     /// Chunks that are claimed and not delivered.
     active: u64,
@@ -19,28 +19,28 @@ pub(super) struct Stretches {
     ended: bool,
     failure: Option<Failure>,
     /// Neighbouring chunks, joined, by the number of the first.
-    runs: BTreeMap<u64, Run>,
+    runs: BTreeMap<u64, Joined>,
 }
 
 #[derive(Debug)]
-struct Run {
+struct Joined {
     /// The number after its last chunk.
     end: u64,
     /// Whether its last chunk ends the file.
     last: bool,
-    piece: Piece,
+    counts: Partial,
 }
 
 /// What reading a chunk gave.
-pub(super) struct Chunk {
-    pub(super) piece: Piece,
+pub(crate) struct CountedChunk {
+    pub(crate) counts: Partial,
     /// Whether the file ended before the chunk did.
-    pub(super) last: bool,
+    pub(crate) last: bool,
 }
 
-impl Stretches {
+impl Reassembly {
     /// The number of the next chunk to read, unless all have been given out.
-    pub(super) fn claim(&mut self) -> Option<u64> {
+    pub(crate) fn claim(&mut self) -> Option<u64> {
         if self.ended {
             return None;
         }
@@ -51,17 +51,17 @@ impl Stretches {
 
     /// Takes the chunk back. The last one to be delivered brings the result of the whole file; it
     /// does so once.
-    pub(super) fn deliver(
+    pub(crate) fn deliver(
         &mut self,
         number: u64,
-        chunk: Result<Chunk, Failure>,
+        chunk: Result<CountedChunk, Failure>,
         frequencies: Option<&mut Frequencies>,
-    ) -> Option<Result<Piece, Failure>> {
+    ) -> Option<Result<Partial, Failure>> {
         self.active -= 1;
         match chunk {
-            Ok(Chunk { piece, last }) => {
+            Ok(CountedChunk { counts, last }) => {
                 self.ended |= last;
-                self.insert(number, Run { end: number + 1, last, piece }, frequencies);
+                self.insert(number, Joined { end: number + 1, last, counts }, frequencies);
             }
             Err(failure) => {
                 self.ended = true;
@@ -71,15 +71,15 @@ impl Stretches {
         (self.ended && self.active == 0).then(|| self.result())
     }
 
-    fn insert(&mut self, number: u64, mut run: Run, mut frequencies: Option<&mut Frequencies>) {
+    fn insert(&mut self, number: u64, mut run: Joined, mut frequencies: Option<&mut Frequencies>) {
         if let Some(right) = self.runs.remove(&run.end).filter(|_| !run.last) {
-            run.piece.join(right.piece, frequencies.as_deref_mut());
+            run.counts.join(right.counts, frequencies.as_deref_mut());
             (run.end, run.last) = (right.end, right.last);
         }
         let left = self.runs.range_mut(..number).next_back();
         match left.filter(|(_, left)| left.end == number && !left.last) {
             Some((_, left)) => {
-                left.piece.join(run.piece, frequencies);
+                left.counts.join(run.counts, frequencies);
                 (left.end, left.last) = (run.end, run.last);
             }
             None => drop(self.runs.insert(number, run)),
@@ -88,10 +88,10 @@ impl Stretches {
 
     /// The run from the start up to the end of the file. What was read behind that end, of a file
     /// that grew meanwhile, does not count.
-    fn result(&mut self) -> Result<Piece, Failure> {
+    fn result(&mut self) -> Result<Partial, Failure> {
         match self.failure.take() {
             Some(failure) => Err(failure),
-            None => Ok(self.runs.remove(&0).expect("all chunks up to the end are there").piece),
+            None => Ok(self.runs.remove(&0).expect("all chunks up to the end are there").counts),
         }
     }
 }
@@ -100,20 +100,22 @@ impl Stretches {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::{Column, Counter, Counts, Operation};
+    use super::super::partial::Counter;
     use super::*;
+    use crate::file_processor::columns::{Column, Counts};
+    use crate::file_processor::row::Operation;
 
     const SIZE: usize = 4;
 
-    fn chunk(text: &[u8], number: u64) -> Chunk {
+    fn chunk(text: &[u8], number: u64) -> CountedChunk {
         let start = text.len().min(number as usize * SIZE);
         let end = text.len().min(start + SIZE);
-        let piece = Counter::default().piece(&text[start..end]);
-        Chunk { piece, last: end - start < SIZE }
+        let counts = Counter::default().partial(&text[start..end]);
+        CountedChunk { counts, last: end - start < SIZE }
     }
 
-    fn counts(piece: &Piece) -> Counts {
-        piece.counts(Counter::default().columns)
+    fn totals(partial: &Partial) -> Counts {
+        partial.counts(Counter::default().columns)
     }
 
     proptest! {
@@ -123,44 +125,44 @@ mod tests {
             ahead in 1_usize..6,
             picks in prop::collection::vec(any::<prop::sample::Index>(), 100),
         ) {
-            let mut stretches = Stretches::default();
+            let mut reassembly = Reassembly::default();
             let (mut claimed, mut picks) = (Vec::new(), picks.into_iter());
             let result = loop {
-                while claimed.len() < ahead && let Some(number) = stretches.claim() {
+                while claimed.len() < ahead && let Some(number) = reassembly.claim() {
                     claimed.push(number);
                 }
                 let number = claimed.swap_remove(picks.next().unwrap().index(claimed.len()));
-                let done = stretches.deliver(number, Ok(chunk(text.as_bytes(), number)), None);
-                prop_assert!(stretches.runs.len() <= ahead + 1);
+                let done = reassembly.deliver(number, Ok(chunk(text.as_bytes(), number)), None);
+                prop_assert!(reassembly.runs.len() <= ahead + 1);
                 if let Some(result) = done {
                     break result;
                 }
             };
             prop_assert!(claimed.is_empty());
-            let expected = counts(&Counter::default().piece(text.as_bytes()));
-            prop_assert_eq!(counts(&result.unwrap()), expected);
+            let expected = totals(&Counter::default().partial(text.as_bytes()));
+            prop_assert_eq!(totals(&result.unwrap()), expected);
         }
     }
 
     #[test]
     fn what_a_file_grew_by_behind_its_end_does_not_count() {
-        let mut stretches = Stretches::default();
-        let (first, second) = (stretches.claim().unwrap(), stretches.claim().unwrap());
+        let mut reassembly = Reassembly::default();
+        let (first, second) = (reassembly.claim().unwrap(), reassembly.claim().unwrap());
         let grown = chunk(b"12345678", 1);
-        assert!(stretches.deliver(second, Ok(grown), None).is_none());
+        assert!(reassembly.deliver(second, Ok(grown), None).is_none());
         let short = chunk(b"123", 0);
-        let piece = stretches.deliver(first, Ok(short), None).unwrap().unwrap();
-        assert_eq!(counts(&piece).get(Column::Bytes), 3);
+        let counts = reassembly.deliver(first, Ok(short), None).unwrap().unwrap();
+        assert_eq!(totals(&counts).get(Column::Bytes), 3);
     }
 
     #[test]
     fn one_failed_chunk_fails_the_file_once() {
-        let mut stretches = Stretches::default();
-        let (first, second) = (stretches.claim().unwrap(), stretches.claim().unwrap());
+        let mut reassembly = Reassembly::default();
+        let (first, second) = (reassembly.claim().unwrap(), reassembly.claim().unwrap());
         let failure = Failure::new(Operation::Read, "it broke");
-        assert!(stretches.deliver(second, Err(failure.clone()), None).is_none());
-        assert_eq!(stretches.claim(), None);
-        let result = stretches.deliver(first, Ok(chunk(b"12345678", 0)), None);
+        assert!(reassembly.deliver(second, Err(failure.clone()), None).is_none());
+        assert_eq!(reassembly.claim(), None);
+        let result = reassembly.deliver(first, Ok(chunk(b"12345678", 0)), None);
         assert_eq!(result, Some(Err(failure)));
     }
 }

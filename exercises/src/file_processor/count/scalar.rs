@@ -2,7 +2,8 @@
 
 #![allow(clippy::naive_bytecount, reason = "plain code is the point")]
 
-use super::{Column, Columns, Counts, Whitespace};
+use super::whitespace::Whitespace;
+use crate::file_processor::columns::{Column, Columns, Counts};
 
 /// Counts `text` one byte or one character at a time.
 pub fn count(text: &[u8], columns: Columns, whitespace: Whitespace) -> Counts {

@@ -1,4 +1,4 @@
-use super::kernel::lines_and_words;
+use super::kernel::{is_space, lines_and_words};
 
 /// What parts words from each other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -12,13 +12,13 @@ pub enum Whitespace {
 
 /// Where words start in a stretch of text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct WordStarts {
+pub(crate) struct WordStarts {
     /// The words, whole and cut ones alike.
-    pub(super) words: u64,
+    pub(crate) words: u64,
     /// Whether the first byte belongs to a word.
-    pub(super) first: bool,
+    pub(crate) first: bool,
     /// Whether the last byte does.
-    pub(super) last: bool,
+    pub(crate) last: bool,
 }
 
 /// Text without any non-ASCII byte is counted in blocks of this size by the fast path.
@@ -30,7 +30,7 @@ impl Whitespace {
     /// A sequence is looked for byte by byte: UTF-8 is self-synchronising, so these bytes mean
     /// whitespace wherever they stand, also next to bytes that are not UTF-8.
     #[inline]
-    pub(super) fn len_at(self, text: &[u8]) -> usize {
+    pub(crate) fn len_at(self, text: &[u8]) -> usize {
         match text {
             [b' ' | b'\t'..=b'\r', ..] => 1,
             [0..=0x7F, ..] | [] => 0,
@@ -45,7 +45,7 @@ impl Whitespace {
     }
 
     /// Counts the words of `text` by the bytes at which they start.
-    pub(super) fn word_starts(self, text: &[u8]) -> WordStarts {
+    pub(crate) fn word_starts(self, text: &[u8]) -> WordStarts {
         if text.is_empty() {
             return WordStarts::default();
         }
@@ -58,13 +58,13 @@ impl Whitespace {
 
 impl WordStarts {
     /// With what the edges of `text` say about ASCII whitespace.
-    pub(super) fn at_edges(text: &[u8], words: u64) -> Self {
+    pub(crate) fn at_edges(text: &[u8], words: u64) -> Self {
         let in_word = |byte: Option<&u8>| byte.is_some_and(|byte| !is_space(*byte));
         Self { words, first: in_word(text.first()), last: in_word(text.last()) }
     }
 
     /// Appends the words of a stretch that follows; neither may be empty.
-    pub(super) fn join(&mut self, next: Self) {
+    pub(crate) fn join(&mut self, next: Self) {
         self.words += next.words - u64::from(self.last && next.first);
         self.last = next.last;
     }
@@ -101,11 +101,4 @@ fn scan(text: &[u8], mut at: usize, starts: &mut WordStarts) -> usize {
         at += space.max(1);
     }
     at
-}
-
-/// Whether the byte is one of the six whitespace characters of ASCII.
-#[inline]
-pub(super) const fn is_space(byte: u8) -> bool {
-    // Without branches, so that the compiler can do it for many bytes at once.
-    (byte == b' ') | (byte.wrapping_sub(b'\t') < 5)
 }

@@ -11,18 +11,18 @@ use common::Ending;
 use crossbeam_channel::{Receiver, Sender, never, select_biased};
 
 use super::frequency::Frequencies;
-use super::nearby::Nearby;
+use super::opener::DirOpener;
+use super::partial::{Counter, Partial, continuation, incomplete};
 use super::permits::Permits;
-use super::piece::{Piece, continuation, incomplete};
-use super::source::Source;
-use super::stretches::{Chunk, Stretches};
-use super::walk::{Job, Origin};
-use super::{Counter, Failure, Operation, Outcome, Progress, Row};
+use super::reassembly::{CountedChunk, Reassembly};
+use crate::file_processor::row::{Failure, Operation, Outcome, Progress, Row};
+use crate::file_processor::source::Source;
+use crate::file_processor::walk::{Job, Origin};
 
 /// What one read asks for, and one worker counts at a time: small enough for the cache, large
 /// enough that a system call costs little. (Measured: mapping files instead takes nearly twice the
 /// CPU time on small ones, and kills the process when a file shrinks.)
-pub(super) const CHUNK: usize = 256 * 1024;
+pub(crate) const CHUNK: usize = 256 * 1024;
 
 /// How far a reader looks beyond a chunk for the rest of a character.
 const MARGIN: usize = 2;
@@ -35,50 +35,50 @@ const LARGE: usize = 16;
 const BATCH: usize = 128;
 
 /// What all workers of a run look at.
-pub(super) struct Shared<'a> {
-    pub(super) counter: Counter,
-    pub(super) workers: usize,
+pub(crate) struct Shared<'a> {
+    pub(crate) counter: Counter,
+    pub(crate) workers: usize,
     /// The bytes of a chunk.
-    pub(super) chunk: usize,
-    pub(super) stop: &'a AtomicBool,
-    pub(super) progress: &'a Progress,
+    pub(crate) chunk: usize,
+    pub(crate) stop: &'a AtomicBool,
+    pub(crate) progress: &'a Progress,
     /// Holds back threads that have read, while enough others count.
-    pub(super) permits: Option<Permits>,
+    pub(crate) permits: Option<Permits>,
     /// The piece of work to panic in, and how many there have been.
-    pub(super) panic_at: Option<u64>,
-    pub(super) pieces: AtomicU64,
+    pub(crate) panic_at: Option<u64>,
+    pub(crate) started: AtomicU64,
 }
 
 /// A thread's own: a buffer and counters that nobody else touches.
-pub(super) struct Worker<'a> {
+pub(crate) struct Worker<'a> {
     /// Its place among the workers, from 1.
-    pub(super) number: usize,
-    pub(super) shared: &'a Shared<'a>,
-    pub(super) jobs: Receiver<Job>,
-    pub(super) rows: Sender<Vec<(u64, Row)>>,
+    pub(crate) number: usize,
+    pub(crate) shared: &'a Shared<'a>,
+    pub(crate) jobs: Receiver<Job>,
+    pub(crate) rows: Sender<Vec<(u64, Row)>>,
     /// Large files that another worker would like help with.
-    pub(super) help: Receiver<Arc<Large>>,
-    /// Where to ask for help. Given up once there are no more jobs: then there is nothing more to
-    /// ask for, and when all have given it up, nothing more to wait for.
-    pub(super) ask: Option<Sender<Arc<Large>>>,
-    pub(super) nearby: Nearby,
-    pub(super) buffer: Vec<u8>,
-    pub(super) frequencies: Option<Frequencies>,
+    pub(crate) shared_files: Receiver<Arc<SharedFile>>,
+    /// Where to offer a large file to the others. Given up once there are no more jobs: then there
+    /// is nothing more to offer, and when all have given it up, nothing more to wait for.
+    pub(crate) offer: Option<Sender<Arc<SharedFile>>>,
+    pub(crate) opener: DirOpener,
+    pub(crate) buffer: Vec<u8>,
+    pub(crate) frequencies: Option<Frequencies>,
 }
 
 /// A file that many workers read together.
-pub(super) struct Large {
+pub(crate) struct SharedFile {
     number: u64,
     path: PathBuf,
     file: File,
     /// Where its first chunk starts.
     start: u64,
-    stretches: Mutex<Stretches>,
+    reassembly: Mutex<Reassembly>,
 }
 
 /// What reading a source came to.
 enum Read {
-    Whole(Piece),
+    Whole(Partial),
     /// A large file and where it starts; nothing of it has been counted.
     Large(File, u64),
 }
@@ -86,24 +86,24 @@ enum Read {
 /// What a job came to.
 enum Counted {
     Row(u64, Row),
-    Large(Arc<Large>),
+    Shared(Arc<SharedFile>),
 }
 
 impl Worker<'_> {
     /// Works until there are no more jobs and nobody needs help.
-    pub(super) fn run(mut self) -> Option<Frequencies> {
+    pub(crate) fn run(mut self) -> Option<Frequencies> {
         self.buffer.resize(self.shared.chunk + MARGIN, 0);
         loop {
             select_biased! {
-                recv(self.help) -> large => match large {
-                    Ok(large) => self.help_with(&large),
+                recv(self.shared_files) -> file => match file {
+                    Ok(file) => self.help_with(&file),
                     Err(_) => return self.frequencies,
                 },
                 recv(self.jobs) -> job => if let Ok(job) = job {
                     self.take(job);
                 } else {
                     self.jobs = never();
-                    self.ask = None;
+                    self.offer = None;
                 },
             }
         }
@@ -121,9 +121,9 @@ impl Worker<'_> {
             }
             match self.count(job) {
                 Counted::Row(number, row) => rows.push((number, row)),
-                Counted::Large(large) => {
+                Counted::Shared(file) => {
                     self.report(std::mem::take(&mut rows));
-                    self.share(&large);
+                    self.share(&file);
                 }
             }
         }
@@ -140,7 +140,7 @@ impl Worker<'_> {
         let source = match origin {
             Origin::Stdin => Source::stdin(self.shared.stop),
             Origin::Named => Source::named(&path, self.shared.stop),
-            Origin::Walked => match self.nearby.open(&path) {
+            Origin::Walked => match self.opener.open(&path) {
                 Ok(file) => Ok(Source::walked(file, self.shared.stop)),
                 Err(err) => Err(Failure::io(Operation::Open, &err)),
             },
@@ -148,10 +148,16 @@ impl Worker<'_> {
         let read = |source| guarded(|| self.recorded(&path, |worker| worker.read(source)));
         let result = match source.and_then(read) {
             Ok(Read::Large(file, start)) => {
-                let stretches = Mutex::default();
-                return Counted::Large(Arc::new(Large { number, path, file, start, stretches }));
+                let reassembly = Mutex::default();
+                return Counted::Shared(Arc::new(SharedFile {
+                    number,
+                    path,
+                    file,
+                    start,
+                    reassembly,
+                }));
             }
-            Ok(Read::Whole(piece)) => Ok(piece),
+            Ok(Read::Whole(partial)) => Ok(partial),
             Err(failure) => Err(failure),
         };
         Counted::Row(number, self.row(path, result))
@@ -175,20 +181,20 @@ impl Worker<'_> {
 
     /// Reads the source to its end, unless it fills the first buffer and proves large.
     fn read(&mut self, mut source: Source) -> Result<Read, Failure> {
-        self.shared.start_piece();
-        let mut whole = Piece::default();
+        self.shared.start_work();
+        let mut whole = Partial::default();
         let (mut kept, mut first) = (0, true);
         loop {
             let (filled, ended) = self.fill(&mut source, kept)?;
-            if !ended && std::mem::take(&mut first) && self.ask.is_some() {
+            if !ended && std::mem::take(&mut first) && self.offer.is_some() {
                 source = match source.into_large((self.shared.chunk * LARGE) as u64) {
                     Ok((file, position)) => return Ok(Read::Large(file, position - filled as u64)),
                     Err(source) => source,
                 };
             }
             kept = if ended { 0 } else { incomplete(&self.buffer[..filled]) };
-            let piece = self.piece(0..filled - kept);
-            whole.join(piece, self.frequencies.as_mut());
+            let partial = self.partial(0..filled - kept);
+            whole.join(partial, self.frequencies.as_mut());
             if ended {
                 return Ok(Read::Whole(whole));
             }
@@ -208,66 +214,66 @@ impl Worker<'_> {
     }
 
     /// Counts a part of the buffer.
-    fn piece(&mut self, part: Range<usize>) -> Piece {
+    fn partial(&mut self, part: Range<usize>) -> Partial {
         let text = &self.buffer[part];
         self.shared.progress.bytes.fetch_add(text.len() as u64, Ordering::Relaxed);
         let _permit = self.shared.permits.as_ref().map(Permits::take);
         let counter = self.shared.counter;
-        let mut piece = counter.piece(text);
+        let mut partial = counter.partial(text);
         if let Some(frequencies) = &mut self.frequencies {
-            piece.fragments = frequencies.collect(text, counter.whitespace);
+            partial.fragments = frequencies.collect(text, counter.whitespace);
         }
-        piece
+        partial
     }
 
     /// Asks all others for help with a large file, and starts.
-    fn share(&mut self, large: &Arc<Large>) {
-        if let Some(ask) = &self.ask {
+    fn share(&mut self, file: &Arc<SharedFile>) {
+        if let Some(offer) = &self.offer {
             for _ in 1..self.shared.workers {
-                let _ = ask.try_send(large.clone()); // if it is full, they have enough to help with
+                // If it is full, they have enough to do.
+                let _ = offer.try_send(Arc::clone(file));
             }
         }
-        self.help_with(large);
+        self.help_with(file);
     }
 
     /// Counts chunks until none is left to claim.
-    fn help_with(&mut self, large: &Large) {
+    fn help_with(&mut self, file: &SharedFile) {
         loop {
             // A lock in the head of a `while let` would be held for the whole round.
-            let Some(number) = large.stretches().claim() else { break };
-            let chunk =
-                guarded(|| self.recorded(&large.path, |worker| worker.chunk(large, number)));
+            let Some(number) = file.reassembly().claim() else { break };
+            let chunk = guarded(|| self.recorded(&file.path, |worker| worker.chunk(file, number)));
             let frequencies = self.frequencies.as_mut();
-            let finished = large.stretches().deliver(number, chunk, frequencies);
+            let finished = file.reassembly().deliver(number, chunk, frequencies);
             if let Some(result) = finished {
-                let row = self.row(large.path.clone(), result);
-                self.report(vec![(large.number, row)]);
+                let row = self.row(file.path.clone(), result);
+                self.report(vec![(file.number, row)]);
             }
         }
     }
 
-    fn chunk(&mut self, large: &Large, number: u64) -> Result<Chunk, Failure> {
+    fn chunk(&mut self, file: &SharedFile, number: u64) -> Result<CountedChunk, Failure> {
         if self.shared.stop.load(Ordering::Relaxed) {
             return Err(Failure::interrupted());
         }
-        self.shared.start_piece();
-        let offset = large.start + number * self.shared.chunk as u64;
-        let filled = read_at(&large.file, &mut self.buffer, offset)
+        self.shared.start_work();
+        let offset = file.start + number * self.shared.chunk as u64;
+        let filled = read_at(&file.file, &mut self.buffer, offset)
             .map_err(|err| Failure::io(Operation::Read, &err))?;
         // A character across the seam belongs to the chunk that it starts in.
         let text = &self.buffer[..filled];
         let start = if number == 0 { 0 } else { continuation(text) };
         let end = filled.min(self.shared.chunk);
         let end = end + continuation(&text[end..]);
-        Ok(Chunk { piece: self.piece(start..end), last: filled < self.shared.chunk })
+        Ok(CountedChunk { counts: self.partial(start..end), last: filled < self.shared.chunk })
     }
 
-    fn row(&mut self, path: PathBuf, result: Result<Piece, Failure>) -> Row {
+    fn row(&mut self, path: PathBuf, result: Result<Partial, Failure>) -> Row {
         let outcome = match result {
-            Ok(piece) => {
-                let counts = piece.counts(self.shared.counter.columns);
+            Ok(partial) => {
+                let counts = partial.counts(self.shared.counter.columns);
                 if let Some(frequencies) = &mut self.frequencies {
-                    frequencies.finish(piece.fragments);
+                    frequencies.finish(partial.fragments);
                 }
                 Outcome::Counted(counts)
             }
@@ -278,17 +284,17 @@ impl Worker<'_> {
 }
 
 impl Shared<'_> {
-    fn start_piece(&self) {
+    fn start_work(&self) {
         if let Some(planted) = self.panic_at {
-            let piece = self.pieces.fetch_add(1, Ordering::Relaxed) + 1;
-            assert!(piece != planted, "planted panic in piece {piece}");
+            let work = self.started.fetch_add(1, Ordering::Relaxed) + 1;
+            assert!(work != planted, "planted panic in piece {work}");
         }
     }
 }
 
-impl Large {
-    fn stretches(&self) -> MutexGuard<'_, Stretches> {
-        self.stretches.lock().expect("no holder of this lock panics")
+impl SharedFile {
+    fn reassembly(&self) -> MutexGuard<'_, Reassembly> {
+        self.reassembly.lock().expect("no holder of this lock panics")
     }
 }
 

@@ -5,19 +5,19 @@ use std::time::Duration;
 
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressState, ProgressStyle};
 
-use super::Progress;
+use crate::file_processor::row::Progress;
 
 /// How often the bar is drawn.
 const TICK: Duration = Duration::from_millis(100);
 
 /// A line on stderr that says how far the run is: on a terminal, and only there.
-pub(super) struct Bar {
+pub(crate) struct Bar {
     bar: ProgressBar,
     progress: Arc<Progress>,
 }
 
 impl Bar {
-    pub(super) fn new(wanted: bool) -> Self {
+    pub(crate) fn new(wanted: bool) -> Self {
         let progress = Arc::new(Progress::default());
         let bar = if wanted && io::stderr().is_terminal() {
             ProgressBar::new_spinner().with_style(style(&progress))
@@ -31,33 +31,33 @@ impl Bar {
     }
 
     /// What the bar shows.
-    pub(super) fn progress(&self) -> &Progress {
+    pub(crate) fn progress(&self) -> &Progress {
         &self.progress
     }
 
     /// A writer that takes the bar away before it writes to a terminal: they would overwrite each
     /// other, and what is written shows how far the run is.
-    pub(super) fn behind<W: Write>(&self, out: W) -> Behind<W> {
+    pub(crate) fn clearing<W: Write>(&self, out: W) -> Clearing<W> {
         let bar = io::stdout().is_terminal().then(|| self.bar.clone());
-        Behind { out, bar }
+        Clearing { out, bar }
     }
 
     /// Writes something else to stderr, without the bar in the way.
-    pub(super) fn aside(&self, write: impl FnOnce()) {
+    pub(crate) fn suspend(&self, write: impl FnOnce()) {
         self.bar.suspend(write);
     }
 
-    pub(super) fn clear(&self) {
+    pub(crate) fn clear(&self) {
         self.bar.finish_and_clear();
     }
 }
 
-pub(super) struct Behind<W> {
+pub(crate) struct Clearing<W> {
     out: W,
     bar: Option<ProgressBar>,
 }
 
-impl<W: Write> Write for Behind<W> {
+impl<W: Write> Write for Clearing<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();

@@ -5,17 +5,18 @@ use std::path::Path;
 use csv::{ByteRecord, Writer, WriterBuilder};
 
 use super::failures::Failures;
-use super::report::{Format, Listing, complain};
-use super::{Column, Counts, Summary, Total};
+use super::format::{Format, Listing, print_failures};
+use crate::file_processor::columns::{Column, Counts};
+use crate::file_processor::row::{Summary, Total};
 
 /// `--format csv`: one table, of files, groups, words, or (if none of them is listed) the total.
-pub(super) struct Csv {
+pub(crate) struct Csv {
     listing: Listing,
     headed: bool,
 }
 
 impl Csv {
-    pub(super) const fn new(listing: Listing) -> Self {
+    pub(crate) const fn new(listing: Listing) -> Self {
         Self { listing, headed: false }
     }
 
@@ -71,7 +72,7 @@ impl Format for Csv {
             self.head(out, &["files"])?;
             self.sum(out, None, &summary.total)?;
         }
-        complain(failures)
+        print_failures(failures)
     }
 }
 

@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 
 use tempfile::SpooledTempFile;
 
-use super::json::FailedPath;
-use super::{Failure, Operation};
+use super::object::FailedPath;
+use crate::file_processor::row::{Failure, Operation};
 
 /// Failures beyond this many bytes wait in a temporary file.
 const IN_MEMORY: usize = 1024 * 1024;
 
 /// The failures of a run, kept until the end of the listing, however many there are.
-pub(super) struct Failures {
+pub(crate) struct Failures {
     /// Path, operation and reason, each with a NUL behind it, which none of them contains.
     spool: BufWriter<SpooledTempFile>,
     /// `--errors`: one JSON object a line, at once.
@@ -22,12 +22,12 @@ pub(super) struct Failures {
 }
 
 impl Failures {
-    pub(super) fn new(copy: Option<File>) -> Self {
+    pub(crate) fn new(copy: Option<File>) -> Self {
         let spool = BufWriter::new(SpooledTempFile::new(IN_MEMORY));
         Self { spool, copy: copy.map(BufWriter::new) }
     }
 
-    pub(super) fn push(&mut self, path: &Path, failure: &Failure) -> io::Result<()> {
+    pub(crate) fn push(&mut self, path: &Path, failure: &Failure) -> io::Result<()> {
         let fields = [
             path.as_os_str().as_bytes(),
             failure.operation.name().as_bytes(),
@@ -45,7 +45,7 @@ impl Failures {
     }
 
     /// Gives all failures out, in the order of the listing. The copy is complete with that.
-    pub(super) fn drain(self) -> io::Result<impl Iterator<Item = io::Result<(PathBuf, Failure)>>> {
+    pub(crate) fn drain(self) -> io::Result<impl Iterator<Item = io::Result<(PathBuf, Failure)>>> {
         if let Some(mut copy) = self.copy {
             copy.flush()?;
         }

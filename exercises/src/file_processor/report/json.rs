@@ -5,16 +5,16 @@ use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::failures::Failures;
-use super::report::{Format, Listing};
-use super::{By, Columns, Counts, Failure, Frequency, Summary, Total};
+use super::format::{Format, Listing};
+use super::object::{FailedPath, text};
+use crate::file_processor::columns::{Columns, Counts};
+use crate::file_processor::row::{By, Frequency, Summary, Total};
 
 /// Writes the files as they come, and everything else behind them.
-pub(super) struct Json {
+pub(crate) struct Json {
     listing: Listing,
     /// One document, or one object a line.
     document: bool,
@@ -22,7 +22,7 @@ pub(super) struct Json {
 }
 
 impl Json {
-    pub(super) fn new(listing: Listing, document: bool) -> Self {
+    pub(crate) fn new(listing: Listing, document: bool) -> Self {
         Self { listing, document, rows: 0 }
     }
 
@@ -116,22 +116,6 @@ impl Serialize for CountedPath<'_> {
     }
 }
 
-/// An error, in the listing and in `--errors`.
-pub(super) struct FailedPath<'a> {
-    pub(super) path: &'a Path,
-    pub(super) failure: &'a Failure,
-}
-
-impl Serialize for FailedPath<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        text(&mut map, "path", self.path.as_os_str())?;
-        map.serialize_entry("operation", self.failure.operation.name())?;
-        map.serialize_entry("reason", &self.failure.reason)?;
-        map.end()
-    }
-}
-
 /// A total, of all files or of a group.
 struct Sum<'a> {
     total: &'a Total,
@@ -161,15 +145,6 @@ impl Serialize for RankedWord<'_> {
         map.serialize_entry("count", count)?;
         map.end()
     }
-}
-
-/// A text that need not be UTF-8: then it is shown lossily, and once more exactly.
-fn text<M: SerializeMap>(map: &mut M, key: &str, text: &OsStr) -> Result<(), M::Error> {
-    map.serialize_entry(key, &text.to_string_lossy())?;
-    if text.to_str().is_none() {
-        map.serialize_entry(&format!("{key}_bytes"), &BASE64_STANDARD.encode(text.as_bytes()))?;
-    }
-    Ok(())
 }
 
 fn columns<M: SerializeMap>(map: &mut M, counts: &Counts, which: Columns) -> Result<(), M::Error> {

@@ -1,13 +1,13 @@
 use std::fs::File;
 use std::io::{self, Write};
-use std::path::Path;
 
 use super::csv::Csv;
 use super::failures::Failures;
+use super::format::{Format, Listing};
 use super::json::Json;
 use super::table::Table;
 use super::wc::Wc;
-use super::{By, Columns, Counts, Outcome, Row, Summary};
+use crate::file_processor::row::{Outcome, Row, Summary};
 
 /// How to print the result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -25,39 +25,18 @@ pub enum FormatName {
     Csv,
 }
 
-/// What to list.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Listing {
-    /// What was counted.
-    pub columns: Columns,
-    /// What the files were added up by.
-    pub by: Option<By>,
-    /// Whether words were counted one by one.
-    pub top: bool,
-    /// Whether each file has a row.
-    pub files: bool,
-}
-
 /// Prints rows as they come, and the summary with all that failed at the end.
-pub struct Report<W> {
+pub struct Printer<W> {
     out: W,
     listing: Listing,
     format: Box<dyn Format>,
     failures: Failures,
     /// The first failure to note a failure, which ends no run either.
-    trouble: io::Result<()>,
+    first_error: io::Result<()>,
 }
 
-/// A way of printing. What it writes to does the buffering.
-pub(super) trait Format {
-    fn row(&mut self, out: &mut dyn Write, path: &Path, counts: &Counts) -> io::Result<()>;
-
-    fn end(&mut self, out: &mut dyn Write, summary: &Summary, failures: Failures)
-    -> io::Result<()>;
-}
-
-impl<W: Write> Report<W> {
-    /// A report on `out`; the failures also go to the file `errors`, as lines of JSON.
+impl<W: Write> Printer<W> {
+    /// A printer to `out`; the failures also go to the file `errors`, as lines of JSON.
     pub fn new(out: W, format: FormatName, listing: Listing, errors: Option<File>) -> Self {
         let format: Box<dyn Format> = match format {
             FormatName::Table => Box::new(Table::new(listing)),
@@ -66,7 +45,7 @@ impl<W: Write> Report<W> {
             FormatName::Ndjson => Box::new(Json::new(listing, false)),
             FormatName::Csv => Box::new(Csv::new(listing)),
         };
-        Self { out, listing, format, failures: Failures::new(errors), trouble: Ok(()) }
+        Self { out, listing, format, failures: Failures::new(errors), first_error: Ok(()) }
     }
 
     /// Takes a row. What goes wrong by that is said at the [`end`](Self::end).
@@ -78,8 +57,8 @@ impl<W: Write> Report<W> {
             Outcome::Failed(failure) => self.failures.push(&row.path, failure),
             Outcome::Counted(_) | Outcome::Note(_) => Ok(()),
         };
-        if self.trouble.is_ok() {
-            self.trouble = written;
+        if self.first_error.is_ok() {
+            self.first_error = written;
         }
     }
 
@@ -91,17 +70,6 @@ impl<W: Write> Report<W> {
     pub fn end(mut self, summary: &Summary) -> io::Result<()> {
         self.format.end(&mut self.out, summary, self.failures)?;
         self.out.flush()?;
-        self.trouble
+        self.first_error
     }
-}
-
-/// One line on stderr for each failure, as `wc` does it. Nobody is left to tell if stderr is
-/// closed as well.
-pub(super) fn complain(failures: Failures) -> io::Result<()> {
-    let mut stderr = io::stderr().lock();
-    for item in failures.drain()? {
-        let (path, failure) = item?;
-        let _ = writeln!(stderr, "file-processor: {}: {failure}", super::table::plain(&path));
-    }
-    Ok(())
 }

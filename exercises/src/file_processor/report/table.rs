@@ -1,21 +1,22 @@
-use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::Path;
 
 use super::failures::Failures;
+use super::format::{Format, Listing};
 use super::grid::{Grid, headings, numbers};
-use super::report::{Format, Listing};
-use super::{Counts, Summary, Total};
+use crate::file_processor::columns::Counts;
+use crate::file_processor::row::{By, Summary, Total};
+use crate::file_processor::terminal::{escape, plain};
 
 /// `--format table`: for people.
-pub(super) struct Table {
+pub(crate) struct Table {
     listing: Listing,
     files: Grid,
     rows: u64,
 }
 
 impl Table {
-    pub(super) fn new(listing: Listing) -> Self {
+    pub(crate) fn new(listing: Listing) -> Self {
         let files = Grid::with_headings(headings(listing.columns).chain(["file"]).collect());
         Self { listing, files, rows: 0 }
     }
@@ -47,17 +48,17 @@ impl Format for Table {
 impl Table {
     fn total(&mut self, out: &mut dyn Write, total: &Total) -> io::Result<()> {
         if self.rows == 1 && total.files == 1 {
-            return self.files.settle(out);
+            return self.files.fix_widths(out);
         }
         let sums = numbers(self.listing.columns, &total.counts);
         self.files.fit(&sums);
-        self.files.settle(out)?;
+        self.files.fix_widths(out)?;
         let files = if total.files == 1 { "file" } else { "files" };
         self.files.row(out, sums, format!("total of {} {files}", total.files).into_bytes())
     }
 
     fn groups(&self, out: &mut dyn Write, summary: &Summary) -> io::Result<()> {
-        let by = self.listing.by.map_or("", super::By::name);
+        let by = self.listing.by.map_or("", By::name);
         let columns = headings(self.listing.columns);
         let mut grid =
             Grid::with_headings(["files"].into_iter().chain(columns).chain([by]).collect());
@@ -67,7 +68,7 @@ impl Table {
             let name = if group.is_empty() { "(none)".into() } else { plain(Path::new(group)) };
             grid.row(out, row, name.into_bytes())?;
         }
-        grid.settle(out)?;
+        grid.fix_widths(out)?;
         writeln!(out)
     }
 }
@@ -77,7 +78,7 @@ fn top(out: &mut dyn Write, summary: &Summary) -> io::Result<()> {
     for (word, count) in &summary.top {
         grid.row(out, vec![*count], escape(&String::from_utf8_lossy(word)).into_bytes())?;
     }
-    grid.settle(out)?;
+    grid.fix_widths(out)?;
     writeln!(out)
 }
 
@@ -94,21 +95,4 @@ fn foot(out: &mut dyn Write, summary: &Summary, failures: Failures) -> io::Resul
         writeln!(out, "  {}: {failure}", plain(&path))?;
     }
     Ok(())
-}
-
-/// A path on one line of a terminal.
-pub(super) fn plain(path: &Path) -> String {
-    escape(&path.to_string_lossy())
-}
-
-/// Control characters could move the cursor, or break the line.
-fn escape(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut plain, character| {
-        if character.is_control() {
-            let _ = write!(plain, "{}", character.escape_default()); // a String takes everything
-        } else {
-            plain.push(character);
-        }
-        plain
-    })
 }

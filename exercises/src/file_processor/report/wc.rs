@@ -3,16 +3,17 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::failures::Failures;
+use super::format::{Format, Listing, print_failures};
 use super::grid::{Grid, digits, numbers};
-use super::report::{Format, Listing, complain};
-use super::{Column, Counts, Summary};
+use crate::file_processor::columns::{Column, Counts};
+use crate::file_processor::row::Summary;
 
 /// The width that `wc` gives its columns when it cannot know the size of a file beforehand.
 const UNKNOWN_SIZE: usize = 7;
 
 /// `--format wc`: byte for byte what GNU `wc` prints for the same files, as long as there are
 /// fewer than 1,000 of them. In a longer listing, the columns are wider.
-pub(super) struct Wc {
+pub(crate) struct Wc {
     listing: Listing,
     grid: Grid,
     rows: u64,
@@ -20,7 +21,7 @@ pub(super) struct Wc {
 }
 
 impl Wc {
-    pub(super) fn new(listing: Listing) -> Self {
+    pub(crate) fn new(listing: Listing) -> Self {
         let columns = listing.columns.iter().count();
         Self { listing, grid: Grid::plain(columns), rows: 0, columns }
     }
@@ -46,12 +47,12 @@ impl Format for Wc {
         if !alone || self.columns > 1 {
             self.grid.widen(digits(counts.get(Column::Bytes)));
         }
-        self.grid.settle(out)?;
+        self.grid.fix_widths(out)?;
         if !alone {
             let name = if self.listing.files { "total" } else { "" };
             self.grid.row(out, numbers(self.listing.columns, counts), name.into())?;
         }
-        complain(failures)
+        print_failures(failures)
     }
 }
 

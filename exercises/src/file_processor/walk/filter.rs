@@ -68,16 +68,17 @@ impl FilterArgs {
     }
 }
 
-/// Directories with more entries than can be sorted in memory, found by a walk and left out of it.
-pub(super) type Aside = Arc<Mutex<VecDeque<PathBuf>>>;
+/// Directories with more entries than can be sorted in memory, left out of a walk until their place
+/// comes.
+pub(crate) type Deferred = Arc<Mutex<VecDeque<PathBuf>>>;
 
 impl Filter {
     /// Walks `root`, siblings in the order of their names, so that paths come in their order too.
-    /// A directory of more than `many` entries is left out and set aside: it has its place before
+    /// A directory of more than `page_size` entries is left out and deferred: it has its place before
     /// the entry that comes next.
-    pub(super) fn walk(&self, root: &Path, many: usize) -> (Walk, Aside) {
-        let aside = Aside::default();
-        let set_aside = Arc::clone(&aside);
+    pub(crate) fn walk(&self, root: &Path, page_size: usize) -> (Walk, Deferred) {
+        let deferred = Deferred::default();
+        let deferring = Arc::clone(&deferred);
         let follow = self.follow;
         let walk = self
             .builder(root)
@@ -86,29 +87,29 @@ impl Filter {
             .filter_entry(move |entry| {
                 let is_dir = entry.file_type().is_some_and(|kind| kind.is_dir());
                 // Loops are seen within one walk only, so with symlinks it stays one.
-                let keep = follow || !is_dir || !is_huge(entry.path(), many);
+                let keep = follow || !is_dir || !is_paged(entry.path(), page_size);
                 if !keep {
-                    lock(&set_aside).push_back(entry.path().into());
+                    lock(&deferring).push_back(entry.path().into());
                 }
                 keep
             })
             .build();
-        (walk, aside)
+        (walk, deferred)
     }
 
     /// Whether `root` itself has to be walked by the [`page`](Self::page).
-    pub(super) fn is_huge(&self, root: &Path, many: usize) -> bool {
-        !self.follow && is_huge(root, many)
+    pub(crate) fn is_paged(&self, root: &Path, page_size: usize) -> bool {
+        !self.follow && is_paged(root, page_size)
     }
 
-    /// The first `many` entries of a directory whose names follow on `after`, sorted. As many calls
-    /// as it takes read the directory as many times, and hold no more than this in memory.
-    pub(super) fn page(&self, dir: &Path, after: Option<&OsStr>, many: usize) -> Page {
+    /// The first `page_size` entries of a directory whose names follow on `after`, sorted. As many
+    /// calls as it takes read the directory as many times, and hold no more than this in memory.
+    pub(crate) fn page(&self, dir: &Path, after: Option<&OsStr>, page_size: usize) -> Page {
         let mut page = Page::default();
         for entry in self.builder(dir).max_depth(Some(1)).build() {
             match entry {
                 Ok(entry) if entry.depth() == 0 => {}
-                Ok(entry) => page.put(&entry, after, many),
+                Ok(entry) => page.put(&entry, after, page_size),
                 Err(err) => page.problems.push(err),
             }
         }
@@ -133,15 +134,15 @@ impl Filter {
 
 /// A part of a directory.
 #[derive(Default)]
-pub(super) struct Page {
-    pub(super) entries: BTreeMap<OsString, Option<FileType>>,
-    pub(super) problems: Vec<ignore::Error>,
+pub(crate) struct Page {
+    pub(crate) entries: BTreeMap<OsString, Option<FileType>>,
+    pub(crate) problems: Vec<ignore::Error>,
 }
 
 impl Page {
-    fn put(&mut self, entry: &DirEntry, after: Option<&OsStr>, many: usize) {
+    fn put(&mut self, entry: &DirEntry, after: Option<&OsStr>, page_size: usize) {
         let name = entry.file_name();
-        let full = self.entries.len() >= many;
+        let full = self.entries.len() >= page_size;
         let behind = self.entries.last_key_value().is_some_and(|(last, _)| **last <= *name);
         if after.is_some_and(|after| name <= after) || (full && behind) {
             return;
@@ -153,13 +154,13 @@ impl Page {
     }
 }
 
-pub(super) fn lock(aside: &Aside) -> MutexGuard<'_, VecDeque<PathBuf>> {
-    aside.lock().expect("no holder of this lock panics")
+pub(crate) fn lock(deferred: &Deferred) -> MutexGuard<'_, VecDeque<PathBuf>> {
+    deferred.lock().expect("no holder of this lock panics")
 }
 
-/// Whether a directory has more than `many` entries. The size of the directory itself is a cheap
-/// hint: no file system needs less than a byte for an entry.
-fn is_huge(dir: &Path, many: usize) -> bool {
-    let may_be = dir.metadata().is_ok_and(|metadata| metadata.len() >= many as u64);
-    may_be && dir.read_dir().is_ok_and(|entries| entries.take(many + 1).count() > many)
+/// Whether a directory has more than `page_size` entries. The size of the directory itself is a
+/// cheap hint: no file system needs less than a byte for an entry.
+fn is_paged(dir: &Path, page_size: usize) -> bool {
+    let may_be = dir.metadata().is_ok_and(|metadata| metadata.len() >= page_size as u64);
+    may_be && dir.read_dir().is_ok_and(|entries| entries.take(page_size + 1).count() > page_size)
 }

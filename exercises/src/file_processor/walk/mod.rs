@@ -1,3 +1,8 @@
+//! The producer of paths: walks the inputs and numbers what it finds.
+
+pub(crate) mod filter;
+mod job;
+
 use std::ffi::OsString;
 use std::fs::FileType;
 use std::io::{self, BufRead, BufReader, Read};
@@ -8,15 +13,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbeam_channel::{SendError, Sender};
 
-use super::filter::{Aside, Filter, lock};
-use super::source::Source;
-use super::{Counts, Failure, Operation, Outcome, Row, WINDOW_STEP};
+use crate::file_processor::columns::Counts;
+use crate::file_processor::row::{Failure, Operation, Outcome, Row};
+use crate::file_processor::source::Source;
+use filter::{Deferred, Filter, lock};
+pub(crate) use job::{Job, Origin};
 
 /// The longest path that a list may name. What is longer is not a list of paths.
 const LONGEST_NAME: u64 = 64 * 1024;
 
+/// How many paths are worth one slot of the window: the walk is woken once for all of them.
+pub(crate) const WINDOW_STEP: u64 = 512;
+
 /// A directory with more entries than this is sorted in pages of this size.
-pub(super) const MANY: usize = 50_000;
+pub(crate) const PAGE_ENTRIES: usize = 50_000;
 
 /// Where the paths come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,42 +38,26 @@ pub enum Inputs {
     Listed(PathBuf),
 }
 
-/// A file to be read.
-pub(super) struct Job {
-    /// Its place in the listing.
-    pub(super) number: u64,
-    pub(super) path: PathBuf,
-    pub(super) origin: Origin,
-}
-
-/// Where a path comes from, which says how careful to be with it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Origin {
-    Stdin,
-    Named,
-    Walked,
-}
-
 /// Walks the inputs and numbers what it finds: the one producer of jobs.
-pub(super) struct Producer<'a> {
-    pub(super) filter: &'a Filter,
-    pub(super) stop: &'a AtomicBool,
-    pub(super) jobs: Sender<Job>,
+pub(crate) struct Producer<'a> {
+    pub(crate) filter: &'a Filter,
+    pub(crate) stop: &'a AtomicBool,
+    pub(crate) jobs: Sender<Job>,
     /// What needs no worker, such as a path that does not exist.
-    pub(super) rows: Sender<Vec<(u64, Row)>>,
-    /// A place is taken here for every [`WINDOW_STEP`] paths, and given back when these have been
+    pub(crate) rows: Sender<Vec<(u64, Row)>>,
+    /// A slot is taken here for every [`WINDOW_STEP`] paths, and given back when these have been
     /// reported.
-    pub(super) window: Sender<()>,
+    pub(crate) window: Sender<()>,
     /// A directory with more entries than this is not sorted in memory.
-    pub(super) many: usize,
-    pub(super) next: u64,
-    pub(super) stdin_taken: bool,
+    pub(crate) page_size: usize,
+    pub(crate) next: u64,
+    pub(crate) stdin_taken: bool,
     /// Whether the current directory is walked because no path was given.
-    pub(super) implied: bool,
+    pub(crate) implied: bool,
 }
 
 /// The other end is gone or the run is interrupted: there is nobody to walk for.
-pub(super) struct Stopped;
+pub(crate) struct Stopped;
 
 impl<T> From<SendError<T>> for Stopped {
     fn from(_: SendError<T>) -> Self {
@@ -73,7 +67,7 @@ impl<T> From<SendError<T>> for Stopped {
 
 impl Producer<'_> {
     /// Goes through all inputs, or until the run is stopped.
-    pub(super) fn run(mut self, inputs: &Inputs) {
+    pub(crate) fn run(mut self, inputs: &Inputs) {
         let _: Result<(), Stopped> = match inputs {
             Inputs::Paths(paths) if paths.is_empty() => {
                 self.implied = true;
@@ -108,12 +102,12 @@ impl Producer<'_> {
     }
 
     fn walk(&mut self, root: &Path) -> Result<(), Stopped> {
-        if self.filter.is_huge(root, self.many) {
-            return self.walk_huge(root);
+        if self.filter.is_paged(root, self.page_size) {
+            return self.walk_paged(root);
         }
-        let (walk, aside) = self.filter.walk(root, self.many);
+        let (walk, deferred) = self.filter.walk(root, self.page_size);
         for entry in walk {
-            self.walk_aside(&aside)?;
+            self.walk_deferred(&deferred)?;
             match entry {
                 Ok(entry) => {
                     if let Some(err) = entry.error() {
@@ -125,21 +119,21 @@ impl Producer<'_> {
                 Err(err) => self.fail_walk(root, &err)?,
             }
         }
-        self.walk_aside(&aside)
+        self.walk_deferred(&deferred)
     }
 
-    fn walk_aside(&mut self, aside: &Aside) -> Result<(), Stopped> {
+    fn walk_deferred(&mut self, deferred: &Deferred) -> Result<(), Stopped> {
         loop {
-            let Some(dir) = lock(aside).pop_front() else { return Ok(()) };
-            self.walk_huge(&dir)?;
+            let Some(dir) = lock(deferred).pop_front() else { return Ok(()) };
+            self.walk_paged(&dir)?;
         }
     }
 
     /// Walks a directory that is too large to be sorted in memory, page by page.
-    fn walk_huge(&mut self, dir: &Path) -> Result<(), Stopped> {
+    fn walk_paged(&mut self, dir: &Path) -> Result<(), Stopped> {
         let mut last: Option<OsString> = None;
         loop {
-            let page = self.filter.page(dir, last.as_deref(), self.many);
+            let page = self.filter.page(dir, last.as_deref(), self.page_size);
             if last.is_none() {
                 page.problems.iter().try_for_each(|err| self.fail_walk(dir, err))?;
             }
@@ -275,11 +269,11 @@ mod tests {
 
     use crossbeam_channel::unbounded;
 
-    use super::super::FilterArgs;
+    use super::filter::FilterArgs;
     use super::*;
 
-    /// What a walk finds, if a directory of more than `many` entries is huge.
-    fn found(root: &Path, many: usize) -> Vec<PathBuf> {
+    /// What a walk finds, if a directory of more than `page_size` entries is read in pages.
+    fn found(root: &Path, page_size: usize) -> Vec<PathBuf> {
         let filter = FilterArgs::default().build().unwrap();
         let (stop, (jobs, found)) = (AtomicBool::new(false), unbounded());
         let ((rows, _rows), (window, _window)) = (unbounded(), unbounded());
@@ -289,7 +283,7 @@ mod tests {
             jobs,
             rows,
             window,
-            many,
+            page_size,
             next: 0,
             stdin_taken: false,
             implied: false,
@@ -299,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn a_huge_directory_is_walked_as_any_other() {
+    fn a_paged_directory_is_walked_as_any_other() {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join(".git")).unwrap();
         fs::write(dir.path().join(".gitignore"), "*7*\nd.1/e.2\n").unwrap();
@@ -311,8 +305,8 @@ mod tests {
         }
         let usual = found(dir.path(), usize::MAX);
         assert!(usual.len() > 50 && usual.is_sorted());
-        for many in [1, 2, 5, 20, 40] {
-            assert_eq!(found(dir.path(), many), usual, "{many}");
+        for page_size in [1, 2, 5, 20, 40] {
+            assert_eq!(found(dir.path(), page_size), usual, "{page_size}");
         }
     }
 }

@@ -17,7 +17,7 @@ const READ: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY).union(OFlags::CLOEXE
 /// Opens files of which each is most likely beside the one before, as they are in a walk. From the
 /// directory of both the kernel need not find the way from the root again.
 #[derive(Debug)]
-pub(super) struct Nearby {
+pub(crate) struct DirOpener {
     /// Whether there are descriptors to spare for directories.
     may_hold: bool,
     /// The directory of the latest file, with the slash behind it.
@@ -26,15 +26,15 @@ pub(super) struct Nearby {
     held: Option<OwnedFd>,
 }
 
-impl Nearby {
+impl DirOpener {
     /// For one of so many threads. Each has a file and a directory open.
-    pub(super) fn for_one_of(threads: usize) -> Self {
+    pub(crate) fn for_one_of(threads: usize) -> Self {
         let most = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         let may_hold = 2 * threads as u64 + OWN_FILES <= most;
         Self { may_hold, directory: Vec::new(), held: None }
     }
 
-    pub(super) fn open(&mut self, path: &Path) -> io::Result<File> {
+    pub(crate) fn open(&mut self, path: &Path) -> io::Result<File> {
         let path = path.as_os_str().as_bytes();
         let (directory, name) = path.split_at(memchr::memrchr(b'/', path).map_or(0, |at| at + 1));
         if !self.may_hold || directory.is_empty() {
@@ -75,15 +75,15 @@ mod tests {
             fs::create_dir(dir.path().join(sub)).unwrap();
         }
         for may_hold in [true, false] {
-            let mut nearby = Nearby { may_hold, ..Nearby::for_one_of(1) };
+            let mut opener = DirOpener { may_hold, ..DirOpener::for_one_of(1) };
             let mut held = 0;
             for name in ["a/1", "a/2", "a/3", "a/b/1", "c/1", "c/2", "a/1", "4", "5"] {
                 let path = dir.path().join(name);
                 fs::write(&path, name).unwrap();
                 let mut text = String::new();
-                nearby.open(&path).unwrap().read_to_string(&mut text).unwrap();
+                opener.open(&path).unwrap().read_to_string(&mut text).unwrap();
                 assert_eq!(text, name);
-                held += u64::from(nearby.held.is_some());
+                held += u64::from(opener.held.is_some());
             }
             assert_eq!(held, if may_hold { 4 } else { 0 }, "2, 3, c/2 and 5");
         }
@@ -94,11 +94,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("here");
         fs::write(&path, "").unwrap();
-        let mut nearby = Nearby::for_one_of(1);
+        let mut opener = DirOpener::for_one_of(1);
         for _ in 0..2 {
-            nearby.open(&path).unwrap();
+            opener.open(&path).unwrap();
         }
-        let gone = nearby.open(&dir.path().join("gone")).unwrap_err();
+        let gone = opener.open(&dir.path().join("gone")).unwrap_err();
         assert_eq!(gone.kind(), io::ErrorKind::NotFound);
     }
 }

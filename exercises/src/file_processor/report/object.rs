@@ -1,0 +1,36 @@
+//! The JSON objects that more than one file writes.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use crate::file_processor::row::Failure;
+
+/// An error, in the listing and in `--errors`.
+pub(crate) struct FailedPath<'a> {
+    pub(crate) path: &'a Path,
+    pub(crate) failure: &'a Failure,
+}
+
+impl Serialize for FailedPath<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        text(&mut map, "path", self.path.as_os_str())?;
+        map.serialize_entry("operation", self.failure.operation.name())?;
+        map.serialize_entry("reason", &self.failure.reason)?;
+        map.end()
+    }
+}
+
+/// A text that need not be UTF-8: then it is shown lossily, and once more exactly.
+pub(crate) fn text<M: SerializeMap>(map: &mut M, key: &str, text: &OsStr) -> Result<(), M::Error> {
+    map.serialize_entry(key, &text.to_string_lossy())?;
+    if text.to_str().is_none() {
+        map.serialize_entry(&format!("{key}_bytes"), &BASE64_STANDARD.encode(text.as_bytes()))?;
+    }
+    Ok(())
+}

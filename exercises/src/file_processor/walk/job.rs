@@ -1,0 +1,17 @@
+use std::path::PathBuf;
+
+/// A file to be read.
+pub(crate) struct Job {
+    /// Its place in the listing.
+    pub(crate) number: u64,
+    pub(crate) path: PathBuf,
+    pub(crate) origin: Origin,
+}
+
+/// Where a path comes from, which says how careful to be with it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Stdin,
+    Named,
+    Walked,
+}
