@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use clap::Parser;
 use common::{Demo, Outcome, duration, parse, say};
-use leaks::{GRACE, live_tasks, settled};
 use performance::{Design, Load, apart, json, measure, table};
+use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
+use tokio::time::{sleep, timeout};
 
 /// Threads, a pool, tasks, and tasks with a permit, side by side.
 #[derive(Parser)]
@@ -85,8 +86,24 @@ async fn show_chapter(load: Load, demo: Demo) -> Outcome {
     let some = measure(Design::Pool, load, begin).await?;
     let (time, peak) = (some.time, some.peak);
     say!("Limited pool ({} workers): {time:?}, Peak tasks: {peak}", load.workers);
-    say!("Final tasks: {}", settled(start, GRACE).await);
+    say!("Final tasks: {}", live_tasks_down_to(start).await);
     Ok(())
+}
+
+fn live_tasks() -> usize {
+    Handle::current().metrics().num_alive_tasks()
+}
+
+/// Their number once it is down to `expected`, or after a second: a join returns shortly before the
+/// runtime counts the task out.
+async fn live_tasks_down_to(expected: usize) -> usize {
+    let counted_out = async {
+        while live_tasks() > expected {
+            sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let _ = timeout(Duration::from_secs(1), counted_out).await;
+    live_tasks()
 }
 
 fn positive(text: &str) -> Result<usize, String> {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use crate::{Row, Run, Work};
+use crate::row::{Row, Run, Work};
 use performance::peak_memory_of;
 
 /// The first argument of a process that runs one row and reports it, as in `--run ROW ITEMS`.

@@ -3,8 +3,8 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::child::{report, whole_program};
-use super::{Row, Run, Work};
+use crate::child::{report, whole_program};
+use crate::row::{Row, Run, Work};
 
 /// The same workloads as a Go program.
 #[derive(Clone, Debug)]

@@ -16,7 +16,7 @@ use tokio::time::sleep;
 use wait_group::TaskGroup;
 use worker_pool::{Bounds, WorkerPool};
 
-use crate::Run;
+use crate::row::Run;
 use performance::peak_memory;
 
 const NAP: Duration = Duration::from_millis(10);

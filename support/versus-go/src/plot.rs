@@ -1,4 +1,4 @@
-use super::Line;
+use crate::race::Line;
 
 const WIDTH: f64 = 760.0;
 const LEFT: f64 = 330.0;

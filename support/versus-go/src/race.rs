@@ -1,6 +1,8 @@
 use std::error::Error;
 
-use super::{Go, Row, Run, this_program};
+use crate::child::this_program;
+use crate::go::Go;
+use crate::row::{Row, Run};
 
 /// The medians of the runs of one side.
 #[derive(Clone, Copy, Debug)]

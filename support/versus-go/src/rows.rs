@@ -2,8 +2,8 @@ use std::num::NonZeroUsize;
 
 use pipeline::Limits;
 
-use super::ours::{self, CAPACITY, LONG_QUEUE};
-use super::{Goal, Row, Work};
+use crate::ours::{self, CAPACITY, LONG_QUEUE};
+use crate::row::{Goal, Row, Work};
 
 const fn limits(buffer: usize, chunk: usize) -> Limits {
     let (Some(buffer), Some(chunk)) = (NonZeroUsize::new(buffer), NonZeroUsize::new(chunk)) else {
@@ -309,3 +309,47 @@ pub const ROWS: &[Row] = &[
         work: Work::Program("pipeline"),
     },
 ];
+
+/// The row of that name.
+pub fn row(name: &str) -> Option<&'static Row> {
+    ROWS.iter().find(|row| row.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ITEMS: u64 = 200;
+
+    /// What 200 items come to, by a plain loop instead of tasks and channels.
+    fn expected(row: &str) -> u64 {
+        let add = u64::wrapping_add;
+        match row.split('-').next().unwrap_or(row) {
+            "channel" | "receive" => (0..ITEMS).fold(0, add),
+            "pipeline" => (0..ITEMS).map(|n| n * n + 10).filter(|n| n % 2 == 0).fold(0, add),
+            "fan" => (0..ITEMS).map(|n| n * n).fold(0, add),
+            "pool" if row != "pool-sleep" => (0..ITEMS).map(fnv).fold(0, add),
+            "context" if row == "context-value" => 7 * ITEMS, // each look-up finds a seven
+            _ => ITEMS,                                       // a count of what was done
+        }
+    }
+
+    /// FNV-1a with words of 64 bits for the bytes, over eight words from `job` upwards.
+    fn fnv(job: u64) -> u64 {
+        let mut hash = 14_695_981_039_346_656_037_u64;
+        for word in job..job + 8 {
+            hash ^= word;
+            hash = hash.wrapping_mul(1_099_511_628_211);
+        }
+        hash
+    }
+
+    #[test]
+    fn every_row_gives_what_a_plain_loop_gives() {
+        for row in ROWS {
+            if let Work::Function(run) = row.work {
+                assert_eq!(run(ITEMS).check, expected(row.name), "{}", row.name);
+            }
+        }
+    }
+}

@@ -1,4 +1,4 @@
-use super::Line;
+use crate::race::Line;
 
 /// The table in Markdown: a line for each row, and a cross on what misses its goal.
 pub fn markdown(lines: &[Line]) -> String {

@@ -16,10 +16,15 @@ fn prints_a_row_for_each_workload_and_writes_it_three_times() {
         "| make, look at and cancel a context | `common::Context::*",
         "| spawn and join 1M tasks, no work | `wait_group::TaskGroup` *",
     ]);
-    for (name, start) in [("md", ""), ("json", "[\n  {\"row\": \"context\""), ("svg", "<svg ")] {
-        let text = fs::read_to_string(format!("{folder}/versus-go.{name}")).unwrap();
-        assert!(text.starts_with(start), "{name}: {text}");
-    }
+    let read = |name: &str| fs::read_to_string(format!("{folder}/versus-go.{name}")).unwrap();
+    let (machine, table) = run.stdout.split_once("\n\n").expect("the machine, then the table");
+    assert_eq!(read("md").trim_end(), format!("{machine}\n\n{}", table.trim_end()));
+    let rows = read("json").matches("{\"row\": \"").count();
+    assert_eq!((rows, read("json").contains("{\"row\": \"context\"")), (2, true));
+    let svg = read("svg");
+    assert!(svg.starts_with("<svg ") && svg.trim_end().ends_with("</svg>"), "{svg}");
+    let raced = !machine.contains("no Go");
+    assert_eq!(svg.contains("make, look at and cancel a context"), raced, "{svg}");
 }
 
 #[test]

@@ -3,12 +3,15 @@
 mod console;
 mod markdown;
 mod quotes;
+mod workspace;
 
 pub use console::{Steps, Transcript, commands, without_remark};
 pub use markdown::{Block, Link, Page, Span};
 pub use quotes::{Row, rows, up_to_date};
 
-use std::path::{Path, PathBuf};
+pub use workspace::{Manifest, members, root};
+
+use std::path::PathBuf;
 
 /// The code blocks of the pages that belong to no crate are documentation tests here.
 #[cfg(doctest)]
@@ -19,12 +22,6 @@ mod doctests {
     mod go {}
     #[doc = include_str!("../../../docs/glossary.md")]
     mod glossary {}
-}
-
-/// The folder of the workspace.
-pub fn root() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.ancestors().nth(2).expect("this crate is `support/xtask`").to_owned()
 }
 
 /// All files below the workspace's folder with this extension, sorted by path, without those that
