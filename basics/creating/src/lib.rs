@@ -3,10 +3,7 @@
 use std::panic::resume_unwind;
 use std::thread::{self, ScopedJoinHandle};
 
-use futures_util::stream::FuturesUnordered;
-use futures_util::{FutureExt, StreamExt};
-use tokio::task::{JoinError, yield_now};
-use tokio_util::task::AbortOnDropHandle;
+use tokio::task::{JoinError, JoinSet, yield_now};
 
 /// How many tasks are spawned before those that are there get a turn.
 const BURST: usize = 32;
@@ -46,39 +43,20 @@ pub async fn in_tasks<F>(work: impl IntoIterator<Item = F>) -> Vec<F::Output>
 where
     F: Future<Output: Send + 'static> + Send + 'static,
 {
-    let mut results = Vec::new();
-    let mut burst = Vec::with_capacity(BURST);
-    let mut running = FuturesUnordered::new();
-    for piece in work {
-        burst.push(AbortOnDropHandle::new(tokio::spawn(piece)));
-        if burst.len() == BURST {
+    let (mut tasks, mut results) = (JoinSet::new(), Vec::new());
+    for (spawned, piece) in (1..).zip(work) {
+        tasks.spawn(piece);
+        if spawned % BURST == 0 {
             yield_now().await;
-            join_ended(&mut burst, &mut running, &mut results);
+            while let Some(joined) = tasks.try_join_next() {
+                results.extend(output(joined));
+            }
         }
     }
-    running.extend(burst);
-    while let Some(joined) = running.next().await {
+    while let Some(joined) = tasks.join_next().await {
         results.extend(output(joined));
     }
     results
-}
-
-/// Joins what has ended of a burst, which short ones have by now: they never need a place among those
-/// that are watched. Then joins what else has ended meanwhile.
-fn join_ended<R>(
-    burst: &mut Vec<AbortOnDropHandle<R>>,
-    running: &mut FuturesUnordered<AbortOnDropHandle<R>>,
-    results: &mut Vec<R>,
-) {
-    for mut task in burst.drain(..) {
-        match (&mut task).now_or_never() {
-            Some(joined) => results.extend(output(joined)),
-            None => running.push(task),
-        }
-    }
-    while let Some(Some(joined)) = running.next().now_or_never() {
-        results.extend(output(joined));
-    }
 }
 
 /// What a task gave. Its panic goes on here; only a runtime that shuts down cancels it.

@@ -1,15 +1,16 @@
 #![doc = include_str!("../README.md")]
 
-mod patience;
 mod results;
+mod second_look;
 mod sync;
 mod worker;
 
 use std::convert::Infallible;
 use std::error::Error;
 use std::fmt;
+use std::mem;
 
-use crossbeam::channel::{Receiver, Sender, TryRecvError, TrySendError};
+use crossbeam::channel::{Receiver, Sender};
 use crossbeam::channel::{bounded, never, select_biased, unbounded};
 
 use crate::sync::thread::{self, JoinHandle};
@@ -17,6 +18,7 @@ use crate::sync::{Arc, AtomicU64, Ordering};
 
 pub use results::Results;
 pub use worker::{Done, Panicked};
+use worker::{Worker, discard};
 
 /// A fixed number of threads that work through a bounded queue of jobs.
 ///
@@ -24,7 +26,8 @@ pub use worker::{Done, Panicked};
 /// any number of threads may submit and read.
 ///
 /// Dropping the pool gives up: jobs that run are finished and their threads joined, jobs in the
-/// queue are dropped. [`close`](Self::close) works through them first.
+/// queue are dropped. [`close`](Self::close) works through them first. A job may drop its own pool;
+/// its own thread is then not joined.
 pub struct WorkerPool<J, R> {
     /// `None` once the pool is closed.
     jobs: Option<Sender<(u64, J)>>,
@@ -84,8 +87,9 @@ impl<J: Send + 'static, R: Send + 'static> WorkerPool<J, R> {
     {
         let (jobs, queue) = bounded(bounds.queue);
         let (sender, results) = bounds.results.map_or_else(unbounded, bounded);
-        let (alive, given_up) = bounded(1);
-        let (ending, working) = bounded(0);
+        let (alive, given_up) = bounded(0);
+        let (_ending, working) = bounded(0);
+        let worker = Worker { queue: queue.clone(), work, results: sender, given_up, _ending };
         let mut pool = Self {
             jobs: Some(jobs),
             queue,
@@ -95,18 +99,11 @@ impl<J: Send + 'static, R: Send + 'static> WorkerPool<J, R> {
             working,
             threads: Vec::with_capacity(bounds.workers),
         };
-        let work = Arc::new(work);
+        let worker = Arc::new(worker); // the threads share it, and the last of them drops it
         for id in 0..bounds.workers {
-            let (work, ending) = (Arc::clone(&work), ending.clone());
-            let worker = worker::Worker {
-                queue: pool.queue.clone(),
-                results: sender.clone(),
-                given_up: given_up.clone(),
-            };
-            let thread = thread::Builder::new().name(format!("worker {id}")).spawn(move || {
-                worker.run(|job| work(id, job));
-                drop(ending); // the last worker to drop its clone disconnects `working`
-            });
+            let worker = Arc::clone(&worker);
+            let thread = thread::Builder::new().name(format!("worker {id}"));
+            let thread = thread.spawn(move || worker.run(id));
             pool.threads.push(thread.expect("the system can start a thread"));
         }
         pool
@@ -114,34 +111,41 @@ impl<J: Send + 'static, R: Send + 'static> WorkerPool<J, R> {
 
     /// Puts `job` into the queue and gives its number, counted from 1. Waits while the queue is
     /// full: that is the backpressure.
+    ///
+    /// # Panics
+    ///
+    /// If a job calls this while the queue of its own pool is full: all workers could come to wait
+    /// for each other.
     pub fn submit(&self, job: J) -> u64 {
         let number = self.next_number();
-        patience::send(self.jobs(), (number, job)).expect(WORKERS_LISTEN);
+        if let Err(full) = second_look::try_send(self.jobs(), (number, job)) {
+            assert!(!self.is_called_by_a_job(), "{FULL}");
+            self.jobs().send(full.into_inner()).expect(WORKERS_LISTEN);
+        }
         number
     }
 
     /// [`submit`](Self::submit), unless `cancelled` is disconnected before there is room in the
     /// queue: then the job comes back. Once it is disconnected, no job is accepted any more. A
     /// cancelled job has used up its number.
+    ///
+    /// # Panics
+    ///
+    /// As [`submit`](Self::submit).
     pub fn submit_unless(
         &self,
         cancelled: &Receiver<Infallible>,
         job: J,
     ) -> Result<u64, Cancelled<J>> {
         let number = self.next_number();
-        let is_cancelled = || cancelled.try_recv() == Err(TryRecvError::Disconnected);
-        // Only when there is no room for a while is a select worth its price.
-        let sent = patience::try_send_unless(self.jobs(), (number, job), is_cancelled);
-        let Err(TrySendError::Full((_, job))) = sent else {
-            sent.expect(WORKERS_LISTEN);
-            return Ok(number);
-        };
+        let own = if self.is_called_by_a_job() { bounded(0).1 } else { never::<Infallible>() };
         select_biased! {
             recv(cancelled) -> _ => Err(Cancelled(job)),
             send(self.jobs(), (number, job)) -> sent => {
                 sent.expect(WORKERS_LISTEN);
                 Ok(number)
             }
+            recv(own) -> _ => panic!("{FULL}"), // disconnected: a job does not wait
         }
     }
 
@@ -162,7 +166,12 @@ impl<J: Send + 'static, R: Send + 'static> WorkerPool<J, R> {
     /// [`close`](Self::close), unless `cancelled` is disconnected first: then the jobs that run are
     /// finished, and those still in the queue are dropped and give no result. Nor does a job
     /// that finds the result limit reached.
+    ///
+    /// # Panics
+    ///
+    /// If a job calls this for its own pool, because it would wait for itself.
     pub fn close_unless(mut self, cancelled: &Receiver<Infallible>) -> Results<R> {
+        assert!(!self.is_called_by_a_job(), "a job closes its own pool, and would wait for itself");
         self.jobs = None; // the workers end when the queue is empty
         select_biased! {
             recv(cancelled) -> _ => {}
@@ -178,9 +187,16 @@ impl<J: Send + 'static, R: Send + 'static> WorkerPool<J, R> {
     fn next_number(&self) -> u64 {
         self.submitted.fetch_add(1, Ordering::Relaxed) + 1
     }
+
+    fn is_called_by_a_job(&self) -> bool {
+        let caller = thread::current().id();
+        self.threads.iter().any(|worker| worker.thread().id() == caller)
+    }
 }
 
 const WORKERS_LISTEN: &str = "workers outlive their jobs' panics, and listen until the pool ends";
+const FULL: &str = "a job submits to its own pool, whose queue is full: let it return what is to be \
+                    done next, and submit that where the results are read";
 
 impl<J> fmt::Debug for Cancelled<J> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -199,11 +215,12 @@ impl<J> Error for Cancelled<J> {}
 impl<J, R> Drop for WorkerPool<J, R> {
     fn drop(&mut self) {
         self.jobs = None; // no job will follow
-        self.queue.try_iter().for_each(drop); // nothing to do any more, if there was
+        self.queue.try_iter().for_each(discard); // nothing to do any more, if there was
         self.alive = None; // and no reader to wait for
-        for thread in self.threads.drain(..) {
-            thread.join().expect("a worker catches the panics of its jobs");
-        }
+        let caller = thread::current().id(); // a job that drops its pool cannot wait for itself
+        let others = self.threads.drain(..).filter(|worker| worker.thread().id() != caller);
+        others.for_each(|worker| discard(worker.join()));
+        discard(mem::replace(&mut self.results.0, never())); // what nobody can read any more
     }
 }
 

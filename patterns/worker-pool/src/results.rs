@@ -2,7 +2,7 @@ use std::fmt;
 
 use crossbeam::channel::Receiver;
 
-use super::{Done, patience};
+use crate::{Done, second_look};
 
 /// The results of a pool, one after the other, as an iterator that waits for the next one. It ends
 /// once the pool is closed and every job is done, or once it is dropped.
@@ -14,7 +14,7 @@ impl<R> Iterator for Results<R> {
     type Item = Done<R>;
 
     fn next(&mut self) -> Option<Done<R>> {
-        patience::recv(&self.0)
+        second_look::recv(&self.0).ok()
     }
 }
 

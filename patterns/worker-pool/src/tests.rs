@@ -1,7 +1,7 @@
 use std::convert::Infallible;
-use std::panic::panic_any;
+use std::panic::{catch_unwind, panic_any};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Barrier, Mutex};
+use std::sync::{Arc, Barrier, Mutex, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
 
@@ -113,14 +113,16 @@ fn a_result_beyond_the_limit_waits_for_a_reader() {
     assert_eq!(in_time(move || numbers(pool.close_unless(&cancelled))), [1]);
 }
 
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("a value that panics as it is dropped");
+    }
+}
+
 #[test]
 fn a_panic_is_the_error_of_its_job_and_the_worker_lives_on() {
-    struct Bomb;
-    impl Drop for Bomb {
-        fn drop(&mut self) {
-            panic!("dropping a payload that panics must not cost the worker");
-        }
-    }
     let pool = WorkerPool::start(Bounds::new(1, 5), |_, job: u64| match job {
         2 => panic!("a plain message"),
         3 => panic!("a message with a number: {job}"),
@@ -228,4 +230,78 @@ fn giving_up_waits_for_no_reader() {
     let results = pool.results(); // somebody could read, and does not
     in_time(|| drop(pool));
     assert_eq!(numbers(results), []);
+}
+
+#[test]
+fn values_that_panic_as_they_are_dropped_change_no_outcome() {
+    let own = catch_unwind(|| {
+        let bounds = Bounds::new(2, 2).with_result_limit(1);
+        let pool = WorkerPool::start(bounds, |_, job: Bomb| job);
+        // One result in its place, one in the hand of each worker, and two jobs in the queue.
+        submit_all(&pool, [(); 5].map(|()| Bomb));
+        panic!("the caller's own"); // and the pool is dropped by it
+    });
+    assert_eq!(own.unwrap_err().downcast_ref(), Some(&"the caller's own"));
+}
+
+/// A pool of one worker and a queue of one, whose jobs know it.
+fn recursive_pool<R: Send + 'static>(
+    work: impl Fn(&WorkerPool<u64, R>, u64) -> R + Send + Sync + 'static,
+) -> Arc<WorkerPool<u64, R>> {
+    Arc::new_cyclic(|pool| {
+        let pool = Weak::clone(pool);
+        WorkerPool::start(Bounds::new(1, 1), move |_, job| {
+            work(&pool.upgrade().expect("it is read from"), job)
+        })
+    })
+}
+
+#[test]
+fn a_job_may_submit_to_its_own_pool_and_never_waits_for_room() {
+    let pool = recursive_pool(|pool, job| match job {
+        1 => pool.submit(2) + pool.submit(3),
+        _ => job,
+    });
+    pool.submit(1);
+    let results = in_time(move || pool.results().take(2).collect::<Vec<_>>());
+    let told = results[0].result.as_ref().unwrap_err().to_string();
+    assert!(told.starts_with("panicked: a job submits to its own pool, whose queue is full"));
+    assert_eq!(results[1], Done { job: 2, result: Ok(2) });
+}
+
+#[test]
+fn a_job_that_could_be_cancelled_waits_for_room_no_more_than_another() {
+    let pool = recursive_pool(|pool, job| {
+        let submit = |next| pool.submit_unless(&never(), next).map_err(|back| back.0);
+        if job == 1 { submit(2).and(submit(3)) } else { Ok(job) }
+    });
+    pool.submit(1);
+    let results = in_time(move || pool.results().take(2).collect::<Vec<_>>());
+    assert!(results[0].result.as_ref().unwrap_err().message.contains("its own pool"));
+    assert_eq!(results[1], Done { job: 2, result: Ok(Ok(2)) });
+}
+
+#[test]
+fn a_job_may_drop_its_own_pool_and_does_not_close_it() {
+    for closes in [false, true] {
+        let own = Arc::new(Mutex::new(None::<WorkerPool<u64, ()>>));
+        let shared = Arc::clone(&own);
+        let pool = WorkerPool::start(Bounds::new(1, 2), move |_, _| {
+            let pool = shared.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if closes {
+                drop(pool.unwrap().close());
+            }
+        });
+        let results = pool.results();
+        let mut filled = own.lock().unwrap();
+        submit_all(&pool, [1, 2]);
+        *filled = Some(pool);
+        drop(filled);
+        let results = in_time(|| results.collect::<Vec<_>>());
+        let [first] = &results[..] else { panic!("what is queued is dropped: {results:?}") };
+        match &first.result {
+            Ok(()) => assert!(!closes),
+            Err(told) => assert!(closes && told.message.starts_with("a job closes its own pool")),
+        }
+    }
 }

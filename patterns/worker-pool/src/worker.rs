@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crossbeam::channel::{Receiver, Sender, TrySendError, select_biased};
 
-use super::patience;
+use crate::second_look;
 
 /// What became of a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,26 +25,27 @@ pub struct Panicked {
     pub message: String,
 }
 
-/// The ends of the queues that a worker holds.
-pub(crate) struct Worker<J, R> {
+/// What the workers of a pool share.
+pub(crate) struct Worker<J, R, W> {
     pub(crate) queue: Receiver<(u64, J)>,
+    pub(crate) work: W,
     pub(crate) results: Sender<Done<R>>,
     /// Disconnected once the pool gives up.
     pub(crate) given_up: Receiver<Infallible>,
+    /// Dropped, last of all, when the last worker has ended.
+    pub(crate) _ending: Sender<Infallible>,
 }
 
-impl<J, R> Worker<J, R> {
+impl<J, R, W: Fn(usize, J) -> R> Worker<J, R, W> {
     /// Works until the pool is closed and the queue is empty.
-    pub(crate) fn run(self, work: impl Fn(J) -> R) {
-        while let Some((number, job)) = patience::recv(&self.queue) {
+    pub(crate) fn run(&self, id: usize) {
+        while let Ok((number, job)) = second_look::recv(&self.queue) {
             // A job that panics may leave what `work` shares between jobs half done. That is the
             // danger of every shared value, and a `Mutex` would be poisoned: no reason to stop.
-            let result = catch_unwind(AssertUnwindSafe(|| work(job))).map_err(Panicked::from);
-            let done = Done { job: number, result };
-            // The result first: what is done is told as long as there is room for it. The pool
-            // itself holds a receiver, so a send fails only for want of room; and only then is a
-            // select worth its price.
-            if let Err(TrySendError::Full(done)) = patience::try_send(&self.results, done) {
+            let result = catch_unwind(AssertUnwindSafe(|| (self.work)(id, job)));
+            let done = Done { job: number, result: result.map_err(Panicked::from) };
+            if let Err(TrySendError::Full(done)) = second_look::try_send(&self.results, done) {
+                // The result first: what is done is told as long as there is room for it.
                 select_biased! {
                     send(self.results, done) -> _ => {}
                     recv(self.given_up) -> _ => {}
@@ -52,6 +53,12 @@ impl<J, R> Worker<J, R> {
             }
         }
     }
+}
+
+/// Drops `value`. A panic of its drop has told its message to stderr, and ends here.
+pub(crate) fn discard<T>(value: T) {
+    let dropped = catch_unwind(AssertUnwindSafe(|| drop(value)));
+    mem::forget(dropped); // a payload could panic once more
 }
 
 impl From<Box<dyn Any + Send>> for Panicked {
