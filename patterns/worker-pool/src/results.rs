@@ -2,7 +2,7 @@ use std::fmt;
 
 use crossbeam::channel::Receiver;
 
-use crate::{Done, second_look};
+use super::{Done, second_look};
 
 /// The results of a pool, one after the other, as an iterator that waits for the next one. It ends
 /// once the pool is closed and every job is done, or once it is dropped.

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crossbeam::channel::{Receiver, Sender, TrySendError, select_biased};
 
-use crate::second_look;
+use super::second_look;
 
 /// What became of a job.
 #[derive(Clone, Debug, PartialEq, Eq)]

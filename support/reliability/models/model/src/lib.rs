@@ -32,9 +32,9 @@ pub mod sync {
 /// Threads that the checker schedules.
 pub mod thread {
     #[cfg(loom)]
-    pub use loom::thread::{Builder, JoinHandle, spawn, yield_now};
+    pub use loom::thread::{Builder, JoinHandle, current, spawn, yield_now};
     #[cfg(not(loom))]
-    pub use shuttle::thread::{Builder, JoinHandle, Scope, scope, spawn, yield_now};
+    pub use shuttle::thread::{Builder, JoinHandle, Scope, current, scope, spawn, yield_now};
 }
 
 /// Futures that the checker schedules.

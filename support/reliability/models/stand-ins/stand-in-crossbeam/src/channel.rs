@@ -52,6 +52,15 @@ pub enum TrySendError<T> {
     Disconnected(T),
 }
 
+impl<T> TrySendError<T> {
+    /// The item that was not sent.
+    pub fn into_inner(self) -> T {
+        match self {
+            Self::Full(item) | Self::Disconnected(item) => item,
+        }
+    }
+}
+
 /// Why no item was received at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TryRecvError {

@@ -22,7 +22,7 @@ pub fn either<A, B>(
     }))
 }
 
-/// `crossbeam::channel::select_biased!`, for the pairs that the sections use.
+/// `crossbeam::channel::select_biased!`, for the arms that the sections use.
 #[macro_export]
 macro_rules! select_biased {
     (recv($r:expr) -> $p:pat => $a:block recv($s:expr) -> $q:pat => $b:block) => {{
@@ -42,14 +42,26 @@ macro_rules! select_biased {
             $crate::channel::Either::Second($q) => $b,
         }
     }};
-    (recv($r:expr) -> $p:pat => $a:expr, send($s:expr, $item:expr) -> $q:pat => $b:block) => {{
-        let (first, second) = (&$r, &$s);
-        match $crate::channel::either(|cx| first.poll_recv(cx), |cx| second.poll_reserve(cx)) {
-            $crate::channel::Either::First($p) => $a,
-            $crate::channel::Either::Second(room) => {
+    (
+        recv($r:expr) -> $p:pat => $a:expr,
+        send($s:expr, $item:expr) -> $q:pat => $b:block
+        recv($t:expr) -> $w:pat => $c:expr,
+    ) => {{
+        use $crate::channel::Either;
+        let (first, second, third) = (&$r, &$s, &$t);
+        match $crate::channel::either(
+            |cx| first.poll_recv(cx),
+            |cx| match second.poll_reserve(cx) {
+                std::task::Poll::Ready(room) => std::task::Poll::Ready(Either::First(room)),
+                std::task::Poll::Pending => third.poll_recv(cx).map(Either::Second),
+            },
+        ) {
+            Either::First($p) => $a,
+            Either::Second(Either::First(room)) => {
                 let $q = room.map(|()| second.fill($item));
                 $b
             }
+            Either::Second(Either::Second($w)) => $c,
         }
     }};
 }
