@@ -88,8 +88,9 @@ impl<J: Send + 'static, R: Send + 'static> WorkerPool<J, R> {
         let (jobs, queue) = bounded(bounds.queue);
         let (sender, results) = bounds.results.map_or_else(unbounded, bounded);
         let (alive, given_up) = bounded(0);
-        let (_ending, working) = bounded(0);
-        let worker = Worker { queue: queue.clone(), work, results: sender, given_up, _ending };
+        let (ending, working) = bounded(0);
+        let worker =
+            Worker { queue: queue.clone(), work, results: sender, given_up, _ending: ending };
         let mut pool = Self {
             jobs: Some(jobs),
             queue,
