@@ -14,7 +14,7 @@ use toml::{Table, Value};
 
 /// What holds where neither the flags nor the file say otherwise.
 const DEFAULTS: &str = "time = 'ts'\nwindow = '1s'\nlateness = '2s'\nmax-keys = 10_000
-max-line = '1MiB'\npolicy = ['block']\n";
+max-line = '1MiB'\npolicy = ['block']\nid-field = '_source_id'\n";
 
 /// The settings of a run. [`Config::load`] completes them with the defaults.
 #[derive(clap::Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -113,6 +113,10 @@ pub struct Config {
     #[arg(long, value_name = "NAME", help_heading = "Sinks")]
     pub node: Option<String>,
 
+    /// The field that gets the id in what goes to TCP and NATS [default: `_source_id`]
+    #[arg(long, value_name = "NAME", help_heading = "Sinks")]
+    pub id_field: Option<String>,
+
     /// What to do when a sink is slower than the sources; one for all sinks, or one for each
     #[arg(long, value_enum, help_heading = "Sinks")]
     pub policy: Vec<WhenFull>,
@@ -203,7 +207,9 @@ impl Config {
         let nats = (self.nats.is_some(), self.stream.is_some(), self.consumer.is_some());
         let zero = self.workers == Some(0) || self.max_keys == Some(0);
         let max_line = self.max_line.unwrap_or_default().as_u64();
-        let rules: [(bool, String); 9] = [
+        let id_field = self.id_field.as_deref().unwrap_or_default();
+        let is_name = |c: char| c.is_ascii_alphanumeric() || "_-@$".contains(c);
+        let rules: [(bool, String); 10] = [
             (
                 self.sources().is_empty(),
                 "there is no source; add --file, --stdin, --listen, --nats or --generate".into(),
@@ -227,6 +233,10 @@ impl Config {
                 "--window must be at least 1ms".into(),
             ),
             (!(1..=1 << 30).contains(&max_line), "--max-line must be from 1 byte to 1GiB".into()),
+            (
+                id_field.is_empty() || !id_field.chars().all(is_name),
+                format!("--id-field {id_field:?} is not a name of letters, digits, _ - @ and $"),
+            ),
             (!twice.is_empty(), format!("two outputs go to {twice}; give each its own")),
         ];
         let broken = rules.into_iter().find(|(broken, _)| *broken);
@@ -373,6 +383,7 @@ mod tests {
         assert!(with(|config| config.workers = Some(0)).is_err());
         assert!(with(|config| config.policy = vec![WhenFull::Block; 2]).is_err());
         assert!(with(|config| config.window = Some(Duration::ZERO)).is_err());
+        assert!(with(|config| config.id_field = Some("a.b".into())).is_err());
         assert!(with(|config| config.out = vec!["same".into(), "same".into()]).is_err());
     }
 }

@@ -93,10 +93,11 @@ fn reference(value: Option<&Json>) -> Value<'_> {
         Some(Json::String(text)) => Value::Text(text.as_str().into()),
         Some(Json::Number(number)) => {
             let integer = number.as_i64().map(i128::from).or(number.as_u64().map(i128::from));
-            let float = || Number::Float(number.as_f64().expect("every number has a nearest"));
+            let float = || Number::from(number.as_f64().expect("every number has a nearest"));
             Value::Number(integer.map_or_else(float, Number::Integer))
         }
-        _ => Value::Missing,
+        Some(Json::Null | Json::Array(_) | Json::Object(_)) => Value::Opaque,
+        None => Value::Missing,
     }
 }
 

@@ -59,7 +59,8 @@ fn spawn(kit: &Kit, port: &str) -> Running {
 fn unique(output: &str) -> (Vec<String>, usize) {
     let (mut seen, mut events, mut again) = (HashSet::new(), Vec::new(), 0);
     for line in output.lines() {
-        let (id, rest) = line.strip_prefix("{\"_id\":\"").unwrap().split_once("\",").unwrap();
+        let (id, rest) =
+            line.strip_prefix("{\"_source_id\":\"").unwrap().split_once("\",").unwrap();
         if seen.insert(id) {
             events.push(format!("{{{rest}"));
         } else {

@@ -126,11 +126,40 @@ fn ids_name_the_machine_and_of_a_stream_that_is_read_once_the_run() {
     let mut two: Vec<_> =
         BufReader::new(listener.accept().unwrap().0).lines().take(2).map(Result::unwrap).collect();
     two.sort_unstable();
-    assert_eq!(two[0], "{\"_id\":\"web-1/in:0\",\"a\":1}");
+    assert_eq!(two[0], "{\"_source_id\":\"web-1/in:0\",\"a\":1}");
     let (name, offset) = two[1].split_once('@').unwrap();
-    assert!(name.starts_with("{\"_id\":\"web-1/tcp:127.0.0.1:"), "{two:?}");
+    assert!(name.starts_with("{\"_source_id\":\"web-1/tcp:127.0.0.1:"), "{two:?}");
     assert!(offset.ends_with(":0\",\"a\":2}"), "{two:?}");
     assert_eq!(running.stop(), Some(0));
+}
+
+/// `_id` is the event's business. A line that a node before has given an id keeps it, wherever the
+/// field stands and however it is spelled.
+#[test]
+fn an_id_is_never_doubled_and_never_taken_for_ours() {
+    let (kit, listener) = (Kit::new(), TcpListener::bind("127.0.0.1:0").unwrap());
+    let sink = format!("tcp://{}", listener.local_addr().unwrap());
+    let before = [
+        r#"{"_id":"mine"}"#,
+        r#"{ "a":1, "_source_id" : "n/f:7" }"#,
+        r#"{"\u005fsource_id":"n/f:8"}"#,
+        r#"{"_source_id":9}"#,
+        "{}",
+    ];
+    kit.write("in", &before.map(|line| format!("{line}\n")).concat());
+    let args = ["--file", "in", "--out", &sink, "--dead-letters", "dead"];
+    let mut running = kit.start(&args);
+    let after = [r#"{"_source_id":"in:0","_id":"mine"}"#, before[1], before[2]];
+    assert_eq!(received(&listener)[..3], after);
+    assert!(running.0.wait().unwrap().success());
+    assert!(
+        kit.read("dead").contains("the field _source_id holds no text"),
+        "{}",
+        kit.read("dead")
+    );
+    let mut running = kit.start(&[&args[..], &["--id-field", "_id"]].concat());
+    assert_eq!(received(&listener)[0], before[0]);
+    assert!(running.0.wait().unwrap().success());
 }
 
 #[test]
@@ -156,7 +185,7 @@ fn a_receiver_that_comes_late_gets_every_line_with_its_id() {
     let received = received(&TcpListener::bind(&address).unwrap());
     running.0.wait().unwrap();
     assert_eq!(received.len(), 50_000);
-    assert!(received.iter().all(|line| line.starts_with("{\"_id\":\"in:")));
+    assert!(received.iter().all(|line| line.starts_with("{\"_source_id\":\"in:")));
     assert!(received[49_999].ends_with("\"v\":49999}"), "{}", received[49_999]);
 }
 

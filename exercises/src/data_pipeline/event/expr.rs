@@ -24,10 +24,12 @@ enum Test {
 /// Whether an operator holds for the order of its two sides, if they have one.
 type Holds = fn(Option<Ordering>) -> bool;
 
+/// What a field is compared with: of the same type, or it is another value.
 #[derive(Clone, Debug)]
-struct Literal {
-    text: String,
-    number: Option<Number>,
+enum Literal {
+    Bool(bool),
+    Number(Number),
+    Text(String),
 }
 
 /// The longer operators first: `>` would match the beginning of `>=`.
@@ -80,31 +82,35 @@ impl Condition {
 }
 
 impl Literal {
-    /// A number, or a text; `"503"` in quotes is a text.
+    /// A number, `true` or `false`, or a text; in quotes it is always a text.
     fn parse(literal: &str) -> Self {
         let quoted = literal.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-        Self {
-            text: quoted.unwrap_or(literal).to_owned(),
-            number: if quoted.is_some() { None } else { parse_number(literal) },
+        match (quoted, literal.parse()) {
+            (Some(text), _) => Self::Text(text.to_owned()),
+            (None, Ok(value)) => Self::Bool(value),
+            (None, Err(_)) => {
+                parse_number(literal).map_or_else(|| Self::Text(literal.to_owned()), Self::Number)
+            }
         }
     }
 
     /// How a value compares with it; `None` if it is of another type.
     fn order(&self, value: &Value<'_>) -> Option<Ordering> {
-        match (value, self.number) {
-            (Value::Number(number), Some(ours)) => number.partial_cmp(&ours),
-            (Value::Text(text), None) => Some((**text).cmp(&self.text)),
-            (Value::Bool(value), None) => {
-                (value.to_string() == self.text).then_some(Ordering::Equal)
-            }
+        match (value, self) {
+            (Value::Number(number), Self::Number(ours)) => number.partial_cmp(ours),
+            (Value::Text(text), Self::Text(ours)) => Some((**text).cmp(ours)),
+            // No boolean is less than the other.
+            (Value::Bool(value), Self::Bool(ours)) => (value == ours).then_some(Ordering::Equal),
             _ => None,
         }
     }
 }
 
+/// A number as it would be read from a line: an integer of 64 bits, or else floating point.
 fn parse_number(text: &str) -> Option<Number> {
-    let integer = text.parse().ok().map(Number::Integer);
-    integer.or_else(|| text.parse().ok().filter(|n: &f64| n.is_finite()).map(Number::Float))
+    let signed = text.parse::<i64>().map(i128::from);
+    let integer = signed.or_else(|_| text.parse::<u64>().map(i128::from)).map(Number::Integer);
+    integer.ok().or_else(|| text.parse().ok().filter(|n: &f64| n.is_finite()).map(Number::from))
 }
 
 /// `NAME = OPERAND [+ - * / OPERAND]`, one `--derive`.
@@ -158,7 +164,7 @@ impl Derive {
                     '*' => left * right,
                     _ => left / right,
                 });
-                let result = result.filter(|result| result.is_finite()).map(Number::Float);
+                let result = result.filter(|result| result.is_finite()).map(Number::from);
                 result.map_or(Value::Missing, Value::Number)
             }
         };
@@ -185,7 +191,7 @@ impl Operand {
 
     fn copy<'a>(&self, slots: &[Value<'a>]) -> Value<'a> {
         match self {
-            Self::Number(number) => Value::Number(Number::Float(*number)),
+            Self::Number(number) => Value::Number(Number::from(*number)),
             Self::Field(slot) => slots[*slot].clone(),
         }
     }
@@ -211,10 +217,11 @@ impl Scope {
     }
 }
 
-/// A value as the JSON text that stands for it as a key: equal values have equal texts.
+/// A value as the JSON text that stands for it as a key: two values have the same text if and only
+/// if `=` says that they are equal.
 pub(crate) fn key<'v>(value: &'v Value<'_>) -> Cow<'v, str> {
     match value {
-        Value::Missing => Cow::Borrowed("null"),
+        Value::Missing | Value::Opaque => Cow::Borrowed("null"),
         Value::Bool(value) => Cow::Borrowed(if *value { "true" } else { "false" }),
         Value::Number(Number::Integer(number)) => Cow::Owned(number.to_string()),
         Value::Number(Number::Float(number)) => Cow::Owned(json(number)),
@@ -283,6 +290,8 @@ mod tests {
             "none<1",
             "status~5",
             "ok>true",
+            r#"ok="true""#,
+            r#"status="503""#,
         ] {
             assert!(!met(no, line), "{no}");
         }
@@ -318,6 +327,36 @@ mod tests {
     fn what_derives_nothing_is_refused() {
         for text in ["", "a", "=b", "a=", "a=b+"] {
             assert!(Derive::parse(text, &mut Scope::default()).is_err(), "{text}");
+        }
+    }
+
+    /// What `=` takes for the same is one key, and what it tells apart are two.
+    #[test]
+    fn a_key_is_a_value_as_the_operator_sees_it() {
+        let values = [
+            "503",
+            "503.0",
+            "5.03e2",
+            r#""503""#,
+            "0",
+            "-0.0",
+            "-0",
+            "0.5",
+            "true",
+            r#""true""#,
+            "null",
+        ];
+        for left in values {
+            for right in values {
+                let line = format!(r#"{{"a":{left},"b":{right}}}"#);
+                let mut fields = Fields::default();
+                let (a, b) = (fields.slot("a"), fields.slot("b"));
+                let mut slots = Vec::new();
+                fields.read(&line, &mut slots).unwrap();
+                let same = key(&slots[a]) == key(&slots[b]);
+                let equal = right != "null" && met(&format!("a={right}"), &line);
+                assert_eq!(same, equal || (left, right) == ("null", "null"), "{line}");
+            }
         }
     }
 

@@ -17,8 +17,15 @@ pub(crate) struct Job {
     pub(crate) node: String,
     /// Some sink takes the lines as they are.
     pub(crate) plain: bool,
-    /// Some sink takes them with their ids.
-    pub(crate) tagged: bool,
+    /// `None` if no sink takes the lines with their ids.
+    pub(crate) id: Option<Id>,
+}
+
+/// The field that gets the id.
+#[derive(Clone, Debug)]
+pub(crate) struct Id {
+    pub(crate) field: String,
+    pub(crate) slot: usize,
 }
 
 /// The slots of what the windows need.
@@ -46,6 +53,10 @@ impl Job {
             value: config.p.as_deref().map(|field| scope.slot(field)),
         });
         let tagged = config.out.iter().filter(|out| is_tagged(out)).count();
+        let id = (tagged > 0).then(|| {
+            let field = config.id_field.clone().unwrap_or_default();
+            Id { slot: scope.fields.slot(&field), field } // of the line, never a derived one
+        });
         Ok(Self {
             fields: scope.fields,
             derives,
@@ -54,7 +65,7 @@ impl Job {
             max_line: config.max_line.map_or(usize::MAX, |size| size.as_u64() as usize),
             node: config.node.as_ref().map_or(String::new(), |node| format!("{node}/")),
             plain: tagged < config.out.len(),
-            tagged: tagged > 0,
+            id,
         })
     }
 }

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use foldhash::fast::FixedState;
 
 use super::expr::{json, key};
-use super::job::{Counted, Job};
+use super::job::{Counted, Id, Job};
 use super::rows::{Row, Rows};
 use super::splitter::{Kind, Segment};
 use super::time;
@@ -77,7 +77,7 @@ impl<'j> Output<'j> {
             dead: 0,
             accepted: 0,
             plain: Vec::with_capacity(room(job.plain)),
-            tagged: Vec::with_capacity(room(job.tagged)),
+            tagged: Vec::with_capacity(room(job.id.is_some())),
             letters: Vec::new(),
             rows: Rows::default(),
             met: vec![(0, 0); job.conditions.len()],
@@ -91,7 +91,7 @@ impl<'j> Output<'j> {
         for end in line_ends(text.as_bytes()) {
             let line = &text[start..end];
             let verdict = self.judge(line, &mut slots);
-            self.file(offset + start as u64, line, verdict);
+            self.file(offset + start as u64, line, verdict, &slots);
             start = end;
         }
     }
@@ -121,19 +121,37 @@ impl<'j> Output<'j> {
         }
         self.job.fields.read(line, slots).map_err(|err| without_line_number(&err))?;
         self.job.derives.iter().for_each(|derive| derive.apply(slots));
-        let Some(counted) = &self.job.counted else {
-            return Ok(self.is_wanted(slots));
+        let time = match &self.job.counted {
+            Some(counted) => Some((counted, self.time(counted, slots)?)),
+            None => None,
         };
-        let Some(time) = time::millis(&slots[counted.time]) else {
-            return Err(format!("no time in the field {}", counted.time_field));
+        if !self.is_wanted(slots) {
+            return Ok(false);
+        }
+        if let Some(id) = &self.job.id
+            && !matches!(slots[id.slot], Value::Missing | Value::Text(_))
+        {
+            return Err(format!(
+                "the field {} holds no text, so it is not the id of a node before; --id-field gives \
+                 ids another name",
+                id.field
+            ));
+        }
+        if let Some((counted, (time, latest))) = time {
+            self.row(counted, slots, time, latest);
+        }
+        Ok(true)
+    }
+
+    /// The time of an event, and the latest one in the chunk up to it.
+    fn time(&mut self, counted: &Counted, slots: &[Value<'_>]) -> Result<(i64, i64), String> {
+        let value = &slots[counted.time];
+        let Some(time) = time::millis(value) else {
+            return Err(time::problem(&counted.time_field, value));
         };
         let latest = self.made.rows.latest.map_or(time, |latest| latest.max(time));
         self.made.rows.latest = Some(latest);
-        let is_wanted = self.is_wanted(slots);
-        if is_wanted {
-            self.row(counted, slots, time, latest);
-        }
-        Ok(is_wanted)
+        Ok((time, latest))
     }
 
     fn is_wanted(&mut self, slots: &[Value<'_>]) -> bool {
@@ -160,7 +178,13 @@ impl<'j> Output<'j> {
         self.made.rows.list.push(Row { time, latest, key: number, value });
     }
 
-    fn file(&mut self, offset: u64, line: &str, verdict: Result<bool, String>) {
+    fn file(
+        &mut self,
+        offset: u64,
+        line: &str,
+        verdict: Result<bool, String>,
+        slots: &[Value<'_>],
+    ) {
         match verdict {
             Ok(false) => self.made.filtered += 1,
             Err(reason) => {
@@ -172,23 +196,24 @@ impl<'j> Output<'j> {
                 if self.job.plain {
                     append_line(&mut self.made.plain, line.as_bytes());
                 }
-                if self.job.tagged {
-                    self.tag(offset, line);
+                if let Some(id) = &self.job.id {
+                    self.tag(id, offset, line, &slots[id.slot]);
                 }
             }
         }
     }
 
-    /// Puts `"_id":"source:offset"` first into the object, unless it has an id from a node before.
-    fn tag(&mut self, offset: u64, line: &str) {
+    /// Puts `"_source_id":"source:offset"` first into the object, unless it has an id from a node
+    /// before.
+    fn tag(&mut self, id: &Id, offset: u64, line: &str, there: &Value<'_>) {
         let line = line.trim_ascii();
-        if line.starts_with("{\"_id\":\"") {
+        if *there != Value::Missing {
             return append_line(&mut self.made.tagged, line.as_bytes());
         }
         let rest = line[1..].trim_ascii_start();
         let comma = if rest == "}" { "" } else { "," };
         let offset = offset.to_string(); // faster than formatting into the vector, part by part
-        for part in [r#"{"_id":""#, &self.source, ":", &offset, "\"", comma] {
+        for part in ["{\"", &id.field, "\":\"", &self.source, ":", &offset, "\"", comma] {
             self.made.tagged.extend_from_slice(part.as_bytes());
         }
         append_line(&mut self.made.tagged, rest.as_bytes());

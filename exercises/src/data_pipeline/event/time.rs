@@ -19,9 +19,28 @@ pub(crate) fn millis(value: &Value<'_>) -> Option<i64> {
         Value::Text(text) => fast(text.as_bytes())
             .or_else(|| text.parse::<Timestamp>().ok().map(Timestamp::as_millisecond)),
         Value::Number(number) => from_number(*number),
-        Value::Missing | Value::Bool(_) => None,
+        Value::Missing | Value::Opaque | Value::Bool(_) => None,
     }
     .filter(|millis| millis.abs() <= LIMIT)
+}
+
+/// Characters of a text that a message shows.
+const SHOWN: usize = 80;
+
+/// Why there is no event time in a field with this value, for which [`millis`] gives none.
+pub(crate) fn problem(field: &str, value: &Value<'_>) -> String {
+    let there = match value {
+        Value::Missing => return format!("no time: there is no field {field}"),
+        Value::Opaque => "null, an array or an object".to_owned(),
+        Value::Bool(value) => value.to_string(),
+        Value::Number(Number::Integer(number)) => number.to_string(),
+        Value::Number(Number::Float(number)) => number.to_string(),
+        Value::Text(text) => format!("{:?}", text.chars().take(SHOWN).collect::<String>()),
+    };
+    format!(
+        "no time: the field {field} holds {there}, which is neither RFC 3339 nor seconds or \
+         milliseconds since 1970"
+    )
 }
 
 fn from_number(number: Number) -> Option<i64> {
@@ -93,6 +112,17 @@ mod tests {
         }
         assert_eq!(millis(&Value::Missing), None);
         assert_eq!(millis(&Value::Number(Number::Float(1e300))), None);
+    }
+
+    #[test]
+    fn a_time_that_cannot_be_read_is_told_apart_from_a_missing_one() {
+        let problem = |value| problem("at", &value);
+        assert_eq!(problem(Value::Missing), "no time: there is no field at");
+        let text = problem(Value::Text("yesterday".into()));
+        assert!(text.starts_with(r#"no time: the field at holds "yesterday", which"#), "{text}");
+        assert!(problem(Value::Number(Number::Float(1e300))).contains(" holds 1000"));
+        assert!(problem(Value::Opaque).contains("holds null, an array or an object"));
+        assert!(problem(Value::Text("x".repeat(1000).into())).len() < 200);
     }
 
     proptest! {

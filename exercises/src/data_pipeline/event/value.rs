@@ -11,19 +11,36 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 /// A field of an event.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) enum Value<'a> {
-    /// Not there, `null`, or an array or object, none of which can be compared.
+    /// Not there.
     #[default]
     Missing,
+    /// There, but `null`, an array or an object, none of which can be compared.
+    Opaque,
     Bool(bool),
     Number(Number),
     Text(Cow<'a, str>),
 }
 
-/// An integer of 64 bits, exactly, or any other number as `f64`.
+/// A whole number, exactly, or any other number as `f64`: one value has one form.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Number {
     Integer(i128),
+    /// Not a whole number, or one beyond 2^126.
     Float(f64),
+}
+
+/// Whole numbers up to here are kept as such. Integers of the input have 64 bits at most; those
+/// beyond come as floating point.
+const WHOLE: f64 = (1_i128 << 126) as f64;
+
+impl From<f64> for Number {
+    fn from(number: f64) -> Self {
+        if number.fract() == 0.0 && number.abs() <= WHOLE {
+            Self::Integer(number as i128)
+        } else {
+            Self::Float(number)
+        }
+    }
 }
 
 impl Number {
@@ -185,7 +202,7 @@ impl<'a> Visitor<'a> for Field<'_, '_, 'a> {
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<(), E> {
-        self.put(Value::Number(Number::Float(value)));
+        self.put(Value::Number(value.into()));
         Ok(())
     }
 
@@ -200,19 +217,19 @@ impl<'a> Visitor<'a> for Field<'_, '_, 'a> {
     }
 
     fn visit_unit<E>(self) -> Result<(), E> {
-        self.put(Value::Missing);
+        self.put(Value::Opaque);
         Ok(())
     }
 
     fn visit_seq<A: SeqAccess<'a>>(self, mut seq: A) -> Result<(), A::Error> {
         while seq.next_element::<IgnoredAny>()?.is_some() {}
-        self.put(Value::Missing);
+        self.put(Value::Opaque);
         Ok(())
     }
 
     fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
         if let Some(slot) = self.node.slot {
-            self.slots[slot] = Value::Missing;
+            self.slots[slot] = Value::Opaque;
         }
         while let Some(child) = map.next_key_seed(Name(self.node))? {
             match child {
@@ -264,10 +281,15 @@ mod tests {
     #[test]
     fn the_last_of_a_repeated_field_counts() {
         assert_eq!(read(&["a"], r#"{"a":"x","a":"y"}"#).unwrap(), [text("y")]);
-        assert_eq!(read(&["a"], r#"{"a":"x","a":{}}"#).unwrap(), [Value::Missing]);
-        for last in ["1", "{}", r#"{"b":null}"#, r#"{"c":"x"}"#] {
+        assert_eq!(read(&["a"], r#"{"a":"x","a":{}}"#).unwrap(), [Value::Opaque]);
+        for (last, left) in [
+            ("1", Value::Missing),
+            ("{}", Value::Missing),
+            (r#"{"b":null}"#, Value::Opaque),
+            (r#"{"c":"x"}"#, Value::Missing),
+        ] {
             let line = format!(r#"{{"a":{{"b":"x"}},"a":{last}}}"#);
-            assert_eq!(read(&["a.b"], &line).unwrap(), [Value::Missing], "{line}");
+            assert_eq!(read(&["a.b"], &line).unwrap(), [left], "{line}");
         }
     }
 
@@ -304,6 +326,22 @@ mod tests {
             let line = String::from_utf8_lossy(&bytes).replace('\n', " ");
             fuzz::fields(format!("a.b,a,key,n,big,t,f,z\n{line}").as_bytes());
         }
+    }
+
+    #[test]
+    fn one_value_has_one_form_and_is_compared_exactly() {
+        for (text, value) in
+            [("503.0", 503), ("-0.0", 0), ("-0", 0), ("1e3", 1000), ("1e20", 10_i128.pow(20))]
+        {
+            let line = format!(r#"{{"n":{text}}}"#);
+            let values = read(&["n"], &line).unwrap();
+            let Value::Number(Number::Integer(number)) = values[0] else { panic!("{values:?}") };
+            assert_eq!(number, value, "{text}");
+        }
+        // 2^64 and the integer before it, which as floating point are one.
+        let values = read(&["a", "b"], r#"{"a":18446744073709551615,"b":18446744073709551616}"#);
+        let values = values.unwrap();
+        assert_ne!(values[0], values[1]);
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub(crate) struct Warnings {
     /// The text of each condition, how many events it has seen and how many met it.
     conditions: Vec<(String, u64, u64)>,
     told_of_keys: bool,
+    told_of_values: bool,
     told_of_letters: bool,
 }
 
@@ -44,6 +45,16 @@ impl Warnings {
     pub(crate) fn keys(&mut self, overflow: u64) {
         if overflow > 0 && !std::mem::replace(&mut self.told_of_keys, true) {
             warn(format_args!("more keys than --max-keys: the further ones count as \"other\""));
+        }
+    }
+
+    /// Some values are so large that quantiles may not be known.
+    pub(crate) fn values(&mut self, beyond: u64) {
+        if beyond > 0 && !std::mem::replace(&mut self.told_of_values, true) {
+            warn(format_args!(
+                "values of --p beyond 1e15: where more than 64 are counted, a quantile that falls \
+                 on one is null"
+            ));
         }
     }
 

@@ -107,6 +107,7 @@ impl Core {
         }
         self.warnings.conditions(&chunk.parsed.met);
         self.warnings.keys(self.windows.sizes().2);
+        self.warnings.values(self.windows.beyond());
         if !self.outlets.take(Content::DeadLetters) {
             self.warnings.letters(chunk.parsed.dead, &chunk.parsed.letters);
         }

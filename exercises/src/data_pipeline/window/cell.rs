@@ -1,22 +1,29 @@
 //! One key in one window: a count, and quantiles in bounded memory.
 
-use hdrhistogram::Histogram;
-use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
-/// So many values are kept as they are; quantiles are exact up to here. Most cells stay below.
+use serde::{Deserialize, Serialize};
+use sketches_ddsketch::Config as Mapping;
+
+/// Values that are kept as they are: up to here quantiles are exact. Most cells stay below.
 const EXACT: usize = 64;
 
-/// Then a histogram takes over, exact to 1 % (2 significant digits).
-const DIGITS: u8 = 2;
+/// Beyond, values are counted in bins, and a quantile is the middle of its bin. With the rounding to
+/// four digits that is within 1 % of the value.
+const ACCURACY: f64 = 0.0095;
 
-/// Values are kept in thousandths, so that seconds and ratios keep their decimals.
-const SCALE: f64 = 1000.0;
+/// The bins reach from here, in absolute value. What is nearer to 0 counts as 0.
+const SMALLEST: f64 = 1e-12;
 
-/// The largest value that the histogram tells apart: 2^40 thousandths, about 10^9.
-const LARGEST: u64 = 1 << 40;
+/// And up to here. A quantile that falls beyond is not known.
+const LARGEST: f64 = 1e15;
+
+/// Which values share a bin: the mapping of `DDSketch` (Masson, Rim and Lee, 2019).
+static MAPPING: LazyLock<Mapping> = LazyLock::new(|| Mapping::new(ACCURACY, u32::MAX, SMALLEST));
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(from = "Saved", into = "Saved")]
+#[serde(try_from = "Saved", into = "Saved")]
 pub(crate) struct Cell {
     count: u64,
     values: Values,
@@ -24,8 +31,8 @@ pub(crate) struct Cell {
 
 #[derive(Clone, Debug)]
 enum Values {
-    Few(Vec<u64>),
-    Many(Histogram<u32>),
+    Few(Vec<f64>),
+    Many(Bins),
 }
 
 impl Default for Values {
@@ -34,12 +41,17 @@ impl Default for Values {
     }
 }
 
+/// Whether a quantile that falls on this value is known however many values there are.
+pub(crate) fn is_in_range(value: f64) -> bool {
+    value.abs() <= LARGEST
+}
+
 impl Cell {
-    /// Counts an event. A value that is negative or missing has no place in the quantiles.
+    /// Counts an event. One without a value has no place in the quantiles, and neither has a NaN.
     pub(crate) fn count(&mut self, value: Option<f64>) {
         self.count += 1;
-        if let Some(value) = value.filter(|value| *value >= 0.0) {
-            self.values.record((value * SCALE).round() as u64, 1);
+        if let Some(value) = value.filter(|value| !value.is_nan()) {
+            self.values.add(value);
         }
     }
 
@@ -47,79 +59,161 @@ impl Cell {
         self.count
     }
 
-    /// The value at a quantile (nearest rank) as JSON, `null` if there are none.
-    pub(crate) fn quantile(&self, quantile: f64) -> String {
-        let thousandths = match &self.values {
-            Values::Few(values) if values.is_empty() => return "null".to_owned(),
+    /// The value below which so many percent of all values are (nearest rank); `None` if there are
+    /// none, or if it is beyond the range of the bins.
+    pub(crate) fn percentile(&self, percent: u64) -> Option<f64> {
+        match &self.values {
             Values::Few(values) => {
+                let rank = nearest_rank(values.len() as u64, percent)?;
                 let mut values = values.clone();
-                values.sort_unstable();
-                values[(values.len() as f64 * quantile).ceil() as usize - 1]
+                values.sort_unstable_by(f64::total_cmp);
+                Some(values[rank as usize])
             }
-            Values::Many(histogram) => {
-                let bucket = histogram.value_at_quantile(quantile);
-                histogram.median_equivalent(bucket)
-            }
-        };
-        (thousandths as f64 / SCALE).to_string()
-    }
-}
-
-impl Values {
-    fn record(&mut self, value: u64, times: u32) {
-        match self {
-            Self::Few(values) if values.len() + times as usize <= EXACT => {
-                values.extend(std::iter::repeat_n(value, times as usize));
-            }
-            Self::Few(values) => {
-                let values = std::mem::take(values);
-                // Auto-resizing: it takes memory for the range of values that it has seen.
-                let histogram = Histogram::new(DIGITS).expect("2 digits are allowed");
-                *self = Self::Many(histogram);
-                for value in values {
-                    self.record(value, 1);
-                }
-                self.record(value, times);
-            }
-            Self::Many(histogram) => histogram
-                .record_n(value.min(LARGEST), times)
-                .expect("an auto-resizing histogram takes every value up to the largest"),
+            Values::Many(bins) => bins.at(nearest_rank(bins.total(), percent)?),
         }
     }
 }
 
-/// As a checkpoint keeps it: pairs of a value and how often it came.
-#[derive(Serialize, Deserialize)]
+/// The rank from 0, in whole numbers: no rounding moves it. `None` if there is nothing.
+fn nearest_rank(count: u64, percent: u64) -> Option<u64> {
+    let rank = (u128::from(count) * u128::from(percent)).div_ceil(100);
+    u64::try_from(rank.max(1)).ok().filter(|rank| *rank <= count).map(|rank| rank - 1)
+}
+
+impl Values {
+    fn add(&mut self, value: f64) {
+        match self {
+            Self::Few(values) if values.len() < EXACT => values.push(value),
+            _ => self.bins().add(bin(value), 1),
+        }
+    }
+
+    /// Takes in all that was counted elsewhere.
+    fn merge(&mut self, other: Self) {
+        match other {
+            Self::Few(values) => values.into_iter().for_each(|value| self.add(value)),
+            Self::Many(bins) => {
+                let ours = self.bins();
+                bins.0.into_iter().for_each(|(bin, times)| ours.add(bin, times));
+            }
+        }
+    }
+
+    /// From here on values are counted in bins.
+    fn bins(&mut self) -> &mut Bins {
+        if let Self::Few(values) = self {
+            let mut bins = Bins::default();
+            for value in values {
+                bins.add(bin(*value), 1);
+            }
+            *self = Self::Many(bins);
+        }
+        match self {
+            Self::Many(bins) => bins,
+            Self::Few(_) => unreachable!("they have just been counted in bins"),
+        }
+    }
+}
+
+/// Counts by bin, in the order of the values: a sorted map, since a checkpoint lists them, and most
+/// cells have few. The library's own store cannot be listed.
+#[derive(Clone, Debug, Default)]
+struct Bins(BTreeMap<i32, u64>);
+
+impl Bins {
+    fn add(&mut self, bin: i32, times: u64) {
+        let count = self.0.entry(bin).or_default();
+        *count = count.saturating_add(times);
+    }
+
+    fn total(&self) -> u64 {
+        self.0.values().fold(0, |total, times| total.saturating_add(*times))
+    }
+
+    /// What stands for the value with this rank, from 0.
+    fn at(&self, rank: u64) -> Option<f64> {
+        let mut before = 0_u64;
+        let found = self.0.iter().find(|(_, times)| {
+            before = before.saturating_add(**times);
+            before > rank
+        });
+        middle(*found?.0)
+    }
+}
+
+/// The number of the bin: 0 for what is as good as 0, and the same on both sides of it.
+fn bin(value: f64) -> i32 {
+    let size = value.abs();
+    if size < SMALLEST {
+        return 0;
+    }
+    // Beyond the range there is one more, for all of it.
+    let number = MAPPING.key(size.min(LARGEST)) - MAPPING.key(SMALLEST) + 1;
+    let number = number + i32::from(size > LARGEST);
+    if value < 0.0 { -number } else { number }
+}
+
+/// The value that stands for a bin, to four digits; `None` if it is beyond the range.
+fn middle(bin: i32) -> Option<f64> {
+    static OUTERMOST: LazyLock<i32> = LazyLock::new(|| self::bin(LARGEST));
+    if bin == 0 {
+        return Some(0.0);
+    }
+    if bin.abs() > *OUTERMOST {
+        return None;
+    }
+    let size = MAPPING.value(bin.abs() - 1 + MAPPING.key(SMALLEST));
+    let rounded = format!("{:.3e}", size.copysign(f64::from(bin)));
+    Some(rounded.parse().expect("it was just written"))
+}
+
+/// As a checkpoint keeps it. A bin is kept as a value in it, which stays right if the library
+/// numbers them in another way.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
 struct Saved {
     count: u64,
-    exact: bool,
-    values: Vec<(u64, u32)>,
+    few: Vec<f64>,
+    /// A value of each bin, and how many there are.
+    many: Option<Vec<(f64, u64)>>,
+    /// Up to version 1: thousandths, and how many there are. They cannot be made right again.
+    #[serde(skip_serializing)]
+    values: Vec<(u64, u64)>,
 }
 
 impl From<Cell> for Saved {
     fn from(cell: Cell) -> Self {
-        let (exact, values) = match cell.values {
-            Values::Few(values) => (true, values.into_iter().map(|value| (value, 1)).collect()),
-            Values::Many(histogram) => {
-                let recorded = histogram.iter_recorded();
-                (false, recorded.map(|at| (at.value_iterated_to(), at.count_at_value())).collect())
+        let saved = Self { count: cell.count, ..Self::default() };
+        match cell.values {
+            Values::Few(few) => Self { few, ..saved },
+            Values::Many(bins) => {
+                let value = |bin| middle(bin).unwrap_or(f64::MAX.copysign(f64::from(bin)));
+                let many = bins.0.into_iter().map(|(bin, times)| (value(bin), times)).collect();
+                Self { many: Some(many), ..saved }
             }
-        };
-        Self { count: cell.count, exact, values }
+        }
     }
 }
 
-impl From<Saved> for Cell {
-    fn from(saved: Saved) -> Self {
-        let mut values = if saved.exact {
-            Values::default()
-        } else {
-            Values::Many(Histogram::new(DIGITS).expect("2 digits are allowed"))
-        };
-        for (value, times) in saved.values {
-            values.record(value, times);
+impl TryFrom<Saved> for Cell {
+    type Error = &'static str;
+
+    fn try_from(saved: Saved) -> Result<Self, Self::Error> {
+        if !saved.values.is_empty() {
+            return Err(
+                "it holds quantiles in thousandths, as a version before this one kept them",
+            );
         }
-        Self { count: saved.count, values }
+        let mut values = Values::default();
+        saved.few.into_iter().for_each(|value| values.add(value));
+        if let Some(many) = saved.many {
+            let mut bins = Bins::default();
+            for (value, times) in many {
+                bins.add(bin(value), times);
+            }
+            values.merge(Values::Many(bins));
+        }
+        Ok(Self { count: saved.count, values })
     }
 }
 
@@ -133,54 +227,131 @@ mod tests {
         cell
     }
 
-    #[test]
-    fn quantiles_of_few_values_are_exact() {
-        let few = cell([12.7, 0.003, 5.0]);
-        assert_eq!((few.quantile(0.5), few.quantile(0.99)), ("5".into(), "12.7".into()));
-        assert_eq!(cell([]).quantile(0.5), "null");
+    /// The value with the nearest rank, by sorting.
+    fn exact(values: &[f64], percent: usize) -> f64 {
+        let mut sorted = values.to_vec();
+        sorted.sort_unstable_by(f64::total_cmp);
+        sorted[(sorted.len() * percent).div_ceil(100).max(1) - 1]
     }
 
     #[test]
-    fn quantiles_of_many_values_are_within_one_percent() {
-        let many = cell((1..=100_000).rev().map(f64::from));
-        for (quantile, exact) in [(0.5, 50_000.0), (0.99, 99_000.0)] {
-            let value: f64 = many.quantile(quantile).parse().unwrap();
-            assert!((value / exact - 1.0).abs() < 0.01, "{quantile} gives {value}");
+    fn quantiles_of_few_values_are_the_values_themselves() {
+        let tenths = cell([0.1, 0.6, 0.3, 0.2, 0.5].map(|ms| ms / 1000.0));
+        assert_eq!((tenths.percentile(50), tenths.percentile(99)), (Some(0.0003), Some(0.0006)));
+        let signs = cell([-5.0, 0.0, -0.25, 3.0]);
+        assert_eq!((signs.percentile(50), signs.percentile(1)), (Some(-0.25), Some(-5.0)));
+        assert_eq!(cell([1e300]).percentile(50), Some(1e300));
+        assert_eq!(cell([]).percentile(50), None);
+    }
+
+    /// Numbers between 0 and 1 that look random, the same in every run.
+    fn random(seed: u64) -> impl Iterator<Item = f64> {
+        let mut state = seed;
+        std::iter::from_fn(move || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            Some((state >> 11) as f64 / (1_u64 << 53) as f64)
+        })
+    }
+
+    /// From a number between 0 and 1.
+    type Shape = Box<dyn Fn(f64) -> f64>;
+
+    /// Twenty distributions: shapes that people have, and shapes that are hard.
+    fn distributions() -> Vec<(&'static str, Shape)> {
+        vec![
+            ("uniform", Box::new(|x| x)),
+            ("milliseconds", Box::new(|x| 5.0 + 40.0 * x)),
+            ("fractions of a millisecond", Box::new(|x| 1e-4 + 5e-4 * x)),
+            ("nanoseconds up to 5 s", Box::new(|x| 2e8 + 4.8e9 * x)),
+            ("exponential", Box::new(|x| -(1.0 - x).ln())),
+            ("log-normal, nearly", Box::new(|x| (3.0 * (x - 0.5)).tan().clamp(-25.0, 25.0).exp())),
+            ("Pareto", Box::new(|x| (1.0 - x).powf(-1.5).min(1e15))),
+            ("all the same", Box::new(|_| 42.0)),
+            ("two values", Box::new(|x| if x < 0.97 { 1.0 } else { 900.0 })),
+            ("mostly 0", Box::new(|x| if x < 0.6 { 0.0 } else { x })),
+            ("all 0", Box::new(|_| 0.0)),
+            ("negative", Box::new(|x| -1.0 - 100.0 * x)),
+            ("both signs", Box::new(|x| 2000.0 * (x - 0.5))),
+            ("temperatures", Box::new(|x| 60.0 * x - 20.0)),
+            ("27 orders of magnitude", Box::new(|x| 10_f64.powf(27.0 * x - 12.0))),
+            ("tiny", Box::new(|x| 1e-12 * (1.0 + x))),
+            ("large", Box::new(|x| 1e15 * (1.0 - x / 2.0))),
+            ("whole numbers", Box::new(|x| (10.0 * x).floor())),
+            ("a gap between both signs", Box::new(|x| if x < 0.5 { -1e9 * x } else { 1e-9 * x })),
+            ("powers of two", Box::new(|x| 2_f64.powf((40.0 * x).floor()))),
+        ]
+    }
+
+    /// Every rank is that of the sorted values: the value is within 1 %, whether it was counted in
+    /// one cell, in two that were merged, or saved in between.
+    #[test]
+    fn every_percentile_of_twenty_distributions_has_its_exact_rank() {
+        let distributions = distributions();
+        assert_eq!(distributions.len(), 20);
+        for (seed, (name, shape)) in (1..).zip(distributions) {
+            for count in [1, 63, 64, 65, 66, 1000, 20_000] {
+                let values: Vec<f64> = random(seed).map(&shape).take(count).collect();
+                let (left, right) = values.split_at(count / 3);
+                let mut merged = cell(left.iter().copied());
+                let right = cell(right.iter().copied());
+                merged.count += right.count;
+                merged.values.merge(right.values);
+                let whole = cell(values.iter().copied());
+                let saved = serde_json::to_string(&whole).unwrap();
+                let restored: Cell = serde_json::from_str(&saved).unwrap();
+                for percent in [1, 10, 50, 75, 90, 95, 99, 100] {
+                    let exact = exact(&values, percent);
+                    for cell in [&whole, &merged, &restored] {
+                        let ours = cell.percentile(percent as u64).unwrap();
+                        let allowed = if count <= EXACT { 0.0 } else { exact.abs() * 0.01 };
+                        assert!(
+                            (ours - exact).abs() <= allowed,
+                            "p{percent} of {count} of {name}: {ours}, and not {exact}"
+                        );
+                    }
+                }
+            }
         }
     }
 
     #[test]
-    fn values_that_cannot_be_ranked_count_all_the_same() {
-        let mut odd = cell([-1.0, f64::NAN, 1e300]);
+    fn values_beyond_the_bins_are_ranked_and_their_quantiles_are_absent() {
+        let mut odd = cell([-1e300, f64::NAN]);
         odd.count(None);
-        assert_eq!(odd.len(), 4);
-        (0..100).for_each(|_| odd.count(Some(1e300)));
-        assert!(odd.quantile(0.5).parse::<f64>().unwrap() > 1e9);
-    }
-
-    /// Nothing here writes it, but a file may say so.
-    #[test]
-    fn a_saved_cell_with_more_values_than_are_kept_as_they_are_takes_no_more_memory() {
-        let saved = r#"{"count":2,"exact":true,"values":[[0,3],[2000,4000000000]]}"#;
-        let cell: Cell = serde_json::from_str(saved).unwrap();
-        assert!(matches!(cell.values, Values::Many(_)));
-        assert_eq!(cell.quantile(0.5), "2.004"); // to 1 %
+        (0..80).for_each(|_| odd.count(Some(1.0)));
+        (0..19).for_each(|_| odd.count(Some(2e15)));
+        assert_eq!(odd.len(), 102, "all count, with a place in the quantiles or without");
+        assert_eq!((odd.percentile(1), odd.percentile(99)), (None, None));
+        assert!(odd.percentile(81).is_some_and(|one| (one - 1.0).abs() <= 0.01));
+        assert!(!is_in_range(2e15) && is_in_range(-1e15));
+        // Nearer to 0 than the smallest bin.
+        assert_eq!(cell((0..100).map(|_| 1e-13)).percentile(50), Some(0.0));
     }
 
     #[test]
     fn a_saved_cell_is_the_same_cell() {
         for n in [3, 64, 65, 5000] {
-            let cell = cell((0..n).map(|n| f64::from(n) * 1.7));
+            let cell = cell((0..n).map(|n| f64::from(n) * 1.7 - 50.0).chain([1e200, 0.1 + 0.2]));
             let saved = serde_json::to_string(&cell).unwrap();
-            let mut back: Cell = serde_json::from_str(&saved).unwrap();
+            let back: Cell = serde_json::from_str(&saved).unwrap();
             assert_eq!(serde_json::to_string(&back).unwrap(), saved);
-            back.count(Some(1.0));
-            assert_eq!(back.len(), cell.len() + 1);
-            assert_eq!(back.quantile(0.99), {
-                let mut c = cell;
-                c.count(Some(1.0));
-                c.quantile(0.99)
-            });
         }
+    }
+
+    /// Nothing here writes it, but a file may say so.
+    #[test]
+    fn a_saved_cell_with_more_values_than_are_kept_as_they_are_takes_no_more_memory() {
+        let saved = format!(r#"{{"count":2,"few":{:?}}}"#, [1.0; 65]);
+        let cell: Cell = serde_json::from_str(&saved).unwrap();
+        assert!(matches!(cell.values, Values::Many(_)));
+    }
+
+    #[test]
+    fn a_cell_of_a_version_before_is_read_if_it_is_right_and_refused_if_it_is_not() {
+        let counts = r#"{"count":2,"exact":true,"values":[]}"#;
+        assert_eq!(serde_json::from_str::<Cell>(counts).unwrap().len(), 2);
+        let rounded = r#"{"count":2,"exact":true,"values":[[0,2]]}"#;
+        let refused = serde_json::from_str::<Cell>(rounded).unwrap_err().to_string();
+        assert!(refused.contains("quantiles in thousandths"), "{refused}");
     }
 }

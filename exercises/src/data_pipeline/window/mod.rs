@@ -33,6 +33,8 @@ pub(crate) struct Windows {
     horizon: i64,
     /// How many events went to `other`.
     overflow: u64,
+    /// How many values were beyond what quantiles of many values can tell.
+    beyond: u64,
 }
 
 type SavedCells = Vec<(Box<str>, Cell)>;
@@ -48,7 +50,8 @@ impl Windows {
     /// Lengths in milliseconds; at most `max_keys` cells, each a key in a window, are open.
     pub(crate) fn new(length: i64, lateness: i64, max_keys: usize) -> Self {
         let open = BTreeMap::new();
-        Self { length, lateness, max_keys, open, cells: 0, horizon: i64::MIN, overflow: 0 }
+        let (cells, horizon, overflow, beyond) = (0, i64::MIN, 0, 0);
+        Self { length, lateness, max_keys, open, cells, horizon, overflow, beyond }
     }
 
     /// Content a chunk of a source whose latest time so far is `latest`. Gives the number of late
@@ -70,6 +73,7 @@ impl Windows {
     }
 
     fn count(&mut self, start: i64, key: &str, value: Option<f64>) {
+        self.beyond += u64::from(value.is_some_and(|value| !cell::is_in_range(value)));
         let window = self.open.entry(start).or_default();
         if let Some(cell) = window.get_mut(key) {
             return cell.count(value);
@@ -115,6 +119,11 @@ impl Windows {
         (self.open.len(), self.cells, self.overflow)
     }
 
+    /// How many values were beyond what quantiles of many values can tell.
+    pub(crate) fn beyond(&self) -> u64 {
+        self.beyond
+    }
+
     pub(crate) fn save(&self) -> Saved {
         let open = self.open.iter().map(|(start, cells)| {
             (*start, cells.iter().map(|(key, cell)| (key.clone(), cell.clone())).collect())
@@ -137,7 +146,8 @@ fn print(start: i64, cells: Cells, lines: &mut String) {
     cells.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
     let start = rfc3339(start);
     for (key, cell) in cells {
-        let (count, p50, p99) = (cell.len(), cell.quantile(0.5), cell.quantile(0.99));
+        let [p50, p99] = [50, 99].map(|percent| number(cell.percentile(percent)));
+        let count = cell.len();
         let (key, mark) = match &*key {
             OVERFLOW => (r#""other""#, r#","overflow":true"#),
             key => (key, ""),
@@ -148,6 +158,11 @@ fn print(start: i64, cells: Cells, lines: &mut String) {
         )
         .expect("a string takes everything");
     }
+}
+
+/// As JSON; what is not known is `null`.
+fn number(value: Option<f64>) -> String {
+    value.map_or("null".to_owned(), |value| value.to_string())
 }
 
 #[cfg(test)]
