@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::process::Command;
 
-use exercises::api_client::policy::Policy;
+use exercises::api_client::policy::Settings;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
@@ -20,7 +20,7 @@ const CURL_URLS: usize = 30;
 struct Row {
     name: &'static str,
     config: &'static str,
-    policy: Policy,
+    policy: Settings,
     requests: usize,
     goal: Goal,
 }
@@ -53,7 +53,7 @@ pub(crate) fn measure(only: &str, rounds: usize) {
 
 fn rows(seeds: u64) -> Vec<Row> {
     let row = |name, config, policy, requests, goal| Row { name, config, policy, requests, goal };
-    let learned = Policy::default;
+    let learned = Settings::default;
     let mut rows = vec![
         row("known", "burst.conf", known(50.0), 500, Goal::Share(99.5, 0.0)),
         row("overstated twofold", "burst.conf", known(100.0), 500, Goal::Share(95.0, 3.0)),
@@ -62,7 +62,7 @@ fn rows(seeds: u64) -> Vec<Row> {
         row("no burst, overstated", "tight.conf", known(100.0), 500, Goal::Share(80.0, 100.0)),
         row("no burst, unknown", "tight.conf", learned(), 500, Goal::Share(80.0, 100.0)),
     ];
-    let seeded = |seed| Policy { seed, ..known(50.0) };
+    let seeded = |seed| Settings { seed, ..known(50.0) };
     let flaky = |seed| row("a fifth of 503", "flaky.conf", seeded(seed), 500, Goal::Within(14.0));
     rows.extend((0..seeds).map(flaky));
     rows

@@ -8,10 +8,9 @@ use futures_util::FutureExt;
 use http::{HeaderMap, Method, Response, StatusCode, header};
 use tokio::time::{Instant, timeout_at};
 
-use super::outcome::ErrorKind;
+use super::output::{Download, Store};
 use super::policy::{Answer, Hints};
-use super::store::{Download, Store};
-use super::transport::{Body, Call, Cure, Failure, Transport};
+use super::transport::{Body, Call, ErrorKind, Failure, Remedy, Transport};
 
 /// The body of a response that is no success is read up to here, so that its connection can be
 /// used again.
@@ -60,10 +59,10 @@ impl Attempt {
     /// How the policy sees it.
     pub(super) fn answer(&self) -> Answer {
         match (&self.result, self.status) {
-            (Err(failure), _) => match failure.cure {
-                Cure::None => Answer::Accepted(self.hints),
-                Cure::Retry(trouble) => Answer::Failed(trouble, self.hints),
-                Cure::Fewer => Answer::Starved,
+            (Err(failure), _) => match failure.remedy {
+                Remedy::None => Answer::Accepted(self.hints),
+                Remedy::Retry(trouble) => Answer::Failed(trouble, self.hints),
+                Remedy::Fewer => Answer::Starved,
             },
             (Ok(_), Some(status)) => Answer::of(status, self.hints),
             (Ok(_), None) => Answer::Accepted(self.hints),
@@ -114,7 +113,7 @@ pub(super) async fn attempt<T: Transport>(
         }
     };
     if attempt.answer() == Answer::Starved {
-        transport.spare();
+        transport.close_idle();
     }
     attempt
 }

@@ -7,16 +7,17 @@ use common::Context;
 use futures_util::Stream;
 
 use super::attempt::Limits;
-use super::outcomes::Outcomes;
-use super::policy::Policy;
-use super::store::Store;
-use super::{Request, Transport, Web};
+use super::input::Request;
+use super::output::Store;
+use super::policy::Settings;
+use super::run::Outcomes;
+use super::transport::{Transport, Web};
 
 /// What a client goes by. [`Default`] learns every host's rate and stores nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
     /// When a request may go, and whether it is tried again.
-    pub policy: Policy,
+    pub policy: Settings,
     /// What one attempt may take.
     pub limits: Limits,
     /// Where bodies are stored; without it they are counted and dropped.

@@ -4,12 +4,11 @@ use std::time::Duration;
 use common::Work;
 use url::{Position, Url};
 
-use super::Request;
 use super::attempt::Attempt;
-use super::outcome::{Error, ErrorKind, Outcome};
+use super::input::Request;
+use super::output::Outcome;
 use super::policy::{Job, Reason};
-use super::request::Id;
-use super::transport::Call;
+use super::transport::{Call, Error, ErrorKind};
 
 /// A request between its coming in and its outcome.
 #[derive(Debug)]
@@ -55,13 +54,9 @@ impl Flight {
         )
     }
 
-    pub(super) fn id(&self) -> Id {
-        self.request.id.clone().unwrap_or(Id::Number(self.number.cast_signed()))
-    }
-
     pub(super) fn never_sent(self, error: Error) -> Outcome {
         Outcome {
-            id: self.id(),
+            id: self.request.id_or(self.number),
             key: self.request.key(),
             url: self.request.shown().into_owned(),
             status: None,

@@ -7,14 +7,11 @@ use std::time::{Duration, SystemTime};
 use http::{HeaderMap, Method, StatusCode};
 use url::Url;
 
-use super::cli::input::{parse, read_line};
-use super::journal::{Journal, JournalError};
-use super::policy::{Answer, Fate, Hints, Policy, Scheduler, Time, Turn};
-use super::redirect::follow;
-use super::request::{Target, header};
-use super::store::file_name;
-use super::transport::Call;
-use super::{Outcome, Request};
+use super::input::lines::{parse, read_line};
+use super::input::{Request, Target, header};
+use super::output::{Journal, JournalError, Outcome, file_name};
+use super::policy::{Answer, Decision, Hints, Scheduler, Settings, Time, Turn};
+use super::transport::{Call, follow};
 
 /// Responses, each a status, headers and a blank line: what the headers say about rates never
 /// stops a request for good, and no request is lost over it.
@@ -46,7 +43,7 @@ struct Run {
 
 impl Run {
     fn new() -> Self {
-        let mut run = Self { scheduler: Scheduler::new(Policy::default()), now: Time::ZERO };
+        let mut run = Self { scheduler: Scheduler::new(Settings::default()), now: Time::ZERO };
         run.add();
         run
     }
@@ -69,8 +66,8 @@ impl Run {
                 }
                 Turn::Send(job) => {
                     match self.scheduler.answered(self.now, job, answer) {
-                        Fate::Again => {}
-                        Fate::Done(_) | Fate::GivenUp(..) => self.add(),
+                        Decision::Again => {}
+                        Decision::Done(_) | Decision::GivenUp(..) => self.add(),
                     }
                     assert_eq!((self.scheduler.waiting(), self.scheduler.in_flight()), (1, 0));
                     return;
@@ -94,7 +91,6 @@ pub fn requests(data: &[u8]) {
         match request.take_target() {
             Target::Url(url) => check_url(&url),
             Target::Invalid(why) => assert!(why.starts_with(&format!("line {lines}: ")), "{why}"),
-            Target::Known(_) => unreachable!("there is no journal"),
         }
     }
     assert_eq!(lines, data.split_inclusive(|byte| *byte == b'\n').count());

@@ -1,29 +1,26 @@
 #![doc = include_str!("README.md")]
 
+// In the order of who may know whom: each of them only those above it.
+pub mod policy;
+
+pub mod input;
+pub mod transport;
+
+pub mod output;
+
 mod attempt;
-pub mod cli;
 mod client;
-mod direct;
 mod flight;
+mod run;
+
+pub mod cli;
+
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
-mod journal;
-mod outcome;
-mod outcomes;
-pub mod policy;
-mod redirect;
-mod request;
-mod store;
-mod summary;
-mod transport;
-mod web;
 
 pub use attempt::Limits;
 pub use client::{Client, Config, Unusable};
-pub use journal::{Journal, JournalError};
-pub use outcome::{Error, ErrorKind, Outcome};
-pub use outcomes::{Outcomes, READ_AHEAD};
-pub use request::{Id, Request};
-pub use summary::{Latency, Report, Summary};
-pub use transport::{Body, Call, Cure, Failure, Transport};
-pub use web::{Received, Web};
+pub use input::{Id, Request};
+pub use output::{Journal, JournalError, Latency, Outcome, Report, Summary};
+pub use run::{Outcomes, READ_AHEAD};
+pub use transport::{Body, Call, Error, ErrorKind, Failure, Remedy, Transport, Web};

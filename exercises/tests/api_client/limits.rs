@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use common::Context;
-use exercises::api_client::policy::Policy;
+use exercises::api_client::policy::Settings;
 use exercises::api_client::{
     Body, Call, Client, Config, ErrorKind, Failure, Limits, Request, Transport,
 };
@@ -31,7 +31,7 @@ impl Body for Endless {
 #[tokio::test]
 async fn the_total_time_ends_a_body_that_never_lets_anybody_wait() {
     let limits = Limits { total: Duration::from_millis(50), ..Limits::default() };
-    let policy = Policy { retries: 0, ..Policy::default() };
+    let policy = Settings { retries: 0, ..Settings::default() };
     let config = Config { limits, policy, ..Config::default() };
     let client = Client::with_transport(config, Endless).expect("a client");
     let requests = stream::iter([Request::get("http://host/")]);

@@ -17,7 +17,7 @@ mod simulation;
 use std::time::Duration;
 
 use common::Context;
-use exercises::api_client::policy::Policy;
+use exercises::api_client::policy::Settings;
 use exercises::api_client::{Client, Config, Limits, Outcome, Request};
 use futures_util::{StreamExt, stream};
 use leaks::leak_check;
@@ -28,12 +28,12 @@ const HANG: Duration = Duration::from_secs(30);
 /// Limits and backoffs that fail quickly.
 fn quick() -> Config {
     Config {
-        policy: Policy {
+        policy: Settings {
             retries: 2,
             backoff: Duration::from_millis(10),
             max_retry_after: Duration::from_millis(50),
             patience: Duration::from_millis(300),
-            ..Policy::default()
+            ..Settings::default()
         },
         limits: Limits {
             connect: Duration::from_secs(5),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use common::Context;
-use exercises::api_client::policy::{Policy, Rate};
+use exercises::api_client::policy::{Rate, Settings};
 use exercises::api_client::{
     Body, Call, Client, Config, ErrorKind, Failure, Outcome, Request, Transport,
 };
@@ -172,14 +172,14 @@ async fn run(case: &Case) -> (Vec<Outcome>, Vec<Sent>, Option<Duration>) {
     let state = State { rng, buckets: HashMap::new(), sent: Vec::new() };
     let state = Arc::new(Mutex::new(state));
     let transport = Simulated { case: case.clone(), started, state: state.clone() };
-    let policy = Policy {
+    let policy = Settings {
         concurrency: case.concurrency,
         rate: case.rate,
         retries: case.retries,
         max_retry_after: LONGEST_RETRY_AFTER,
         retry_budget: RETRY_BUDGET,
         seed: case.seed,
-        ..Policy::default()
+        ..Settings::default()
     };
     let config = Config { policy, ..Config::default() };
     let client = Client::with_transport(config, transport).expect("a client");

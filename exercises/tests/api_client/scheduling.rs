@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use exercises::api_client::policy::{
-    Answer, Fate, Hints, Policy, Quota, Rate, Scheduler, Trouble, Turn,
+    Answer, Decision, Hints, Quota, Rate, Scheduler, Settings, Trouble, Turn,
 };
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -22,7 +22,7 @@ struct Run {
 }
 
 /// Sends `requests` to one host that answers with `answer`, given the time of arrival.
-fn run(policy: Policy, requests: usize, mut answer: impl FnMut(Duration) -> Answer) -> Run {
+fn run(policy: Settings, requests: usize, mut answer: impl FnMut(Duration) -> Answer) -> Run {
     let mut scheduler = Scheduler::new(policy);
     let (mut run, mut now) = (Run::default(), Duration::ZERO);
     for request in 0..requests {
@@ -50,9 +50,9 @@ fn run(policy: Policy, requests: usize, mut answer: impl FnMut(Duration) -> Answ
             let (_, (job, answer)) = replies.pop_first().expect("it was just seen");
             run.rejected += usize::from(matches!(answer, Answer::Rejected(_)));
             match scheduler.answered(now, job, &answer) {
-                Fate::Done(_) => run.fetched += 1,
-                Fate::GivenUp(..) => run.given_up += 1,
-                Fate::Again => {}
+                Decision::Done(_) => run.fetched += 1,
+                Decision::GivenUp(..) => run.given_up += 1,
+                Decision::Again => {}
             }
         }
     }
@@ -86,7 +86,7 @@ fn announcing(limit: u32, window: u64) -> impl FnMut(Duration) -> Answer {
 #[test]
 fn what_a_host_announces_is_used_and_not_exceeded() {
     for (limit, window) in [(100, 10), (50, 5), (600, 60)] {
-        let run = run(Policy::default(), 1000, announcing(limit, window));
+        let run = run(Settings::default(), 1000, announcing(limit, window));
         assert_eq!((run.fetched, run.rejected), (1000, 0), "{limit} in {window} s: {run:?}");
         let rate = f64::from(limit) / window as f64;
         let share = 1000.0 / run.took.as_secs_f64() / rate;
@@ -94,8 +94,8 @@ fn what_a_host_announces_is_used_and_not_exceeded() {
     }
 }
 
-fn given() -> Policy {
-    Policy { rate: Some(Rate { per_second: 50.0, burst: 2 }), retries: 30, ..Policy::default() }
+fn given() -> Settings {
+    Settings { rate: Some(Rate { per_second: 50.0, burst: 2 }), retries: 30, ..Settings::default() }
 }
 
 /// Every fifth answer is `bad`.
@@ -130,7 +130,7 @@ fn a_fifth(seed: u64) -> impl FnMut(Duration) -> Answer {
 #[test]
 fn a_fifth_of_503_costs_the_retries_and_next_to_no_waiting() {
     let times = (0..1000).map(|seed| {
-        let run = run(Policy { seed, ..given() }, 500, a_fifth(seed));
+        let run = run(Settings { seed, ..given() }, 500, a_fifth(seed));
         assert_eq!(run.fetched, 500, "seed {seed}");
         run.took
     });
@@ -154,7 +154,7 @@ fn a_given_rate_is_lowered_by_a_429_and_by_a_503_that_speaks_of_rates() {
 #[test]
 fn faults_that_come_at_every_rate_are_not_taken_for_a_limit() {
     let mut rng = StdRng::seed_from_u64(7);
-    let policy = Policy { retries: 20, retry_budget: 1.0, ..Policy::default() };
+    let policy = Settings { retries: 20, retry_budget: 1.0, ..Settings::default() };
     let run = run(policy, 2000, move |_| {
         if rng.random_bool(0.3) {
             Answer::Failed(Trouble::Unavailable, Hints::default())
@@ -169,7 +169,7 @@ fn faults_that_come_at_every_rate_are_not_taken_for_a_limit() {
 #[test]
 fn a_host_that_works_again_has_another_chance() {
     let patience = Duration::from_secs(10);
-    let policy = Policy { patience, ..Policy::default() };
+    let policy = Settings { patience, ..Settings::default() };
     let run = run(policy, 3, |_| Answer::Rejected(Hints::default()));
     assert_eq!((run.fetched, run.given_up), (0, 3));
     assert!(run.took > patience, "{:?}", run.took);
@@ -177,7 +177,7 @@ fn a_host_that_works_again_has_another_chance() {
 
 #[test]
 fn hosts_do_not_wait_for_each_other() {
-    let mut scheduler = Scheduler::new(Policy { concurrency: 2, ..given() });
+    let mut scheduler = Scheduler::new(Settings { concurrency: 2, ..given() });
     for host in ["a", "a", "a", "b"] {
         scheduler.add(Duration::ZERO, host, host, true);
     }
@@ -185,7 +185,7 @@ fn hosts_do_not_wait_for_each_other() {
     while let Turn::Send(job) = scheduler.next(Duration::ZERO) {
         sent.push(job.item);
         let answer = Answer::Accepted(Hints::default());
-        assert!(matches!(scheduler.answered(Duration::ZERO, job, &answer), Fate::Done(_)));
+        assert!(matches!(scheduler.answered(Duration::ZERO, job, &answer), Decision::Done(_)));
     }
     sent.sort_unstable();
     assert_eq!(sent, ["a", "a", "b"], "the third of `a` has to wait for its host");
@@ -197,7 +197,7 @@ fn hosts_do_not_wait_for_each_other() {
 #[test]
 fn a_rejection_is_charged_to_nobody() {
     let rate = Some(Rate { per_second: 50.0, burst: 20 });
-    let policy = Policy { rate, retries: 0, retry_budget: 0.0, ..Policy::default() };
+    let policy = Settings { rate, retries: 0, retry_budget: 0.0, ..Settings::default() };
     let mut scheduler = Scheduler::new(policy);
     (0..20).for_each(|request| scheduler.add(Duration::ZERO, "host", request, true));
     let mut sent = Vec::new();
@@ -207,18 +207,18 @@ fn a_rejection_is_charged_to_nobody() {
     assert_eq!(sent.len(), 20, "twice as many as may always be tried again");
     for job in sent {
         let fate = scheduler.answered(TRIP, job, &Answer::Rejected(Hints::default()));
-        assert!(matches!(fate, Fate::Again), "{fate:?}");
+        assert!(matches!(fate, Decision::Again), "{fate:?}");
     }
 }
 
 #[test]
 fn a_rejected_request_waits_as_long_as_it_was_told() {
     for wait in [1, 2, 30].map(Duration::from_secs) {
-        let mut scheduler = Scheduler::new(Policy::default());
+        let mut scheduler = Scheduler::new(Settings::default());
         scheduler.add(Duration::ZERO, "host", "a request", true);
         let Turn::Send(job) = scheduler.next(Duration::ZERO) else { panic!("it may go at once") };
         let told = Answer::Rejected(Hints { retry_after: Some(wait), quota: None });
-        assert!(matches!(scheduler.answered(TRIP, job, &told), Fate::Again));
+        assert!(matches!(scheduler.answered(TRIP, job, &told), Decision::Again));
         let turn = scheduler.next(TRIP);
         assert!(matches!(turn, Turn::At(at) if at == TRIP + wait), "{wait:?}: {turn:?}");
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use common::Context;
-use exercises::api_client::policy::{Policy, Rate};
+use exercises::api_client::policy::{Rate, Settings};
 use exercises::api_client::{
     Body, Call, Client, Config, ErrorKind, Failure, Limits, Outcome, Request, Transport,
 };
@@ -147,8 +147,14 @@ fn simulate(seed: u64) -> Vec<Outcome> {
 async fn fetch(seed: u64, rate: Option<Rate>) -> Vec<Outcome> {
     let limits =
         Limits { idle: Duration::from_secs(2), total: Duration::from_secs(4), ..Limits::default() };
-    let policy =
-        Policy { concurrency: 8, rate, seed, retries: 12, retry_budget: 5.0, ..Policy::default() };
+    let policy = Settings {
+        concurrency: 8,
+        rate,
+        seed,
+        retries: 12,
+        retry_budget: 5.0,
+        ..Settings::default()
+    };
     let config = Config { policy, limits, ..Config::default() };
     let client = Client::with_transport(config, Hyper).expect("a client");
     let urls = (0..REQUESTS).map(|n| format!("http://server/{n}"));

@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::process::Command;
 use std::time::Duration;
 
-use exercises::api_client::policy::Policy;
+use exercises::api_client::policy::Settings;
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep_until};
 
@@ -46,12 +46,12 @@ async fn a_rate_overstated_twofold_is_corrected() {
 #[tokio::test]
 async fn a_rate_that_nobody_has_said_is_found() {
     let Some(nginx) = Nginx::start("burst.conf", LIMIT) else { return };
-    neither_lost_nor_asleep(&run(Policy::default(), nginx.urls(500)).await);
+    neither_lost_nor_asleep(&run(Settings::default(), nginx.urls(500)).await);
 }
 
 #[tokio::test]
 async fn a_limit_without_burst_loses_nothing() {
-    for policy in [known(100.0), Policy::default()] {
+    for policy in [known(100.0), Settings::default()] {
         let Some(nginx) = Nginx::start("tight.conf", LIMIT) else { return };
         neither_lost_nor_asleep(&run(policy, nginx.urls(500)).await);
     }
@@ -61,7 +61,7 @@ async fn a_limit_without_burst_loses_nothing() {
 async fn a_fifth_of_503_loses_nothing_with_any_of_ten_seeds() {
     let runs = (0..10).map(|seed| async move {
         let nginx = Nginx::start("flaky.conf", LIMIT)?;
-        Some(run(Policy { seed, ..known(50.0) }, nginx.urls(500)).await)
+        Some(run(Settings { seed, ..known(50.0) }, nginx.urls(500)).await)
     });
     for run in futures_util::future::join_all(runs).await.into_iter().flatten() {
         neither_lost_nor_asleep(&run);
@@ -80,7 +80,7 @@ async fn a_limit_that_is_halved_and_raised_again_is_followed_within_five_seconds
         sleep_until(started + raised).await;
         nginx.reload(LIMIT);
     };
-    let (run, ()) = tokio::join!(run(Policy::default(), nginx.urls(1400)), changes);
+    let (run, ()) = tokio::join!(run(Settings::default(), nginx.urls(1400)), changes);
     assert_eq!(run.lost(), 0);
     let low = run.fetched_before(halved + Duration::from_secs(5));
     assert!((20.0..=30.0).contains(&low), "{low}/s five seconds after it was halved");

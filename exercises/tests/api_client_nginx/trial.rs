@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use common::Context;
-use exercises::api_client::policy::{Policy, Rate};
+use exercises::api_client::policy::{Rate, Settings};
 use exercises::api_client::{Call, Client, Config, Failure, Outcome, Request, Transport, Web};
 use futures_util::{StreamExt, stream};
 use http::Response;
@@ -78,7 +78,7 @@ impl Run {
     }
 }
 
-pub(crate) async fn run(policy: Policy, urls: Vec<String>) -> Run {
+pub(crate) async fn run(policy: Settings, urls: Vec<String>) -> Run {
     let config = Config { policy, ..Config::default() };
     let web = Web::new(config.limits.connect, config.policy.concurrency).expect("a client");
     let sent = Arc::new(Mutex::new(Vec::new()));
@@ -139,8 +139,8 @@ impl Lateness {
 }
 
 /// A rate that `--rate` gives.
-pub(crate) fn known(per_second: f64) -> Policy {
-    Policy { rate: Some(Rate { per_second, burst: 2 }), ..Policy::default() }
+pub(crate) fn known(per_second: f64) -> Settings {
+    Settings { rate: Some(Rate { per_second, burst: 2 }), ..Settings::default() }
 }
 
 /// A long way to `target`: everything arrives `latency` later, in both directions.

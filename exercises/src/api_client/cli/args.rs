@@ -8,8 +8,9 @@ use clap::{Args as Group, Parser, ValueEnum};
 use common::RecordFlags;
 use http::{HeaderName, HeaderValue, Method};
 
-use crate::api_client::policy::{Policy, Rate};
-use crate::api_client::request::header;
+use crate::api_client::input::header;
+use crate::api_client::output::Format;
+use crate::api_client::policy::{Rate, Settings};
 use crate::api_client::{Config, Limits, Request};
 
 /// Fetches many URLs as fast as their hosts allow, and loses none.
@@ -188,12 +189,6 @@ pub(super) struct OutputArgs {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Format {
-    Table,
-    Ndjson,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum SummaryFormat {
     Text,
     Json,
@@ -241,7 +236,7 @@ impl Args {
     pub(super) fn config(&self, most: usize) -> Config {
         let PaceArgs { concurrency, adaptive, one_limit, polite, patience, .. } = self.pace;
         let RetryArgs { retries, backoff, max_retry_after, .. } = self.retry;
-        let policy = Policy {
+        let policy = Settings {
             concurrency: most.min(concurrency as usize),
             rate: self.pace.rate.map(|rate| Rate { per_second: rate, burst: self.burst(rate) }),
             adaptive,
@@ -253,7 +248,7 @@ impl Args {
             retry_unsafe: self.retry.retry_unsafe,
             patience,
             seed: self.retry.seed.unwrap_or_else(rand::random),
-            ..Policy::default()
+            ..Settings::default()
         };
         let limits = Limits {
             connect: self.limits.connect_timeout,

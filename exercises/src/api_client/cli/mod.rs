@@ -2,11 +2,9 @@
 
 mod args;
 mod files;
-pub(super) mod input;
 mod planted;
-mod print;
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::process::ExitCode;
@@ -20,12 +18,12 @@ use futures_util::{Stream, StreamExt, future, stream};
 use tokio::runtime::Builder;
 
 use self::args::{Args, SummaryFormat};
-use self::input::Input;
 use self::planted::Planted;
-use self::print::Printer;
-use super::journal::{Journal, JournalError};
-use super::summary::Summary;
-use super::{Client, ErrorKind, Request, Web};
+use super::client::Client;
+use super::input::Request;
+use super::input::lines::Input;
+use super::output::{Journal, Printer, Summary};
+use super::transport::{ErrorKind, Web};
 
 /// So many outcomes are printed together, if they are there together.
 const PRINTED_TOGETHER: usize = 256;
@@ -87,23 +85,25 @@ async fn run(args: &Args) -> Result<ExitCode, Failed> {
     let client = Client::with_transport(config, transport)?;
     let journal = args.output.journal.as_deref();
     let journal = journal.map(|path| Journal::open(path, args.output.resume)).transpose()?;
-    let mut writer = journal.as_ref().map(Journal::writer).transpose()?;
     let mut journal_is_whole = true;
     let left = Arc::new(AtomicBool::new(false));
-    let requests = recalled(requests(args, input_left(&ctx, &interrupted, &left))?, journal);
+    let requests = requests(args, input_left(&ctx, &interrupted, &left))?;
 
     let started = Instant::now();
     let mut summary = Summary::new();
     let mut printer = Printer::new(args.output.format);
-    let outcomes = client.fetch_all(&ctx, requests).drain_when(&interrupted);
+    let mut outcomes = client.fetch_all(&ctx, requests).drain_when(&interrupted);
+    if let Some(journal) = journal {
+        outcomes = outcomes.with_journal(journal);
+    }
     let mut outcomes = outcomes.ready_chunks(PRINTED_TOGETHER);
     while let Some(chunk) = outcomes.next().await {
         for outcome in &chunk {
-            if let Some(Err(err)) = writer.as_ref().map(|journal| journal.record(outcome)) {
-                complain(&err.into());
-                (writer, journal_is_whole) = (None, false); // the run goes on without it
-            }
             summary.add(outcome);
+        }
+        if let Some(err) = outcomes.get_mut().take_journal_error() {
+            complain(&err.into());
+            journal_is_whole = false; // the run goes on without it
         }
         printer.print(&chunk, summary.requests());
     }
@@ -155,26 +155,6 @@ fn requests(
     Ok(stream::iter(urls).chain(file))
 }
 
-/// Answers from the journal what an earlier run has fetched. A journal that can no longer be read
-/// costs a second fetch, not the run.
-fn recalled(
-    requests: impl Stream<Item = Request> + Send,
-    mut journal: Option<Journal>,
-) -> impl Stream<Item = Request> + Send {
-    requests.map(move |request| match &mut journal {
-        Some(journal) => recall(journal, request),
-        None => request,
-    })
-}
-
-fn recall(journal: &mut Journal, request: Request) -> Request {
-    let again = request.clone();
-    journal.recall(request).unwrap_or_else(|err: JournalError| {
-        complain(&err.into());
-        again
-    })
-}
-
 fn complain(err: &Failed) {
     let causes = std::iter::successors(err.source(), |cause| cause.source());
     let message = causes.fold(err.to_string(), |message, cause| format!("{message}: {cause}"));
@@ -184,9 +164,4 @@ fn complain(err: &Failed) {
 /// A line to stderr. If nobody hears it, nobody can be told.
 fn tell(line: std::fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr().lock(), "{line}");
-}
-
-/// Whether a progress bar would be seen, and would not run into the outcomes.
-fn shows_progress() -> bool {
-    io::stderr().is_terminal() && !io::stdout().is_terminal()
 }

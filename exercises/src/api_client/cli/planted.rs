@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::Response;
 
-use crate::api_client::{Call, Failure, Received, Transport, Web};
+use crate::api_client::transport::{Call, Failure, Received, Transport, Web};
 
 /// The web, with a panic planted in one of its requests to see where that ends up.
 pub(super) struct Planted {
@@ -23,7 +23,7 @@ impl Transport for Planted {
         self.web.send(call).await
     }
 
-    fn spare(&self) {
-        self.web.spare();
+    fn close_idle(&self) {
+        self.web.close_idle();
     }
 }

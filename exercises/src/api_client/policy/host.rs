@@ -10,8 +10,8 @@ use governor::nanos::Nanos;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota as Cells, RateLimiter};
 
-use super::budget::Budget;
 use super::health::Health;
+use super::retry_budget::RetryBudget;
 use super::scheduler::Job;
 use super::{Learner, Quota, Rate, Time};
 
@@ -41,7 +41,7 @@ pub(super) struct Host<T> {
     eager: bool,
     window: Option<Window>,
     longest_reset: Duration,
-    pub(super) budget: Budget,
+    pub(super) budget: RetryBudget,
     pub(super) health: Health,
     /// The last accept, or when the host was first sent anything.
     heard: Option<Time>,
@@ -82,7 +82,7 @@ impl<T> Host<T> {
             eager: eager || rate.is_none(),
             window: None,
             longest_reset: Duration::ZERO,
-            budget: Budget::default(),
+            budget: RetryBudget::default(),
             health: Health::default(),
             heard: None,
             hopeless_until: None,
@@ -253,8 +253,8 @@ impl Window {
 
 /// GCRA by the governor crate: never more than the rate, and the burst.
 struct Ceiling {
-    limiter: RateLimiter<NotKeyed, InMemoryState, Hand, NoOpMiddleware<Nanos>>,
-    hand: Hand,
+    limiter: RateLimiter<NotKeyed, InMemoryState, ManualClock, NoOpMiddleware<Nanos>>,
+    clock: ManualClock,
 }
 
 impl Ceiling {
@@ -262,23 +262,23 @@ impl Ceiling {
         let period = Duration::from_secs_f64(1.0 / rate.per_second).max(Duration::from_nanos(1));
         let burst = NonZeroU32::new(rate.burst).unwrap_or(NonZeroU32::MIN);
         let cells = Cells::with_period(period).expect("a period is not zero").allow_burst(burst);
-        let hand = Hand::default();
-        Self { limiter: RateLimiter::direct_with_clock(cells, hand.clone()), hand }
+        let clock = ManualClock::default();
+        Self { limiter: RateLimiter::direct_with_clock(cells, clock.clone()), clock }
     }
 
     /// Takes a cell, or says when there will be one.
     fn check(&self, now: Time) -> Result<(), Time> {
-        self.hand.0.store(now.as_nanos() as u64, Ordering::Relaxed);
+        self.clock.0.store(now.as_nanos() as u64, Ordering::Relaxed);
         let taken = self.limiter.check();
-        taken.map_err(|not_yet| now + not_yet.wait_time_from(self.hand.now()))
+        taken.map_err(|not_yet| now + not_yet.wait_time_from(self.clock.now()))
     }
 }
 
 /// A clock that shows what it was set to.
 #[derive(Clone, Debug, Default)]
-struct Hand(Arc<AtomicU64>);
+struct ManualClock(Arc<AtomicU64>);
 
-impl Clock for Hand {
+impl Clock for ManualClock {
     type Instant = Nanos;
 
     fn now(&self) -> Nanos {

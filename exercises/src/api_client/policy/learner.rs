@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::Time;
-use super::marks::{Mark, Marks};
+use super::rejections::{Rejection, Rejections};
 
 /// The rate of a host about which nothing is known, in requests per second, and how it grows with
 /// every accept until the first rejection.
@@ -65,10 +65,10 @@ pub struct Learner {
     ceiling: f64,
     slow_start: bool,
     kind: Kind,
-    marks: Marks,
+    rejections: Rejections,
     accepted: u64,
     /// When the search for the limit began, and how many had been accepted by then.
-    search: Option<Mark>,
+    search: Option<Rejection>,
     /// When the newest that were accepted had been sent, and the fastest pace among them.
     newest: VecDeque<f64>,
     fastest: f64,
@@ -110,7 +110,7 @@ impl Learner {
             ceiling,
             slow_start,
             kind: Kind::Unknown,
-            marks: Marks::default(),
+            rejections: Rejections::default(),
             accepted: 0,
             search: None,
             newest: VecDeque::new(),
@@ -153,7 +153,7 @@ impl Learner {
     /// A request has gone.
     pub fn sent(&mut self, now: Time) {
         let now = now.as_secs_f64();
-        self.search.get_or_insert(Mark { accepted: self.accepted, at: now });
+        self.search.get_or_insert(Rejection { accepted: self.accepted, at: now });
         let interval = 1.0 / self.rate_at(now);
         let late = if interval < LATE { LATE } else { 0.0 };
         self.next = self.next.max(now - late) + interval;
@@ -181,9 +181,9 @@ impl Learner {
         if sent <= self.cut_at {
             return false;
         }
-        let mark = Mark { accepted: self.accepted, at: now };
+        let mark = Rejection { accepted: self.accepted, at: now };
         let overall = self.overall(mark);
-        if self.marks.is_empty() {
+        if self.rejections.is_empty() {
             self.first_cut(mark, overall);
         } else if self.streak == 0 {
             self.cut(mark, self.rate_at(sent));
@@ -222,7 +222,7 @@ impl Learner {
 
     /// What was accepted on average since the search began, a full bucket included. It is no bound
     /// on anything if that was next to nothing, or after the search.
-    fn overall(&self, now: Mark) -> f64 {
+    fn overall(&self, now: Rejection) -> f64 {
         match self.search {
             Some(start) if self.confirmed == 0 && now.accepted - start.accepted >= 5 => {
                 (now.accepted - start.accepted) as f64 / (now.at - start.at).max(0.001)
@@ -238,13 +238,13 @@ impl Learner {
         self.patience = SEARCHING;
         self.confirmed = 0;
         self.fastest = 0.0;
-        self.marks = Marks::default();
+        self.rejections = Rejections::default();
         self.kind = Kind::Unknown;
-        self.search = Some(Mark { accepted: self.accepted, at: now });
+        self.search = Some(Rejection { accepted: self.accepted, at: now });
     }
 
     /// The first mark: no estimate yet, only what came through lately.
-    fn first_cut(&mut self, mark: Mark, overall: f64) {
+    fn first_cut(&mut self, mark: Rejection, overall: f64) {
         let lately = match self.newest.front() {
             Some(first) => (self.newest.len() - 1) as f64 / (mark.at - first).max(0.001),
             None => 0.0,
@@ -255,7 +255,7 @@ impl Learner {
             self.rate / 2.0
         };
         self.rate = self.rate.min(FIRST_CUT * came_through);
-        self.marks.push(mark);
+        self.rejections.push(mark);
     }
 
     /// The fastest pace at which some requests in a row were sent and accepted.
@@ -271,17 +271,17 @@ impl Learner {
     }
 
     /// A further mark: the estimate follows.
-    fn cut(&mut self, mark: Mark, rate: f64) {
+    fn cut(&mut self, mark: Rejection, rate: f64) {
         let before = self.rate;
-        let dropped = if self.confirmed > 1 { self.marks.take_drop(mark) } else { None };
+        let dropped = if self.confirmed > 1 { self.rejections.take_drop(mark) } else { None };
         if dropped.is_some() {
             self.confirmed = 0;
             self.patience = ALERT;
             self.alert_until = mark.at + ALERT_TIME;
         }
-        let (accepts, estimate) = self.marks.estimate(mark).unwrap_or((0, before));
-        let stretch = self.marks.stretch(mark);
-        self.marks.push(mark);
+        let (accepts, estimate) = self.rejections.estimate(mark).unwrap_or((0, before));
+        let stretch = self.rejections.stretch(mark);
+        self.rejections.push(mark);
         self.confirmed += 1;
         self.rate = if accepts < 5 {
             0.7 * before

@@ -3,20 +3,20 @@
 //! millisecond.
 
 mod answer;
-mod budget;
 mod health;
 mod hints;
 mod host;
 mod learner;
-mod marks;
+mod rejections;
+mod retry_budget;
 mod scheduler;
 mod settings;
 
 pub use answer::{Answer, Trouble};
 pub use hints::{Hints, Quota};
 pub use learner::Learner;
-pub use scheduler::{Fate, HostReport, Job, Reason, Scheduler, Turn};
-pub use settings::{Policy, Rate};
+pub use scheduler::{Decision, HostReport, Job, Reason, Scheduler, Turn};
+pub use settings::{Rate, Settings};
 
 /// The time since the start of the run.
 pub type Time = std::time::Duration;

@@ -7,7 +7,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use super::host::{Host, Taken};
-use super::{Answer, Hints, Policy, Time, Trouble};
+use super::{Answer, Hints, Settings, Time, Trouble};
 
 /// When so many hosts are known, those without a request are forgotten, with what was learned.
 const REMEMBERED_HOSTS: usize = 10_000;
@@ -50,7 +50,7 @@ pub enum Turn<T> {
 
 /// What an answer makes of a request.
 #[derive(Debug)]
-pub enum Fate<T> {
+pub enum Decision<T> {
     /// It is done: the answer is its outcome.
     Done(Job<T>),
     /// It waits for another try.
@@ -87,10 +87,10 @@ pub struct HostReport {
 
 /// Decides which request goes when.
 ///
-/// Every job that is added comes back exactly once: as the last answer's [`Fate`], or from
+/// Every job that is added comes back exactly once: as the last answer's [`Decision`], or from
 /// [`Scheduler::cancel`].
 pub struct Scheduler<T> {
-    policy: Policy,
+    policy: Settings,
     hosts: HashMap<Arc<str>, Host<T>, RandomState>,
     /// The hosts whose next job may go at a known time.
     agenda: BTreeSet<(Time, Arc<str>)>,
@@ -105,7 +105,7 @@ pub struct Scheduler<T> {
 
 impl<T> Scheduler<T> {
     /// An empty scheduler.
-    pub fn new(policy: Policy) -> Self {
+    pub fn new(policy: Settings) -> Self {
         Self {
             hosts: HashMap::default(),
             agenda: BTreeSet::new(),
@@ -181,17 +181,17 @@ impl<T> Scheduler<T> {
     }
 
     /// A job has been answered at `now`.
-    pub fn answered(&mut self, now: Time, mut job: Job<T>, answer: &Answer) -> Fate<T> {
+    pub fn answered(&mut self, now: Time, mut job: Job<T>, answer: &Answer) -> Decision<T> {
         self.in_flight -= 1;
         job.since = now;
         let name = job.host.clone();
         self.host(&name).in_flight -= 1;
         let fate = match *answer {
             Answer::Accepted(hints) => {
-                self.heed(now, &job, hints);
+                self.apply(now, &job, hints);
                 self.host(&name).accepted(now, job.sent);
                 self.recover();
-                Fate::Done(job)
+                Decision::Done(job)
             }
             Answer::Rejected(hints) => self.rejected(now, job, hints),
             Answer::Failed(trouble, hints) => self.failed(now, job, trouble, hints),
@@ -239,20 +239,26 @@ impl<T> Scheduler<T> {
 
     /// Goes to the front of the queue, is not charged to the retries, and waits for as long as it
     /// was told to.
-    fn rejected(&mut self, now: Time, mut job: Job<T>, hints: Hints) -> Fate<T> {
+    fn rejected(&mut self, now: Time, mut job: Job<T>, hints: Hints) -> Decision<T> {
         job.rejected += 1;
-        let wait = self.heed(now, &job, hints);
+        let wait = self.apply(now, &job, hints);
         let (patience, name) = (self.policy.patience, job.host.clone());
         let host = self.host(&name);
         host.rejected(now, job.sent);
         if host.rejects_everything(now, patience) {
-            return Fate::GivenUp(job, Reason::Patience);
+            return Decision::GivenUp(job, Reason::Patience);
         }
         self.again(job, now + wait)
     }
 
-    fn failed(&mut self, now: Time, mut job: Job<T>, trouble: Trouble, hints: Hints) -> Fate<T> {
-        let wait = self.heed(now, &job, hints);
+    fn failed(
+        &mut self,
+        now: Time,
+        mut job: Job<T>,
+        trouble: Trouble,
+        hints: Hints,
+    ) -> Decision<T> {
+        let wait = self.apply(now, &job, hints);
         let name = job.host.clone();
         self.host(&name).health.record(true);
         let mut harmless = job.idempotent || self.policy.retry_unsafe || trouble == Trouble::Unsent;
@@ -262,14 +268,14 @@ impl<T> Scheduler<T> {
         }
         job.failures += 1;
         if !harmless {
-            return Fate::GivenUp(job, Reason::Unsafe);
+            return Decision::GivenUp(job, Reason::Unsafe);
         }
         if job.failures > self.policy.retries {
-            return Fate::GivenUp(job, Reason::Retries);
+            return Decision::GivenUp(job, Reason::Retries);
         }
         let share = self.policy.retry_budget;
         if !self.host(&name).budget.take(now, share) {
-            return Fate::GivenUp(job, Reason::Budget);
+            return Decision::GivenUp(job, Reason::Budget);
         }
         let steps = self.host(&name).health.steps(job.failures);
         let backoff = self.backoff(steps);
@@ -278,7 +284,7 @@ impl<T> Scheduler<T> {
 
     /// As many as are in flight now seem to be possible. The last one alone waits for better times,
     /// as often as a failure does.
-    fn starved(&mut self, now: Time, mut job: Job<T>) -> Fate<T> {
+    fn starved(&mut self, now: Time, mut job: Job<T>) -> Decision<T> {
         self.concurrency = self.in_flight.max(1);
         self.recovery = 0;
         if self.in_flight > 0 {
@@ -286,7 +292,7 @@ impl<T> Scheduler<T> {
         }
         job.failures += 1;
         if job.failures > self.policy.retries {
-            return Fate::GivenUp(job, Reason::Retries);
+            return Decision::GivenUp(job, Reason::Retries);
         }
         let backoff = self.backoff(job.failures);
         self.again(job, now + backoff)
@@ -309,7 +315,7 @@ impl<T> Scheduler<T> {
     }
 
     /// Takes to heart what the headers say, and returns how long this job has to wait.
-    fn heed(&mut self, now: Time, job: &Job<T>, hints: Hints) -> Duration {
+    fn apply(&mut self, now: Time, job: &Job<T>, hints: Hints) -> Duration {
         let wait = hints.retry_after.unwrap_or_default().min(self.policy.max_retry_after);
         let pause = wait > SHORT_PAUSE || (self.policy.polite && !wait.is_zero());
         let host = self.host(&job.host);
@@ -323,11 +329,11 @@ impl<T> Scheduler<T> {
         wait
     }
 
-    fn again(&mut self, job: Job<T>, due: Time) -> Fate<T> {
+    fn again(&mut self, job: Job<T>, due: Time) -> Decision<T> {
         let name = job.host.clone();
         self.host(&name).push_again(job, due);
         self.waiting += 1;
-        Fate::Again
+        Decision::Again
     }
 
     fn host(&mut self, name: &Arc<str>) -> &mut Host<T> {

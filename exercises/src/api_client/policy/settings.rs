@@ -11,7 +11,7 @@ pub struct Rate {
 
 /// What the scheduler goes by.
 #[derive(Clone, Debug)]
-pub struct Policy {
+pub struct Settings {
     /// How many requests may be in flight at once.
     pub concurrency: usize,
     /// The ceiling for each host; without one the rate is learned from the beginning.
@@ -38,7 +38,7 @@ pub struct Policy {
     pub seed: u64,
 }
 
-impl Default for Policy {
+impl Default for Settings {
     fn default() -> Self {
         Self {
             concurrency: 50,

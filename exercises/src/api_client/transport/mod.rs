@@ -1,3 +1,5 @@
+//! What carries requests, and what can go wrong on the way.
+
 use std::error::Error as StdError;
 use std::future::Future;
 use std::io;
@@ -6,10 +8,16 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Response, header};
 use url::Url;
 
-use super::outcome::{Error, ErrorKind};
+mod error;
+mod redirect;
+mod web;
+
+pub use self::error::{Error, ErrorKind};
+pub(super) use self::redirect::{follow, is_redirect};
+pub use self::web::{Received, Web};
 use super::policy::Trouble;
 
-/// What carries requests: [`Web`](super::Web) in the program, a simulated network in tests.
+/// What carries requests: [`Web`] in the program, a simulated network in tests.
 pub trait Transport: Send + Sync + 'static {
     /// A response's body as it comes in.
     type Body: Body + Send + 'static;
@@ -25,7 +33,7 @@ pub trait Transport: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Response<Self::Body>, Failure>> + Send;
 
     /// Closes what is open and not in use, because this machine has no more files or ports.
-    fn spare(&self) {}
+    fn close_idle(&self) {}
 }
 
 /// The body of a response.
@@ -62,12 +70,12 @@ pub struct Failure {
     /// The outcome if there is no other attempt.
     pub error: Error,
     /// What to make of it.
-    pub cure: Cure,
+    pub remedy: Remedy,
 }
 
 /// What may help against a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cure {
+pub enum Remedy {
     /// Nothing.
     None,
     /// Another attempt.
@@ -79,27 +87,27 @@ pub enum Cure {
 impl Failure {
     /// A failure that another attempt would meet again.
     pub fn permanent(kind: ErrorKind, detail: impl Into<String>) -> Self {
-        Self { error: kind.because(detail), cure: Cure::None }
+        Self { error: kind.because(detail), remedy: Remedy::None }
     }
 
     /// A failure of a request that the host may have seen.
     pub fn passing(kind: ErrorKind, detail: impl Into<String>) -> Self {
-        Self { error: kind.because(detail), cure: Cure::Retry(Trouble::Unclear) }
+        Self { error: kind.because(detail), remedy: Remedy::Retry(Trouble::Unclear) }
     }
 
     /// A failure of a request that has never left.
     pub fn unsent(kind: ErrorKind, detail: impl Into<String>) -> Self {
-        Self { error: kind.because(detail), cure: Cure::Retry(Trouble::Unsent) }
+        Self { error: kind.because(detail), remedy: Remedy::Retry(Trouble::Unsent) }
     }
 
     /// A lack on this side.
     pub fn starved(kind: ErrorKind, detail: impl Into<String>) -> Self {
-        Self { error: kind.because(detail), cure: Cure::Fewer }
+        Self { error: kind.because(detail), remedy: Remedy::Fewer }
     }
 }
 
 /// An error and its causes. An `io::Error` passes over the error that it wraps; here it counts.
-pub(super) fn causes<'a>(
+pub(in crate::api_client) fn causes<'a>(
     err: &'a (dyn StdError + 'static),
 ) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     std::iter::successors(Some(err), |cause| {
@@ -110,7 +118,7 @@ pub(super) fn causes<'a>(
 }
 
 /// No more file descriptors, in the process (24) or in the system (23), or no more local ports.
-pub(super) fn is_starved(err: &(dyn StdError + 'static)) -> bool {
+pub(in crate::api_client) fn is_starved(err: &(dyn StdError + 'static)) -> bool {
     causes(err).filter_map(|cause| cause.downcast_ref::<io::Error>()).any(|err| {
         matches!(err.raw_os_error(), Some(23 | 24)) || err.kind() == io::ErrorKind::AddrNotAvailable
     })

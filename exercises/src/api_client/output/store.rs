@@ -9,8 +9,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::task::spawn_blocking;
 use url::Url;
 
-use super::outcome::ErrorKind;
-use super::transport::{Failure, is_starved};
+use crate::api_client::transport::{ErrorKind, Failure, is_starved};
 
 /// A name of a file is cut to so many bytes; file systems take 255.
 const LONGEST_NAME: usize = 120;
@@ -18,23 +17,23 @@ const LONGEST_NAME: usize = 120;
 /// A directory for bodies. A file in it is complete: until then it has another name, and no file
 /// is ever written over.
 #[derive(Clone, Debug)]
-pub(super) struct Store {
+pub(in crate::api_client) struct Store {
     directory: PathBuf,
 }
 
 /// A body that is being stored. Dropping it removes what there is.
-pub(super) struct Download {
+pub(in crate::api_client) struct Download {
     path: TempPath,
     file: File,
 }
 
 impl Store {
-    pub(super) fn create(directory: &Path) -> io::Result<Self> {
+    pub(in crate::api_client) fn create(directory: &Path) -> io::Result<Self> {
         std::fs::create_dir_all(directory)?;
         Ok(Self { directory: directory.to_owned() })
     }
 
-    pub(super) async fn begin(&self) -> Result<Download, Failure> {
+    pub(in crate::api_client) async fn begin(&self) -> Result<Download, Failure> {
         let directory = self.directory.clone();
         let made = blocking(move || part_in(&directory));
         let (file, path) = made.await.map_err(|err| cannot_write(&err))?.into_parts();
@@ -43,12 +42,16 @@ impl Store {
 }
 
 impl Download {
-    pub(super) async fn write(&mut self, chunk: &Bytes) -> Result<(), Failure> {
+    pub(in crate::api_client) async fn write(&mut self, chunk: &Bytes) -> Result<(), Failure> {
         self.file.write_all(chunk).await.map_err(|err| cannot_write(&err))
     }
 
     /// Gives the file its name: the URL's, or with the number added if there is one already.
-    pub(super) async fn finish(mut self, url: &Url, number: u64) -> Result<PathBuf, Failure> {
+    pub(in crate::api_client) async fn finish(
+        mut self,
+        url: &Url,
+        number: u64,
+    ) -> Result<PathBuf, Failure> {
         self.file.flush().await.map_err(|err| cannot_write(&err))?;
         let file = self.file.into_std().await;
         let name = file_name(url);
@@ -85,7 +88,7 @@ fn keep(mut file: NamedTempFile, name: &str, number: u64) -> io::Result<PathBuf>
 }
 
 /// `https://host/a/b?c=d` is stored as `host_a_b_c=d`.
-pub(super) fn file_name(url: &Url) -> String {
+pub(in crate::api_client) fn file_name(url: &Url) -> String {
     let mut name = url.host_str().unwrap_or_default().to_owned();
     if let Some(port) = url.port() {
         let _ = write!(name, "_{port}"); // writing to a string cannot fail

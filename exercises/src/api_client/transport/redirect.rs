@@ -1,22 +1,25 @@
 use http::{Method, StatusCode, header};
 use url::Url;
 
-use super::outcome::{Error, ErrorKind};
-use super::request::without_user;
-use super::transport::Call;
+use super::{Call, Error, ErrorKind};
+use crate::api_client::input::without_user;
 
 /// What a request must not carry to another host.
 const CREDENTIALS: [header::HeaderName; 3] =
     [header::AUTHORIZATION, header::COOKIE, header::PROXY_AUTHORIZATION];
 
 /// Whether a response sends the request elsewhere.
-pub(super) fn is_redirect(status: StatusCode) -> bool {
+pub(in crate::api_client) fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
 
 /// Turns a call to where its response points. As browsers do: 303 makes it a `GET`, and so do 301
 /// and 302 with a `POST`; to another host no credentials are taken along.
-pub(super) fn follow(call: &mut Call, status: StatusCode, location: &str) -> Result<(), Error> {
+pub(in crate::api_client) fn follow(
+    call: &mut Call,
+    status: StatusCode,
+    location: &str,
+) -> Result<(), Error> {
     let shown = without_user(location);
     let nowhere = |why: String| ErrorKind::Redirect.because(format!("to `{shown}`: {why}"));
     let url = call.url.join(location).map_err(|err| nowhere(err.to_string()))?;

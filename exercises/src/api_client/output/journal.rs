@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Outcome, Request};
+use super::Outcome;
+use crate::api_client::input::Request;
 
 /// A line of a journal is never longer: what is, is no line of ours.
 const LONGEST_LINE: u64 = 1024 * 1024;
@@ -76,11 +77,10 @@ impl Journal {
         self.fetched.is_empty()
     }
 
-    /// The request as it is, or answered by what it got in an earlier run. Every line answers one
-    /// request.
-    pub fn recall(&mut self, request: Request) -> Result<Request, JournalError> {
+    /// What a request got in an earlier run, if it was fetched in one. Every line answers one request.
+    pub fn recall(&mut self, request: &Request) -> Result<Option<Outcome>, JournalError> {
         let Some(offset) = self.fetched.get_mut(&request.key()).and_then(Vec::pop) else {
-            return Ok(request);
+            return Ok(None);
         };
         let io = |err| JournalError::Io(self.path.clone(), err);
         // Writing always appends, wherever this leaves the file.
@@ -89,7 +89,7 @@ impl Journal {
         let mut reader = BufReader::new((&self.file).take(LONGEST_LINE));
         reader.read_line(&mut line).map_err(io)?;
         let entry: Entry<Outcome> = serde_json::from_str(&line).map_err(|err| io(err.into()))?;
-        Ok(request.answered_before(entry.outcome))
+        Ok(Some(Outcome { known: true, ..entry.outcome }))
     }
 
     /// Writes down an outcome, if it is a success of this run.
@@ -102,12 +102,6 @@ impl Journal {
         let mut line = serde_json::to_vec(&entry).map_err(|err| io(err.into()))?;
         line.push(b'\n');
         (&self.file).write_all(&line).map_err(io)
-    }
-
-    /// Another handle to write with, while this one reads.
-    pub fn writer(&self) -> Result<Self, JournalError> {
-        let file = self.file.try_clone().map_err(|err| JournalError::Io(self.path.clone(), err))?;
-        Ok(Self { path: self.path.clone(), file, fetched: HashMap::new() })
     }
 
     /// Takes in all complete lines and returns where they end.

@@ -1,20 +1,26 @@
-use std::io::Write;
+use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
+use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::args::Format;
-use super::shows_progress;
-use crate::api_client::Outcome;
+use super::Outcome;
+
+/// How outcomes are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(in crate::api_client) enum Format {
+    Table,
+    Ndjson,
+}
 
 /// Prints outcomes as they come.
-pub(super) struct Printer {
+pub(in crate::api_client) struct Printer {
     format: Format,
     bar: Option<ProgressBar>,
 }
 
 impl Printer {
-    pub(super) fn new(format: Format) -> Self {
+    pub(in crate::api_client) fn new(format: Format) -> Self {
         if format == Format::Table {
             common::say!("status  attempts  rejected  waited ms  took ms     bytes  url");
         }
@@ -22,7 +28,7 @@ impl Printer {
     }
 
     /// Prints some outcomes, of which `so_far` have come in all.
-    pub(super) fn print(&mut self, outcomes: &[Outcome], so_far: u64) {
+    pub(in crate::api_client) fn print(&mut self, outcomes: &[Outcome], so_far: u64) {
         let mut stdout = common::stdout(); // its writes never fail, they end the program
         for outcome in outcomes {
             let _ = match self.format {
@@ -39,7 +45,7 @@ impl Printer {
         }
     }
 
-    pub(super) fn finish(&self) {
+    pub(in crate::api_client) fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
@@ -61,6 +67,11 @@ fn row(outcome: &Outcome) -> String {
         let _ = write!(row, " ({error})");
     }
     row
+}
+
+/// Whether a progress bar would be seen, and would not run into the outcomes.
+fn shows_progress() -> bool {
+    io::stderr().is_terminal() && !io::stdout().is_terminal()
 }
 
 fn progress_bar() -> ProgressBar {

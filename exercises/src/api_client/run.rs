@@ -14,11 +14,10 @@ use url::Url;
 use super::attempt::{Attempt, attempt};
 use super::client::Shared;
 use super::flight::Flight;
-use super::outcome::{Error, ErrorKind, Outcome};
-use super::policy::{Fate, HostReport, Job, Scheduler, Turn};
-use super::redirect::{follow, is_redirect};
-use super::request::Target;
-use super::{Request, Transport};
+use super::input::{Request, Target};
+use super::output::{Journal, JournalError, Outcome};
+use super::policy::{Decision, HostReport, Job, Scheduler, Turn};
+use super::transport::{Error, ErrorKind, Transport, follow, is_redirect};
 
 /// How many requests are taken in before it is their turn: enough that a slow host does not keep
 /// the others from being served.
@@ -45,6 +44,8 @@ pub struct Outcomes<'a, T: Transport> {
     drain: Option<Ending>,
     /// Why nothing is sent any more.
     over: Option<Cause>,
+    journal: Option<Journal>,
+    journal_error: Option<JournalError>,
 }
 
 impl<'a, T: Transport> Outcomes<'a, T> {
@@ -63,6 +64,8 @@ impl<'a, T: Transport> Outcomes<'a, T> {
             ready: VecDeque::new(),
             wake: Box::pin(sleep_until(started)),
             over: None,
+            journal: None,
+            journal_error: None,
         }
     }
 
@@ -71,6 +74,20 @@ impl<'a, T: Transport> Outcomes<'a, T> {
     pub fn drain_when(mut self, ctx: &Context) -> Self {
         self.drain = Some(ending(ctx.clone()));
         self
+    }
+
+    /// Answers from `journal` what an earlier run has fetched, and writes down there what this one
+    /// fetches, before it gives the outcome out.
+    #[must_use]
+    pub fn with_journal(mut self, journal: Journal) -> Self {
+        self.journal = Some(journal);
+        self
+    }
+
+    /// Why the journal is not in use any more, told once. A journal that fails costs a second fetch,
+    /// not the run.
+    pub fn take_journal_error(&mut self) -> Option<JournalError> {
+        self.journal_error.take()
     }
 
     /// What is known of each host so far.
@@ -125,13 +142,13 @@ impl<'a, T: Transport> Outcomes<'a, T> {
 
     fn take_in(&mut self, mut request: Request) {
         self.taken += 1;
+        if let Some(outcome) = self.recall(&request) {
+            self.ready.push_back(outcome);
+            return;
+        }
         let target = request.take_target();
         let flight = Flight::new(request, self.taken);
         match (target, self.over) {
-            (Target::Known(outcome), _) => {
-                let id = flight.id();
-                self.ready.push_back(Outcome { id, known: true, ..*outcome });
-            }
             (Target::Invalid(why), _) => {
                 let error = ErrorKind::Invalid.because(why);
                 self.ready.push_back(flight.never_sent(error));
@@ -145,6 +162,21 @@ impl<'a, T: Transport> Outcomes<'a, T> {
                 let idempotent = flight.request.is_idempotent();
                 self.scheduler.add(self.started.elapsed(), &host, flight, idempotent);
             }
+        }
+    }
+
+    fn recall(&mut self, request: &Request) -> Option<Outcome> {
+        let recalled = self.journal.as_mut()?.recall(request);
+        let outcome = recalled.unwrap_or_else(|err| {
+            (self.journal, self.journal_error) = (None, Some(err));
+            None
+        })?;
+        Some(Outcome { id: request.id_or(self.taken), ..outcome })
+    }
+
+    fn record(&mut self, outcome: &Outcome) {
+        if let Some(Err(err)) = self.journal.as_ref().map(|journal| journal.record(outcome)) {
+            (self.journal, self.journal_error) = (None, Some(err));
         }
     }
 
@@ -202,12 +234,12 @@ impl<'a, T: Transport> Outcomes<'a, T> {
         let now = self.started.elapsed();
         let answer = attempt.answer();
         match self.scheduler.answered(now, job, &answer) {
-            Fate::Again if self.over.is_some() => self.cancel_waiting(),
-            Fate::Again => {}
-            Fate::GivenUp(job, reason) => {
+            Decision::Again if self.over.is_some() => self.cancel_waiting(),
+            Decision::Again => {}
+            Decision::GivenUp(job, reason) => {
                 self.ready.push_back(Flight::given_up(job, attempt, reason));
             }
-            Fate::Done(job) => self.done(now, job, attempt),
+            Decision::Done(job) => self.done(now, job, attempt),
         }
     }
 
@@ -269,6 +301,7 @@ impl<T: Transport> Stream for Outcomes<'_, T> {
             // First send on what may go: an outcome is not worth a host's idle time.
             let progress = self.advance(cx);
             if let Some(outcome) = self.ready.pop_front() {
+                self.record(&outcome);
                 return Poll::Ready(Some(outcome));
             }
             if !progress {

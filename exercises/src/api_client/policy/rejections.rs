@@ -8,13 +8,13 @@ const DROPS: [(u64, f64); 2] = [(20, 0.75), (6, 0.6)];
 
 /// A moment at which the server's bucket was empty, and how many it had accepted by then.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Mark {
+pub(super) struct Rejection {
     pub(super) accepted: u64,
     pub(super) at: f64,
 }
 
-impl Mark {
-    fn rate_until(self, later: Mark) -> f64 {
+impl Rejection {
+    fn rate_until(self, later: Rejection) -> f64 {
         (later.accepted - self.accepted) as f64 / (later.at - self.at).max(1e-6)
     }
 }
@@ -22,14 +22,14 @@ impl Mark {
 /// The newest moments at which the bucket was empty. Between any two of them the accepts divided by
 /// the time are the refill rate.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Marks(VecDeque<Mark>);
+pub(super) struct Rejections(VecDeque<Rejection>);
 
-impl Marks {
+impl Rejections {
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    pub(super) fn push(&mut self, mark: Mark) {
+    pub(super) fn push(&mut self, mark: Rejection) {
         if self.0.len() == REMEMBERED {
             self.0.pop_front();
         }
@@ -37,19 +37,19 @@ impl Marks {
     }
 
     /// How many were accepted in the newest stretch, up to `now`.
-    pub(super) fn stretch(&self, now: Mark) -> u64 {
+    pub(super) fn stretch(&self, now: Rejection) -> u64 {
         self.0.back().map_or(0, |last| now.accepted - last.accepted)
     }
 
     /// How many the estimate rests on, and the estimate in requests per second.
-    pub(super) fn estimate(&self, now: Mark) -> Option<(u64, f64)> {
+    pub(super) fn estimate(&self, now: Rejection) -> Option<(u64, f64)> {
         let first = self.0.front()?;
         Some((now.accepted - first.accepted, first.rate_until(now)))
     }
 
     /// The rate of the last stretch, or of the last two, if it is clearly below the estimate: then
     /// what was before is forgotten.
-    pub(super) fn take_drop(&mut self, now: Mark) -> Option<f64> {
+    pub(super) fn take_drop(&mut self, now: Rejection) -> Option<f64> {
         let (_, whole) = self.estimate(now)?;
         for from in (1..self.0.len()).rev().take(2) {
             let newest = self.0[from].rate_until(now);

@@ -7,8 +7,6 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::Outcome;
-
 /// One request, as it was asked for. Also one that cannot be sent is a request, and gets its
 /// outcome like any other.
 #[derive(Clone, Debug)]
@@ -36,12 +34,10 @@ pub enum Id {
 }
 
 #[derive(Clone, Debug)]
-pub(super) enum Target {
+pub(in crate::api_client) enum Target {
     Url(Box<Url>),
     /// Why there is nothing to send.
     Invalid(String),
-    /// Fetched in an earlier run.
-    Known(Box<Outcome>),
 }
 
 /// What a line of NDJSON may say.
@@ -96,7 +92,7 @@ impl Request {
             Target::Invalid(why) => {
                 Self { target: Target::Invalid(format!("line {number}: {why}")), ..request }
             }
-            _ => request,
+            Target::Url(_) => request,
         }
     }
 
@@ -106,12 +102,6 @@ impl Request {
         let Self { id, method, headers, body, .. } = self;
         let (id, method, headers) = (id.clone(), method.clone(), headers.clone());
         Self { id, method, headers, body: body.clone(), ..Self::get(url) }
-    }
-
-    /// The same request, answered by what an earlier run got for it.
-    #[must_use]
-    pub fn answered_before(self, outcome: Outcome) -> Self {
-        Self { target: Target::Known(Box::new(outcome)), ..self }
     }
 
     /// The URL as it was given, or what stood in its place, without the user and the password that
@@ -142,13 +132,18 @@ impl Request {
         xxh3_128(&fields) // in one go: a hash that is fed field by field has a large state
     }
 
+    /// What its outcome is known by: its own id, or its place in the input.
+    pub(in crate::api_client) fn id_or(&self, number: u64) -> Id {
+        self.id.clone().unwrap_or(Id::Number(number.cast_signed()))
+    }
+
     /// Whether sending it twice is as good as sending it once.
-    pub(super) fn is_idempotent(&self) -> bool {
+    pub(in crate::api_client) fn is_idempotent(&self) -> bool {
         self.method.is_idempotent() || self.headers.contains_key("idempotency-key")
     }
 
     /// Where it goes; after that it goes nowhere.
-    pub(super) fn take_target(&mut self) -> Target {
+    pub(in crate::api_client) fn take_target(&mut self) -> Target {
         std::mem::replace(&mut self.target, Target::Invalid(String::new()))
     }
 
@@ -189,7 +184,7 @@ fn without_value(err: &serde_json::Error) -> String {
 }
 
 /// `text`, which is or should have been a URL, without the user and the password in it.
-pub(super) fn without_user(text: &str) -> Cow<'_, str> {
+pub(in crate::api_client) fn without_user(text: &str) -> Cow<'_, str> {
     if !text.contains('@') {
         return Cow::Borrowed(text); // as nearly always: there is no user part without one
     }
@@ -211,7 +206,10 @@ pub(super) fn without_user(text: &str) -> Cow<'_, str> {
 }
 
 /// Checks a header.
-pub(super) fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), String> {
+pub(in crate::api_client) fn header(
+    name: &str,
+    value: &str,
+) -> Result<(HeaderName, HeaderValue), String> {
     let checked = name.trim().parse().map_err(|_| format!("`{name}` is no name of a header"))?;
     let value = value.trim().parse().map_err(|_| format!("the header `{name}` has a bad value"))?;
     Ok((checked, value))

@@ -8,13 +8,13 @@ const AT_LEAST: f64 = 10.0;
 /// How many retries are allowed for how many requests, so that a host in trouble is not buried
 /// under them.
 #[derive(Debug, Default)]
-pub(super) struct Budget {
+pub(super) struct RetryBudget {
     /// The requests and the retries of each of the last seconds.
     seconds: [(u32, u32); WINDOW],
     newest: u64,
 }
 
-impl Budget {
+impl RetryBudget {
     /// A request has gone, for the first time or not.
     pub(super) fn sent(&mut self, now: Time) {
         self.second(now).0 += 1;
@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn half_of_the_requests_may_be_retries_and_ten_always() {
-        let mut budget = Budget::default();
+        let mut budget = RetryBudget::default();
         let now = Duration::from_secs(3);
         assert_eq!((0..100).filter(|_| budget.take(now, 0.5)).count(), 10);
         for _ in 0..100 {
@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn what_is_ten_seconds_old_is_forgotten() {
-        let mut budget = Budget::default();
+        let mut budget = RetryBudget::default();
         for second in 0..10 {
             assert!(budget.take(Duration::from_secs(second), 0.5), "{second}");
         }

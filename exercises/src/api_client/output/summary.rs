@@ -5,8 +5,9 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use super::outcome::{ErrorKind, Outcome};
-use super::policy::HostReport;
+use super::Outcome;
+use crate::api_client::policy::HostReport;
+use crate::api_client::transport::ErrorKind;
 
 /// The longest latency that the histogram tells from longer ones, in microseconds.
 const LONGEST: u64 = 3_600_000_000;

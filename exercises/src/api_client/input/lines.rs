@@ -8,7 +8,7 @@ use futures_util::{FutureExt, Stream, StreamExt, future, stream};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use crate::api_client::Request;
+use super::Request;
 
 /// A line that is longer is no request.
 const LONGEST_LINE: u64 = 16 * 1024 * 1024;
@@ -18,14 +18,14 @@ const BATCHES_AHEAD: usize = 4;
 const LARGEST_BATCH: usize = 64;
 
 /// Where requests are read from.
-pub(super) struct Input {
+pub(in crate::api_client) struct Input {
     reader: Box<dyn Read + Send>,
     /// It may wait for somebody to write, and is left when the run ends. A file ends by itself.
     waits: bool,
 }
 
 impl Input {
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
+    pub(in crate::api_client) fn open(path: &Path) -> io::Result<Self> {
         if path == Path::new("-") {
             return Ok(Self { reader: Box::new(io::stdin()), waits: true });
         }
@@ -38,7 +38,7 @@ impl Input {
     }
 
     /// Reads requests on a thread of its own, a bounded number ahead, until `end` if that comes first.
-    pub(super) fn requests(
+    pub(in crate::api_client) fn requests(
         self,
         end: impl Future<Output = ()> + Send + 'static,
         defaults: Request,

@@ -1,0 +1,7 @@
+//! What comes in: requests, one a line.
+
+pub(super) mod lines;
+mod request;
+
+pub use request::{Id, Request};
+pub(super) use request::{Target, header, without_user};
