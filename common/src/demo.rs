@@ -1,23 +1,18 @@
-use std::any::Any;
-use std::error::Error;
-use std::future::Future;
-use std::panic::{self, AssertUnwindSafe};
+use std::fmt::Display;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::Duration;
 
-use clap::Parser;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use timeline::{RecordFlags, Recording};
-use tokio::runtime::{Builder, Runtime};
-use tokio::time::Instant;
+use timeline::{RecordFlags, bar};
 
-use crate::output::complain;
+use crate::{Outcome, run};
 
-/// What a program's body returns: an error becomes one line on stderr and exit status 1.
-pub type Outcome = Result<(), Box<dyn Error + Send + Sync>>;
+#[cfg(feature = "tasks")]
+mod tasks;
 
 /// The flags that every section's program understands, and the runtime that goes with them.
 ///
@@ -57,34 +52,6 @@ impl Demo {
         })
     }
 
-    /// Runs a program of tasks. At pace 0 it runs on one thread whose clock jumps to the next
-    /// timer as soon as all tasks wait: every order and every deadline stays as it is at pace 1,
-    /// and no real time passes.
-    ///
-    /// Not for a body that waits for a socket, a thread or a signal: the clock would jump past
-    /// its time-outs meanwhile.
-    pub fn tasks<F>(mut self, body: impl FnOnce(Demo) -> F) -> ExitCode
-    where
-        F: Future<Output = Outcome>,
-    {
-        self.virtual_clock = self.pace() == 0.0;
-        let runtime = if self.virtual_clock {
-            Builder::new_current_thread().enable_all().start_paused(true).build()
-        } else {
-            Builder::new_multi_thread().enable_all().build()
-        };
-        block_on(runtime, self, body)
-    }
-
-    /// Runs a program that mixes tasks with threads, sockets or signals. At pace 0 both skip their
-    /// sleeps, on a clock that is never paused.
-    pub fn mixed<F>(self, body: impl FnOnce(Demo) -> F) -> ExitCode
-    where
-        F: Future<Output = Outcome>,
-    {
-        block_on(Builder::new_multi_thread().enable_all().build(), self, body)
-    }
-
     /// How much slower than the chapter the program runs; 0 for as fast as it goes.
     pub fn pace(&self) -> f64 {
         self.pace.unwrap_or(1.0)
@@ -121,7 +88,20 @@ impl Demo {
         StdRng::seed_from_u64(seed ^ item.wrapping_mul(0x9E37_79B9_7F4A_7C15))
     }
 
-    /// Marks the start of a piece of work, which `--panic-at` counts.
+    /// A piece of work that a thread pretends to do for so many milliseconds of the chapter: drawn as
+    /// `name` in the lane of `lane`, counted, and a panic if `--panic-at` says so.
+    ///
+    /// # Panics
+    ///
+    /// As [`piece`](Demo::piece).
+    pub fn work_blocking(&self, lane: impl Display, name: impl Display, millis: u64) {
+        let _bar = bar(lane, name);
+        self.piece();
+        thread::sleep(self.millis(millis));
+    }
+
+    /// Marks the start of a piece of work, which `--panic-at` counts. [`work`](Demo::work) does it
+    /// for work that only rests.
     ///
     /// # Panics
     ///
@@ -137,69 +117,6 @@ impl Demo {
         self.seed.get_or_insert_with(rand::random);
         self
     }
-}
-
-/// Parses the command line, as `clap`'s `parse` does; `--help` and `--version` go through
-/// [`say!`](crate::say), so that they too survive a closed stdout.
-pub fn parse<A: Parser>() -> A {
-    A::try_parse().unwrap_or_else(|err| {
-        if err.use_stderr() {
-            err.exit();
-        }
-        crate::say!("{}", err.render().to_string().trim_end());
-        std::process::exit(0)
-    })
-}
-
-fn block_on<F>(
-    runtime: std::io::Result<Runtime>,
-    demo: Demo,
-    body: impl FnOnce(Demo) -> F,
-) -> ExitCode
-where
-    F: Future<Output = Outcome>,
-{
-    run(|| {
-        let runtime = runtime?;
-        // Inside the runtime, whose clock may be a virtual one.
-        let recording = runtime.block_on(async {
-            let started = Instant::now();
-            Recording::start(&demo.record, move || started.elapsed())
-        })?;
-        let body = || {
-            let (outcome, drawn) = recording.of(|| runtime.block_on(body(demo.seeded())));
-            outcome.and(drawn)
-        };
-        let outcome = panic::catch_unwind(AssertUnwindSafe(body));
-        // A blocking read of stdin cannot be interrupted: it is abandoned, not joined.
-        runtime.shutdown_background();
-        outcome.unwrap_or_else(|panic| panic::resume_unwind(panic))
-    })
-}
-
-/// Runs `body`: an error is printed with its causes, and it or a panic gives exit status 1.
-pub fn run(body: impl FnOnce() -> Outcome) -> ExitCode {
-    let outcome: Result<Outcome, Box<dyn Any + Send>> = panic::catch_unwind(AssertUnwindSafe(body));
-    match outcome {
-        Ok(Ok(())) => ExitCode::SUCCESS,
-        Ok(Err(err)) => {
-            let mut message = err.to_string();
-            let mut source = err.source();
-            while let Some(cause) = source {
-                message = format!("{message}: {cause}");
-                source = cause.source();
-            }
-            complain(format_args!("{message}"));
-            ExitCode::FAILURE
-        }
-        Err(_panic) => ExitCode::FAILURE,
-    }
-}
-
-/// A duration on the command line, such as `5s`, `200ms` or `1m 30s`: for clap's `value_parser`.
-pub fn duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text)
-        .map_err(|err| format!("a duration is a number with a unit, such as 5s or 200ms: {err}"))
 }
 
 fn pace(text: &str) -> Result<f64, String> {

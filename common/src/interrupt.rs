@@ -1,22 +1,27 @@
 use std::convert::Infallible;
 use std::process;
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
-use crossbeam::channel::Receiver;
+use crossbeam::channel::{Receiver, bounded};
 
-use crate::Context;
-use crate::latch::Latch;
+/// A second signal means "exit at once" only that long after the first: `timeout N` sends two
+/// within a millisecond, to its child and then to its group.
+const SECOND_SIGNAL: Duration = Duration::from_millis(300);
 
-/// A context that the first Ctrl-C, SIGTERM or SIGHUP cancels. The second one exits the process
-/// with status 130 at once.
+/// A context that the first Ctrl-C, SIGTERM or SIGHUP cancels. A second one, 300 ms or more after
+/// it, exits the process with status 130 at once.
 ///
-/// A process has one signal handler: this one. Calling it again gives the same context.
+/// A process has one signal handler: this one. Each call gives a context of its own: cancelling it
+/// interrupts nobody else.
 ///
 /// # Panics
 ///
 /// If the process has a handler of its own, set with `ctrlc`.
-pub fn interrupted() -> Context {
-    latch().context()
+#[cfg(feature = "tasks")]
+pub fn interrupted() -> crate::Context {
+    let _handled = handler();
+    tasks().with_cancel()
 }
 
 /// The same for threads: nothing is ever sent, and the channel is disconnected once the process is
@@ -24,21 +29,34 @@ pub fn interrupted() -> Context {
 ///
 /// # Panics
 ///
-/// As [`interrupted`].
+/// If the process has a handler of its own, set with `ctrlc`.
 pub fn interrupted_channel() -> Receiver<Infallible> {
-    latch().channel()
+    handler().clone()
 }
 
-fn latch() -> &'static Latch {
-    static LATCH: OnceLock<Latch> = OnceLock::new();
-    LATCH.get_or_init(|| {
-        // The handler runs on a thread of `ctrlc`, so it may lock and allocate.
-        ctrlc::set_handler(|| {
-            if !latch().trip() {
+/// Sets the handler, once in the process. Gives the channel that it disconnects.
+fn handler() -> &'static Receiver<Infallible> {
+    static INTERRUPTED: OnceLock<Receiver<Infallible>> = OnceLock::new();
+    INTERRUPTED.get_or_init(|| {
+        let (sender, receiver) = bounded(0);
+        let (mut sender, mut first) = (Some(sender), None);
+        // `ctrlc` calls this on a thread of its own, so it may lock and allocate.
+        let on_signal = move || {
+            #[cfg(feature = "tasks")]
+            tasks().cancel();
+            drop(sender.take()); // behind it, so that a thread that hears of it finds tasks cancelled
+            if first.get_or_insert_with(Instant::now).elapsed() >= SECOND_SIGNAL {
                 process::exit(130);
             }
-        })
-        .expect("nothing else in this process handles signals");
-        Latch::new()
+        };
+        ctrlc::set_handler(on_signal).expect("nothing else in this process handles signals");
+        receiver
     })
+}
+
+/// Cancelled by the first signal.
+#[cfg(feature = "tasks")]
+fn tasks() -> &'static crate::Context {
+    static TASKS: OnceLock<crate::Context> = OnceLock::new();
+    TASKS.get_or_init(crate::Context::background)
 }

@@ -1,16 +1,28 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(feature = "tasks")]
 mod context;
+#[cfg(feature = "demo")]
 mod demo;
 mod interrupt;
-mod latch;
 mod output;
+mod panics;
+mod program;
+#[cfg(feature = "tasks")]
 mod sync;
 
+#[cfg(feature = "tasks")]
 pub use context::{Cause, Context};
-pub use demo::{Demo, Outcome, duration, parse, run};
-pub use interrupt::{interrupted, interrupted_channel};
+#[cfg(feature = "demo")]
+pub use demo::Demo;
+#[cfg(feature = "tasks")]
+pub use interrupt::interrupted;
+pub use interrupt::interrupted_channel;
 #[doc(hidden)]
 pub use output::print_line;
 pub use output::{Stdout, stdout};
-pub use timeline::{Ending, RecordFlags, Work, bar};
+pub use panics::panic_message;
+pub use program::{Outcome, duration, parse, run};
+#[cfg(feature = "record")]
+pub use timeline::RecordFlags;
+pub use timeline::{Ending, Work, bar};

@@ -1,5 +1,5 @@
-//! What synchronises a context and an interrupt, from one place, so that a model checker can put its
+//! What synchronises a context, from one place, so that a model checker can put its
 //! own types there.
 
 pub(crate) use std::sync::atomic::{Ordering, fence};
-pub(crate) use std::sync::{Arc, Mutex, OnceLock};
+pub(crate) use std::sync::{Arc, OnceLock};

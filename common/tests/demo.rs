@@ -70,6 +70,44 @@ fn no_piece_but_the_chosen_one_panics() {
 }
 
 #[test]
+fn work_is_counted_and_rests_for_its_time() {
+    let count = Arc::new(AtomicU64::new(0));
+    let works = count.clone();
+    let ended = demo(&["--pace", "0", "--panic-at", "3"]).tasks(async move |demo| {
+        let started = Instant::now();
+        for millis in [1500, 500, 7] {
+            demo.work("worker 1", "job", millis).await;
+            works.fetch_add(1, Relaxed);
+            assert_eq!(started.elapsed(), SECOND * 3 / 2 + SECOND / 2 * u32::from(millis == 500));
+        }
+        Ok(())
+    });
+    assert_eq!((status(ended), count.load(Relaxed)), (status(ExitCode::FAILURE), 2));
+
+    let ended = demo(&["--pace", "0", "--panic-at", "2"]).threads(|demo| {
+        let started = std::time::Instant::now();
+        demo.work_blocking("worker 1", "job", 3_600_000);
+        assert!(started.elapsed() < 60 * SECOND, "there is no rest at pace 0");
+        demo.work_blocking("worker 1", "job", 1);
+        Ok(())
+    });
+    assert_eq!(status(ended), status(ExitCode::FAILURE));
+}
+
+/// At pace 0, where a mixed program's work takes no time, it still gives way to others.
+#[test]
+fn work_without_a_rest_lets_others_run() {
+    let ended = demo(&["--pace", "0"]).mixed(async |demo| {
+        let other = tokio::spawn(std::future::ready(()));
+        while !other.is_finished() {
+            demo.work("main", "waits", 100).await;
+        }
+        Ok(())
+    });
+    assert_eq!(status(ended), status(ExitCode::SUCCESS));
+}
+
+#[test]
 fn all_time_is_scaled_by_the_pace() {
     assert_eq!(demo(&[]).pace().to_string(), "1");
     assert_eq!(demo(&[]).millis(1500), SECOND * 3 / 2);

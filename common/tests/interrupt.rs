@@ -5,6 +5,7 @@ use std::env;
 use std::io::{BufRead, BufReader, Write, stdout};
 use std::process::{Child, Command, Stdio};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use common::{Cause, interrupted, interrupted_channel};
 
@@ -12,7 +13,7 @@ use common::{Cause, interrupted, interrupted_channel};
 const CHILD: &str = "INTERRUPT_TEST_CHILD";
 
 #[test]
-fn the_first_signal_cancels_and_disconnects_and_the_second_exits_with_130() {
+fn the_first_signal_cancels_and_disconnects_and_a_later_one_exits_with_130() {
     for signal in ["-INT", "-TERM", "-HUP"] {
         let mut child = start();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -21,10 +22,19 @@ fn the_first_signal_cancels_and_disconnects_and_the_second_exits_with_130() {
             assert!(lines.any(|line| line.unwrap().ends_with(text)), "{text} after {signal}");
         };
         wait_for("ready");
+        let first = Instant::now();
+        send(signal, &child); // and at once another one, as `timeout` does
         send(signal, &child);
         wait_for("canceled and disconnected");
-        send(signal, &child);
-        assert_eq!(child.wait().unwrap().code(), Some(130), "{signal}");
+        let status = loop {
+            match child.try_wait().unwrap() {
+                Some(status) => break status,
+                None => send(signal, &child),
+            }
+        };
+        assert_eq!(status.code(), Some(130), "{signal}");
+        let time = first.elapsed();
+        assert!(time >= Duration::from_millis(300), "{signal} exits after {time:?}");
     }
 }
 
@@ -35,13 +45,15 @@ fn child() {
         return;
     }
     let (context, channel) = (interrupted(), interrupted_channel());
+    interrupted().cancel(); // ends nobody else's
     assert_eq!(context.err(), None);
     writeln!(stdout(), "ready").unwrap();
     assert!(channel.recv().is_err());
     assert_eq!(context.err(), Some(Cause::Canceled));
+    assert_eq!(interrupted().err(), Some(Cause::Canceled), "also for who asks later");
     writeln!(stdout(), "canceled and disconnected").unwrap();
     loop {
-        thread::park(); // until the second signal
+        thread::park(); // until a later signal
     }
 }
 

@@ -20,8 +20,8 @@ fn main() -> ExitCode {
 
 async fn run(demo: Demo) -> Outcome {
     let [patient, hasty] = [(); 2].map(|()| Context::background().with_cancel());
-    let works = tokio::spawn(work(patient, demo.clone()));
-    let is_cancelled = tokio::spawn(work(hasty.clone(), demo.clone()));
+    let works = tokio::spawn(work("patient", patient, demo.clone()));
+    let is_cancelled = tokio::spawn(work("hasty", hasty.clone(), demo.clone()));
 
     sleep(demo.millis(500)).await;
     hasty.cancel();
@@ -34,7 +34,6 @@ async fn run(demo: Demo) -> Outcome {
     Ok(())
 }
 
-async fn work(ctx: Context, demo: Demo) -> Result<(), Cause> {
-    demo.piece();
-    ctx.run(sleep(demo.millis(1000))).await
+async fn work(name: &str, ctx: Context, demo: Demo) -> Result<(), Cause> {
+    ctx.run(demo.work(name, "work", 1000)).await
 }

@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use clap::Parser;
 use common::{Demo, Outcome, parse, say};
 use leaks::practices::run_all;
-use tokio::time::sleep;
 
 const WORKERS: u64 = 3;
 
@@ -25,8 +24,7 @@ async fn run(demo: Demo) -> Outcome {
     let work = (1..=WORKERS).map(|id| {
         let demo = demo.clone();
         async move {
-            demo.piece();
-            sleep(demo.millis(100 * id)).await;
+            demo.work(format!("worker {id}"), "work", 100 * id).await;
             say!("Worker {id} done");
         }
     });

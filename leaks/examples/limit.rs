@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use clap::Parser;
 use common::{Demo, Outcome, parse, say};
 use leaks::practices::limited;
-use tokio::time::sleep;
 
 const TASKS: usize = 30;
 const LIMIT: usize = 10;
@@ -28,9 +27,8 @@ async fn run(demo: Demo) -> Outcome {
     let work = (0..TASKS).map(|_| {
         let demo = demo.clone();
         async move {
-            demo.piece();
             let running = RUNNING.fetch_add(1, Ordering::Relaxed) + 1;
-            sleep(demo.millis(100)).await;
+            demo.work("task #", "work", 100).await;
             RUNNING.fetch_sub(1, Ordering::Relaxed);
             running
         }

@@ -1,7 +1,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use common::{Cause, Context, bar};
+use common::{Cause, Context};
 use tokio::sync::mpsc::{Receiver, Sender, channel, error::SendError};
 use tokio::task::JoinError;
 
@@ -16,7 +16,7 @@ const VALUE_BOUND: usize = 1;
 pub fn bad(tasks: &mut NamedTasks) -> Receiver<i32> {
     let (sender, receiver) = channel(VALUE_BOUND);
     tasks.spawn("bad example's sender", async move {
-        bar("bad example", "sends").of(send_until_refused(sender)).await;
+        send_until_refused(sender).await;
     });
     receiver
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use common::{Demo, Outcome, bar, duration, parse, say};
+use common::{Demo, Ending, Outcome, bar, duration, parse, say};
 use leaks::{GRACE, NamedTasks, bad, best, good, literal, live_tasks, settled};
 use tokio::time::sleep;
 
@@ -37,6 +37,7 @@ async fn run(demo: Demo, timeout: Option<Duration>) -> Outcome {
     };
 
     let mut tasks = NamedTasks::default();
+    let sends = bar("bad example", "sends");
     let receiver = bad(&mut tasks);
     count("After bad example", start + 1).await;
     let patience = timeout.unwrap_or(Duration::from_secs(1));
@@ -46,6 +47,7 @@ async fn run(demo: Demo, timeout: Option<Duration>) -> Outcome {
     show_best(demo.clone(), demo.time(patience)).await?;
     count("After best example", start + 1).await;
     let leaked = tasks.clean_up().await;
+    sends.ended(Ending::Canceled);
     drop(receiver); // held until here, or the sender would have ended by itself
     count("After clean-up", start).await;
 
@@ -61,8 +63,7 @@ async fn run(demo: Demo, timeout: Option<Duration>) -> Outcome {
 
 async fn show_good(demo: Demo, timeout: Duration) -> Outcome {
     let work = async move {
-        let _bar = bar("good example", "works");
-        demo.piece();
+        demo.work("good example", "works", 0).await;
         42
     };
     match good(timeout, work).await? {
@@ -74,8 +75,7 @@ async fn show_good(demo: Demo, timeout: Duration) -> Outcome {
 
 async fn show_best(demo: Demo, timeout: Duration) -> Outcome {
     let work = async move {
-        let _bar = bar("best example", "works");
-        demo.piece();
+        demo.work("best example", "works", 0).await;
         42
     };
     let best = best(timeout, work).await?;

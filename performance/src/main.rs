@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use common::{Demo, Outcome, duration, parse, say};
+use common::{Demo, Outcome, Work, bar, duration, parse, say};
 use performance::{Design, Load, apart, json, measure, table};
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
@@ -55,8 +55,17 @@ fn main() -> ExitCode {
 }
 
 async fn measure_here(design: Design, load: Load, demo: Demo) -> Outcome {
-    say!("{}", measure(design, load, move || demo.piece()).await?);
+    say!("{}", measure(design, load, begin(design, demo)).await?);
     Ok(())
+}
+
+/// A bar for each piece of work.
+fn begin(design: Design, demo: Demo) -> impl Fn() -> Work + Clone {
+    move || {
+        let bar = bar(format_args!("{} #", design.name()), "work");
+        demo.piece();
+        bar
+    }
 }
 
 async fn run(load: Load, demo: Demo, as_json: bool) -> Outcome {
@@ -80,10 +89,9 @@ async fn run(load: Load, demo: Demo, as_json: bool) -> Outcome {
 async fn show_chapter(load: Load, demo: Demo) -> Outcome {
     let start = live_tasks();
     say!("Initial tasks: {start}");
-    let begin = move || demo.piece();
-    let all = measure(Design::Tasks, load, begin.clone()).await?;
+    let all = measure(Design::Tasks, load, begin(Design::Tasks, demo.clone())).await?;
     say!("Unlimited tasks: {:?}, Peak tasks: {}", all.time, all.peak);
-    let some = measure(Design::Pool, load, begin).await?;
+    let some = measure(Design::Pool, load, begin(Design::Pool, demo)).await?;
     let (time, peak) = (some.time, some.peak);
     say!("Limited pool ({} workers): {time:?}, Peak tasks: {peak}", load.workers);
     say!("Final tasks: {}", live_tasks_down_to(start).await);

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::bar;
 use tokio::task::block_in_place;
 use tokio::time::sleep;
 
@@ -47,7 +46,8 @@ pub struct Measured {
     pub memory: Option<u64>,
 }
 
-/// Carries out the load and measures it. `begin` is called at the start of each piece of work.
+/// Carries out the load and measures it. `begin` is called at the start of each piece of work; what it
+/// gives is dropped at its end.
 ///
 /// # Errors
 ///
@@ -60,25 +60,23 @@ pub struct Measured {
 /// # Panics
 ///
 /// If `begin` panics on a thread. Also outside a multi-thread runtime.
-pub async fn measure(
+pub async fn measure<G: Send>(
     design: Design,
     load: Load,
-    begin: impl Fn() + Clone + Send + Sync + 'static,
+    begin: impl Fn() -> G + Clone + Send + Sync + 'static,
 ) -> Result<Measured, Box<dyn Error + Send + Sync>> {
     let Load { tasks, workers, work } = load;
     let gauge = Arc::new(Gauge::default());
     let waiting_thread = || {
         let _running = gauge.start();
-        let _bar = bar(format_args!("{} #", design.name()), "work");
-        begin();
+        let _begun = begin();
         thread::sleep(work);
     };
     let waiting_task = || {
         let (gauge, begin) = (Arc::clone(&gauge), begin.clone());
         async move {
             let _running = gauge.start();
-            let _bar = bar(format_args!("{} #", design.name()), "work");
-            begin();
+            let _begun = begin();
             sleep(work).await;
         }
     };

@@ -52,7 +52,7 @@ fn survives_all_faults() {
     // It waits for a signal, which no clock can jump to: `--for` ends it, and there is no pace 0.
     Program {
         path: PROGRAM,
-        args: &["--pace", "0.01", "--for", "2s"],
+        args: &["--pace", "0.01", "--for", "24h", "--for", "2s"],
         bad: &[
             &["--pace", "0", "--for", "2s"],
             &["--for", "2"],

@@ -61,25 +61,21 @@ fn the_second_signal_exits_at_once() {
         server.wait_for("All workers started");
         server.signal("INT");
         server.wait_for("Server shutting down...");
-        server.signal(signal);
+        server.signal_until_it_exits(signal); // one too early is ignored, as a second from `timeout`
         let run = server.finish().expect_status(130);
         assert!(!run.stdout.contains("Server stopped"), "{run:?}");
     }
 }
 
 #[test]
-fn from_signal_to_exit_it_takes_less_than_a_tenth_of_a_second() {
-    // The best of some runs: what else happens on the machine is not the program's time.
-    let best = (0..10).map(|_| {
-        let mut server = Server::start(&[]);
-        server.wait_for("All workers started");
-        let signalled = Instant::now();
-        server.signal("TERM");
-        drop(server.finish().expect_status(0));
-        signalled.elapsed()
-    });
-    let best = best.min().expect("there are some runs");
-    assert!(best < Duration::from_millis(100), "{best:?}");
+fn a_signal_wakes_the_workers_in_the_midst_of_their_wait() {
+    // The next tick is hours away: who waited for it would hang.
+    let mut server = Server::start(&["--pace", "100000"]);
+    server.wait_for("All workers started");
+    server.signal("TERM");
+    let run = server.finish().expect_status(0);
+    assert!(!run.stdout.contains("tick"), "{run:?}");
+    run.assert_order(&["Received signal", "All workers stopped gracefully"]);
 }
 
 /// The running program, and what it has said.
@@ -121,6 +117,14 @@ impl Server {
     fn signal(&self, name: &str) {
         let kill = format!("kill -{name} {}", self.child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().expect("sh is there").success());
+    }
+
+    fn signal_until_it_exits(&mut self, name: &str) {
+        let started = Instant::now();
+        while self.child.try_wait().expect("the program was started here").is_none() {
+            assert!(started.elapsed() < HANG, "it ignores every SIG{name}");
+            self.signal(name);
+        }
     }
 
     fn finish(mut self) -> Run {

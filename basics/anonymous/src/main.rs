@@ -21,14 +21,21 @@ fn main() -> ExitCode {
 }
 
 async fn run(demo: Demo) -> Outcome {
-    let pause = demo.millis(100);
-    let say = move |line: String| {
-        say!("{line}");
-        demo.piece();
+    let in_a_task = {
+        let demo = demo.clone(); // one for the task
+        move |number| {
+            say!("Anonymous goroutine: {number}");
+            let demo = demo.clone();
+            async move { demo.work("counting task", number, 100).await }
+        }
     };
-    in_tasks(COUNT, pause, say.clone()).await;
+    in_tasks(COUNT, in_a_task, |message| say!("{message}")).await;
 
     say!("\n=== The same in threads ===");
-    in_threads(COUNT, pause, say);
+    let in_a_thread = |number| {
+        say!("Anonymous goroutine: {number}");
+        demo.work_blocking("counting thread", number, 100);
+    };
+    in_threads(COUNT, in_a_thread, |message| say!("{message}"));
     Ok(())
 }

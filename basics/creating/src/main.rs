@@ -1,12 +1,10 @@
 //! The chapter's program: hello, one after the other and at the same time.
 
 use std::process::ExitCode;
-use std::thread;
 
 use clap::Parser;
-use common::{Demo, Outcome, bar, parse, say};
+use common::{Demo, Outcome, parse, say};
 use creating::{in_tasks, in_threads};
-use tokio::time::sleep;
 
 /// Says hello one after the other, in tasks, and in threads.
 #[derive(Parser)]
@@ -38,9 +36,7 @@ async fn run(demo: Demo) -> Outcome {
 fn say_hello(demo: &Demo, name: &str) {
     for count in 1..=3 {
         say!("Hello, {name}! ({count})");
-        let _bar = bar(format_args!("thread {name}"), count);
-        demo.piece();
-        thread::sleep(demo.millis(100));
+        demo.work_blocking(format!("thread {name}"), count, 100);
     }
 }
 
@@ -48,8 +44,6 @@ fn say_hello(demo: &Demo, name: &str) {
 async fn say_hello_in_a_task(demo: Demo, name: &'static str) {
     for count in 1..=3 {
         say!("Hello, {name}! ({count})");
-        let _bar = bar(format_args!("task {name}"), count);
-        demo.piece();
-        sleep(demo.millis(100)).await;
+        demo.work(format!("task {name}"), count, 100).await;
     }
 }

@@ -5,7 +5,7 @@ use std::thread;
 
 use channels::start_workers;
 use clap::Parser;
-use common::{Demo, Outcome, bar, parse, say};
+use common::{Demo, Outcome, parse, say};
 use crossbeam::channel::bounded;
 
 const WORKERS: usize = 3;
@@ -28,9 +28,7 @@ fn run(demo: Demo) -> Outcome {
         let (jobs, queue) = bounded(JOBS);
         let results = start_workers(scope, WORKERS, &queue, move |worker, job| {
             say!("Worker {worker} processing job {job}");
-            let _bar = bar(format_args!("worker {worker}"), format_args!("job {job}"));
-            demo.piece();
-            thread::sleep(demo.millis(100));
+            demo.work_blocking(format!("worker {worker}"), format!("job {job}"), 100);
             job * 2
         });
         for job in 1..=JOBS {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::thread;
 
 use clap::Parser;
-use common::{Demo, Outcome, bar, parse, say};
+use common::{Demo, Outcome, parse, say};
 use wait_group::{Panicked, TaskGroup, ThreadGroup};
 
 const WORKERS: u64 = 5;
@@ -31,9 +31,7 @@ fn threads(demo: &Demo) -> Outcome {
         for id in 1..=WORKERS {
             group.spawn(move || {
                 say!("Worker {id} starting");
-                let _bar = bar(format_args!("thread {id}"), "work");
-                demo.piece();
-                thread::sleep(demo.millis(id * 100));
+                demo.work_blocking(format!("thread {id}"), "work", id * 100);
                 say!("Worker {id} done");
             });
         }
@@ -48,9 +46,7 @@ async fn tasks(demo: &Demo) -> Outcome {
         let demo = demo.clone();
         group.spawn(async move {
             say!("Worker {id} starting");
-            let _bar = bar(format_args!("task {id}"), "work");
-            demo.piece();
-            tokio::time::sleep(demo.millis(id * 100)).await;
+            demo.work(format!("task {id}"), "work", id * 100).await;
             say!("Worker {id} done");
         });
     }

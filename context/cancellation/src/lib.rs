@@ -1,24 +1,18 @@
 #![doc = include_str!("../README.md")]
 
-use std::time::Duration;
-
-use common::{Cause, Context, bar};
+use common::{Cause, Context};
 use tokio::sync::mpsc::{Receiver, Sender};
-use tokio::time::sleep;
 
-/// Calls `work` at once and then after each pause of `every`, until the context ends. Returns why
-/// it ended, at the moment it does.
+/// Does `work` again and again until the context ends, and drops it where it waits. Returns why the
+/// context ended, at the moment it does.
 ///
 /// # Cancel safety
 ///
-/// Dropping the future stops the calls; `work` itself is never interrupted.
-pub async fn repeat(ctx: &Context, every: Duration, mut work: impl FnMut()) -> Cause {
+/// As cancel safe as `work` is.
+pub async fn repeat<F: Future<Output = ()>>(ctx: &Context, mut work: impl FnMut() -> F) -> Cause {
     loop {
-        if let Some(cause) = ctx.err() {
-            return cause;
-        }
-        work();
-        if let Err(cause) = ctx.run(bar("worker #", "step").of(sleep(every))).await {
+        // Begun inside `run`, which begins nothing under a context that has ended.
+        if let Err(cause) = ctx.run(async { work().await }).await {
             return cause;
         }
     }
@@ -45,9 +39,12 @@ pub async fn forward<T>(
 
 #[cfg(test)]
 mod tests {
+    use std::future::Ready;
+    use std::time::Duration;
+
     use leaks::leak_check;
     use tokio::sync::mpsc::channel;
-    use tokio::time::Instant;
+    use tokio::time::{Instant, sleep};
 
     use super::*;
 
@@ -74,7 +71,11 @@ mod tests {
     async fn wakes_at_once_in_a_sleep() {
         leak_check(async {
             let mut calls = 0;
-            let cause = ends_at_once(async |ctx| repeat(ctx, HOUR, || calls += 1).await).await;
+            let work = || {
+                calls += 1;
+                sleep(HOUR)
+            };
+            let cause = ends_at_once(async |ctx| repeat(ctx, work).await).await;
             assert_eq!((cause, calls), (Cause::Canceled, 1));
         })
         .await;
@@ -115,7 +116,7 @@ mod tests {
         leak_check(async {
             let ctx = Context::background();
             ctx.cancel();
-            let cause = repeat(&ctx, HOUR, || panic!("there is no more work")).await;
+            let cause = repeat(&ctx, || -> Ready<()> { panic!("there is no more work") }).await;
             assert_eq!(cause, Cause::Canceled);
         })
         .await;

@@ -4,9 +4,8 @@ use std::process::ExitCode;
 
 use cancellation::repeat;
 use clap::Parser;
-use common::{Context, Demo, Outcome, bar, parse, say};
+use common::{Context, Demo, Outcome, parse, say};
 use tokio::task::JoinSet;
-use tokio::time::sleep;
 
 const WORKERS: usize = 3;
 
@@ -28,7 +27,7 @@ async fn run(demo: Demo) -> Outcome {
     for id in 1..=WORKERS {
         workers.spawn(worker(ctx.clone(), id, demo.clone()));
     }
-    bar("main", "two seconds").of(sleep(demo.millis(2000))).await;
+    demo.work("main", "two seconds", 2000).await;
     say!("Cancelling workers...");
     ctx.cancel();
     workers.join_all().await;
@@ -37,10 +36,10 @@ async fn run(demo: Demo) -> Outcome {
 }
 
 async fn worker(ctx: Context, id: usize, demo: Demo) {
-    let work = || {
+    let step = || {
         say!("Worker {id}: Working...");
-        demo.piece();
+        demo.work(format!("worker {id}"), "step", 500)
     };
-    repeat(&ctx, demo.millis(500), work).await;
+    repeat(&ctx, step).await;
     say!("Worker {id}: Received cancellation signal");
 }

@@ -6,10 +6,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use common::{Context, Demo, Outcome, bar, duration, parse, say};
+use common::{Context, Demo, Outcome, duration, parse, say};
 use timeout::run_steps;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
 
 const TASKS: usize = 3;
 const STEPS: usize = 10;
@@ -49,9 +48,7 @@ async fn task(ctx: Context, id: usize, demo: Demo) {
     say!("Task {id}: Starting");
     let step = |step| {
         say!("Task {id}: Step {step}");
-        let bar = bar(format_args!("task {id}"), step);
-        demo.piece();
-        bar.of(sleep(demo.millis(300)))
+        demo.work(format!("task {id}"), step, 300)
     };
     match run_steps(&ctx, STEPS, step).await {
         Ok(()) => say!("Task {id}: Completed successfully"),

@@ -4,8 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use common::{Context, Demo, Outcome, bar, duration, parse, say};
-use tokio::time::sleep;
+use common::{Context, Demo, Outcome, duration, parse, say};
 use values::{Request, RequestId, UserId};
 
 /// A request carries its values in its context.
@@ -36,9 +35,7 @@ async fn run(demo: Demo, timeout: Duration) -> Outcome {
 async fn process(ctx: Context, demo: Demo) -> Outcome {
     let request = Request::of(&ctx)?;
     say!("Processing request {} for user {}", request.id, request.user);
-    let bar = bar("request", &request.id.0);
-    demo.piece();
-    match ctx.run(bar.of(sleep(demo.millis(1000)))).await {
+    match ctx.run(demo.work("request", &request.id.0, 1000)).await {
         Ok(()) => say!("Request {} completed", request.id),
         Err(cause) => say!("Request {} cancelled: {cause}", request.id),
     }

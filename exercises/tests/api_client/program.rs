@@ -22,7 +22,7 @@ fn survives_all_faults() {
     Program {
         path: PROGRAM,
         // No request at all: the table's heading is printed all the same.
-        args: &["-i", "/dev/null"],
+        args: &["-c", "1", "-c", "2", "-i", "/dev/null"],
         bad: &[
             &[],
             &["--no-such-flag", "http://localhost/"],

@@ -10,7 +10,7 @@ use crate::kit::{Kit, PROGRAM, lines};
 fn survives_all_faults() {
     Program {
         path: PROGRAM,
-        args: &["--for", "300ms", "--seed", "1"],
+        args: &["--for", "24h", "--for", "300ms", "--seed", "1"],
         bad: &[
             &["--for", "soon"],
             &["--pace", "-1"],

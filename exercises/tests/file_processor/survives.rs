@@ -21,7 +21,7 @@ const MEMORY_KIB: u64 = 32 * 1024;
 fn survives_all_faults() {
     Program {
         path: PROGRAM,
-        args: &["src", "Cargo.toml"],
+        args: &["--jobs", "1", "--jobs", "2", "src", "Cargo.toml"],
         bad: &[
             &["--top", "0"],
             &["--jobs", "0"],

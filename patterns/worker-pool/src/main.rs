@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::thread;
 
 use clap::Parser;
-use common::{Demo, Outcome, bar, parse, say};
+use common::{Demo, Outcome, parse, say};
 use rand::RngExt;
 use worker_pool::{Bounds, Done, Results, WorkerPool};
 
@@ -32,9 +32,8 @@ fn main() -> ExitCode {
 fn run(demo: Demo) -> Outcome {
     let pool = WorkerPool::start(Bounds::new(WORKERS, QUEUE), move |worker, job: Job| {
         say!("Worker {worker} processing job {}", job.id);
-        let _bar = bar(format_args!("worker {worker}"), format_args!("job {}", job.id));
-        demo.piece();
-        thread::sleep(demo.millis(demo.rng(job.id).random_range(0..500)));
+        let millis = demo.rng(job.id).random_range(0..500);
+        demo.work_blocking(format!("worker {worker}"), format!("job {}", job.id), millis);
         format!("Processed: {}", job.data)
     });
     thread::scope(|scope| {

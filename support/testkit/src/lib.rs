@@ -134,7 +134,7 @@ impl Program {
     pub const fn section(path: &'static str) -> Self {
         Self {
             path,
-            args: &["--pace", "0"],
+            args: &["--pace", "9", "--pace", "0"], // the last one wins
             bad: &[
                 &["--pace", "-1"],
                 &["--pace", "inf"],

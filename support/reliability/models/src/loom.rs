@@ -4,7 +4,6 @@ use crate::Model;
 
 mod channel;
 mod context;
-mod latch;
 mod panics;
 mod pool;
 
@@ -38,7 +37,6 @@ pub const MODELS: &[Model] = &[
         context::cause_does_not_stand::first_cause,
     ),
     bad("context, one is woken: a cancel wakes", context::one_is_woken::cancel_wakes),
-    good("interrupt: one of two signals trips the latch, for tasks and threads", latch::trips_once),
     good("wait-group: no panic is lost or told twice", panics::none_lost),
     good("worker-pool: every job gives one result, and the results end", pool::every_job),
     good("worker-pool: a result is read while the pool is closed", pool::read_while_closing),

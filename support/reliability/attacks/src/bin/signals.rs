@@ -3,6 +3,7 @@
 //!
 //! `signals [--terms 200] [--ints 100] [--seed 1] [--programs target/debug]`
 
+use std::ops::Range;
 use std::process::ExitCode;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -21,8 +22,8 @@ mod pipeline;
 #[path = "../signals/shutdown.rs"]
 mod shutdown;
 
-/// Between the first and the second SIGINT there is at most so much.
-const APART: Duration = Duration::from_millis(50);
+/// How long after the first SIGINT the second one comes: it takes 300 ms to mean "exit at once".
+const SECOND: Range<f64> = 0.3..0.35;
 
 /// A program under attack.
 trait Subject {
@@ -99,7 +100,7 @@ fn attack(
         sleep(usual.mul_f64(random.random_range(0.0..1.0)));
         if twice {
             running.signal(Signal::INT);
-            sleep(APART.mul_f64(random.random_range(0.0..1.0)));
+            sleep(Duration::from_secs_f64(random.random_range(SECOND)));
             running.signal(Signal::INT);
         } else {
             running.signal(Signal::TERM);

@@ -2,41 +2,18 @@
 
 #[path = "../../../../../../common/src/context.rs"]
 mod context;
-#[path = "../../../../../../common/src/latch.rs"]
-mod latch;
+#[path = "../../../../../../common/src/panics.rs"]
+mod panics;
 
 mod sync {
     pub use model::sync::atomic::{Ordering, fence};
-    pub use model::sync::{Arc, Mutex, OnceLock};
+    pub use model::sync::{Arc, OnceLock};
 }
 
 use std::fmt::Display;
 
 pub use context::{Cause, Context};
-use crossbeam::channel::Receiver;
-
-/// The latch behind an interrupt, which `common` keeps to itself.
-pub struct Latch(latch::Latch);
-
-#[allow(missing_docs)]
-impl Latch {
-    #[allow(clippy::new_without_default)]
-    pub fn new() -> Self {
-        Self(latch::Latch::new())
-    }
-
-    pub fn trip(&self) -> bool {
-        self.0.trip()
-    }
-
-    pub fn context(&self) -> Context {
-        self.0.context()
-    }
-
-    pub fn channel(&self) -> Receiver<std::convert::Infallible> {
-        self.0.channel()
-    }
-}
+pub use panics::panic_message;
 
 /// A bar of a picture; nothing is drawn here.
 pub struct Work;
