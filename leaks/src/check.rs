@@ -22,7 +22,7 @@ pub fn live_tasks() -> usize {
 }
 
 /// Runs `body` and checks that no task outlives it: what it spawned must end within [`GRACE`].
-/// For tests, as the whole body of a `#[tokio::test]`.
+/// For tests: the attribute of the same name does it to the whole body of the one below it.
 ///
 /// With `LEAK_CHECK_PROCESS` in the environment, no thread and no open descriptor may outlive it
 /// either. That needs a process which runs one test at a time (`-- --test-threads=1`), and Linux.
@@ -73,6 +73,7 @@ mod tests {
     use tokio::task::yield_now;
 
     use super::*;
+    use crate::leak_check;
 
     #[tokio::test(start_paused = true)]
     async fn a_task_that_ends_within_the_grace_is_no_leak() {
@@ -93,6 +94,13 @@ mod tests {
             tokio::spawn(pending::<()>());
         })
         .await;
+    }
+
+    #[leak_check]
+    #[tokio::test(start_paused = true)]
+    #[should_panic(expected = "1 leaked: 0 tasks before, 1 after")]
+    async fn the_attribute_checks_the_whole_body() {
+        tokio::spawn(pending::<()>());
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

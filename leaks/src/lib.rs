@@ -1,5 +1,8 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(test)]
+extern crate self as leaks; // where the attribute looks for the function
+
 mod chapter;
 mod check;
 mod monitor;
@@ -9,5 +12,6 @@ mod process;
 
 pub use chapter::{Best, bad, best, good, literal};
 pub use check::{GRACE, leak_check, live_tasks, settled};
+pub use leak_check::leak_check;
 pub use monitor::serve_count;
 pub use named::{NamedTasks, Spawned};

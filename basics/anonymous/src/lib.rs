@@ -68,20 +68,18 @@ mod tests {
         lines
     }
 
+    #[leak_check]
     #[tokio::test(start_paused = true)]
     async fn tasks_say_everything_before_they_are_joined() {
-        leak_check(async {
-            let (lines, started) = (Arc::new(Mutex::new(Vec::new())), Instant::now());
-            let [counts, says] = [(); 2].map(|()| Arc::clone(&lines));
-            let work = move |number: usize| {
-                counts.lock().unwrap().push(number.to_string());
-                sleep(PAUSE)
-            };
-            in_tasks(3, work, move |message| says.lock().unwrap().push(message)).await;
-            assert_eq!(sorted(&lines), LINES);
-            assert_eq!(started.elapsed(), 3 * PAUSE);
-        })
-        .await;
+        let (lines, started) = (Arc::new(Mutex::new(Vec::new())), Instant::now());
+        let [counts, says] = [(); 2].map(|()| Arc::clone(&lines));
+        let work = move |number: usize| {
+            counts.lock().unwrap().push(number.to_string());
+            sleep(PAUSE)
+        };
+        in_tasks(3, work, move |message| says.lock().unwrap().push(message)).await;
+        assert_eq!(sorted(&lines), LINES);
+        assert_eq!(started.elapsed(), 3 * PAUSE);
     }
 
     #[test]
@@ -92,14 +90,12 @@ mod tests {
         assert_eq!(sorted(&lines), LINES);
     }
 
+    #[leak_check]
     #[tokio::test(start_paused = true)]
     async fn a_panic_cancels_the_other_task_and_goes_on_in_the_caller() {
-        leak_check(async {
-            let work = |_| sleep(PAUSE);
-            let joined = tokio::spawn(in_tasks(3, work, |_| panic!("a bad line"))).await;
-            assert!(joined.unwrap_err().is_panic());
-        })
-        .await;
+        let work = |_| sleep(PAUSE);
+        let joined = tokio::spawn(in_tasks(3, work, |_| panic!("a bad line"))).await;
+        assert!(joined.unwrap_err().is_panic());
     }
 
     #[test]

@@ -67,79 +67,69 @@ mod tests {
         result
     }
 
+    #[leak_check]
     #[tokio::test(start_paused = true)]
     async fn wakes_at_once_in_a_sleep() {
-        leak_check(async {
-            let mut calls = 0;
-            let work = || {
-                calls += 1;
-                sleep(HOUR)
-            };
-            let cause = ends_at_once(async |ctx| repeat(ctx, work).await).await;
-            assert_eq!((cause, calls), (Cause::Canceled, 1));
-        })
-        .await;
+        let mut calls = 0;
+        let work = || {
+            calls += 1;
+            sleep(HOUR)
+        };
+        let cause = ends_at_once(async |ctx| repeat(ctx, work).await).await;
+        assert_eq!((cause, calls), (Cause::Canceled, 1));
     }
 
+    #[leak_check]
     #[tokio::test(start_paused = true)]
     async fn wakes_at_once_in_a_receive() {
-        leak_check(async {
-            let (source, mut from) = channel::<i32>(1);
-            let (to, sink) = channel(1);
-            let end = ends_at_once(async |ctx| forward(ctx, &mut from, &to).await).await;
-            assert_eq!(end, Err(Cause::Canceled));
-            drop((source, sink)); // kept open until here: it was the cancel that ended it
-        })
-        .await;
+        let (source, mut from) = channel::<i32>(1);
+        let (to, sink) = channel(1);
+        let end = ends_at_once(async |ctx| forward(ctx, &mut from, &to).await).await;
+        assert_eq!(end, Err(Cause::Canceled));
+        drop((source, sink)); // kept open until here: it was the cancel that ended it
     }
 
+    #[leak_check]
     #[tokio::test(start_paused = true)]
     async fn wakes_at_once_in_a_send_and_loses_nothing() {
-        leak_check(async {
-            let (source, mut from) = channel(3);
-            let (to, mut sink) = channel(1);
-            for item in 1..=3 {
-                source.send(item).await.unwrap();
-            }
-            let end = ends_at_once(async |ctx| forward(ctx, &mut from, &to).await).await;
-            assert_eq!(end, Err(Cause::Canceled));
+        let (source, mut from) = channel(3);
+        let (to, mut sink) = channel(1);
+        for item in 1..=3 {
+            source.send(item).await.unwrap();
+        }
+        let end = ends_at_once(async |ctx| forward(ctx, &mut from, &to).await).await;
+        assert_eq!(end, Err(Cause::Canceled));
 
-            drop((source, to));
-            assert_eq!((sink.recv().await, sink.recv().await), (Some(1), None));
-            assert_eq!((from.recv().await, from.recv().await), (Some(2), Some(3)));
-        })
-        .await;
+        drop((source, to));
+        assert_eq!((sink.recv().await, sink.recv().await), (Some(1), None));
+        assert_eq!((from.recv().await, from.recv().await), (Some(2), Some(3)));
     }
 
+    #[leak_check]
     #[tokio::test(start_paused = true)]
     async fn an_ended_context_starts_no_work() {
-        leak_check(async {
-            let ctx = Context::background();
-            ctx.cancel();
-            let cause = repeat(&ctx, || -> Ready<()> { panic!("there is no more work") }).await;
-            assert_eq!(cause, Cause::Canceled);
-        })
-        .await;
+        let ctx = Context::background();
+        ctx.cancel();
+        let cause = repeat(&ctx, || -> Ready<()> { panic!("there is no more work") }).await;
+        assert_eq!(cause, Cause::Canceled);
     }
 
+    #[leak_check]
     #[tokio::test(start_paused = true)]
     async fn forwarding_ends_with_either_side() {
-        leak_check(async {
-            let ctx = Context::background();
-            let (source, mut from) = channel(1);
-            let (to, mut sink) = channel(1);
-            source.send("last").await.unwrap();
-            drop(source); // no more items
-            let forwarder = tokio::spawn(async move { forward(&ctx, &mut from, &to).await });
-            assert_eq!((sink.recv().await, sink.recv().await), (Some("last"), None));
-            assert_eq!(forwarder.await.unwrap(), Ok(()));
+        let ctx = Context::background();
+        let (source, mut from) = channel(1);
+        let (to, mut sink) = channel(1);
+        source.send("last").await.unwrap();
+        drop(source); // no more items
+        let forwarder = tokio::spawn(async move { forward(&ctx, &mut from, &to).await });
+        assert_eq!((sink.recv().await, sink.recv().await), (Some("last"), None));
+        assert_eq!(forwarder.await.unwrap(), Ok(()));
 
-            let (_source, mut from) = channel::<i32>(1);
-            let (to, sink) = channel(1);
-            drop(sink); // nobody takes them
-            let ctx = Context::background().with_timeout(HOUR); // a guard against a hang
-            assert_eq!(forward(&ctx, &mut from, &to).await, Ok(()));
-        })
-        .await;
+        let (_source, mut from) = channel::<i32>(1);
+        let (to, sink) = channel(1);
+        drop(sink); // nobody takes them
+        let ctx = Context::background().with_timeout(HOUR); // a guard against a hang
+        assert_eq!(forward(&ctx, &mut from, &to).await, Ok(()));
     }
 }

@@ -57,49 +57,43 @@ mod tests {
 
     const STEP: Duration = Duration::from_millis(300);
 
+    #[leak_check]
     #[tokio::test(start_paused = true)]
     async fn ends_at_its_deadline_and_reports_how_far_it_got() {
-        leak_check(async {
-            let started = Instant::now();
-            let deadline = Duration::from_secs(2);
-            let ctx = Context::background().with_timeout(deadline);
-            let mut begun = 0;
-            let end = run_steps(&ctx, 10, |number| {
-                begun = number;
-                sleep(STEP)
-            });
-            let stopped = end.await.unwrap_err();
-            assert_eq!(stopped, Stopped { done: 6, cause: Cause::DeadlineExceeded });
-            assert_eq!((begun, started.elapsed()), (7, deadline));
-            assert_eq!(stopped.to_string(), "stopped after 6 steps");
-            assert_eq!(stopped.source().unwrap().to_string(), "context deadline exceeded");
-        })
-        .await;
+        let started = Instant::now();
+        let deadline = Duration::from_secs(2);
+        let ctx = Context::background().with_timeout(deadline);
+        let mut begun = 0;
+        let end = run_steps(&ctx, 10, |number| {
+            begun = number;
+            sleep(STEP)
+        });
+        let stopped = end.await.unwrap_err();
+        assert_eq!(stopped, Stopped { done: 6, cause: Cause::DeadlineExceeded });
+        assert_eq!((begun, started.elapsed()), (7, deadline));
+        assert_eq!(stopped.to_string(), "stopped after 6 steps");
+        assert_eq!(stopped.source().unwrap().to_string(), "context deadline exceeded");
     }
 
+    #[leak_check]
     #[tokio::test(start_paused = true)]
     async fn with_enough_time_every_step_runs_once_and_in_order() {
-        leak_check(async {
-            let mut numbers = Vec::new();
-            let ctx = Context::background();
-            let end = run_steps(&ctx, 4, |number| {
-                numbers.push(number);
-                sleep(STEP)
-            });
-            assert_eq!(end.await, Ok(()));
-            assert_eq!(numbers, [1, 2, 3, 4]);
-        })
-        .await;
+        let mut numbers = Vec::new();
+        let ctx = Context::background();
+        let end = run_steps(&ctx, 4, |number| {
+            numbers.push(number);
+            sleep(STEP)
+        });
+        assert_eq!(end.await, Ok(()));
+        assert_eq!(numbers, [1, 2, 3, 4]);
     }
 
+    #[leak_check]
     #[tokio::test(start_paused = true)]
     async fn a_context_that_has_ended_begins_no_step() {
-        leak_check(async {
-            let ctx = Context::background();
-            ctx.cancel();
-            let end = run_steps(&ctx, 4, |_| -> Sleep { panic!("begun") }).await;
-            assert_eq!(end, Err(Stopped { done: 0, cause: Cause::Canceled }));
-        })
-        .await;
+        let ctx = Context::background();
+        ctx.cancel();
+        let end = run_steps(&ctx, 4, |_| -> Sleep { panic!("begun") }).await;
+        assert_eq!(end, Err(Stopped { done: 0, cause: Cause::Canceled }));
     }
 }
