@@ -22,12 +22,9 @@ pub fn rows() -> Vec<Row> {
         let found = headings.iter().position(|heading| *heading == name);
         found.unwrap_or_else(|| panic!("the race has no column `{name}`"))
     };
-    let [name, time, memory, goal] = ["workload", "time", "memory", "goal"].map(column);
+    let [name, time, memory] = ["workload", "time", "memory"].map(column);
     let row = |cells: Vec<&str>| {
-        let goal = Some(cells[goal]).filter(|goal| goal.starts_with('≤'));
-        let goal = goal.map_or(String::new(), |goal| format!("; goal {goal}"));
-        let figures =
-            format!("{} of Go's time, {} of its memory{goal}", cells[time], cells[memory]);
+        let figures = format!("{} of Go's time, {} of its memory", cells[time], cells[memory]);
         Row { name: cells[name].to_owned(), figures }
     };
     table.map(row).collect()

@@ -40,16 +40,68 @@ fn the_parts_are_there_and_in_order() {
         "\n## Threads, tasks or neither\n",
         "\nNext: [",
     ];
+    const LESSON: [&str; 17] = [
+        "# ",
+        "[source](src/",
+        "[the Go program](go/main.go)",
+        "\n## The program\n",
+        "\n```rust",
+        "\n```go\n",
+        "\n## Run it\n",
+        "\n```console",
+        "](timeline.svg)",
+        "\n## What is different\n",
+        "\n```rust,compile_fail",
+        "\n## With an owner\n",
+        "\n## What bites\n",
+        "\n## What it costs\n",
+        "\n## Threads, tasks or neither\n",
+        "\n## Try it\n",
+        "\nNext: [",
+    ];
     on_every_page(|page, _| {
         let mut at = 0;
         let mut missing = Vec::new();
-        for part in PARTS {
+        for part in if is_lesson(page) { &LESSON[..] } else { &PARTS } {
             match page.text[at..].find(part) {
                 Some(found) => at += found,
                 None => missing.push(format!("no {part:?} after the part before it")),
             }
         }
         missing
+    });
+}
+
+/// Whether the page opens with its program.
+fn is_lesson(page: &Page) -> bool {
+    page.headings.iter().any(|heading| heading == "The program")
+}
+
+#[test]
+fn a_page_opens_with_its_program_as_it_is_in_its_file() {
+    on_every_page(|page, _| {
+        if !is_lesson(page) {
+            return vec![];
+        }
+        let folder = page.path.parent().expect("a page is in a folder");
+        let read = |path| fs::read_to_string(root().join(folder).join(path)).expect("it is there");
+        let mut wrong = Vec::new();
+        let first = page.blocks.iter().find(|block| block.info.starts_with("rust"));
+        let first = first.expect("a page has a program");
+        if first.text != read("examples/plain.rs") {
+            wrong.push("its program is not examples/plain.rs".to_owned());
+        }
+        if first.line > 45 || first.text.lines().count() > 40 {
+            wrong.push("its program comes late, or has more than 40 lines".to_owned());
+        }
+        let go = page.blocks.iter().find(|block| block.info == "go").expect("a page has Go");
+        if go.text != read("go/main.go") {
+            wrong.push("its Go program is not go/main.go".to_owned());
+        }
+        let rust = page.blocks.iter().filter(|block| block.info.starts_with("rust"));
+        let hidden = rust.filter(|block| block.text.lines().any(|line| line.starts_with("# ")));
+        wrong.extend(hidden.map(|block| format!("{}: a hidden line", block.line)));
+        wrong
     });
 }
 
