@@ -1,15 +1,14 @@
 //! Three tasks receive from one channel, and all of them send to another.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Mutex, mpsc::channel};
+use async_channel::bounded;
 use tokio::{task::JoinSet, time::sleep};
 
 #[tokio::main]
 async fn main() {
-    let (source, input) = channel(1);
-    let (output, mut results) = channel(1);
+    let (source, input) = bounded(1);
+    let (output, results) = bounded(1);
     let mut tasks = JoinSet::new();
 
     tasks.spawn(async move {
@@ -18,20 +17,20 @@ async fn main() {
         }
     });
 
-    // Fan-out: tokio's receiver has one owner, so the workers take turns at it.
-    let input = Arc::new(Mutex::new(input));
+    // Fan-out: every worker has a clone of the receiver, and whoever is free takes the next item.
     for _ in 0..3 {
         let (input, output) = (input.clone(), output.clone());
         tasks.spawn(async move {
-            while let Some(n) = async { input.lock().await.recv().await }.await {
+            while let Ok(n) = input.recv().await {
                 sleep(Duration::from_millis(37 * n % 100)).await; // the work
                 output.send(n * n).await.expect("main receives");
             }
         });
     }
-    drop(output); // fan-in: every worker has its own sender, and the last one closes the channel
+    // Fan-in: every worker has its own sender. The last end to be dropped closes its channel.
+    drop((input, output));
 
-    while let Some(result) = results.recv().await {
+    while let Ok(result) = results.recv().await {
         println!("Final result: {result}");
     }
     tasks.join_all().await; // a panic surfaces here

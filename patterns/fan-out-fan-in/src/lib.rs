@@ -1,16 +1,14 @@
 #![doc = include_str!("../README.md")]
 
-mod channel;
 mod ordered;
-mod stage;
-mod sync;
-mod worker;
+mod source;
+mod team;
 
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, consume_budget};
 
-pub use channel::{Closed, Receiver, Sender, channel};
-pub use ordered::{WINDOW, fan_out_ordered};
-pub use stage::generate;
+pub use async_channel::{Receiver, Sender, bounded};
+pub use ordered::{Panicked, WINDOW, fan_out_ordered};
+pub use source::{from_stream, generate, merge};
 
 /// How many results wait to be read before the workers wait for their reader.
 pub const RESULT_BOUND: usize = 64;
@@ -18,39 +16,44 @@ pub const RESULT_BOUND: usize = 64;
 /// Fans `input` out to `workers` tasks, which call `work` for one item after the other, and fans
 /// their results in to the returned receiver, in the order in which they are ready.
 ///
-/// Each worker works on one item at a time, and [`RESULT_BOUND`] results wait to be read: whoever
-/// reads slowly slows `input` down. On a runtime of one thread a worker takes all the items that are
-/// ready, since nobody else could begin one meanwhile; as soon as its work waits, it gives back
-/// those that it has not begun. Where items are tiny, let the item be a batch.
+/// Each worker works on one item at a time, and [`RESULT_BOUND`] results wait to be read: a slow
+/// reader slows `input` down. Where items are tiny, let the item be a batch.
 ///
 /// The stage ends when `input` does; or at once, with work in progress dropped where it waits,
-/// when the returned receiver is dropped. A panic in `work` costs its item and its worker, and
-/// surfaces in `tasks` when the other workers are done.
+/// when the returned receiver is dropped. A panic in `work` costs its item; another worker takes the
+/// place of the one that panicked, and the first panic surfaces in `tasks` when all is done.
 ///
 /// # Panics
 ///
 /// Without workers, and outside a runtime.
-pub fn fan_out<T, R, W, F>(
+pub fn fan_out<T: Send + 'static, R: Send + 'static, F>(
     tasks: &mut JoinSet<()>,
     input: Receiver<T>,
     workers: usize,
-    work: W,
+    work: impl Fn(T) -> F + Clone + Send + 'static,
 ) -> Receiver<R>
 where
-    T: Send + 'static,
-    R: Send + 'static,
-    W: Fn(T) -> F + Clone + Send + 'static,
     F: Future<Output = R> + Send + 'static,
 {
-    assert!(workers > 0, "without workers nothing would be done");
-    let (sender, results) = channel(RESULT_BOUND);
-    let mut team = JoinSet::new();
-    for _ in 0..workers {
-        team.spawn(worker::run(input.clone(), sender.clone(), work.clone()));
-    }
-    drop(input); // the workers' clones are the only ones left: when they are gone, the source ends
-    tasks.spawn(stage::own(team, sender));
+    let (output, results) = bounded(RESULT_BOUND);
+    let sender = output.clone();
+    let worker = move || worker(input.clone(), sender.clone(), work.clone());
+    tasks.spawn(team::own(workers, worker, output));
     results
+}
+
+async fn worker<T, F: Future>(
+    input: Receiver<T>,
+    output: Sender<F::Output>,
+    work: impl Fn(T) -> F,
+) {
+    while let Ok(item) = input.recv().await {
+        let result = work(item).await;
+        if output.send(result).await.is_err() {
+            return; // nobody reads any more
+        }
+        consume_budget().await; // a channel that is always ready never waits
+    }
 }
 
 #[cfg(test)]

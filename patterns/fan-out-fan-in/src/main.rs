@@ -3,11 +3,10 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use common::{Demo, Outcome, bar, parse, say};
+use common::{Demo, Outcome, parse, say};
 use fan_out_fan_in::{fan_out, fan_out_ordered, generate};
 use rand::RngExt;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
 
 const WORKERS: usize = 3;
 const ITEMS: u64 = 10;
@@ -33,23 +32,28 @@ async fn run(demo: Demo, ordered: bool) -> Outcome {
     let mut tasks = JoinSet::new();
     let numbers = generate(&mut tasks, 1..=ITEMS, demo.millis(100));
     let work = move |number| square(demo.clone(), number);
-    let results = if ordered {
-        fan_out_ordered(&mut tasks, numbers, WORKERS, work)
-    } else {
-        fan_out(&mut tasks, numbers, WORKERS, work)
-    };
     say!("\nFinal results:");
-    while let Some(result) = results.recv().await {
-        say!("Final result: {result}");
+    if ordered {
+        let results = fan_out_ordered(&mut tasks, numbers, WORKERS, work);
+        while let Ok(result) = results.recv().await {
+            match result {
+                Ok(square) => say!("Final result: {square}"),
+                Err(panicked) => say!("No result: {panicked}"),
+            }
+        }
+    } else {
+        let results = fan_out(&mut tasks, numbers, WORKERS, work);
+        while let Ok(square) = results.recv().await {
+            say!("Final result: {square}");
+        }
     }
     tasks.join_all().await; // a panic of a worker surfaces here
     Ok(())
 }
 
 async fn square(demo: Demo, number: u64) -> u64 {
-    let bar = bar("worker #", number);
-    demo.piece();
-    bar.of(sleep(demo.millis(demo.rng(number).random_range(0..500)))).await;
+    let millis = demo.rng(number).random_range(0..500);
+    demo.work("worker #", number, millis).await;
     let result = number * number;
     say!("Worker processed {number} -> {result}");
     result

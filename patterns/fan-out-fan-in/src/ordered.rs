@@ -1,15 +1,21 @@
-use tokio::sync::{mpsc, oneshot};
+use std::sync::Arc;
+
+use async_channel::{Receiver, Sender, bounded};
+use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinSet;
 
-use super::{RESULT_BOUND, Receiver, Sender, channel, stage};
+use super::{RESULT_BOUND, team};
 
 /// How many items, worked on or done, wait behind a slow one before nothing more is taken in.
 pub const WINDOW: usize = 64;
 
-/// An item, and where its result goes.
-type Job<T, R> = (T, oneshot::Sender<R>);
+/// The work on this item panicked. The panic itself goes on where the tasks are joined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the work on this item panicked")]
+pub struct Panicked;
 
-/// [`fan_out`](crate::fan_out), but the results come in the order of `input`.
+/// [`fan_out`](crate::fan_out), but the results come in the order of `input`, one for each item: an
+/// item whose work panicked leaves an error in its place.
 ///
 /// A slow item holds back those behind it: up to [`WINDOW`] of them are worked on meanwhile, then
 /// `input` has to wait. So the memory stays bounded however slow the item is.
@@ -17,67 +23,51 @@ type Job<T, R> = (T, oneshot::Sender<R>);
 /// # Panics
 ///
 /// As [`fan_out`](crate::fan_out).
-pub fn fan_out_ordered<T, R, W, F>(
+pub fn fan_out_ordered<T: Send + 'static, R: Send + 'static, F>(
     tasks: &mut JoinSet<()>,
     input: Receiver<T>,
     workers: usize,
-    work: W,
-) -> Receiver<R>
+    work: impl Fn(T) -> F + Clone + Send + 'static,
+) -> Receiver<Result<R, Panicked>>
 where
-    T: Send + 'static,
-    R: Send + 'static,
-    W: Fn(T) -> F + Clone + Send + 'static,
     F: Future<Output = R> + Send + 'static,
 {
-    assert!(workers > 0, "without workers nothing would be done");
-    let (sender, results) = channel(RESULT_BOUND);
+    let (output, results) = bounded(RESULT_BOUND);
     let (places, order) = mpsc::channel(WINDOW);
-    let (jobs, queue) = channel(WINDOW);
-    let mut team = JoinSet::new();
-    team.spawn(line_up(input, places, jobs));
-    for _ in 0..workers {
-        team.spawn(worker(queue.clone(), work.clone()));
-    }
-    team.spawn(collect(order, sender.clone()));
-    tasks.spawn(stage::own(team, sender));
+    let line = Arc::new(Mutex::new((input, places)));
+    let worker = move || worker(line.clone(), work.clone());
+    tasks.spawn(team::own(workers, worker, output.clone()));
+    tasks.spawn(collect(order, output));
     results
 }
 
-/// Gives each item its place in the order. The place is reserved before the item is taken: an
-/// item that nobody can take in stays with its source.
-async fn line_up<T, R>(
-    input: Receiver<T>,
-    places: mpsc::Sender<oneshot::Receiver<R>>,
-    jobs: Sender<Job<T, R>>,
-) {
-    while let Ok(place) = places.reserve().await
-        && let Some(item) = input.recv().await
-    {
+/// The input, and the places in the order of the results.
+type Line<T, R> = Arc<Mutex<(Receiver<T>, mpsc::Sender<oneshot::Receiver<R>>)>>;
+
+async fn worker<T, F: Future>(line: Line<T, F::Output>, work: impl Fn(T) -> F) {
+    loop {
+        // Whoever has the line takes an item and its place, so both are in one order. The place is
+        // reserved first: an item for which there is none stays with its source.
+        let taking = line.lock().await;
+        let (input, places) = &*taking;
+        let Ok(place) = places.reserve().await else { return };
+        let Ok(item) = input.recv().await else { return };
         let (sender, result) = oneshot::channel();
         place.send(result);
-        if jobs.send((item, sender)).await.is_err() {
-            return; // all workers have panicked
-        }
-    }
-}
-
-async fn worker<T, R, F>(queue: Receiver<Job<T, R>>, work: impl Fn(T) -> F)
-where
-    F: Future<Output = R>,
-{
-    while let Some((item, sender)) = queue.recv().await {
+        drop(taking);
         if sender.send(work(item).await).is_err() {
             return; // nobody reads any more
         }
     }
 }
 
-async fn collect<R>(mut order: mpsc::Receiver<oneshot::Receiver<R>>, results: Sender<R>) {
+async fn collect<R>(
+    mut order: mpsc::Receiver<oneshot::Receiver<R>>,
+    results: Sender<Result<R, Panicked>>,
+) {
     while let Some(result) = order.recv().await {
-        // An item whose worker panicked leaves its place empty: the next one moves up.
-        if let Ok(result) = result.await
-            && results.send(result).await.is_err()
-        {
+        // A panic drops the sender of its item's result.
+        if results.send(result.await.map_err(|_dropped| Panicked)).await.is_err() {
             return; // nobody reads any more
         }
     }

@@ -5,7 +5,6 @@ use std::str::FromStr;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 use common::Demo;
-use pipeline::Limits;
 
 /// Squares numbers, adds 10, and prints the even results, in stages joined by channels.
 ///
@@ -25,10 +24,6 @@ pub struct Args {
     /// The most items that wait between two stages
     #[arg(long, value_name = "N", default_value = "1024")]
     buffer: NonZeroUsize,
-
-    /// The most items that one channel operation moves; 1 is one operation an item
-    #[arg(long, value_name = "N", default_value = "1024")]
-    chunk: NonZeroUsize,
 
     /// Print items, seconds and items per second to stderr
     #[arg(long)]
@@ -68,8 +63,8 @@ impl Args {
         }))
     }
 
-    pub fn limits(&self) -> Limits {
-        Limits { buffer: self.buffer, chunk: self.chunk }
+    pub fn bound(&self) -> usize {
+        self.buffer.get()
     }
 }
 

@@ -1,14 +1,13 @@
 #![doc = include_str!("../README.md")]
 
-mod chunks;
 mod numbers;
+mod receiver;
 mod stages;
-mod sync;
 
-pub use chunks::{ChunkReceiver, ChunkSender, Closed, Limits, chunk_channel};
-pub use numbers::{Item, ItemError, Lines};
+pub use numbers::{Item, ItemError};
+pub use receiver::Receiver;
 pub use stages::{
-    Receiver, filter, filter_map, generate, generate_blocking, map, par_map, pause, stage,
+    filter, filter_map, from_stream, generate, generate_blocking, map, par_map, stage,
 };
 
 /// The second stage of the chapter's pipeline: squares each number.

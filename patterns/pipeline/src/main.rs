@@ -2,6 +2,7 @@
 //! program, as fast as it goes.
 
 mod args;
+mod lines;
 
 use std::io::{self, BufReader, Write};
 use std::process::ExitCode;
@@ -11,32 +12,32 @@ use std::time::Instant;
 
 use common::{Demo, Outcome, parse, stdout};
 use pipeline::{
-    Item, Limits, Lines, Receiver, add_constant, filter_even, generate, generate_blocking, pause,
-    square,
+    Item, Receiver, add_constant, filter_even, generate, generate_blocking, square, stage,
 };
 
 use crate::args::{Args, Input};
+use crate::lines::Lines;
 
 const CONSTANT: i64 = 10;
 
 fn main() -> ExitCode {
     let args = parse::<Args>();
-    let (input, limits, summary) = (args.input(), args.limits(), args.summary);
+    let (input, bound, summary) = (args.input(), args.bound(), args.summary);
     match input {
         Input::Chapter => {
-            args.demo.tasks(async move |demo| run(&demo, input, limits, summary).await)
+            args.demo.tasks(async move |demo| run(&demo, input, bound, summary).await)
         }
-        _ => args.demo.unpaced().mixed(async move |demo| run(&demo, input, limits, summary).await),
+        _ => args.demo.unpaced().mixed(async move |demo| run(&demo, input, bound, summary).await),
     }
 }
 
-async fn run(demo: &Demo, input: Input, limits: Limits, summary: bool) -> Outcome {
+async fn run(demo: &Demo, input: Input, bound: usize, summary: bool) -> Outcome {
     let started = Instant::now();
     let read = Arc::new(AtomicU64::new(0));
 
-    let numbers = read_numbers(demo, input, limits, &read);
-    let squared = pause(square(numbers), "stage 2: square", demo.millis(100));
-    let added = pause(add_constant(squared, CONSTANT), "stage 3: add", demo.millis(50));
+    let numbers = read_numbers(demo, input, bound, &read);
+    let squared = rest(square(numbers), demo, "stage 2: square", 100);
+    let added = rest(add_constant(squared, CONSTANT), demo, "stage 3: add", 50);
     let filtered = filter_even(added);
 
     let failed = print(filtered).await?;
@@ -53,44 +54,40 @@ async fn run(demo: &Demo, input: Input, limits: Limits, summary: bool) -> Outcom
 }
 
 /// The first stage, whatever the numbers come from. `read` counts them.
-fn read_numbers(
-    demo: &Demo,
-    input: Input,
-    limits: Limits,
-    read: &Arc<AtomicU64>,
-) -> Receiver<Item> {
+fn read_numbers(demo: &Demo, input: Input, bound: usize, read: &Arc<AtomicU64>) -> Receiver<Item> {
     let (demo, read) = (demo.clone(), read.clone());
+    let simulated = matches!(input, Input::Chapter); // its work is counted where it is done
+    let count = move |_: &Item| {
+        if !simulated {
+            demo.piece();
+        }
+        read.fetch_add(1, Ordering::Relaxed);
+    };
     match input {
-        Input::Chapter => iterate(1..=10, demo, limits, &read),
-        Input::Range(range) => iterate(range, demo, limits, &read),
-        Input::Numbers(numbers) => iterate(numbers, demo, limits, &read),
+        Input::Chapter => generate((1..=10).map(Ok).inspect(count), bound),
+        Input::Range(range) => generate(range.map(Ok).inspect(count), bound),
+        Input::Numbers(numbers) => generate(numbers.into_iter().map(Ok).inspect(count), bound),
         Input::Stdin => {
-            let mut lines = Lines::new(BufReader::with_capacity(64 * 1024, io::stdin()));
-            let fill = move |chunk: &mut _| {
-                let more = lines.fill(chunk);
-                for _ in chunk.iter() {
-                    demo.piece();
-                }
-                read.fetch_add(chunk.len() as u64, Ordering::Relaxed);
-                more
-            };
-            generate_blocking(fill, limits)
+            let stdin = BufReader::with_capacity(64 * 1024, io::stdin());
+            generate_blocking(Lines::new(stdin).inspect(count), bound)
         }
     }
 }
 
-fn iterate(
-    numbers: impl IntoIterator<Item = i64, IntoIter: Send + 'static>,
-    demo: Demo,
-    limits: Limits,
-    read: &Arc<AtomicU64>,
-) -> Receiver<Item> {
-    let read = read.clone();
-    let numbers = numbers.into_iter().inspect(move |_| {
-        demo.piece();
-        read.fetch_add(1, Ordering::Relaxed);
-    });
-    generate(numbers.map(Ok), limits)
+/// The chapter's simulated work: a stage that hands on each item and then rests.
+fn rest(input: Receiver<Item>, demo: &Demo, lane: &'static str, millis: u64) -> Receiver<Item> {
+    if demo.millis(millis).is_zero() {
+        return input;
+    }
+    let demo = demo.clone();
+    stage(input, async move |mut input, output| {
+        while let Some(item) = input.recv().await {
+            if output.send(item).await.is_err() {
+                return; // nobody receives any more
+            }
+            demo.work(lane, "item", millis).await;
+        }
+    })
 }
 
 /// Prints what comes out, a chunk at a time. Gives the number of errors.

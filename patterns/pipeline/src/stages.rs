@@ -1,150 +1,133 @@
 //! Stages: functions from receiver to receiver.
 
-use std::collections::{VecDeque, vec_deque::Drain};
-use std::future::Future;
-use std::mem;
-use std::num::NonZeroUsize;
-use std::panic::resume_unwind;
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::time::Duration;
 
-use common::bar;
+use futures_core::Stream;
 use tokio::runtime::Handle;
-use tokio::task::{JoinError, JoinSet};
-use tokio::time::sleep;
+use tokio::sync::mpsc::{self, error::SendError};
+use tokio::sync::{Semaphore, oneshot};
+use tokio::task::{JoinError, JoinSet, consume_budget, spawn_blocking, yield_now};
+use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::{ChunkReceiver, ChunkSender, Limits, chunk_channel};
-
-/// The results of a pipeline so far, and the owner of its stages.
-///
-/// Dropping it stops every stage at once, also one that waits for its input. A stage that panics
-/// ends the results early, and its panic goes on in whoever reads them.
-#[derive(Debug)]
-pub struct Receiver<T> {
-    items: ChunkReceiver<T>,
-    /// What has been taken from the channel and not yet been read.
-    chunk: VecDeque<T>,
-    limits: Limits,
-    /// Every stage before this point. A `JoinSet` aborts its tasks when it is dropped.
-    stages: JoinSet<()>,
-}
+use super::receiver::{MANY, Receiver, unless_canceled};
 
 /// The first stage: hands out `items`, and ends with them.
-pub fn generate<I>(items: I, limits: Limits) -> Receiver<I::Item>
+///
+/// At most `bound` items wait between this stage and the next one, and between each two behind it. An
+/// item is made when there is room for it, and can be received as soon as it is made. An iterator that
+/// blocks belongs in [`generate_blocking`].
+///
+/// # Panics
+///
+/// If `bound` is 0: a channel holds one item at least.
+#[must_use = "dropping the receiver stops the stage"]
+pub fn generate<I>(items: I, bound: usize) -> Receiver<I::Item>
 where
     I: IntoIterator<Item: Send + 'static, IntoIter: Send + 'static>,
 {
-    let mut items = items.into_iter();
-    let (mut output, receiver) = chunk_channel(limits);
-    let mut stages = JoinSet::new();
-    stages.spawn(async move {
-        let mut chunk = VecDeque::new();
-        loop {
-            chunk.extend(items.by_ref().take(limits.chunk.get()));
-            if chunk.is_empty() || output.send_all(&mut chunk).await.is_err() {
-                return;
-            }
-        }
-    });
-    Receiver { items: receiver, chunk: VecDeque::new(), limits, stages }
+    let items = items.into_iter();
+    start(JoinSet::new(), bound, |output| async move {
+        let _ = Output { items: output, burst: 1 }.send_all(items).await; // an error: nobody reads any more
+    })
 }
 
-/// A first stage that blocks, on a thread of its own: `fill` adds what is there to a chunk, and
-/// gives `false` once it has added the last.
+/// [`generate`] for an iterator that blocks, such as the lines of stdin: it runs on a thread of its
+/// own.
 ///
-/// A thread that blocks cannot be aborted. Once the receiver has been dropped, `fill` is not called
-/// again.
-pub fn generate_blocking<T: Send + 'static>(
-    mut fill: impl FnMut(&mut VecDeque<T>) -> bool + Send + 'static,
-    limits: Limits,
-) -> Receiver<T> {
-    let (mut output, receiver) = chunk_channel(limits);
-    let mut stages = JoinSet::new();
-    let runtime = Handle::current();
-    stages.spawn_blocking(move || {
-        let mut chunk = VecDeque::new();
-        let mut more = true;
-        while more {
-            more = fill(&mut chunk);
-            if runtime.block_on(output.send_all(&mut chunk)).is_err() {
-                return;
-            }
+/// A thread that blocks cannot be aborted. Once the receiver or its runtime has been dropped, no
+/// further item is asked for.
+#[must_use = "dropping the receiver stops the stage"]
+pub fn generate_blocking<I>(items: I, bound: usize) -> Receiver<I::Item>
+where
+    I: IntoIterator<Item: Send + 'static> + Send + 'static,
+{
+    start(JoinSet::new(), bound, |output| {
+        let (owner, dropped) = oneshot::channel::<Infallible>();
+        let runtime = Handle::current();
+        let thread = spawn_blocking(move || {
+            runtime.block_on(async {
+                let mut output = Output { items: output, burst: 1 };
+                tokio::select! {
+                    biased;
+                    _ = dropped => {} // the task below, by an early stop or with its runtime
+                    _ = output.send_all(items.into_iter()) => {}
+                }
+            });
+        });
+        async move {
+            let _owner = owner;
+            unless_canceled(thread.await);
         }
-    });
-    Receiver { items: receiver, chunk: VecDeque::new(), limits, stages }
+    })
+}
+
+/// A first stage that hands out the items of an asynchronous source: a socket, a timer, another
+/// receiver. It asks for an item when there is room for it.
+#[must_use = "dropping the receiver stops the stage"]
+pub fn from_stream<S>(stream: S, bound: usize) -> Receiver<S::Item>
+where
+    S: Stream<Item: Send + 'static> + Send + 'static,
+{
+    start(JoinSet::new(), bound, |output| async move {
+        let mut stream = pin!(stream);
+        while let Ok(place) = output.reserve().await
+            && let Some(item) = poll_fn(|cx| stream.as_mut().poll_next(cx)).await
+        {
+            place.send(item);
+        }
+    })
 }
 
 /// A stage that hands on what `work` makes of each item.
-pub fn map<T, U>(input: Receiver<T>, mut work: impl FnMut(T) -> U + Send + 'static) -> Receiver<U>
-where
-    T: Send + 'static,
-    U: Send + 'static,
-{
-    map_chunks(input, move |chunk| chunk.into_iter().map(&mut work).collect())
+pub fn map<T: Send + 'static, U: Send + 'static>(
+    input: Receiver<T>,
+    mut work: impl FnMut(T) -> U + Send + 'static,
+) -> Receiver<U> {
+    filter_map(input, move |item| Some(work(item)))
 }
 
 /// A stage that hands on the items that `keep` wants.
-pub fn filter<T>(
+pub fn filter<T: Send + 'static>(
     input: Receiver<T>,
     mut keep: impl FnMut(&T) -> bool + Send + 'static,
-) -> Receiver<T>
-where
-    T: Send + 'static,
-{
-    map_chunks(input, move |mut chunk| {
-        chunk.retain(&mut keep);
-        chunk
-    })
+) -> Receiver<T> {
+    filter_map(input, move |item| keep(&item).then_some(item))
 }
 
-/// A stage that hands on what `work` makes of each item, if it makes anything. It works through a
-/// chunk before it sends the results on, so `work` should be short and must not block.
-pub fn filter_map<T, U>(
+/// A stage that hands on what `work` makes of each item, if it makes anything.
+///
+/// It takes all items that are there, and never waits for more. `work` runs on the runtime's thread, so
+/// it must not block; work that waits, or takes milliseconds, belongs in [`par_map`].
+pub fn filter_map<T: Send + 'static, U: Send + 'static>(
     input: Receiver<T>,
     mut work: impl FnMut(T) -> Option<U> + Send + 'static,
-) -> Receiver<U>
-where
-    T: Send + 'static,
-    U: Send + 'static,
-{
-    map_chunks(input, move |chunk| chunk.into_iter().filter_map(&mut work).collect())
-}
-
-/// Collecting a vector from one whose items have the same size happens in place, and what a send
-/// leaves behind is used again: no allocation.
-fn map_chunks<T, U>(
-    input: Receiver<T>,
-    mut work: impl FnMut(Vec<T>) -> Vec<U> + Send + 'static,
-) -> Receiver<U>
-where
-    T: Send + 'static,
-    U: Send + 'static,
-{
-    stage(input, |mut input, mut output| async move {
-        let mut chunk = VecDeque::new();
-        while input.recv_all(&mut chunk).await {
-            let mut results = work(mem::take(&mut chunk).into()).into();
-            if output.send_all(&mut results).await.is_err() {
+) -> Receiver<U> {
+    stage(input, |mut input, output| async move {
+        let (mut items, mut output) = (Vec::new(), Output { items: output, burst: 1 });
+        while input.recv_many(&mut items, MANY).await > 0 {
+            if output.send_all(items.drain(..).filter_map(&mut work)).await.is_err() {
                 return;
             }
-            chunk = recycle(results);
         }
     })
-}
-
-/// The memory of an empty queue for items of another type.
-fn recycle<T, U>(empty: VecDeque<T>) -> VecDeque<U> {
-    let nothing = Vec::from(empty).into_iter().map(|_| unreachable!("all has been sent"));
-    nothing.collect::<Vec<_>>().into()
 }
 
 /// A stage that works on up to `limit` items at once, each in a task of its own, and hands on the
 /// results in the order of the items.
 ///
 /// An item that takes long holds back those behind it: at most `limit` of them are started.
+///
+/// # Panics
+///
+/// If `limit` is 0: no item would ever be started.
 pub fn par_map<T, U, Fut>(
     input: Receiver<T>,
-    limit: NonZeroUsize,
+    limit: usize,
     mut work: impl FnMut(T) -> Fut + Send + 'static,
 ) -> Receiver<U>
 where
@@ -152,16 +135,11 @@ where
     U: Send + 'static,
     Fut: Future<Output = U> + Send + 'static,
 {
-    stage(input, move |mut input, mut output| async move {
-        let mut running = VecDeque::with_capacity(limit.get());
-        let mut waiting = VecDeque::new();
+    assert!(limit > 0, "with a limit of 0 no item would be started");
+    stage(input, move |mut input, output| async move {
+        let mut running = VecDeque::new();
         let mut more = true;
         loop {
-            while running.len() < limit.get()
-                && let Some(item) = waiting.pop_front()
-            {
-                running.push_back(AbortOnDropHandle::new(tokio::spawn(work(item))));
-            }
             // Neither arm loses anything when the other one wins: a handle can be awaited again,
             // and a receive that is dropped has taken no item.
             tokio::select! {
@@ -173,9 +151,10 @@ where
                         return;
                     }
                 }
-                received = input.recv_all(&mut waiting), if more && waiting.is_empty() => {
-                    more = received;
-                }
+                item = input.recv(), if more && running.len() < limit => match item {
+                    Some(item) => running.push_back(AbortOnDropHandle::new(tokio::spawn(work(item)))),
+                    None => more = false,
+                },
                 else => return,
             }
         }
@@ -186,102 +165,78 @@ async fn front<U>(running: &mut VecDeque<AbortOnDropHandle<U>>) -> Option<Result
     Some(running.front_mut()?.await)
 }
 
-/// A stage that hands on each item and then rests: simulated work, which a picture of the run shows
-/// under `name`. No pause is no stage.
-pub fn pause<T: Send + 'static>(
-    input: Receiver<T>,
-    name: &'static str,
-    pause: Duration,
-) -> Receiver<T> {
-    if pause.is_zero() {
-        return input;
-    }
-    stage(input, move |mut input, mut output| async move {
-        let mut chunk = VecDeque::new();
-        while input.recv_all(&mut chunk).await {
-            for item in chunk.drain(..) {
-                if output.send(item).await.is_err() {
-                    return;
-                }
-                bar(name, "item").of(sleep(pause)).await;
-            }
-        }
-    })
-}
-
-/// Any other stage: a task that receives chunks and sends chunks. What has been built before it,
-/// and it, is now owned by the receiver that comes out.
+/// Any other stage: a task that receives from one channel and sends to another. What has been built
+/// before it, and it, is now owned by the receiver that comes out.
 ///
 /// The stage may end before its input does. Those before it end then too, as they do when it is
 /// dropped itself: `run` is dropped, wherever it waits, once nobody receives from it.
 pub fn stage<T, U, Fut>(
     input: Receiver<T>,
-    run: impl FnOnce(ChunkReceiver<T>, ChunkSender<U>) -> Fut,
+    run: impl FnOnce(mpsc::Receiver<T>, mpsc::Sender<U>) -> Fut,
 ) -> Receiver<U>
 where
     U: Send + 'static,
     Fut: Future<Output = ()> + Send + 'static,
 {
-    let Receiver { mut items, chunk, limits, mut stages } = input;
-    items.put_back(chunk);
-    let (output, receiver) = chunk_channel(limits);
-    let (closed, run) = (output.closed(), run(items, output));
+    let Receiver { items, stages, .. } = input;
+    start(stages, items.max_capacity(), |output| run(items, output))
+}
+
+/// Starts one more stage in a task, behind those that are there.
+fn start<U: Send + 'static, Fut: Future<Output = ()> + Send + 'static>(
+    mut stages: JoinSet<()>,
+    bound: usize,
+    run: impl FnOnce(mpsc::Sender<U>) -> Fut,
+) -> Receiver<U> {
+    // tokio counts no further, and takes memory for the items that are there, not for the bound.
+    let (output, items) = mpsc::channel(bound.min(Semaphore::MAX_PERMITS));
+    let dropped = output.clone();
+    let run = run(output);
     stages.spawn(async move {
         tokio::select! {
             biased; // what nobody receives is not worth another step
-            () = closed => {}
+            () = dropped.closed() => {}
             () = run => {}
         }
     });
-    Receiver { items: receiver, chunk: VecDeque::new(), limits, stages }
+    Receiver { items, chunk: Vec::new(), given: 0, stages }
 }
 
-impl<T> Receiver<T> {
-    /// The next item, or `None` after the last one.
-    ///
-    /// # Panics
-    ///
-    /// After the last item, if a stage panicked: with that panic.
-    ///
-    /// # Cancel safety
-    ///
-    /// If the future is dropped before it is done, no item is lost.
-    pub async fn next(&mut self) -> Option<T> {
-        if self.chunk.is_empty() {
-            self.receive().await;
-        }
-        self.chunk.pop_front()
-    }
-
-    /// All the items that are there, at least one, or `None` after the last one. Panics and is
-    /// cancel safe as [`next`](Receiver::next) is.
-    pub async fn next_chunk(&mut self) -> Option<Drain<'_, T>> {
-        if self.chunk.is_empty() {
-            self.receive().await;
-        }
-        if self.chunk.is_empty() { None } else { Some(self.chunk.drain(..)) }
-    }
-
-    /// All the items that are left.
-    pub async fn collect(mut self) -> Vec<T> {
-        let mut items = Vec::new();
-        while let Some(chunk) = self.next_chunk().await {
-            items.extend(chunk);
-        }
-        items
-    }
-
-    async fn receive(&mut self) {
-        if self.items.recv_all(&mut self.chunk).await {
-            return;
-        }
-        while let Some(ended) = self.stages.join_next().await {
-            unless_canceled(ended);
-        }
-    }
+/// Sends the results of a stage: as many with one look at the channel as there is room for.
+struct Output<T> {
+    items: mpsc::Sender<T>,
+    /// The most items before others are let in: few while an item takes long.
+    burst: usize,
 }
 
-/// What a task gave. Its panic goes on here; only a runtime that shuts down cancels it.
-fn unless_canceled<T>(joined: Result<T, JoinError>) -> Option<T> {
-    joined.map_err(|err| err.try_into_panic().map(|panic| resume_unwind(panic))).ok()
+/// A burst that takes longer makes room for other tasks.
+const LONG: Duration = Duration::from_millis(1);
+
+impl<T> Output<T> {
+    /// Sends each of `items` as soon as it is made, and makes none without room for it. An error once
+    /// nobody receives any more.
+    async fn send_all(&mut self, mut items: impl Iterator<Item = T>) -> Result<(), SendError<()>> {
+        while items.size_hint().1 != Some(0) {
+            // Not more than is free, unless nothing is: `reserve_many` waits for all that it is
+            // asked for.
+            let free = self.items.capacity().clamp(1, self.burst);
+            let room = self.items.reserve_many(free).await?;
+            let started = Instant::now();
+            for place in room {
+                if self.items.is_closed() {
+                    return Err(SendError(()));
+                }
+                let Some(item) = items.next() else { return Ok(()) };
+                place.send(item);
+                consume_budget().await; // one item, one unit: others have their turn after 128
+            }
+            if started.elapsed() < LONG {
+                self.burst = MANY.min(self.burst * 2);
+            } else {
+                self.burst = 1;
+                yield_now().await;
+            }
+        }
+        Ok(())
+    }
 }

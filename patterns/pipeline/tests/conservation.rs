@@ -1,11 +1,10 @@
 //! Nothing is lost: an item is read, fails, or is dropped by an early stop or a panic.
 
-use std::num::NonZeroUsize;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use leaks::leak_check;
-use pipeline::{Limits, Receiver, filter_map, generate, map, par_map};
+use pipeline::{Receiver, filter_map, generate, map, par_map};
 use proptest::prelude::*;
 use tokio::task::yield_now;
 
@@ -37,7 +36,7 @@ fn add(input: Receiver<Tracked>, stage: Stage) -> Receiver<Tracked> {
     match stage {
         Stage::Map => map(input, |item| item),
         Stage::Fails(by) => filter_map(input, move |item| (item.0 % by != 0).then_some(item)),
-        Stage::Parallel(limit) => par_map(input, count(limit), async |item| {
+        Stage::Parallel(limit) => par_map(input, limit, async |item| {
             yield_now().await;
             item
         }),
@@ -48,10 +47,6 @@ fn add(input: Receiver<Tracked>, stage: Stage) -> Receiver<Tracked> {
             item
         }),
     }
-}
-
-fn count(number: usize) -> NonZeroUsize {
-    NonZeroUsize::new(number).expect("limits start at 1")
 }
 
 /// What a stage lets through, one item after the other.
@@ -86,17 +81,15 @@ proptest! {
     #[test]
     fn items_in_are_read_and_failed_and_cancelled(
         items in 0..200_usize,
-        buffer in 1..40_usize,
-        chunk in 1..40_usize,
+        bound in 1..40_usize,
         stages in prop::collection::vec(stage(), 0..5),
         stop_after in prop::option::of(0..200_usize),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let held = Arc::new(());
         let made: Vec<Tracked> = (0..items).map(|at| (at, held.clone())).collect();
-        let limits = Limits { buffer: count(buffer), chunk: count(chunk) };
         let (read, panicked) = runtime.block_on(leak_check(async {
-            let output = stages.iter().fold(generate(made, limits), |input, at| add(input, *at));
+            let output = stages.iter().fold(generate(made, bound), |input, at| add(input, *at));
             read(output, stop_after).await
         }));
         let expected = (0..items).filter(|item| kept(*item, &stages));

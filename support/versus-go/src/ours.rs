@@ -1,5 +1,5 @@
-use std::collections::VecDeque;
 use std::hint::black_box;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use common::{Cause, Context};
 use creating::in_tasks;
-use fan_out_fan_in::{Receiver, channel as fan_channel, fan_out};
-use pipeline::{Limits, filter, generate, map};
+use fan_out_fan_in::{Receiver, bounded, fan_out};
+use pipeline::{filter, generate, map};
 use tokio::runtime::Builder;
 use tokio::sync::Notify;
 use tokio::task::{JoinSet, yield_now};
@@ -119,10 +119,10 @@ pub(super) fn parked(n: u64) -> Run {
 }
 
 /// One task sends `n` numbers to another.
-pub(super) fn channel(n: u64, limits: Limits) -> Run {
+pub(super) fn channel(n: u64, bound: usize) -> Run {
     on_one_thread(async move {
         measure(async || {
-            let mut numbers = generate(0..n, limits);
+            let mut numbers = generate(0..n, bound);
             let mut sum = 0_u64;
             while let Some(number) = numbers.next().await {
                 sum += number;
@@ -134,11 +134,11 @@ pub(super) fn channel(n: u64, limits: Limits) -> Run {
 }
 
 /// The same, and the receiver stops as soon as its context ends.
-pub(super) fn receive_cancellable(n: u64, limits: Limits) -> Run {
+pub(super) fn receive_cancellable(n: u64, bound: usize) -> Run {
     on_one_thread(async move {
         let ctx = Context::background().with_cancel();
         measure(async || {
-            let mut numbers = generate(0..n, limits);
+            let mut numbers = generate(0..n, bound);
             let mut sum = 0_u64;
             while let Ok(Some(number)) = ctx.run(numbers.next()).await {
                 sum += number;
@@ -150,14 +150,14 @@ pub(super) fn receive_cancellable(n: u64, limits: Limits) -> Run {
 }
 
 /// The chapter's pipeline over the numbers from 0.
-pub(super) fn chapter_pipeline(n: u64, limits: Limits) -> Run {
-    on_one_thread(measure(async move || pipeline_sum(n, limits).await))
+pub(super) fn chapter_pipeline(n: u64, bound: usize) -> Run {
+    on_one_thread(measure(async move || pipeline_sum(n, bound).await))
 }
 
 /// The stages' arithmetic wraps, as Go's does: the chapter's own stages check every number, and the
 /// row of the whole program measures these.
-async fn pipeline_sum(n: u64, limits: Limits) -> u64 {
-    let squared = map(generate(0..n.cast_signed(), limits), |n| n.wrapping_mul(n));
+async fn pipeline_sum(n: u64, bound: usize) -> u64 {
+    let squared = map(generate(0..n.cast_signed(), bound), |n| n.wrapping_mul(n));
     let added = map(squared, |n| n.wrapping_add(10));
     let mut results = filter(added, |n| n % 2 == 0);
     let mut sum = 0_u64;
@@ -167,34 +167,42 @@ async fn pipeline_sum(n: u64, limits: Limits) -> u64 {
     sum
 }
 
-/// `workers` tasks square the numbers from 0. What is ready is sent and read at once.
-pub(super) fn fan(n: u64, workers: usize) -> Run {
+/// The same with vectors of 1,024 numbers as the items, one between two stages as in Go's channels of
+/// chunks.
+pub(super) fn chapter_pipeline_in_chunks(n: u64) -> Run {
     on_one_thread(measure(async move || {
-        let mut tasks = JoinSet::new();
-        // As many items wait in the channel as its source has in its hands.
-        let input = source(&mut tasks, CAPACITY / 2, 0..n);
-        let results = fan_out(&mut tasks, input, workers, async |n| n.wrapping_mul(n));
-        let sum = fold_ready(results, u64::wrapping_add).await;
-        tasks.join_all().await;
+        let chunks = chunks(n).map(|chunk| chunk.map(u64::cast_signed).collect::<Vec<_>>());
+        let squared = map(generate(chunks, 1), |chunk| each(chunk, |n| n.wrapping_mul(n)));
+        let added = map(squared, |chunk| each(chunk, |n| n.wrapping_add(10)));
+        let mut results = map(added, |mut chunk: Vec<i64>| {
+            chunk.retain(|n| n % 2 == 0);
+            chunk
+        });
+        let mut sum = 0_u64;
+        while let Some(chunk) = results.next().await {
+            sum = chunk.into_iter().fold(sum, |sum, n| sum.wrapping_add(n.cast_unsigned()));
+        }
         sum
     }))
 }
 
-/// The same with a source and a reader that send and receive one at a time.
-pub(super) fn fan_one_by_one(n: u64, workers: usize) -> Run {
+/// The numbers from 0, in chunks.
+fn chunks(n: u64) -> impl Iterator<Item = Range<u64>> {
+    (0..n).step_by(CHUNK as usize).map(move |first| first..n.min(first + CHUNK))
+}
+
+fn each<T>(chunk: Vec<T>, work: impl Fn(T) -> T) -> Vec<T> {
+    chunk.into_iter().map(work).collect()
+}
+
+/// `workers` tasks square the numbers from 0, one by one.
+pub(super) fn fan(n: u64, workers: usize) -> Run {
     on_one_thread(measure(async move || {
         let mut tasks = JoinSet::new();
-        let (sender, input) = fan_channel(CAPACITY);
-        tasks.spawn(async move {
-            for number in 0..n {
-                if sender.send(number).await.is_err() {
-                    return;
-                }
-            }
-        });
+        let input = source(&mut tasks, CAPACITY, 0..n);
         let results = fan_out(&mut tasks, input, workers, async |n| n.wrapping_mul(n));
         let mut sum = 0_u64;
-        while let Some(square) = results.recv().await {
+        while let Ok(square) = results.recv().await {
             sum = sum.wrapping_add(square);
         }
         tasks.join_all().await;
@@ -202,49 +210,37 @@ pub(super) fn fan_one_by_one(n: u64, workers: usize) -> Run {
     }))
 }
 
-/// The same with chunks of 1,024 numbers as the items.
+/// The same with vectors of 1,024 numbers as the items.
 pub(super) fn fan_in_chunks(n: u64, workers: usize) -> Run {
     on_one_thread(measure(async move || {
         let mut tasks = JoinSet::new();
-        let chunks = (0..n).step_by(CHUNK as usize);
-        let chunks = chunks.map(move |first| (first..n.min(first + CHUNK)).collect::<Vec<_>>());
-        let input = source(&mut tasks, 1, chunks);
-        let work = async |chunk: Vec<u64>| -> Vec<u64> {
-            chunk.into_iter().map(|n| n.wrapping_mul(n)).collect()
-        };
+        let input = source(&mut tasks, 1, chunks(n).map(Iterator::collect::<Vec<_>>));
+        let work = async |chunk| each(chunk, |n: u64| n.wrapping_mul(n));
         let results = fan_out(&mut tasks, input, workers, work);
-        let add = |sum, squares: Vec<u64>| squares.into_iter().fold(sum, u64::wrapping_add);
-        let sum = fold_ready(results, add).await;
+        let mut sum = 0_u64;
+        while let Ok(squares) = results.recv().await {
+            sum = squares.into_iter().fold(sum, u64::wrapping_add);
+        }
         tasks.join_all().await;
         sum
     }))
 }
 
-/// Sends `items`, up to `bound` of them at once.
+/// Sends `items` one by one into a channel of `bound`.
 fn source<T: Send + 'static>(
     tasks: &mut JoinSet<()>,
     bound: usize,
-    mut items: impl Iterator<Item = T> + Send + 'static,
+    items: impl Iterator<Item = T> + Send + 'static,
 ) -> Receiver<T> {
-    let (sender, receiver) = fan_channel(bound);
+    let (sender, receiver) = bounded(bound);
     tasks.spawn(async move {
-        let mut ready = VecDeque::new();
-        loop {
-            ready.extend(items.by_ref().take(bound));
-            if ready.is_empty() || sender.send_all(&mut ready).await.is_err() {
+        for item in items {
+            if sender.send(item).await.is_err() {
                 return;
             }
         }
     });
     receiver
-}
-
-async fn fold_ready<T>(results: Receiver<T>, add: impl Fn(u64, T) -> u64) -> u64 {
-    let (mut sum, mut ready) = (0, VecDeque::new());
-    while results.recv_ready(&mut ready, CAPACITY).await {
-        sum = ready.drain(..).fold(sum, &add);
-    }
-    sum
 }
 
 /// FNV-1a over the 64 bytes that job `j` stands for, a word of eight at a time.

@@ -1,22 +1,5 @@
-use std::num::NonZeroUsize;
-
-use pipeline::Limits;
-
 use crate::ours::{self, CAPACITY, LONG_QUEUE};
 use crate::row::{Goal, Row, Work};
-
-const fn limits(buffer: usize, chunk: usize) -> Limits {
-    let (Some(buffer), Some(chunk)) = (NonZeroUsize::new(buffer), NonZeroUsize::new(chunk)) else {
-        panic!("limits start at 1");
-    };
-    Limits { buffer, chunk }
-}
-
-/// What is ready is taken at once. A receiver holds what it has taken in its hands, so half of the
-/// items wait in the channel and half are there: as many under way as with Go's channels.
-const READY: Limits = limits(CAPACITY / 2, CAPACITY / 2);
-const ONE_BY_ONE: Limits = limits(CAPACITY, 1);
-const BULK: Limits = limits(1024, 1024);
 
 const MILLION: u64 = 1_000_000;
 const GROUP: &str = "wait_group::TaskGroup";
@@ -24,8 +7,7 @@ const STAGES: &str = "pipeline::{generate, map, filter}";
 const FAN: &str = "fan_out_fan_in::fan_out";
 const POOL: &str = "worker_pool::WorkerPool";
 
-/// A row without a goal stands beside the one above it: the same with one operation an item, or with
-/// a short queue.
+/// A row without a goal stands beside the one above it: the same with a short queue.
 const BESIDE: Option<Goal> = None;
 
 const fn time(time: f64) -> Goal {
@@ -81,16 +63,7 @@ pub const ROWS: &[Row] = &[
         items: 5 * MILLION,
         go: &["channel", "channel-best"],
         goal: Some(time(0.50)),
-        work: Work::Function(|n| ours::channel(n, READY)),
-    },
-    Row {
-        name: "channel-1",
-        what: "channel of 64, one operation an item",
-        measures: "pipeline::generate, Receiver::next",
-        items: MILLION,
-        go: &["channel"],
-        goal: BESIDE,
-        work: Work::Function(|n| ours::channel(n, ONE_BY_ONE)),
+        work: Work::Function(|n| ours::channel(n, CAPACITY)),
     },
     Row {
         name: "pipeline",
@@ -99,34 +72,25 @@ pub const ROWS: &[Row] = &[
         items: MILLION,
         go: &["pipeline", "pipeline-best"],
         goal: Some(time(0.50)),
-        work: Work::Function(|n| ours::chapter_pipeline(n, READY)),
-    },
-    Row {
-        name: "pipeline-1",
-        what: "4 stages, channels of 64, one operation an item",
-        measures: STAGES,
-        items: MILLION,
-        go: &["pipeline"],
-        goal: BESIDE,
-        work: Work::Function(|n| ours::chapter_pipeline(n, ONE_BY_ONE)),
+        work: Work::Function(|n| ours::chapter_pipeline(n, CAPACITY / 2)),
     },
     Row {
         name: "pipeline-bulk",
-        what: "4 stages in chunks of 1,024, to Go item by item",
+        what: "4 stages over vectors of 1,024, to Go item by item",
         measures: STAGES,
         items: 10 * MILLION,
         go: &["pipeline"],
         goal: Some(time(0.015)),
-        work: Work::Function(|n| ours::chapter_pipeline(n, BULK)),
+        work: Work::Function(ours::chapter_pipeline_in_chunks),
     },
     Row {
         name: "pipeline-chunks",
-        what: "4 stages in chunks of 1,024, to Go in chunks",
+        what: "4 stages over vectors of 1,024, to Go in chunks",
         measures: STAGES,
         items: 10 * MILLION,
         go: &["pipeline-bulk"],
         goal: Some(time(1.00)),
-        work: Work::Function(|n| ours::chapter_pipeline(n, BULK)),
+        work: Work::Function(ours::chapter_pipeline_in_chunks),
     },
     Row {
         name: "fan-3",
@@ -138,17 +102,8 @@ pub const ROWS: &[Row] = &[
         work: Work::Function(|n| ours::fan(n, 3)),
     },
     Row {
-        name: "fan-3-1",
-        what: "fan-out to 3, sent and read one by one",
-        measures: FAN,
-        items: MILLION,
-        go: &["fan-3"],
-        goal: BESIDE,
-        work: Work::Function(|n| ours::fan_one_by_one(n, 3)),
-    },
-    Row {
         name: "fan-3-bulk",
-        what: "fan-out to 3 in chunks of 1,024, to Go item by item",
+        what: "fan-out to 3 over vectors of 1,024, to Go item by item",
         measures: FAN,
         items: 10 * MILLION,
         go: &["fan-3", "fan-3-bulk"],
@@ -165,17 +120,8 @@ pub const ROWS: &[Row] = &[
         work: Work::Function(|n| ours::fan(n, 8)),
     },
     Row {
-        name: "fan-8-1",
-        what: "fan-out to 8, sent and read one by one",
-        measures: FAN,
-        items: MILLION,
-        go: &["fan-8"],
-        goal: BESIDE,
-        work: Work::Function(|n| ours::fan_one_by_one(n, 8)),
-    },
-    Row {
         name: "fan-8-bulk",
-        what: "fan-out to 8 in chunks of 1,024, to Go item by item",
+        what: "fan-out to 8 over vectors of 1,024, to Go item by item",
         measures: FAN,
         items: 10 * MILLION,
         go: &["fan-8", "fan-8-bulk"],
@@ -270,16 +216,7 @@ pub const ROWS: &[Row] = &[
         items: 5 * MILLION,
         go: &["receive-cancellable", "receive-cancellable-best"],
         goal: Some(time(0.42)),
-        work: Work::Function(|n| ours::receive_cancellable(n, READY)),
-    },
-    Row {
-        name: "receive-cancellable-1",
-        what: "receive under a context, one operation an item",
-        measures: "common::Context::run, pipeline::Receiver::next",
-        items: MILLION,
-        go: &["receive-cancellable"],
-        goal: BESIDE,
-        work: Work::Function(|n| ours::receive_cancellable(n, ONE_BY_ONE)),
+        work: Work::Function(|n| ours::receive_cancellable(n, CAPACITY)),
     },
     Row {
         name: "context",

@@ -2,7 +2,6 @@
 
 use crate::Model;
 
-mod channel;
 mod context;
 mod panics;
 mod pool;
@@ -17,16 +16,6 @@ const fn bad(name: &'static str, run: fn()) -> Model {
 
 /// All of them.
 pub const MODELS: &[Model] = &[
-    good("pipeline: items arrive in order, and end with their sender", channel::good::order),
-    good(
-        "pipeline: items are taken or given back when the receiver goes",
-        channel::good::conserved,
-    ),
-    good("pipeline: who waits for the receiver to go hears it", channel::good::closed),
-    good("pipeline: a send that is given up keeps what was not sent", channel::good::given_up),
-    bad("pipeline, room is not told: items arrive in order", channel::room_is_not_told::order),
-    bad("pipeline, end is not told: items arrive in order", channel::end_is_not_told::order),
-    bad("pipeline, looks before it listens: hears it", channel::looks_before_it_listens::closed),
     good("context: a cancel wakes who waits for it and below it", context::good::cancel_wakes),
     good("context: the first cause stands for all who look", context::good::first_cause),
     good("context: a child of a context that is being cancelled ends", context::good::new_child),

@@ -1,4 +1,4 @@
-use fan_out_fan_in::{Receiver, channel, fan_out, fan_out_ordered, generate};
+use fan_out_fan_in::{Panicked, Receiver, fan_out, fan_out_ordered, generate, merge};
 use model::future::block_on;
 use model::sync::Arc;
 use tokio::task::{JoinSet, yield_now};
@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use super::quiet_panic;
 
-async fn all(results: Receiver<u64>) -> Vec<u64> {
+async fn all<R>(results: Receiver<R>) -> Vec<R> {
     let mut all = Vec::new();
-    while let Some(result) = results.recv().await {
+    while let Ok(result) = results.recv().await {
         all.push(result);
     }
     all
@@ -35,7 +35,10 @@ pub fn ordered() {
     block_on(async {
         let mut tasks = JoinSet::new();
         let numbers = generate(&mut tasks, 1..=4, Duration::ZERO);
-        assert_eq!(all(fan_out_ordered(&mut tasks, numbers, 2, double)).await, [2, 4, 6, 8]);
+        assert_eq!(
+            all(fan_out_ordered(&mut tasks, numbers, 2, double)).await,
+            [2, 4, 6, 8].map(Ok)
+        );
         tasks.join_all().await;
     });
 }
@@ -48,53 +51,59 @@ pub fn early_stop() {
         let numbers = generate(&mut tasks, items, Duration::ZERO);
         let results = fan_out(&mut tasks, numbers, 2, async |item| item);
         let results = fan_out_ordered(&mut tasks, results, 2, async |item| item);
-        assert!(results.recv().await.is_some());
+        assert!(results.recv().await.is_ok());
         drop(results);
         tasks.join_all().await;
         assert_eq!(Arc::strong_count(&item), 1, "an item is still somewhere");
     });
 }
 
+/// Fails for every second item, so that each worker may fail twice.
+async fn odd(item: u64) -> u64 {
+    yield_now().await;
+    if item.is_multiple_of(2) {
+        quiet_panic("a bad item");
+    }
+    item
+}
+
 pub fn panics() {
     block_on(async {
         let mut tasks = JoinSet::new();
-        let numbers = generate(&mut tasks, 1..=4, Duration::ZERO);
-        let results = fan_out(&mut tasks, numbers, 2, async |item| {
-            yield_now().await;
-            if item == 2 {
-                quiet_panic("a bad item");
-            }
-            item
-        });
-        let mut results = all(results).await;
+        let numbers = generate(&mut tasks, 1..=5, Duration::ZERO);
+        let mut results = all(fan_out(&mut tasks, numbers, 2, odd)).await;
         results.sort_unstable();
-        assert_eq!(results, [1, 3, 4]);
-        let mut panics = 0;
-        while let Some(ended) = tasks.join_next().await {
-            panics += usize::from(ended.is_err_and(|err| err.is_panic()));
-        }
-        assert_eq!(panics, 1);
+        assert_eq!(results, [1, 3, 5]);
+        assert_eq!(panicked(tasks).await, 1);
     });
 }
 
-pub fn given_up() {
+pub fn gaps() {
     block_on(async {
-        let (sender, receiver) = channel(1);
-        let other = receiver.clone();
-        let waiting = tokio::spawn(async move {
-            tokio::select! {
-                biased;
-                item = receiver.recv() => item,
-                () = yield_now() => None, // it may have been woken by now
-            }
-        });
-        let staying = tokio::spawn(async move { other.recv().await });
-        assert!(sender.send(7).await.is_ok());
-        let taken = waiting.await.expect("it does not panic");
-        if taken.is_some() {
-            drop(sender); // nothing is left
-        }
-        let left = staying.await.expect("it does not panic"); // it ends
-        assert_eq!([taken, left].iter().flatten().collect::<Vec<_>>(), [&7]);
+        let mut tasks = JoinSet::new();
+        let numbers = generate(&mut tasks, 1..=4, Duration::ZERO);
+        let results = all(fan_out_ordered(&mut tasks, numbers, 2, odd)).await;
+        assert_eq!(results, [Ok(1), Err(Panicked), Ok(3), Err(Panicked)]);
+        assert_eq!(panicked(tasks).await, 1);
+    });
+}
+
+async fn panicked(mut tasks: JoinSet<()>) -> usize {
+    let mut panics = 0;
+    while let Some(ended) = tasks.join_next().await {
+        panics += usize::from(ended.is_err_and(|err| err.is_panic()));
+    }
+    panics
+}
+
+pub fn merged() {
+    block_on(async {
+        let mut tasks = JoinSet::new();
+        let few = generate(&mut tasks, 1..=2, Duration::ZERO);
+        let more = generate(&mut tasks, 3..=5, Duration::ZERO);
+        let mut items = all(merge(&mut tasks, [few, more])).await;
+        items.sort_unstable();
+        assert_eq!(items, [1, 2, 3, 4, 5]);
+        tasks.join_all().await;
     });
 }

@@ -1,22 +1,21 @@
 //! Stands in for tokio. Under shuttle: shuttle-tokio, with tasks that may panic and have numbers,
-//! which it lacks. Under loom: what the sections' channels and contexts use, without tasks. In both:
+//! which it lacks. Under loom: what the contexts use, without tasks. In both:
 //! a clock that stands still until the model turns it.
 
 #[cfg(not(loom))]
 pub mod runtime;
+#[cfg(not(loom))]
+pub mod sync;
 #[cfg(not(loom))]
 pub mod task;
 pub mod time;
 
 #[cfg(not(loom))]
 pub use shuttle_tokio::{
-    macros, pin, select, select_priv_clean_pattern, select_priv_declare_output_enum, sync,
+    macros, pin, select, select_priv_clean_pattern, select_priv_declare_output_enum,
 };
 #[cfg(not(loom))]
 pub use task::spawn;
-
-#[cfg(loom)]
-pub mod sync;
 
 #[cfg(loom)]
 #[doc(hidden)]

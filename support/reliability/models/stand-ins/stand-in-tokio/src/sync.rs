@@ -1,59 +1,56 @@
-//! `tokio::sync`, as far as the models for loom need it.
+//! `tokio::sync`: shuttle-tokio's, and around tokio's own `mpsc`, of which shuttle-tokio lacks a part.
 
-use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+pub use shuttle_tokio::sync::*;
 
-use model::sync::Mutex;
+/// tokio's own. Each operation is one step, before which the checker may run somebody else.
+pub mod mpsc {
+    use std::ops::{Deref, DerefMut};
 
-/// `notify_waiters` and who waits for it, since the moment at which `notified` was called.
-#[derive(Debug, Default)]
-pub struct Notify(Mutex<State>);
+    use real::sync::mpsc;
+    pub use real::sync::mpsc::error;
 
-#[derive(Debug, Default)]
-struct State {
-    calls: u64,
-    waiting: Vec<Waker>,
-}
-
-impl Notify {
-    /// Nobody waits.
-    pub fn new() -> Self {
-        Self(Mutex::new(State::default()))
+    /// Makes a channel for `bound` items.
+    pub fn channel<T>(bound: usize) -> (Sender<T>, Receiver<T>) {
+        let (sender, receiver) = mpsc::channel(bound);
+        (Sender(sender), Receiver(receiver))
     }
 
-    /// Wakes all whose `notified` was called before.
-    pub fn notify_waiters(&self) {
-        let mut state = self.0.lock().expect("nobody panics while holding the lock");
-        state.calls += 1;
-        let waiting = std::mem::take(&mut state.waiting);
-        drop(state);
-        waiting.into_iter().for_each(Waker::wake);
-    }
+    /// The end that sends.
+    #[derive(Debug)]
+    pub struct Sender<T>(mpsc::Sender<T>);
 
-    /// Ends with the next `notify_waiters`.
-    pub fn notified(&self) -> Notified<'_> {
-        let calls = self.0.lock().expect("nobody panics while holding the lock").calls;
-        Notified { notify: self, calls }
-    }
-}
+    /// The end that receives.
+    #[derive(Debug)]
+    pub struct Receiver<T>(mpsc::Receiver<T>);
 
-/// A wait for `notify_waiters`.
-#[derive(Debug)]
-pub struct Notified<'a> {
-    notify: &'a Notify,
-    /// How many there had been.
-    calls: u64,
-}
-
-impl Future for Notified<'_> {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let mut state = self.notify.0.lock().expect("nobody panics while holding the lock");
-        if state.calls > self.calls {
-            return Poll::Ready(());
+    impl<T> Clone for Sender<T> {
+        fn clone(&self) -> Self {
+            Self(self.0.clone())
         }
-        state.waiting.push(cx.waker().clone());
-        Poll::Pending
+    }
+
+    impl<T> Deref for Sender<T> {
+        type Target = mpsc::Sender<T>;
+
+        fn deref(&self) -> &mpsc::Sender<T> {
+            model::switch();
+            &self.0
+        }
+    }
+
+    impl<T> Deref for Receiver<T> {
+        type Target = mpsc::Receiver<T>;
+
+        fn deref(&self) -> &mpsc::Receiver<T> {
+            model::switch();
+            &self.0
+        }
+    }
+
+    impl<T> DerefMut for Receiver<T> {
+        fn deref_mut(&mut self) -> &mut mpsc::Receiver<T> {
+            model::switch();
+            &mut self.0
+        }
     }
 }

@@ -22,6 +22,16 @@ where
     JoinHandle::from_inner(tasks::spawn(AssertUnwindSafe(work).catch_unwind()))
 }
 
+/// Starts a task that blocks, which the checker can schedule as any other.
+pub fn spawn_blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> JoinHandle<T> {
+    spawn(async { work() })
+}
+
+/// There is no budget: the checker runs others between any two steps.
+pub async fn consume_budget() {}
+
 /// The number of a task, in its schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Id(usize);
@@ -152,6 +162,11 @@ impl<T> JoinSet<T> {
             Poll::Ready(ended) => ended.map(|ended| ended.map(|(_, output)| output)),
             Poll::Pending => None,
         }
+    }
+
+    /// The next task to end, for who polls.
+    pub fn poll_join_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, JoinError>>> {
+        self.poll_join(cx).map(|ended| ended.map(|ended| ended.map(|(_, output)| output)))
     }
 
     fn poll_join(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<(Id, T), JoinError>>> {

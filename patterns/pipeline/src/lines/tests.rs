@@ -1,10 +1,10 @@
 //! Numbers from a reader, however its bytes are cut.
 
-use std::collections::VecDeque;
 use std::io::{self, BufReader, Read};
 
-use pipeline::Lines;
 use proptest::prelude::*;
+
+use super::Lines;
 
 /// A reader that gives a few bytes at a time, and breaks at the end if told so.
 struct Slow<'a> {
@@ -27,14 +27,12 @@ impl Read for Slow<'_> {
 }
 
 fn read(bytes: &[u8], step: usize, breaks: bool) -> Vec<Result<i64, String>> {
-    let mut lines = Lines::new(BufReader::new(Slow { bytes, step, breaks }));
-    let mut items = VecDeque::new();
-    while lines.fill(&mut items) {}
-    items.into_iter().map(|item| item.map_err(|err| err.to_string())).collect()
+    let lines = Lines::new(BufReader::new(Slow { bytes, step, breaks }));
+    lines.map(|item| item.map_err(|err| err.to_string())).collect()
 }
 
 fn not_a_number(line: u64, text: &str) -> Result<i64, String> {
-    Err(format!("line {line}: `{text}` is not a whole number of 64 bits"))
+    Err(format!("line {line}: `{text}` is not a 64-bit integer"))
 }
 
 #[test]
@@ -86,10 +84,15 @@ fn an_interrupted_read_is_made_again() {
         }
     }
 
-    let mut lines = Lines::new(BufReader::with_capacity(3, Interrupted(b"1\n2\n3", false)));
-    let mut items = VecDeque::new();
-    while lines.fill(&mut items) {}
-    assert_eq!(items.into_iter().map(Result::ok).collect::<Vec<_>>(), [Some(1), Some(2), Some(3)]);
+    let lines = Lines::new(BufReader::with_capacity(3, Interrupted(b"1\n2\n3", false)));
+    assert_eq!(lines.map(Result::ok).collect::<Vec<_>>(), [Some(1), Some(2), Some(3)]);
+}
+
+#[test]
+fn a_number_behind_which_an_endless_line_goes_on_is_no_number() {
+    let spaces = " ".repeat(100);
+    let items = read(format!("5{spaces}x\n5{spaces}\n6\n").as_bytes(), 7, false);
+    assert_eq!(items, [not_a_number(1, "5"), not_a_number(2, "5"), Ok(6)]);
 }
 
 proptest! {

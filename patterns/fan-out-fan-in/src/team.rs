@@ -1,0 +1,47 @@
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use async_channel::Sender;
+use tokio::task::JoinSet;
+
+/// Owns the `workers` of a stage: starts them, puts a new one in the place of one that panicked,
+/// joins all of them, and stops them when nobody reads `results`. The first panic goes on at the end.
+///
+/// Watching for the dropped receiver here, once for all, stops a task wherever it waits: for the
+/// next item, in its work, or for room among the results.
+pub(crate) fn own<R, F>(
+    workers: usize,
+    mut worker: impl FnMut() -> F,
+    results: Sender<R>,
+) -> impl Future<Output = ()>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    assert!(workers > 0, "without workers nothing would be done");
+    let mut team: JoinSet<()> = (0..workers).map(|_| worker()).collect();
+    async move {
+        let (mut stopped, mut first) = (false, None);
+        loop {
+            let ended = tokio::select! {
+                biased;
+                () = results.closed(), if !stopped => {
+                    stopped = true;
+                    team.abort_all();
+                    continue; // and join those that were stopped
+                }
+                ended = team.join_next() => ended,
+            };
+            let Some(ended) = ended else { break };
+            if let Some(panic) = ended.err().and_then(|err| err.try_into_panic().ok()) {
+                if !stopped {
+                    team.spawn(worker());
+                }
+                // Another payload than the first is dropped, and that may panic once more.
+                let kept = catch_unwind(AssertUnwindSafe(|| _ = first.get_or_insert(panic)));
+                kept.unwrap_or_else(std::mem::forget);
+            }
+        }
+        if let Some(panic) = first {
+            resume_unwind(panic);
+        }
+    }
+}
