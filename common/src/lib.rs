@@ -21,7 +21,7 @@ pub use interrupt::interrupted_channel;
 #[doc(hidden)]
 pub use output::print_line;
 pub use output::{Stdout, stdout};
-pub use panics::panic_message;
+pub use panics::{discard, panic_message, resume_panic};
 pub use program::{Outcome, duration, parse, run};
 #[cfg(feature = "record")]
 pub use timeline::RecordFlags;

@@ -1,5 +1,6 @@
 use std::any::Any;
 use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 /// The message of a panic, from the payload that `catch_unwind` or a join gives: "without a message"
 /// if it is no text, as after `panic_any`.
@@ -13,9 +14,21 @@ pub fn panic_message(payload: Box<dyn Any + Send>) -> String {
     message.to_owned()
 }
 
+/// Drops `value`. If that panics, stderr has the message, and the panic ends here: for what is dropped
+/// on the way of another panic, where a second one would abort the process.
+pub fn discard<T>(value: T) {
+    mem::forget(catch_unwind(AssertUnwindSafe(|| drop(value)))); // a payload may panic as well
+}
+
+/// Goes on with the panic of work that was joined. The results of other work are [discarded](discard).
+pub fn resume_panic<T>(payload: Box<dyn Any + Send>, results: impl IntoIterator<Item = T>) -> ! {
+    results.into_iter().for_each(discard);
+    resume_unwind(payload)
+}
+
 #[cfg(test)]
 mod tests {
-    use std::panic::{catch_unwind, panic_any};
+    use std::panic::panic_any;
 
     use super::*;
 
@@ -34,5 +47,20 @@ mod tests {
         assert_eq!(message(|| panic!("job {}", 7)), "job 7");
         assert_eq!(message(|| panic_any(42)), "without a message");
         assert_eq!(message(|| panic_any(PanicsWhenDropped)), "without a message");
+    }
+
+    #[test]
+    fn a_value_that_panics_as_it_is_dropped_leaves_another_panic_alone() {
+        struct Discards(Option<PanicsWhenDropped>);
+        impl Drop for Discards {
+            fn drop(&mut self) {
+                discard(self.0.take());
+            }
+        }
+        let panics = || {
+            let _discards = Discards(Some(PanicsWhenDropped));
+            panic!("the first");
+        };
+        assert_eq!(panic_message(catch_unwind(panics).unwrap_err()), "the first");
     }
 }

@@ -1,8 +1,8 @@
 #![doc = include_str!("../README.md")]
 
-use std::panic::resume_unwind;
 use std::thread::{self, ScopedJoinHandle};
 
+use common::resume_panic;
 use tokio::task::{JoinError, JoinSet, yield_now};
 
 /// How many tasks are spawned before those that are there get a turn.
@@ -19,11 +19,15 @@ where
     R: Send,
     F: FnOnce() -> R + Send,
 {
-    thread::scope(|scope| {
+    let mut joined: Vec<_> = thread::scope(|scope| {
         let threads: Vec<_> = work.into_iter().map(|piece| scope.spawn(piece)).collect();
-        let joined = threads.into_iter().map(ScopedJoinHandle::join);
-        joined.map(|result| result.unwrap_or_else(|panic| resume_unwind(panic))).collect()
-    })
+        threads.into_iter().map(ScopedJoinHandle::join).collect()
+    });
+    joined.sort_by_key(Result::is_err); // the results in their order, and then the panics
+    if let Some(Err(panic)) = joined.pop_if(|last| last.is_err()) {
+        resume_panic(panic, joined);
+    }
+    joined.into_iter().flatten().collect()
 }
 
 /// Runs each piece of work in a task of its own, all at the same time, and gives the results about in
@@ -49,25 +53,29 @@ where
         if spawned % BURST == 0 {
             yield_now().await;
             while let Some(joined) = tasks.try_join_next() {
-                results.extend(output(joined));
+                keep(joined, &mut results);
             }
         }
     }
     while let Some(joined) = tasks.join_next().await {
-        results.extend(output(joined));
+        keep(joined, &mut results);
     }
     results
 }
 
-/// What a task gave. Its panic goes on here; only a runtime that shuts down cancels it.
-fn output<R>(joined: Result<R, JoinError>) -> Option<R> {
-    joined.map_err(|err| err.try_into_panic().map(|panic| resume_unwind(panic))).ok()
+/// Keeps what a task gave, or goes on with its panic. Only a runtime that has shut down cancels it.
+fn keep<R>(joined: Result<R, JoinError>, results: &mut Vec<R>) {
+    match joined.map_err(JoinError::into_panic) {
+        Ok(result) => results.push(result),
+        Err(panic) => resume_panic(panic, results.drain(..)),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::future::pending;
-    use std::panic::catch_unwind;
+    use std::mem;
+    use std::panic::{catch_unwind, panic_any};
     use std::sync::{Arc, Barrier};
 
     use leaks::leak_check;
@@ -146,6 +154,45 @@ mod tests {
             });
             let panic = tokio::spawn(in_tasks(work)).await.unwrap_err().into_panic();
             assert_eq!(panic.downcast_ref(), Some(&"a bad task"));
+        })
+        .await;
+    }
+
+    struct PanicsWhenDropped;
+
+    impl Drop for PanicsWhenDropped {
+        fn drop(&mut self) {
+            panic!("once more");
+        }
+    }
+
+    /// What each of three gives: something that panics as it is dropped, a panic, and such a payload.
+    fn give(number: u32) -> PanicsWhenDropped {
+        match number {
+            1 => panic!("the first"),
+            2 => panic_any(PanicsWhenDropped),
+            _ => PanicsWhenDropped,
+        }
+    }
+
+    #[test]
+    fn what_panics_as_it_is_dropped_does_not_hide_a_threads_panic() {
+        for last in [2, 3] {
+            // Of two panics one goes on, and the other one is dropped.
+            let work = || in_threads((0..last).map(|number| move || give(number)));
+            let panic = catch_unwind(work).err().unwrap();
+            let own = panic.downcast_ref() == Some(&"the first") || panic.is::<PanicsWhenDropped>();
+            mem::forget(panic);
+            assert!(own);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_panics_as_it_is_dropped_does_not_hide_a_tasks_panic() {
+        leak_check(async {
+            let work = (0..2).map(async |number| give(number));
+            let panic = tokio::spawn(in_tasks(work)).await.err().unwrap().into_panic();
+            assert_eq!(panic.downcast_ref(), Some(&"the first"));
         })
         .await;
     }

@@ -1,7 +1,9 @@
 #![doc = include_str!("../README.md")]
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread::Scope;
 
+use common::panic_message;
 use crossbeam::channel::{Receiver, Sender, bounded};
 
 /// How many results wait to be read before the workers wait for their reader.
@@ -13,6 +15,11 @@ pub const RESULT_BOUND: usize = 5;
 ///
 /// The workers end when `queue` does, or when nobody reads the results any more. A panic in `work`
 /// ends its worker; the scope panics once all its threads have been joined.
+///
+/// # Panics
+///
+/// Without workers, because nobody would take the jobs.
+#[must_use = "the workers end when nobody reads the results"]
 pub fn start_workers<'scope, J, R, F>(
     scope: &'scope Scope<'scope, '_>,
     workers: usize,
@@ -24,10 +31,16 @@ where
     R: Send + 'scope,
     F: Fn(usize, J) -> R + Clone + Send + 'scope,
 {
+    assert!(workers > 0, "without workers, nobody takes the jobs");
     let (sender, results) = bounded(RESULT_BOUND);
     for id in 1..=workers {
         let (queue, sender, work) = (queue.clone(), sender.clone(), work.clone());
-        scope.spawn(move || worker(queue, &sender, |job| work(id, job)));
+        scope.spawn(move || {
+            let work = || worker(queue, &sender, |job| work(id, job));
+            // The scope drops what a thread panicked with, and must not panic at that: pass a text on.
+            catch_unwind(AssertUnwindSafe(work))
+                .unwrap_or_else(|payload| resume_unwind(Box::new(panic_message(payload))));
+        });
     }
     // `sender` is dropped here: the workers' clones are the last ones, and close the channel.
     results
@@ -43,7 +56,7 @@ fn worker<J, R>(queue: Receiver<J>, results: &Sender<R>, work: impl Fn(J) -> R) 
 
 #[cfg(test)]
 mod tests {
-    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::panic::panic_any;
     use std::sync::Barrier;
     use std::thread;
 
@@ -104,5 +117,33 @@ mod tests {
             });
         });
         assert!(catch_unwind(scope).is_err());
+    }
+
+    #[test]
+    #[should_panic(expected = "without workers, nobody takes the jobs")]
+    fn no_workers_at_all_are_refused() {
+        let (_jobs, queue) = bounded::<i32>(1);
+        thread::scope(|scope| drop(start_workers(scope, 0, &queue, |_, job| job)));
+    }
+
+    #[test]
+    fn what_panics_as_it_is_dropped_ends_its_worker_and_not_the_process() {
+        struct PanicsWhenDropped;
+        impl Drop for PanicsWhenDropped {
+            fn drop(&mut self) {
+                panic!("once more");
+            }
+        }
+        let scope = |work: fn(usize, i32) -> PanicsWhenDropped| {
+            thread::scope(|scope| {
+                let (jobs, queue) = bounded(1);
+                drop(start_workers(scope, 1, &queue, work)); // nobody reads the results
+                jobs.send(1).unwrap();
+            });
+        };
+        for work in [|_, _| panic_any(PanicsWhenDropped), |_, _| PanicsWhenDropped] {
+            let panic = catch_unwind(|| scope(work)).unwrap_err();
+            assert_eq!(panic.downcast_ref(), Some(&"a scoped thread panicked"));
+        }
     }
 }

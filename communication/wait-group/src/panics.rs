@@ -3,6 +3,8 @@ use std::fmt;
 use std::mem;
 use std::thread;
 
+use common::panic_message;
+
 use crate::sync::{Arc, Mutex, PoisonError};
 
 /// A worker panicked.
@@ -10,7 +12,7 @@ use crate::sync::{Arc, Mutex, PoisonError};
 pub struct Panicked {
     /// Its number in the group, counted from 1 in the order of the spawns.
     pub worker: usize,
-    /// The message of the panic; empty if it had none.
+    /// The message of the panic; "without a message" if it had none.
     pub message: String,
 }
 
@@ -21,15 +23,8 @@ pub(crate) struct Panics(Arc<Mutex<Vec<Panicked>>>);
 impl Panics {
     pub(crate) fn record(&self, worker: usize, ended: thread::Result<()>) {
         let Err(payload) = ended else { return };
-        let message = match payload.downcast::<String>() {
-            Ok(message) => *message,
-            Err(payload) => {
-                let message = payload.downcast_ref::<&str>().copied().unwrap_or_default();
-                mem::forget(payload); // dropping a value of any type could panic once more
-                message.to_owned()
-            }
-        };
-        self.list(|panics| panics.push(Panicked { worker, message }));
+        let panicked = Panicked { worker, message: panic_message(payload) };
+        self.list(|panics| panics.push(panicked));
     }
 
     pub(crate) fn take(&self) -> Vec<Panicked> {

@@ -40,18 +40,26 @@ fn waiting_for_threads_ends_after_the_last_of_them() {
 
 #[test]
 fn a_thread_that_panics_counts_down_and_is_reported() {
-    struct NoMessage;
+    struct PanicsWhenDropped;
+    impl Drop for PanicsWhenDropped {
+        fn drop(&mut self) {
+            panic!("once more");
+        }
+    }
     let panics = thread::scope(|scope| {
         let mut group = ThreadGroup::new(scope);
         group.spawn(|| panic!("the first"));
         group.spawn(|| {});
         group.spawn(|| panic!("number {}", 3));
-        group.spawn(|| panic_any(NoMessage));
+        group.spawn(|| panic_any(PanicsWhenDropped));
         group.wait()
     });
     let mut panics = panics;
     panics.sort_by_key(|panicked| panicked.worker);
-    assert_eq!(panics, [panicked(1, "the first"), panicked(3, "number 3"), panicked(4, "")]);
+    assert_eq!(
+        panics,
+        [panicked(1, "the first"), panicked(3, "number 3"), panicked(4, "without a message")]
+    );
     assert_eq!(panics[0].to_string(), "worker 1 panicked: the first");
 }
 

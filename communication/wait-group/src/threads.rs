@@ -36,6 +36,7 @@ impl<'scope, 'env> ThreadGroup<'scope, 'env> {
 
     /// Waits until the count is down to zero, and gives the panics, in the order in which they
     /// happened.
+    #[must_use = "they are the panics of the workers"]
     pub fn wait(self) -> Vec<Panicked> {
         self.count.wait();
         self.panics.take()

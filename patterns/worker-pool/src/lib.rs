@@ -10,6 +10,7 @@ use std::error::Error;
 use std::fmt;
 use std::mem;
 
+use common::discard;
 use crossbeam::channel::{Receiver, Sender};
 use crossbeam::channel::{bounded, never, select_biased, unbounded};
 
@@ -17,8 +18,8 @@ use crate::sync::thread::{self, JoinHandle};
 use crate::sync::{Arc, AtomicU64, Ordering};
 
 pub use results::Results;
+use worker::Worker;
 pub use worker::{Done, Panicked};
-use worker::{Worker, discard};
 
 /// A fixed number of threads that work through a bounded queue of jobs.
 ///
@@ -28,6 +29,7 @@ use worker::{Worker, discard};
 /// Dropping the pool gives up: jobs that run are finished and their threads joined, jobs in the
 /// queue are dropped. [`close`](Self::close) works through them first. A job may drop its own pool;
 /// its own thread is then not joined.
+#[must_use = "dropping a pool drops the jobs in its queue"]
 pub struct WorkerPool<J, R> {
     /// `None` once the pool is closed.
     jobs: Option<Sender<(u64, J)>>,
@@ -160,6 +162,7 @@ impl<J: Send + 'static, R: Send + 'static> WorkerPool<J, R> {
 
     /// Takes no more jobs, waits until those accepted are done, and joins the workers. Gives the
     /// results that nobody has read yet.
+    #[must_use = "results that nobody has read are dropped with it"]
     pub fn close(self) -> Results<R> {
         self.close_unless(&never())
     }
@@ -171,6 +174,7 @@ impl<J: Send + 'static, R: Send + 'static> WorkerPool<J, R> {
     /// # Panics
     ///
     /// If a job calls this for its own pool, because it would wait for itself.
+    #[must_use = "results that nobody has read are dropped with it"]
     pub fn close_unless(mut self, cancelled: &Receiver<Infallible>) -> Results<R> {
         assert!(!self.is_called_by_a_job(), "a job closes its own pool, and would wait for itself");
         self.jobs = None; // the workers end when the queue is empty

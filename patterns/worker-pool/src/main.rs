@@ -42,7 +42,7 @@ fn run(demo: Demo) -> Outcome {
         for id in 1..=JOBS {
             pool.submit(Job { id, data: format!("Task-{id}") });
         }
-        pool.close(); // every job is done: the results end
+        drop(pool.close()); // every job is done: the results end
         reader.join().expect("the reader does not panic")?;
         say!("All jobs completed");
         Ok(())

@@ -8,6 +8,7 @@ use super::{Done, second_look};
 /// once the pool is closed and every job is done, or once it is dropped.
 ///
 /// A clone reads from the same results: each of them goes to one reader.
+#[must_use = "a result that nobody reads is lost, a panic too"]
 pub struct Results<R>(pub(crate) Receiver<Done<R>>);
 
 impl<R> Iterator for Results<R> {

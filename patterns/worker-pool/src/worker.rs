@@ -1,10 +1,9 @@
-use std::any::Any;
 use std::convert::Infallible;
 use std::error::Error;
 use std::fmt;
-use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use common::panic_message;
 use crossbeam::channel::{Receiver, Sender, TrySendError, select_biased};
 
 use super::second_look;
@@ -21,7 +20,7 @@ pub struct Done<R> {
 /// The job panicked. Its worker lives on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Panicked {
-    /// The message of the panic; empty if it had none.
+    /// The message of the panic; "without a message" if it had none.
     pub message: String,
 }
 
@@ -42,8 +41,9 @@ impl<J, R, W: Fn(usize, J) -> R> Worker<J, R, W> {
         while let Ok((number, job)) = second_look::recv(&self.queue) {
             // A job that panics may leave what `work` shares between jobs half done. That is the
             // danger of every shared value, and a `Mutex` would be poisoned: no reason to stop.
-            let result = catch_unwind(AssertUnwindSafe(|| (self.work)(id, job)));
-            let done = Done { job: number, result: result.map_err(Panicked::from) };
+            let result = catch_unwind(AssertUnwindSafe(|| (self.work)(id, job)))
+                .map_err(|payload| Panicked { message: panic_message(payload) });
+            let done = Done { job: number, result };
             if let Err(TrySendError::Full(done)) = second_look::try_send(&self.results, done) {
                 // The result first: what is done is told as long as there is room for it.
                 select_biased! {
@@ -52,26 +52,6 @@ impl<J, R, W: Fn(usize, J) -> R> Worker<J, R, W> {
                 }
             }
         }
-    }
-}
-
-/// Drops `value`. A panic of its drop has told its message to stderr, and ends here.
-pub(crate) fn discard<T>(value: T) {
-    let dropped = catch_unwind(AssertUnwindSafe(|| drop(value)));
-    mem::forget(dropped); // a payload could panic once more
-}
-
-impl From<Box<dyn Any + Send>> for Panicked {
-    fn from(payload: Box<dyn Any + Send>) -> Self {
-        let message = match payload.downcast::<String>() {
-            Ok(message) => *message,
-            Err(payload) => {
-                let message = payload.downcast_ref::<&str>().copied().unwrap_or_default();
-                mem::forget(payload); // dropping a value of any type could panic once more
-                message.to_owned()
-            }
-        };
-        Self { message }
     }
 }
 

@@ -261,7 +261,7 @@ pub(super) fn pool(n: u64, queue: usize) -> Run {
                 for job in 0..n {
                     pool.submit(job);
                 }
-                pool.close();
+                drop(pool.close());
             });
             results.fold(0, |sum: u64, done| {
                 sum.wrapping_add(done.result.expect("hashing does not panic"))
@@ -283,7 +283,7 @@ pub(super) fn pool_in_batches(n: u64, workers: usize) -> Run {
                 for first in (0..n).step_by(BATCH as usize) {
                     pool.submit((first..n.min(first + BATCH)).collect());
                 }
-                pool.close();
+                drop(pool.close());
             });
             let batches = results.map(|done| done.result.expect("no hash panics"));
             batches.flatten().fold(0, u64::wrapping_add)

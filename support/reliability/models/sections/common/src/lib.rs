@@ -13,7 +13,7 @@ mod sync {
 use std::fmt::Display;
 
 pub use context::{Cause, Context};
-pub use panics::panic_message;
+pub use panics::{discard, panic_message, resume_panic};
 
 /// A bar of a picture; nothing is drawn here.
 pub struct Work;
