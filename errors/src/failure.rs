@@ -1,4 +1,3 @@
-use std::any::Any;
 use std::error::Error;
 use std::fmt;
 
@@ -40,15 +39,6 @@ pub struct Summary {
     pub cancelled: usize,
 }
 
-impl<E: Error + 'static> Failure<E> {
-    /// Keeps the message of a panic; it is a text unless somebody used `panic_any`.
-    pub(crate) fn from_panic(panic: &(dyn Any + Send)) -> Self {
-        let text = panic.downcast_ref::<&str>().map(ToString::to_string);
-        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-        Self::Panicked(text.unwrap_or_else(|| "without a message".to_owned()))
-    }
-}
-
 impl Summary {
     /// Counts one more task.
     pub fn count<T, E: Error>(&mut self, result: &Result<T, Failure<E>>) {
@@ -85,12 +75,6 @@ mod tests {
         let cause = failure.source().unwrap();
         assert_eq!(cause.downcast_ref(), Some(&Unlucky(0.125)));
         assert_eq!(cause.to_string(), "drew 0.125, and what is below 0.3 fails");
-    }
-
-    #[test]
-    fn a_panic_without_a_text_is_a_failure_too() {
-        let failure: Failure<Cause> = Failure::from_panic(&42);
-        assert_eq!(failure.to_string(), "panicked: without a message");
     }
 
     #[test]

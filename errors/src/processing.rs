@@ -34,15 +34,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_drawn_below_the_rate_fails_and_the_rest_takes_its_time() {
-        for seed in 0..1000 {
-            let drawn = StdRng::seed_from_u64(seed).random::<f32>();
-            match draw(&mut StdRng::seed_from_u64(seed)) {
-                Err(err) => assert!(drawn < FAILURE_RATE && err == Unlucky(drawn).into()),
-                Ok(time) => {
-                    assert!(drawn >= FAILURE_RATE && time < Duration::from_millis(MAX_MILLIS));
+    fn three_in_ten_fail_and_the_others_take_half_a_second_at_most() {
+        let drawn: Vec<_> = (0..10_000).map(|seed| draw(&mut StdRng::seed_from_u64(seed))).collect();
+        let (mut failed, mut times) = (0, Vec::new());
+        for drawn in drawn {
+            match drawn {
+                Ok(time) => times.push(time.as_millis()),
+                Err(ProcessingError(Unlucky(draw))) => {
+                    assert!((0.0..0.3).contains(&draw), "{draw}");
+                    failed += 1;
                 }
             }
         }
+        assert!((2_850..3_150).contains(&failed), "{failed}"); // 3 standard deviations are 137
+        times.sort_unstable();
+        let quarters = [1, 2, 3].map(|quarter| times[times.len() * quarter / 4]);
+        assert!(times[0] < 5 && times[times.len() - 1] < 500, "{times:?}");
+        assert!(quarters.iter().zip([125, 250, 375]).all(|(at, mid)| at.abs_diff(mid) < 15));
     }
 }

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::error::Error;
 use std::future::Future;
 
-use common::{Cause, Context};
+use common::{Cause, Context, panic_message};
 use tokio::task::{Id, JoinError, JoinSet};
 
 use crate::Failure;
@@ -19,6 +19,7 @@ pub struct TaskResult<T, E: Error + 'static> {
 /// The results of [`process_all`]: ask for the [`next`](Results::next) until there are no more.
 ///
 /// Dropping them cancels the tasks that run.
+#[must_use = "nothing runs before a result is asked for"]
 pub struct Results<I, T, E> {
     ctx: Context,
     workers: usize,
@@ -96,7 +97,7 @@ impl<E: Error + 'static> Failure<E> {
 
     fn from_join(err: JoinError) -> Self {
         match err.try_into_panic() {
-            Ok(panic) => Self::from_panic(&*panic),
+            Ok(panic) => Self::Panicked(panic_message(panic)),
             Err(_aborted) => Self::Cancelled(Cause::Canceled),
         }
     }
@@ -106,6 +107,7 @@ impl<E: Error + 'static> Failure<E> {
 mod tests {
     use std::future::{pending, ready};
     use std::io;
+    use std::panic::panic_any;
     use std::pin::Pin;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
@@ -122,12 +124,21 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
+    struct PanicsWhenDropped;
+
+    impl Drop for PanicsWhenDropped {
+        fn drop(&mut self) {
+            panic!("once more");
+        }
+    }
+
     /// One task for each way to end, and as many as that to run at once.
     fn every_kind() -> Vec<(u64, Work)> {
         vec![
             (1, Box::pin(ready(Ok(11)))),
             (2, Box::pin(async { Err(io::Error::other("disk full")) })),
             (3, Box::pin(async { panic!("message of {}", 3) })),
+            (5, Box::pin(async { panic_any(PanicsWhenDropped) })),
             (4, Box::pin(pending())),
         ]
     }
@@ -148,99 +159,88 @@ mod tests {
         (summary, lines)
     }
 
+    #[leak_check]
     #[tokio::test(start_paused = true)]
     async fn every_task_gives_one_result_whatever_becomes_of_it() {
-        leak_check(async {
-            let ctx = Context::background().with_timeout(SECOND);
-            let (summary, lines) = collect(process_all(&ctx, 4, every_kind())).await;
-            assert_eq!(summary, Summary { successful: 1, failed: 2, cancelled: 1 });
-            let late = "4: context deadline exceeded";
-            assert_eq!(lines, ["1", "2: disk full", "3: panicked: message of 3", late]);
-        })
-        .await;
+        let ctx = Context::background().with_timeout(SECOND);
+        let (summary, lines) = collect(process_all(&ctx, 5, every_kind())).await;
+        assert_eq!(summary, Summary { successful: 1, failed: 3, cancelled: 1 });
+        let late = "4: context deadline exceeded";
+        let panics = ["3: panicked: message of 3", "5: panicked: without a message"];
+        assert_eq!(lines, ["1", "2: disk full", panics[0], late, panics[1]]);
     }
 
+    #[leak_check]
     #[tokio::test(start_paused = true)]
     async fn tasks_that_have_not_begun_are_cancelled_without_a_start() {
-        leak_check(async {
-            let ctx = Context::background();
-            let tasks = (0..9).map(|id| (id, async { panic!("has begun") }));
-            ctx.cancel();
-            let (summary, _) = collect(process_all(&ctx, 2, tasks)).await;
-            assert_eq!(summary, Summary { cancelled: 9, ..Summary::default() });
-        })
-        .await;
+        let ctx = Context::background();
+        let tasks = (0..9).map(|id| (id, async { panic!("has begun") }));
+        ctx.cancel();
+        let (summary, _) = collect(process_all(&ctx, 2, tasks)).await;
+        assert_eq!(summary, Summary { cancelled: 9, ..Summary::default() });
     }
 
+    #[leak_check]
     #[tokio::test(start_paused = true)]
     async fn cancelling_at_the_first_error_ends_the_rest() {
-        leak_check(async {
-            let ctx = Context::background();
-            let tasks = (1..=100).map(|id| {
-                let work = async move {
-                    sleep(SECOND).await;
-                    if id == 3 { Err(io::Error::other("third")) } else { pending().await }
-                };
-                (id, work)
-            });
-            let mut results = process_all(&ctx, 7, tasks);
-            let first = results.next().await.unwrap();
-            assert_eq!((first.id, first.result.unwrap_err().to_string()), (3, "third".to_owned()));
-            ctx.cancel();
-            let (summary, _) = collect(results).await;
-            assert_eq!(summary, Summary { cancelled: 99, ..Summary::default() });
-        })
-        .await;
+        let ctx = Context::background();
+        let tasks = (1..=100).map(|id| {
+            let work = async move {
+                sleep(SECOND).await;
+                if id == 3 { Err(io::Error::other("third")) } else { pending().await }
+            };
+            (id, work)
+        });
+        let mut results = process_all(&ctx, 7, tasks);
+        let first = results.next().await.unwrap();
+        assert_eq!((first.id, first.result.unwrap_err().to_string()), (3, "third".to_owned()));
+        ctx.cancel();
+        let (summary, _) = collect(results).await;
+        assert_eq!(summary, Summary { cancelled: 99, ..Summary::default() });
     }
 
+    #[leak_check]
     #[tokio::test(start_paused = true)]
     async fn as_many_run_at_once_as_there_are_workers() {
-        leak_check(async {
-            static RUNNING: AtomicUsize = AtomicUsize::new(0);
-            let meet = Arc::new(Barrier::new(3)); // passed only by three at once
-            let tasks = (0..30).map(|id| {
-                let meet = Arc::clone(&meet);
-                let work = async move {
-                    assert!(RUNNING.fetch_add(1, Ordering::SeqCst) < 3, "never a fourth");
-                    meet.wait().await;
-                    sleep(SECOND).await; // a fourth would come in now
-                    RUNNING.fetch_sub(1, Ordering::SeqCst);
-                    Ok(id)
-                };
-                (id, work)
-            });
-            let (summary, _) = collect(process_all(&Context::background(), 3, tasks)).await;
-            assert_eq!(summary, Summary { successful: 30, ..Summary::default() });
-        })
-        .await;
+        static RUNNING: AtomicUsize = AtomicUsize::new(0);
+        let meet = Arc::new(Barrier::new(3)); // passed only by three at once
+        let tasks = (0..30).map(|id| {
+            let meet = Arc::clone(&meet);
+            let work = async move {
+                assert!(RUNNING.fetch_add(1, Ordering::SeqCst) < 3, "never a fourth");
+                meet.wait().await;
+                sleep(SECOND).await; // a fourth would come in now
+                RUNNING.fetch_sub(1, Ordering::SeqCst);
+                Ok(id)
+            };
+            (id, work)
+        });
+        let (summary, _) = collect(process_all(&Context::background(), 3, tasks)).await;
+        assert_eq!(summary, Summary { successful: 30, ..Summary::default() });
     }
 
+    #[leak_check]
     #[tokio::test(start_paused = true)]
     async fn giving_up_on_one_result_loses_none() {
-        leak_check(async {
-            let tasks = (0..5).map(|id| {
-                let work = async move {
-                    sleep(SECOND * 3).await;
-                    Ok(id)
-                };
-                (id, work)
-            });
-            let mut results = process_all(&Context::background(), 2, tasks);
-            assert!(timeout(SECOND, results.next()).await.is_err());
-            let (summary, _) = collect(results).await;
-            assert_eq!(summary, Summary { successful: 5, ..Summary::default() });
-        })
-        .await;
+        let tasks = (0..5).map(|id| {
+            let work = async move {
+                sleep(SECOND * 3).await;
+                Ok(id)
+            };
+            (id, work)
+        });
+        let mut results = process_all(&Context::background(), 2, tasks);
+        assert!(timeout(SECOND, results.next()).await.is_err());
+        let (summary, _) = collect(results).await;
+        assert_eq!(summary, Summary { successful: 5, ..Summary::default() });
     }
 
+    #[leak_check]
     #[tokio::test(start_paused = true)]
     async fn dropping_the_results_cancels_the_tasks() {
-        leak_check(async {
-            let tasks = (0..5).map(|id| (id, pending::<io::Result<u64>>()));
-            let mut results = process_all(&Context::background(), 2, tasks);
-            assert!(timeout(SECOND, results.next()).await.is_err());
-            assert_eq!(live_tasks(), 2);
-        })
-        .await;
+        let tasks = (0..5).map(|id| (id, pending::<io::Result<u64>>()));
+        let mut results = process_all(&Context::background(), 2, tasks);
+        assert!(timeout(SECOND, results.next()).await.is_err());
+        assert_eq!(live_tasks(), 2);
     }
 }

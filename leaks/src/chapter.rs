@@ -105,17 +105,15 @@ mod tests {
     const SOON: Duration = Duration::from_millis(100);
     const LATER: Duration = Duration::from_millis(200);
 
+    #[leak_check]
     #[tokio::test(start_paused = true)]
     async fn the_bad_example_leaks_as_long_as_its_receiver_is_kept() {
-        leak_check(async {
-            let mut tasks = NamedTasks::default();
-            let receiver = bad(&mut tasks);
-            assert_eq!(settled(0, GRACE).await, 1);
-            assert_eq!(tasks.alive()[0].name, "bad example's sender");
-            drop(receiver);
-            assert_eq!(settled(0, GRACE).await, 0);
-        })
-        .await;
+        let mut tasks = NamedTasks::default();
+        let receiver = bad(&mut tasks);
+        assert_eq!(settled(0, GRACE).await, 1);
+        assert_eq!(tasks.alive()[0].name, "bad example's sender");
+        drop(receiver);
+        assert_eq!(settled(0, GRACE).await, 0);
     }
 
     #[tokio::test(start_paused = true)]
@@ -124,51 +122,43 @@ mod tests {
         assert_eq!(refused.to_string(), "channel closed");
     }
 
+    #[leak_check]
     #[tokio::test(start_paused = true)]
     async fn the_good_example_receives_or_gives_up() {
-        leak_check(async {
-            assert_eq!(good(SOON, ready(42)).await.unwrap(), Some(42));
-            assert_eq!(good(Duration::ZERO, ready(42)).await.unwrap(), None);
-            let late = async {
-                sleep(LATER).await;
-                42
-            };
-            assert_eq!(good(SOON, late).await.unwrap(), None);
-        })
-        .await;
+        assert_eq!(good(SOON, ready(42)).await.unwrap(), Some(42));
+        assert_eq!(good(Duration::ZERO, ready(42)).await.unwrap(), None);
+        let late = async {
+            sleep(LATER).await;
+            42
+        };
+        assert_eq!(good(SOON, late).await.unwrap(), None);
     }
 
+    #[leak_check]
     #[tokio::test(start_paused = true)]
     async fn the_best_example_ends_both_sides_at_the_deadline() {
-        leak_check(async {
-            let done = best(SOON, ready(42)).await.unwrap();
-            assert_eq!(done, Best { sent: Ok(()), received: Ok(42) });
+        let done = best(SOON, ready(42)).await.unwrap();
+        assert_eq!(done, Best { sent: Ok(()), received: Ok(42) });
 
-            let started = Instant::now();
-            let late = Err(Cause::DeadlineExceeded);
-            let stopped = best(SOON, pending()).await.unwrap();
-            assert_eq!((stopped.sent, stopped.received), (late.map(drop), late));
-            assert_eq!(started.elapsed(), SOON);
-        })
-        .await;
+        let started = Instant::now();
+        let late = Err(Cause::DeadlineExceeded);
+        let stopped = best(SOON, pending()).await.unwrap();
+        assert_eq!((stopped.sent, stopped.received), (late.map(drop), late));
+        assert_eq!(started.elapsed(), SOON);
     }
 
+    #[leak_check]
     #[tokio::test(start_paused = true)]
     async fn a_panic_of_the_work_surfaces() {
-        leak_check(async {
-            assert!(good(SOON, async { panic!("work") }).await.unwrap_err().is_panic());
-            assert!(best(SOON, async { panic!("work") }).await.unwrap_err().is_panic());
-        })
-        .await;
+        assert!(good(SOON, async { panic!("work") }).await.unwrap_err().is_panic());
+        assert!(best(SOON, async { panic!("work") }).await.unwrap_err().is_panic());
     }
 
+    #[leak_check]
     #[tokio::test(start_paused = true)]
     async fn whoever_gives_up_leaves_the_task_to_its_context() {
-        leak_check(async {
-            let given_up = tokio::time::timeout(SOON, best(LATER, pending())).await;
-            assert!(given_up.is_err());
-            assert_eq!(live_tasks(), 1); // until its deadline, which it has of its own
-        })
-        .await;
+        let given_up = tokio::time::timeout(SOON, best(LATER, pending())).await;
+        assert!(given_up.is_err());
+        assert_eq!(live_tasks(), 1); // until its deadline, which it has of its own
     }
 }

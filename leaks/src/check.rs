@@ -4,6 +4,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep};
 
+use crate::named::{last_named, named_since};
 use crate::process::Process;
 
 /// How long [`leak_check`] lets tasks take to end.
@@ -24,17 +25,26 @@ pub fn live_tasks() -> usize {
 /// Runs `body` and checks that no task outlives it: what it spawned must end within [`GRACE`].
 /// For tests: the attribute of the same name does it to the whole body of the one below it.
 ///
+/// It compares counts, so an old task that ends hides a new one that is left. A task that was spawned
+/// through [`NamedTasks`](crate::NamedTasks) is known by itself: it hides none, is hidden by none, and
+/// is named. Neither `spawn_local` nor `spawn_blocking` nor a thread is in the count, so what these
+/// leave behind is not seen.
+///
 /// With `LEAK_CHECK_PROCESS` in the environment, no thread and no open descriptor may outlive it
 /// either. That needs a process which runs one test at a time (`-- --test-threads=1`), and Linux.
 ///
 /// # Panics
 ///
-/// If there are more of them than before, of tasks first of all. Spawn through [`NamedTasks`](crate::NamedTasks) to see
-/// which. Also where [`live_tasks`] does.
+/// If anything is left. Also where [`live_tasks`] does.
 pub async fn leak_check<F: Future>(body: F) -> F::Output {
-    let (process, before) = (Process::if_alone(), live_tasks());
+    // Named tasks can be there before they are counted.
+    let unnamed = || live_tasks().saturating_sub(named_since(0).len());
+    let (process, last, before) = (Process::if_alone(), last_named(), unnamed());
     let output = body.await;
-    let after = settled(before, GRACE).await;
+    until(GRACE, || named_since(last).is_empty() && unnamed() <= before).await;
+    let named: Vec<_> = named_since(last).iter().map(ToString::to_string).collect();
+    assert!(named.is_empty(), "leaked: {}", named.join("; "));
+    let after = unnamed();
     assert!(after <= before, "{} leaked: {before} tasks before, {after} after", after - before);
     if let Some(process) = process {
         process.assert_no_more(GRACE);
@@ -56,12 +66,13 @@ pub async fn leak_check<F: Future>(body: F) -> F::Output {
 ///
 /// Where [`live_tasks`] does, or if the runtime has no timer.
 pub async fn settled(expected: usize, grace: Duration) -> usize {
+    until(grace, || live_tasks() <= expected).await;
+    live_tasks()
+}
+
+async fn until(grace: Duration, settled: impl Fn() -> bool) {
     let started = Instant::now();
-    loop {
-        let live = live_tasks();
-        if live <= expected || started.elapsed() >= grace {
-            return live;
-        }
+    while !settled() && started.elapsed() < grace {
         sleep(POLL.min(grace)).await;
     }
 }
@@ -70,10 +81,14 @@ pub async fn settled(expected: usize, grace: Duration) -> usize {
 mod tests {
     use std::future::pending;
 
+    use std::panic::AssertUnwindSafe;
+
+    use common::panic_message;
+    use futures_util::FutureExt;
     use tokio::task::yield_now;
 
     use super::*;
-    use crate::leak_check;
+    use crate::{NamedTasks, leak_check};
 
     #[tokio::test(start_paused = true)]
     async fn a_task_that_ends_within_the_grace_is_no_leak() {
@@ -101,6 +116,41 @@ mod tests {
     #[should_panic(expected = "1 leaked: 0 tasks before, 1 after")]
     async fn the_attribute_checks_the_whole_body() {
         tokio::spawn(pending::<()>());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_named_task_that_is_left_is_told_by_its_name() {
+        let mut kept = NamedTasks::default();
+        let check = leak_check(async { kept.spawn("kept", pending()) });
+        let panic = AssertUnwindSafe(check).catch_unwind().await.unwrap_err();
+        let told = panic_message(panic);
+        assert!(told.starts_with("leaked: kept, spawned at leaks/src/check.rs:"), "{told}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_old_task_that_ends_hides_no_named_one() {
+        let (mut kept, mut old) = (NamedTasks::default(), tokio::task::JoinSet::new());
+        old.spawn(sleep(GRACE / 2));
+        let check = leak_check(async { kept.spawn("new", pending()) });
+        let panic = AssertUnwindSafe(check).catch_unwind().await.unwrap_err();
+        assert!(panic_message(panic).starts_with("leaked: new, "));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_old_named_task_that_ends_hides_none() {
+        let mut old = NamedTasks::default();
+        old.spawn("old", sleep(GRACE / 2));
+        let mut new = tokio::task::JoinSet::new();
+        let check = leak_check(async { drop(new.spawn(pending::<()>())) });
+        let panic = AssertUnwindSafe(check).catch_unwind().await.unwrap_err();
+        assert_eq!(panic_message(panic), "1 leaked: 0 tasks before, 1 after");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn named_tasks_from_before_are_no_leak() {
+        let mut old = NamedTasks::default();
+        old.spawn("old", pending());
+        leak_check(async {}).await;
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

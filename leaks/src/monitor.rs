@@ -43,25 +43,23 @@ mod tests {
     use super::*;
     use crate::leak_check;
 
+    #[leak_check]
     #[tokio::test]
     async fn serves_the_count_until_the_context_ends() {
-        leak_check(async {
-            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            let address = listener.local_addr().unwrap();
-            let ctx = Context::background();
-            let server = tokio::spawn(serve_count(listener, ctx.clone()));
-            let leak = tokio::spawn(pending::<()>());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let ctx = Context::background();
+        let server = tokio::spawn(serve_count(listener, ctx.clone()));
+        let leak = tokio::spawn(pending::<()>());
 
-            drop(TcpStream::connect(address).await.unwrap()); // leaves without asking
-            let page = get(address).await;
-            assert!(page.starts_with("HTTP/1.1 200 OK\r\n"), "{page}");
-            assert!(page.ends_with("\r\n\r\n# TYPE live_tasks gauge\nlive_tasks 2\n"), "{page}");
+        drop(TcpStream::connect(address).await.unwrap()); // leaves without asking
+        let page = get(address).await;
+        assert!(page.starts_with("HTTP/1.1 200 OK\r\n"), "{page}");
+        assert!(page.ends_with("\r\n\r\n# TYPE live_tasks gauge\nlive_tasks 2\n"), "{page}");
 
-            leak.abort();
-            ctx.cancel();
-            server.await.unwrap().unwrap();
-        })
-        .await;
+        leak.abort();
+        ctx.cancel();
+        server.await.unwrap().unwrap();
     }
 
     async fn get(address: std::net::SocketAddr) -> String {

@@ -1,13 +1,16 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::future::Future;
 use std::panic::{Location, resume_unwind};
+use std::sync::{Mutex, PoisonError};
 
+use tokio::runtime::{self, Handle};
 use tokio::task::{Id, JoinError, JoinSet};
 
 /// Tasks that remember what they are called and where they were spawned, so that a leak has a
 /// name. Dropping the set cancels them.
 #[derive(Debug, Default)]
+#[must_use = "dropping the set cancels its tasks"]
 pub struct NamedTasks {
     tasks: JoinSet<()>,
     spawned: HashMap<Id, Spawned>,
@@ -36,8 +39,12 @@ impl NamedTasks {
         task: impl Future<Output = ()> + Send + 'static,
     ) {
         let spawned = Spawned { name: name.into(), at: Location::caller() };
-        let id = self.tasks.spawn(task).id();
-        self.spawned.insert(id, spawned);
+        let alive = Alive::new(spawned.clone());
+        let task = self.tasks.spawn(async move {
+            let _alive = alive;
+            task.await;
+        });
+        self.spawned.insert(task.id(), spawned);
     }
 
     /// Those that have not ended, in no particular order.
@@ -85,6 +92,53 @@ impl NamedTasks {
     }
 }
 
+/// The named tasks of the process that have not ended, in the order of their numbers. A static,
+/// because whoever looks for what a test has left behind holds none of the sets.
+static ALIVE: Mutex<Named> = Mutex::new(Named { last: 0, alive: BTreeMap::new() });
+
+struct Named {
+    last: u64,
+    alive: BTreeMap<u64, (runtime::Id, Spawned)>,
+}
+
+/// A named task that has not ended.
+struct Alive(u64);
+
+impl Alive {
+    fn new(spawned: Spawned) -> Self {
+        let runtime = Handle::current().id();
+        Self(with_named(|named| {
+            named.last += 1;
+            named.alive.insert(named.last, (runtime, spawned));
+            named.last
+        }))
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        drop(with_named(|named| named.alive.remove(&self.0)));
+    }
+}
+
+/// The number of the named task that was spawned last.
+pub(crate) fn last_named() -> u64 {
+    with_named(|named| named.last)
+}
+
+/// This runtime's named tasks that have a number above `after`, and have not ended.
+pub(crate) fn named_since(after: u64) -> Vec<Spawned> {
+    let runtime = Handle::current().id();
+    with_named(|named| {
+        let newer = named.alive.range(after + 1..).map(|(_, task)| task);
+        newer.filter(|task| task.0 == runtime).map(|task| task.1.clone()).collect()
+    })
+}
+
+fn with_named<T>(look: impl FnOnce(&mut Named) -> T) -> T {
+    look(&mut ALIVE.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
 impl fmt::Display for Spawned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}, spawned at {}:{}", self.name, self.at.file(), self.at.line())
@@ -100,44 +154,41 @@ mod tests {
     use super::*;
     use crate::leak_check;
 
+    #[leak_check]
     #[tokio::test(start_paused = true)]
     async fn a_leak_is_found_by_its_name_and_cleaned_up() {
-        leak_check(async {
-            let name = format!("task-{}", rand::random::<u64>());
-            let mut tasks = NamedTasks::default();
-            tasks.spawn("ends by itself", async {});
-            tasks.spawn(&name, pending());
-            let line = line!() - 1;
-            tokio::task::yield_now().await;
+        let name = format!("task-{}", rand::random::<u64>());
+        let mut tasks = NamedTasks::default();
+        tasks.spawn("ends by itself", async {});
+        tasks.spawn(&name, pending());
+        let line = line!() - 1;
+        tokio::task::yield_now().await;
 
-            let alive: Vec<_> = tasks.alive().into_iter().cloned().collect();
-            assert_eq!(alive.len(), 1);
-            assert_eq!((&alive[0].name, alive[0].at.line()), (&name, line));
-            assert_eq!(alive[0].to_string(), format!("{name}, spawned at {}:{line}", file!()));
-            assert_eq!(tasks.clean_up().await, alive);
-            assert!(tasks.alive().is_empty() && tasks.clean_up().await.is_empty());
-        })
-        .await;
+        let alive: Vec<_> = tasks.alive().into_iter().cloned().collect();
+        assert_eq!(alive.len(), 1);
+        assert_eq!((&alive[0].name, alive[0].at.line()), (&name, line));
+        assert_eq!(alive[0].to_string(), format!("{name}, spawned at {}:{line}", file!()));
+        assert_eq!(tasks.clean_up().await, alive);
+        assert!(tasks.alive().is_empty() && tasks.clean_up().await.is_empty());
     }
 
+    #[leak_check]
     #[tokio::test(start_paused = true)]
     async fn cleaning_up_waits_until_the_tasks_are_gone() {
-        leak_check(async {
-            let (held, gone) = oneshot::channel::<()>();
-            let mut tasks = NamedTasks::default();
-            tasks.spawn("holder", async move {
-                let _held = held;
-                pending::<()>().await;
-            });
-            assert_eq!(tasks.clean_up().await.len(), 1);
-            assert!(gone.await.is_err(), "what the task held has been dropped");
-        })
-        .await;
+        let (held, gone) = oneshot::channel::<()>();
+        let mut tasks = NamedTasks::default();
+        tasks.spawn("holder", async move {
+            let _held = held;
+            pending::<()>().await;
+        });
+        assert_eq!(tasks.clean_up().await.len(), 1);
+        assert!(gone.await.is_err(), "what the task held has been dropped");
     }
 
+    #[leak_check]
     #[tokio::test(start_paused = true)]
     async fn dropping_the_set_cancels_its_tasks() {
-        leak_check(async { NamedTasks::default().spawn("dropped", pending()) }).await;
+        NamedTasks::default().spawn("dropped", pending());
     }
 
     #[tokio::test(start_paused = true)]

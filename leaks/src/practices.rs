@@ -1,10 +1,10 @@
 //! The chapter's best practices, as the functions that the examples run.
 
 use std::future::Future;
-use std::sync::Arc;
 
-use tokio::sync::{Semaphore, mpsc};
-use tokio::task::{JoinHandle, JoinSet};
+use common::resume_panic;
+use tokio::sync::mpsc;
+use tokio::task::{JoinError, JoinHandle, JoinSet};
 
 /// How many deltas wait to be added before those who send them wait.
 pub const DELTA_BOUND: usize = 16;
@@ -18,13 +18,13 @@ pub const DELTA_BOUND: usize = 16;
 ///
 /// # Panics
 ///
-/// If one of the tasks has panicked: with its panic, and the others are cancelled.
+/// As soon as one of the tasks has panicked: with its panic, and the others are cancelled.
 pub async fn run_all<T, F>(work: impl IntoIterator<Item = F>) -> Vec<T>
 where
     T: Send + 'static,
     F: Future<Output = T> + Send + 'static,
 {
-    work.into_iter().collect::<JoinSet<_>>().join_all().await
+    limited(usize::MAX, work).await
 }
 
 /// Limit the creation of tasks: as [`run_all`], but a task is spawned only when fewer than `limit`
@@ -36,27 +36,37 @@ where
 ///
 /// # Panics
 ///
-/// As [`run_all`]; and if `limit` is zero, because nothing could ever run.
+/// As [`run_all`], and no more is spawned; and if `limit` is zero, because nothing could ever run.
 pub async fn limited<T, F>(limit: usize, work: impl IntoIterator<Item = F>) -> Vec<T>
 where
     T: Send + 'static,
     F: Future<Output = T> + Send + 'static,
 {
     assert!(limit > 0, "with a limit of zero, nothing can run");
-    let permits = Arc::new(Semaphore::new(limit));
-    let mut tasks = JoinSet::new();
+    let (mut tasks, mut results) = (JoinSet::new(), Vec::new());
     for work in work {
-        let permit = Arc::clone(&permits).acquire_owned().await.expect("it is never closed");
-        tasks.spawn(async move {
-            let _permit = permit; // given back when the task ends, however it ends
-            work.await
-        });
+        if tasks.len() == limit {
+            join_next(&mut tasks, &mut results).await; // a place first, and then the task
+        }
+        tasks.spawn(work);
     }
-    tasks.join_all().await
+    while join_next(&mut tasks, &mut results).await {}
+    results
+}
+
+/// Keeps the result of the next task to end, or goes on with its panic; `false` once all are joined.
+async fn join_next<T: 'static>(tasks: &mut JoinSet<T>, results: &mut Vec<T>) -> bool {
+    let Some(joined) = tasks.join_next().await else { return false };
+    match joined.map_err(JoinError::into_panic) {
+        Ok(result) => results.push(result),
+        Err(panic) => resume_panic(panic, results.drain(..)),
+    }
+    true
 }
 
 /// Avoid shared state: a number that one task owns, and that others add to by sending.
 #[derive(Debug)]
+#[must_use = "only `total` gives the number"]
 pub struct Counter {
     deltas: mpsc::Sender<u64>,
     owner: JoinHandle<u64>,
@@ -119,12 +129,14 @@ impl Adder {
 #[cfg(test)]
 mod tests {
     use std::future::pending;
+    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Duration;
 
+    use common::panic_message;
     use tokio::sync::Barrier;
     use tokio::task::yield_now;
-    use tokio::time::timeout;
+    use tokio::time::{Instant, sleep, timeout};
 
     use super::*;
     use crate::leak_check;
@@ -144,17 +156,15 @@ mod tests {
         assert_eq!(results, (0..100).collect::<Vec<_>>());
     }
 
+    #[leak_check]
     #[tokio::test]
     async fn a_panic_surfaces_and_cancels_the_others() {
-        leak_check(async {
-            let work = [false, true, false].map(|bad| async move {
-                assert!(!bad, "bad work");
-                pending::<()>().await;
-            });
-            let joined = tokio::spawn(run_all(work)).await;
-            assert!(joined.unwrap_err().is_panic());
-        })
-        .await;
+        let work = [false, true, false].map(|bad| async move {
+            assert!(!bad, "bad work");
+            pending::<()>().await;
+        });
+        let joined = tokio::spawn(run_all(work)).await;
+        assert!(joined.unwrap_err().is_panic());
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -182,40 +192,65 @@ mod tests {
         assert_eq!(leaders.into_iter().filter(|leader| *leader).count(), 10);
     }
 
+    #[leak_check]
     #[tokio::test(start_paused = true)]
     async fn the_wait_for_a_permit_can_be_given_up() {
-        leak_check(async {
-            let spawned = limited(1, (0..9).map(|_| pending::<()>()));
-            assert!(timeout(Duration::from_secs(1), spawned).await.is_err());
-        })
-        .await;
+        let spawned = limited(1, (0..9).map(|_| pending::<()>()));
+        assert!(timeout(Duration::from_secs(1), spawned).await.is_err());
     }
 
+    #[leak_check]
     #[tokio::test(start_paused = true)]
-    async fn a_panic_gives_its_permit_back() {
-        leak_check(async {
-            let work = [true, false, false].map(|bad| async move { assert!(!bad, "bad work") });
-            let joined = tokio::spawn(limited(1, work));
-            let joined = timeout(Duration::from_secs(1), joined).await.expect("all are spawned");
-            assert!(joined.unwrap_err().is_panic());
-        })
-        .await;
+    async fn a_panic_is_heard_at_once_and_ends_an_endless_source() {
+        let spawned = Arc::new(AtomicUsize::new(0));
+        let endless = (0..).map({
+            let spawned = Arc::clone(&spawned);
+            move |at| {
+                spawned.fetch_add(1, Ordering::SeqCst);
+                async move {
+                    sleep(Duration::from_secs(at)).await; // the first three: 0, 1 and 2 seconds
+                    assert_ne!(at, 1, "bad work");
+                }
+            }
+        });
+        let started = Instant::now();
+        let joined = timeout(Duration::from_hours(1), tokio::spawn(limited(3, endless))).await;
+        let panic = joined.expect("it ends").unwrap_err();
+        assert!(panic_message(panic.into_panic()).contains("bad work"));
+        assert_eq!(started.elapsed(), Duration::from_secs(1));
+        // The one in the place of the first, and one that waits for a place.
+        assert_eq!(spawned.load(Ordering::SeqCst), 5);
     }
 
+    #[leak_check]
+    #[tokio::test(start_paused = true)]
+    async fn results_that_panic_as_they_are_dropped_do_not_hide_a_panic() {
+        struct PanicsWhenDropped;
+        impl Drop for PanicsWhenDropped {
+            fn drop(&mut self) {
+                panic!("once more");
+            }
+        }
+        let work = (0..3).map(|at| async move {
+            assert_ne!(at, 2, "bad work");
+            PanicsWhenDropped
+        });
+        let panic = tokio::spawn(run_all(work)).await.err().unwrap();
+        assert!(panic_message(panic.into_panic()).contains("bad work"));
+    }
+
+    #[leak_check]
     #[tokio::test(start_paused = true)]
     async fn the_total_is_exact_and_the_counter_ends() {
-        leak_check(async {
-            let counter = Counter::start();
-            for _ in 0..100 {
-                let adder = counter.adder();
-                tokio::spawn(async move {
-                    for delta in 1..=10 {
-                        adder.add(delta).await;
-                    }
-                });
-            }
-            assert_eq!(counter.total().await, 5500);
-        })
-        .await;
+        let counter = Counter::start();
+        for _ in 0..100 {
+            let adder = counter.adder();
+            tokio::spawn(async move {
+                for delta in 1..=10 {
+                    adder.add(delta).await;
+                }
+            });
+        }
+        assert_eq!(counter.total().await, 5500);
     }
 }

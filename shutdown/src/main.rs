@@ -69,7 +69,7 @@ async fn run(demo: Demo, args: Args) -> Outcome {
 
 fn start(demo: &Demo, stubborn: u8) -> Server {
     say!("Server starting...");
-    let mut server = Server::new();
+    let mut server = Server::new(&Context::background());
     for id in 1..=WORKERS {
         let (name, demo) = (format!("worker-{id}"), demo.clone());
         server.start(name.clone(), |ctx| worker(ctx, name, demo, id <= stubborn));

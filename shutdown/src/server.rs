@@ -1,10 +1,10 @@
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
-use common::Context;
+use common::{Context, panic_message};
 use tokio::task::{Id, JoinError, JoinSet};
 
 /// A group of workers that are stopped together.
@@ -12,11 +12,12 @@ use tokio::task::{Id, JoinError, JoinSet};
 /// Dropping it cuts its workers off where they wait; [`shutdown`](Server::shutdown) asks them to
 /// stop.
 #[derive(Debug)]
+#[must_use = "dropping a server cuts its workers off"]
 pub struct Server {
     ctx: Context,
     workers: JoinSet<()>,
     names: HashMap<Id, String>,
-    panicked: BTreeSet<String>,
+    panicked: BTreeMap<String, String>,
 }
 
 /// A shutdown that was not graceful: by name, who missed the deadline and who had panicked.
@@ -24,18 +25,18 @@ pub struct Server {
 pub struct Unclean {
     /// Those that were still running when the deadline passed. They have been cut off.
     pub late: BTreeSet<String>,
-    /// Those that panicked, before or during the shutdown.
-    pub panicked: BTreeSet<String>,
+    /// Those that panicked, before or during the shutdown, each with its message.
+    pub panicked: BTreeMap<String, String>,
 }
 
 impl Server {
-    /// A server without workers.
-    pub fn new() -> Self {
+    /// A server without workers. They see the values of `ctx`, and are told to stop when it ends.
+    pub fn new(ctx: &Context) -> Self {
         Self {
-            ctx: Context::background(),
+            ctx: ctx.with_cancel(),
             workers: JoinSet::new(),
             names: HashMap::new(),
-            panicked: BTreeSet::new(),
+            panicked: BTreeMap::new(),
         }
     }
 
@@ -95,25 +96,21 @@ impl Server {
     fn forget(&mut self, joined: Result<(Id, ()), JoinError>) -> Option<String> {
         let id = joined.as_ref().map_or_else(JoinError::id, |&(id, ())| id);
         let name = self.names.remove(&id)?;
-        joined.err()?;
-        self.panicked.insert(name.clone());
+        let panic = joined.err()?.try_into_panic().ok()?;
+        self.panicked.insert(name.clone(), panic_message(panic));
         Some(name)
-    }
-}
-
-impl Default for Server {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
 impl fmt::Display for Unclean {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = |names: &BTreeSet<_>| names.iter().cloned().collect::<Vec<_>>().join(", ");
-        match (self.late.is_empty(), self.panicked.is_empty()) {
-            (_, true) => write!(f, "late: {}", names(&self.late)),
-            (true, _) => write!(f, "panicked: {}", names(&self.panicked)),
-            _ => write!(f, "late: {}; panicked: {}", names(&self.late), names(&self.panicked)),
+        let late: Vec<_> = self.late.iter().map(String::as_str).collect();
+        let panicked = self.panicked.iter().map(|(name, message)| format!("{name} ({message})"));
+        let (late, panicked) = (late.join(", "), panicked.collect::<Vec<_>>().join(", "));
+        match (late.is_empty(), panicked.is_empty()) {
+            (_, true) => write!(f, "late: {late}"),
+            (true, _) => write!(f, "panicked: {panicked}"),
+            _ => write!(f, "late: {late}; panicked: {panicked}"),
         }
     }
 }
@@ -123,7 +120,9 @@ impl Error for Unclean {}
 #[cfg(test)]
 mod tests {
     use std::future::pending;
+    use std::panic::panic_any;
 
+    use common::Cause;
     use leaks::leak_check;
     use tokio::time::{Instant, sleep};
 
@@ -135,92 +134,113 @@ mod tests {
         names.map(str::to_owned).into()
     }
 
+    struct PanicsWhenDropped;
+
+    impl Drop for PanicsWhenDropped {
+        fn drop(&mut self) {
+            panic!("once more");
+        }
+    }
+
     async fn obedient(ctx: Context) {
         ctx.done().await;
     }
 
+    #[leak_check]
     #[tokio::test(start_paused = true)]
     async fn stops_at_once_when_all_cooperate() {
-        leak_check(async {
-            let mut server = Server::new();
-            (1..=1000).for_each(|id| server.start(format!("worker-{id}"), obedient));
-            let started = Instant::now();
-            assert_eq!(server.shutdown(DEADLINE).await, Ok(()));
-            assert_eq!(started.elapsed(), Duration::ZERO);
-        })
-        .await;
+        let mut server = Server::new(&Context::background());
+        (1..=1000).for_each(|id| server.start(format!("worker-{id}"), obedient));
+        let started = Instant::now();
+        assert_eq!(server.shutdown(DEADLINE).await, Ok(()));
+        assert_eq!(started.elapsed(), Duration::ZERO);
     }
 
+    #[leak_check]
     #[tokio::test(start_paused = true)]
     async fn waits_for_work_in_flight() {
-        leak_check(async {
-            let mut server = Server::new();
-            let in_flight = Duration::from_millis(4999);
-            server.start("slow", async move |_| sleep(in_flight).await);
-            let started = Instant::now();
-            assert_eq!(server.shutdown(DEADLINE).await, Ok(()));
-            assert_eq!(started.elapsed(), in_flight);
-        })
-        .await;
+        let mut server = Server::new(&Context::background());
+        let in_flight = Duration::from_millis(4999);
+        server.start("slow", async move |_| sleep(in_flight).await);
+        let started = Instant::now();
+        assert_eq!(server.shutdown(DEADLINE).await, Ok(()));
+        assert_eq!(started.elapsed(), in_flight);
     }
 
+    #[leak_check]
     #[tokio::test(start_paused = true)]
     async fn whoever_misses_the_deadline_is_named_and_cut_off() {
-        leak_check(async {
-            let mut server = Server::new();
-            server.start("obedient", obedient);
-            server.start("stubborn", async |_| pending().await);
-            let started = Instant::now();
-            let late = server.shutdown(DEADLINE).await.unwrap_err();
-            assert_eq!(late, Unclean { late: names(["stubborn"]), panicked: names([]) });
-            assert_eq!(started.elapsed(), DEADLINE);
-        })
-        .await;
+        let mut server = Server::new(&Context::background());
+        server.start("obedient", obedient);
+        server.start("stubborn", async |_| pending().await);
+        let started = Instant::now();
+        let late = server.shutdown(DEADLINE).await.unwrap_err();
+        assert_eq!(late, Unclean { late: names(["stubborn"]), panicked: BTreeMap::new() });
+        assert_eq!(started.elapsed(), DEADLINE);
     }
 
+    #[leak_check]
     #[tokio::test(start_paused = true)]
     async fn the_deadline_is_one_for_all_workers() {
-        leak_check(async {
-            let mut server = Server::new();
-            for seconds in [4, 8, 12] {
-                let in_flight = Duration::from_secs(seconds);
-                server.start(format!("{seconds} s"), async move |_| sleep(in_flight).await);
-            }
-            let started = Instant::now();
-            let late = server.shutdown(DEADLINE).await.unwrap_err();
-            assert_eq!(late, Unclean { late: names(["12 s", "8 s"]), panicked: names([]) });
-            assert_eq!(started.elapsed(), DEADLINE);
-        })
-        .await;
+        let mut server = Server::new(&Context::background());
+        for seconds in [4, 8, 12] {
+            let in_flight = Duration::from_secs(seconds);
+            server.start(format!("{seconds} s"), async move |_| sleep(in_flight).await);
+        }
+        let started = Instant::now();
+        let late = server.shutdown(DEADLINE).await.unwrap_err();
+        assert_eq!(late, Unclean { late: names(["12 s", "8 s"]), panicked: BTreeMap::new() });
+        assert_eq!(started.elapsed(), DEADLINE);
     }
 
+    #[leak_check]
     #[tokio::test(start_paused = true)]
     async fn a_panic_is_noticed_at_once_and_reported_at_the_end() {
-        leak_check(async {
-            let mut server = Server::new();
-            server.start("ends well", async |_| {});
-            server.start("obedient", obedient);
-            server.start("bad", async |_| panic!("bad worker"));
-            assert_eq!(server.panicked().await, "bad");
-            server.start("stubborn", async |_| pending().await);
-            server.start("bad at the end", async |ctx| {
-                ctx.done().await;
-                panic!("bad at the end");
-            });
-            let unclean = server.shutdown(DEADLINE).await.unwrap_err();
-            let panicked = names(["bad", "bad at the end"]);
-            assert_eq!(unclean, Unclean { late: names(["stubborn"]), panicked });
-            assert_eq!(unclean.to_string(), "late: stubborn; panicked: bad, bad at the end");
-        })
-        .await;
+        let mut server = Server::new(&Context::background());
+        server.start("ends well", async |_| {});
+        server.start("obedient", obedient);
+        server.start("bad", async |_| panic!("bad worker"));
+        assert_eq!(server.panicked().await, "bad");
+        server.start("stubborn", async |_| pending().await);
+        server.start("bad at the end", async |ctx| {
+            ctx.done().await;
+            panic_any(PanicsWhenDropped);
+        });
+        let unclean = server.shutdown(DEADLINE).await.unwrap_err();
+        let told = "late: stubborn; panicked: bad (bad worker), bad at the end (without a message)";
+        let panicked = [("bad", "bad worker"), ("bad at the end", "without a message")];
+        let panicked = panicked.map(|(name, told)| (name.to_owned(), told.to_owned())).into();
+        assert_eq!(unclean, Unclean { late: names(["stubborn"]), panicked });
+        assert_eq!(unclean.to_string(), told);
     }
 
+    #[leak_check]
+    #[tokio::test(start_paused = true)]
+    async fn workers_see_the_parents_values_and_its_end() {
+        let parent = Context::background().with_value(42);
+        let mut server = Server::new(&parent);
+        let (saw, seen) = tokio::sync::oneshot::channel();
+        server.start("obedient", async |ctx| {
+            let value = ctx.value::<i32>().copied();
+            saw.send((value, ctx.done().await)).unwrap();
+        });
+        parent.cancel();
+        assert_eq!(seen.await, Ok((Some(42), Cause::Canceled)));
+        assert_eq!(server.shutdown(DEADLINE).await, Ok(()));
+    }
+
+    #[leak_check]
+    #[tokio::test(start_paused = true)]
+    async fn shutting_down_leaves_the_parent_alone() {
+        let parent = Context::background();
+        assert_eq!(Server::new(&parent).shutdown(DEADLINE).await, Ok(()));
+        assert_eq!(parent.err(), None);
+    }
+
+    #[leak_check]
     #[tokio::test(start_paused = true)]
     async fn dropping_the_server_cuts_its_workers_off() {
-        leak_check(async {
-            let mut server = Server::new();
-            server.start("stubborn", async |_| pending().await);
-        })
-        .await;
+        let mut server = Server::new(&Context::background());
+        server.start("stubborn", async |_| pending().await);
     }
 }

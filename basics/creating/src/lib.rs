@@ -107,55 +107,47 @@ mod tests {
         assert_eq!(panic.downcast_ref(), Some(&"a bad thread"));
     }
 
+    #[leak_check]
     #[tokio::test]
     async fn tasks_run_at_the_same_time() {
-        leak_check(async {
-            let meet = Arc::new(tokio::sync::Barrier::new(1000));
-            let work = (0..1000).map(|_| {
-                let meet = meet.clone();
-                async move { meet.wait().await.is_leader() }
-            });
-            let leaders = in_tasks(work).await;
-            assert_eq!(leaders.len(), 1000);
-            assert_eq!(leaders.into_iter().filter(|leader| *leader).count(), 1);
-        })
-        .await;
+        let meet = Arc::new(tokio::sync::Barrier::new(1000));
+        let work = (0..1000).map(|_| {
+            let meet = meet.clone();
+            async move { meet.wait().await.is_leader() }
+        });
+        let leaders = in_tasks(work).await;
+        assert_eq!(leaders.len(), 1000);
+        assert_eq!(leaders.into_iter().filter(|leader| *leader).count(), 1);
     }
 
+    #[leak_check]
     #[tokio::test]
     async fn a_hundred_thousand_tasks_give_as_many_results() {
-        leak_check(async {
-            let sum: u64 = in_tasks((0..100_000).map(async |n| n)).await.into_iter().sum();
-            assert_eq!(sum, 4_999_950_000);
-        })
-        .await;
+        let sum: u64 = in_tasks((0..100_000).map(async |n| n)).await.into_iter().sum();
+        assert_eq!(sum, 4_999_950_000);
     }
 
+    #[leak_check]
     #[tokio::test]
     async fn short_tasks_end_while_others_are_still_being_spawned() {
-        leak_check(async {
-            let alive = Arc::new(());
-            let work = (0..10 * BURST).map(|_| {
-                let held = Arc::clone(&alive);
-                assert!(Arc::strong_count(&alive) <= 1 + BURST, "those before have not ended");
-                async move { drop(held) }
-            });
-            assert_eq!(in_tasks(work).await.len(), 10 * BURST);
-        })
-        .await;
+        let alive = Arc::new(());
+        let work = (0..10 * BURST).map(|_| {
+            let held = Arc::clone(&alive);
+            assert!(Arc::strong_count(&alive) <= 1 + BURST, "those before have not ended");
+            async move { drop(held) }
+        });
+        assert_eq!(in_tasks(work).await.len(), 10 * BURST);
     }
 
+    #[leak_check]
     #[tokio::test]
     async fn a_panic_in_a_task_goes_on_in_the_caller_and_cancels_the_others() {
-        leak_check(async {
-            let work = [false, true, false].map(|bad| async move {
-                assert!(!bad, "a bad task");
-                pending::<()>().await;
-            });
-            let panic = tokio::spawn(in_tasks(work)).await.unwrap_err().into_panic();
-            assert_eq!(panic.downcast_ref(), Some(&"a bad task"));
-        })
-        .await;
+        let work = [false, true, false].map(|bad| async move {
+            assert!(!bad, "a bad task");
+            pending::<()>().await;
+        });
+        let panic = tokio::spawn(in_tasks(work)).await.unwrap_err().into_panic();
+        assert_eq!(panic.downcast_ref(), Some(&"a bad task"));
     }
 
     struct PanicsWhenDropped;
@@ -187,13 +179,11 @@ mod tests {
         }
     }
 
+    #[leak_check]
     #[tokio::test]
     async fn what_panics_as_it_is_dropped_does_not_hide_a_tasks_panic() {
-        leak_check(async {
-            let work = (0..2).map(async |number| give(number));
-            let panic = tokio::spawn(in_tasks(work)).await.err().unwrap().into_panic();
-            assert_eq!(panic.downcast_ref(), Some(&"the first"));
-        })
-        .await;
+        let work = (0..2).map(async |number| give(number));
+        let panic = tokio::spawn(in_tasks(work)).await.err().unwrap().into_panic();
+        assert_eq!(panic.downcast_ref(), Some(&"the first"));
     }
 }

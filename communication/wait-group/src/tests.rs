@@ -68,54 +68,48 @@ fn a_group_without_workers_does_not_wait() {
     assert_eq!(thread::scope(|scope| ThreadGroup::new(scope).wait()), []);
 }
 
+#[leak_check]
 #[tokio::test(start_paused = true)]
 async fn waiting_for_tasks_ends_after_the_last_of_them() {
-    leak_check(async {
-        let done = Arc::new(AtomicUsize::new(0));
-        let mut group = TaskGroup::new();
-        for id in 0..100 {
-            let done = Arc::clone(&done);
-            group.spawn(async move {
-                sleep(Duration::from_secs(id)).await;
-                done.fetch_add(1, Ordering::Relaxed);
-            });
-        }
-        assert_eq!(ended(&group).await, []);
-        assert_eq!(done.load(Ordering::Relaxed), 100);
-        assert_eq!(Arc::strong_count(&done), 1, "the group holds what its tasks held");
-    })
-    .await;
+    let done = Arc::new(AtomicUsize::new(0));
+    let mut group = TaskGroup::new();
+    for id in 0..100 {
+        let done = Arc::clone(&done);
+        group.spawn(async move {
+            sleep(Duration::from_secs(id)).await;
+            done.fetch_add(1, Ordering::Relaxed);
+        });
+    }
+    assert_eq!(ended(&group).await, []);
+    assert_eq!(done.load(Ordering::Relaxed), 100);
+    assert_eq!(Arc::strong_count(&done), 1, "the group holds what its tasks held");
 }
 
+#[leak_check]
 #[tokio::test(start_paused = true)]
 async fn a_task_that_panics_counts_down_and_is_reported() {
-    leak_check(async {
-        let mut group = TaskGroup::new();
-        group.spawn(async { panic!("at once") });
-        group.spawn(sleep(Duration::from_secs(2)));
-        group.spawn(async {
-            sleep(Duration::from_secs(1)).await;
-            panic!("after a {}", "wait");
-        });
-        assert_eq!(ended(&group).await, [panicked(1, "at once"), panicked(3, "after a wait")]);
-        assert_eq!(ended(&group).await, [], "a panic is reported once");
-    })
-    .await;
+    let mut group = TaskGroup::new();
+    group.spawn(async { panic!("at once") });
+    group.spawn(sleep(Duration::from_secs(2)));
+    group.spawn(async {
+        sleep(Duration::from_secs(1)).await;
+        panic!("after a {}", "wait");
+    });
+    assert_eq!(ended(&group).await, [panicked(1, "at once"), panicked(3, "after a wait")]);
+    assert_eq!(ended(&group).await, [], "a panic is reported once");
 }
 
+#[leak_check]
 #[tokio::test(start_paused = true)]
 async fn a_wait_for_tasks_can_be_given_up_and_taken_up_again() {
-    leak_check(async {
-        let (release, released) = oneshot::channel::<()>();
-        let mut group = TaskGroup::new();
-        group.spawn(async { drop(released.await) });
-        let hour = Duration::from_hours(1);
-        assert!(timeout(hour, group.wait()).await.is_err(), "it is still at work");
-        drop(release);
-        assert_eq!(timeout(hour, group.wait()).await, Ok(vec![]));
-        group.spawn(sleep(hour)); // the group can be used again
-        assert!(timeout(hour / 2, group.wait()).await.is_err(), "it sleeps");
-        assert_eq!(timeout(hour, group.wait()).await, Ok(vec![]));
-    })
-    .await;
+    let (release, released) = oneshot::channel::<()>();
+    let mut group = TaskGroup::new();
+    group.spawn(async { drop(released.await) });
+    let hour = Duration::from_hours(1);
+    assert!(timeout(hour, group.wait()).await.is_err(), "it is still at work");
+    drop(release);
+    assert_eq!(timeout(hour, group.wait()).await, Ok(vec![]));
+    group.spawn(sleep(hour)); // the group can be used again
+    assert!(timeout(hour / 2, group.wait()).await.is_err(), "it sleeps");
+    assert_eq!(timeout(hour, group.wait()).await, Ok(vec![]));
 }

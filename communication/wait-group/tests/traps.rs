@@ -1,6 +1,7 @@
 //! The traps that the page warns of, shown.
 
 use std::future::pending;
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -13,18 +14,24 @@ use tokio_util::task::TaskTracker;
 
 #[test]
 fn a_clone_that_is_kept_counts_as_a_worker() {
-    let wg = WaitGroup::new();
-    let kept = wg.clone();
-    let dropped = AtomicBool::new(false);
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            wg.wait();
-            assert!(dropped.load(Ordering::SeqCst), "it waited for nobody's work");
+    // A wait that returned at once would do so in one of many rounds before the clone is dropped.
+    for _ in 0..100 {
+        let wg = WaitGroup::new();
+        let kept = wg.clone();
+        let dropped = AtomicBool::new(false);
+        let waits = Barrier::new(2);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                waits.wait();
+                wg.wait();
+                assert!(dropped.load(Ordering::SeqCst), "it did not wait for the clone");
+            });
+            waits.wait();
+            (0..100).for_each(|_| thread::yield_now());
+            dropped.store(true, Ordering::SeqCst);
+            drop(kept);
         });
-        thread::yield_now();
-        dropped.store(true, Ordering::SeqCst);
-        drop(kept);
-    });
+    }
 }
 
 #[tokio::test(start_paused = true)]
