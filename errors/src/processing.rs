@@ -35,7 +35,8 @@ mod tests {
 
     #[test]
     fn three_in_ten_fail_and_the_others_take_half_a_second_at_most() {
-        let drawn: Vec<_> = (0..10_000).map(|seed| draw(&mut StdRng::seed_from_u64(seed))).collect();
+        let drawn: Vec<_> =
+            (0..10_000).map(|seed| draw(&mut StdRng::seed_from_u64(seed))).collect();
         let (mut failed, mut times) = (0, Vec::new());
         for drawn in drawn {
             match drawn {

@@ -27,8 +27,15 @@ async fn ended(group: Group) -> Result<(), GroupError> {
     timeout(HOUR, group.wait()).await.expect("it ends")
 }
 
-async fn fails_after(seconds: u64, message: &'static str) -> Result<(), &'static str> {
-    sleep(SECOND * seconds as u32).await;
+const DONE: Result<(), Infallible> = Ok(());
+
+async fn rests(seconds: u32) -> Result<(), Infallible> {
+    sleep(SECOND * seconds).await;
+    DONE
+}
+
+async fn fails_after(seconds: u32, message: &'static str) -> Result<(), &'static str> {
+    sleep(SECOND * seconds).await;
     Err(message)
 }
 
@@ -41,7 +48,7 @@ async fn without_an_error_wait_ends_after_the_last_task() {
         let work = async move {
             sleep(SECOND * seconds).await;
             done.fetch_add(1, Ordering::Relaxed);
-            Ok::<_, Infallible>(())
+            DONE
         };
         group.spawn(work).await;
     }
@@ -63,7 +70,7 @@ async fn the_first_error_is_told_after_all_tasks_have_ended() {
     let (group, started) = (group(), Instant::now());
     group.spawn(fails_after(3, "the last")).await;
     group.spawn(fails_after(1, "the first")).await;
-    group.spawn(async { Ok::<_, Infallible>(sleep(5 * SECOND).await) }).await; // does not listen
+    group.spawn(rests(5)).await; // does not listen
     assert_eq!(ended(group).await.unwrap_err().to_string(), "the first");
     assert_eq!(started.elapsed(), 5 * SECOND);
 }
@@ -156,7 +163,11 @@ async fn a_panic_is_an_error_with_its_message() {
         let (group, started) = (group(), Instant::now());
         let ctx = group.context().clone();
         group.spawn(async move { ctx.run(pending::<()>()).await }).await;
-        group.spawn(async move { Ok::<_, Infallible>(panics()) }).await;
+        let bad = async move {
+            panics();
+            DONE
+        };
+        group.spawn(bad).await;
         let err = ended(group).await.unwrap_err();
         assert!(matches!(err.downcast_ref(), Some(Failure::<Infallible>::Panicked(_))), "{err}");
         assert_eq!((err.to_string(), started.elapsed()), (told.to_owned(), Duration::ZERO));
@@ -188,11 +199,11 @@ async fn never_more_than_the_limit_run_and_the_limit_is_used_to_the_full() {
 #[tokio::test(start_paused = true)]
 async fn at_the_limit_a_spawn_waits_and_can_be_given_up() {
     let group = group().limit(1);
-    group.spawn(async { Ok::<_, Infallible>(sleep(2 * SECOND).await) }).await;
+    group.spawn(rests(2)).await;
     let given_up = timeout(SECOND, group.spawn(async { Err("it has begun") })).await;
     assert!(given_up.is_err());
     assert_eq!(live_tasks(), 1, "what waits for its place is no task");
-    let waiting = timeout(2 * SECOND, group.spawn(async { Ok::<_, Infallible>(()) })).await;
+    let waiting = timeout(2 * SECOND, group.spawn(async { DONE })).await;
     assert!(waiting.is_ok());
     assert!(ended(group).await.is_ok());
 }
@@ -203,7 +214,7 @@ async fn a_place_comes_back_however_a_task_ends() {
     let group = group().limit(1);
     group.spawn(async { Err("bad") }).await;
     group.spawn::<Infallible>(async { panic!("worse") }).await;
-    let third = timeout(HOUR, group.spawn(async { Ok::<_, Infallible>(()) })).await;
+    let third = timeout(HOUR, group.spawn(async { DONE })).await;
     assert!(third.is_ok());
     assert_eq!(ended(group).await.unwrap_err().to_string(), "bad");
 }
@@ -223,10 +234,10 @@ async fn a_task_starts_siblings_that_are_waited_for_too_also_at_the_limit() {
                     count.fetch_add(1, Ordering::Relaxed);
                     if child == 2 { Err("a grandchild's") } else { Ok(()) }
                 });
-                Ok::<_, Infallible>(())
+                DONE
             });
         }
-        Ok::<_, Infallible>(())
+        DONE
     };
     group.spawn(parent).await;
     let started = Instant::now();
@@ -245,14 +256,14 @@ async fn dropping_a_group_cancels_its_tasks_and_starts_no_more() {
         count.fetch_add(1, Ordering::Relaxed);
         pending::<()>().await;
         drop(kept);
-        Ok::<_, Infallible>(())
+        DONE
     };
     group.spawn(deaf).await;
     let spawn = |spawner: &errors::Spawner| {
         let count = Arc::clone(&begun);
         spawner.spawn(async move {
             count.fetch_add(1, Ordering::Relaxed);
-            Ok::<_, Infallible>(())
+            DONE
         });
     };
     spawn(&spawner); // waits for its place
