@@ -1,4 +1,4 @@
-use crate::{Block, Page};
+use crate::markdown::{Block, Page};
 
 /// The commands of one code block, in order.
 pub type Steps = Vec<(String, Transcript)>;

@@ -3,6 +3,8 @@ use std::path::{Path, PathBuf};
 
 use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
 
+use crate::workspace::root;
+
 /// A Markdown file, with what the tests look at.
 #[derive(Debug)]
 pub struct Page {
@@ -62,14 +64,14 @@ impl Page {
     ///
     /// If it cannot be read, or is not below that folder.
     pub fn read(path: impl AsRef<Path>) -> Self {
-        let path = crate::root().join(path);
+        let path = root().join(path);
         let text =
             fs::read_to_string(&path).unwrap_or_else(|err| panic!("{}: {err}", path.display()));
-        let path = path.strip_prefix(crate::root()).expect("a page is in the workspace");
+        let path = path.strip_prefix(root()).expect("a page is in the workspace");
         Page::parse(path, text)
     }
 
-    fn parse(path: &Path, text: String) -> Self {
+    pub(crate) fn parse(path: &Path, text: String) -> Self {
         let mut reader = Reader::default();
         for (event, range) in Parser::new_ext(&text, Options::ENABLE_TABLES).into_offset_iter() {
             reader.line = text[..range.start].matches('\n').count() + 1;
@@ -92,6 +94,38 @@ impl Page {
         let (_, below) = self.text.split_once(&format!("\n## {title}\n"))?;
         Some(below.split("\n## ").next().unwrap_or(below))
     }
+}
+
+/// The pages: every Markdown file of the workspace.
+pub fn pages() -> Vec<Page> {
+    files("md").into_iter().map(Page::read).collect()
+}
+
+/// All files below the workspace's folder with this extension, sorted by path, without those that
+/// are built or hidden.
+///
+/// # Panics
+///
+/// If a folder cannot be read.
+pub fn files(extension: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![root()];
+    while let Some(folder) = folders.pop() {
+        for entry in folder.read_dir().expect("a folder of the workspace can be read") {
+            let path = entry.expect("so can its entries").path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if name.starts_with('.') || name == "target" {
+                continue;
+            }
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|found| found == extension) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
 }
 
 /// Collects the parts of a page. What is open gets the text that comes.

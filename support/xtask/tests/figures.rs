@@ -1,11 +1,9 @@
 //! The figures that the pages quote are those of the page where they were published.
 //!
-//! After a new measurement, `.ci/figures` writes them anew: it sets `UPDATE_FIGURES`.
+//! After a new measurement, `cargo xtask figures` writes them anew.
 
-use std::env;
-use std::fs;
-
-use xtask::{Page, pages, root, rows, up_to_date};
+use xtask::figures::{rows, up_to_date};
+use xtask::{Page, pages};
 
 #[test]
 fn the_pages_quote_what_was_measured() {
@@ -15,10 +13,7 @@ fn the_pages_quote_what_was_measured() {
         match up_to_date(&page, &rows) {
             Err(fault) => wrong.push(format!("{}: {fault}", page.path.display())),
             Ok(text) if text == page.text => {}
-            Ok(text) if env::var_os("UPDATE_FIGURES").is_some() => {
-                fs::write(root().join(&page.path), text).expect("a page can be written");
-            }
-            Ok(_) => wrong.push(format!("{}: old; run .ci/figures", page.path.display())),
+            Ok(_) => wrong.push(format!("{}: old; run `cargo xtask figures`", page.path.display())),
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");

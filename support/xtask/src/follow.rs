@@ -1,23 +1,35 @@
-//! Runs the commands of the pages, of all or of those that are named, as a reader would who has
-//! just cloned the workspace, and compares what they print with what the pages say.
-//!
-//! `cargo test -p xtask --features commands --test commands -- basics/creating/README.md`
+//! Runs the commands of the pages, as a reader would who has just cloned the workspace, and compares
+//! what they print with what the pages say.
 
+use std::env;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
-use std::{env, fs};
 
-use xtask::{Page, Steps, Transcript, commands, pages, root, without_remark};
+use crate::Result;
+use crate::console::{Steps, Transcript, commands, without_remark};
+use crate::markdown::{Page, pages};
+use crate::workspace::{changes, root};
 
 /// A command that prints nothing for so long hangs. It may have to be compiled first, in release.
 const HANG: Duration = Duration::from_mins(30);
 
-fn main() -> ExitCode {
-    let named: Vec<_> = env::args().skip(1).map(Page::read).collect();
+/// What a page shows and `.ci/run` does with its own steps.
+const LEFT_TO_THE_CHECK: [&str; 3] =
+    ["cargo test --workspace", "cargo xtask book", "cargo xtask pictures"];
+
+/// Follows these pages, or all if none is named.
+///
+/// # Errors
+///
+/// If a command does not do what its page says, or leaves a file behind.
+pub fn follow_all(named: &[PathBuf]) -> Result {
+    let before = changes()?;
+    let named: Vec<_> = named.iter().map(Page::read).collect();
     let pages = if named.is_empty() { pages() } else { named };
     let mut wrong = 0;
     for page in &pages {
@@ -26,18 +38,23 @@ fn main() -> ExitCode {
             wrong += usize::from(!follow(steps));
         }
     }
-    println!("{wrong} blocks of commands do not do what their page says");
-    if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let left = changes()?;
+    if left != before {
+        return Err(format!("a command left files behind:\n{left}").into());
+    }
+    if wrong > 0 {
+        return Err(format!("{wrong} blocks of commands do not do what their page says").into());
+    }
+    Ok(())
 }
 
 /// Does one step after the other, as in one shell: `echo $?` has the status of the one before.
 fn follow(steps: Steps) -> bool {
-    let check = fs::read_to_string(root().join(".ci/run")).expect(".ci/run is there");
     let mut status = 0;
     let mut steps = steps.into_iter().peekable();
     while let Some((command, said)) = steps.next() {
         let plain = without_remark(&command);
-        if plain == ".ci/run" || check.lines().any(|line| line.ends_with(plain)) {
+        if plain.starts_with(".ci/") || LEFT_TO_THE_CHECK.contains(&plain) {
             println!("      -    {command}: left to .ci/run");
             continue;
         }

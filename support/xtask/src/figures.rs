@@ -1,4 +1,28 @@
-use crate::Page;
+//! What the pages quote: rows of the race against Go, and tables of other pages.
+
+use std::fs;
+
+use crate::Result;
+use crate::markdown::{Page, pages};
+use crate::workspace::root;
+
+/// Writes anew what the pages quote.
+///
+/// # Errors
+///
+/// If a page quotes what is not there, or cannot be written.
+pub fn update() -> Result {
+    let rows = rows();
+    for page in pages() {
+        let text =
+            up_to_date(&page, &rows).map_err(|err| format!("{}: {err}", page.path.display()))?;
+        if text != page.text {
+            println!("{}", page.path.display());
+            fs::write(root().join(&page.path), text)?;
+        }
+    }
+    Ok(())
+}
 
 /// A row of `support/versus-go/VERSUS-GO.md`, in the words in which a page quotes it.
 #[derive(Debug)]
@@ -41,7 +65,7 @@ fn cells(line: &str) -> Vec<&str> {
 /// # Errors
 ///
 /// What is quoted and not there.
-pub fn up_to_date(page: &Page, rows: &[Row]) -> Result<String, String> {
+pub fn up_to_date(page: &Page, rows: &[Row]) -> Result<String> {
     let mut text = String::new();
     let mut lines = page.text.lines();
     while let Some(line) = lines.next() {
@@ -62,12 +86,15 @@ pub fn up_to_date(page: &Page, rows: &[Row]) -> Result<String, String> {
 }
 
 /// The first table below a heading of another page.
-fn table_of(source: &str) -> Result<String, String> {
+fn table_of(source: &str) -> Result<String> {
     let (path, heading) = source.split_once(": ").ok_or("a source is `PATH: HEADING`")?;
     let page = Page::read(path);
     let under = page.under(heading).ok_or_else(|| format!("{path} has no heading `{heading}`"))?;
     let table = under.lines().skip_while(|line| !line.starts_with('|'));
     let table = table.take_while(|line| line.starts_with('|')).map(|line| format!("{line}\n"));
     let table: String = table.collect();
-    if table.is_empty() { Err(format!("{path} has no table below `{heading}`")) } else { Ok(table) }
+    if table.is_empty() {
+        return Err(format!("{path} has no table below `{heading}`").into());
+    }
+    Ok(table)
 }
