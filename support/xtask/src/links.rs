@@ -57,8 +57,11 @@ struct Html {
 fn read(text: &str) -> Html {
     let attribute = Regex::new(r#"\s(href|src|id)="([^"]*)""#).expect("it is a pattern");
     let scheme = Regex::new(r"^([a-z]+:|//)").expect("it is a pattern");
+    // A page that shows the source of a page has links only to be read.
+    let code = Regex::new(r"(?s)<pre>.*?</pre>").expect("it is a pattern");
+    let text = code.replace_all(text, "");
     let mut html = Html { anchors: BTreeSet::new(), links: BTreeSet::new() };
-    for found in attribute.captures_iter(text) {
+    for found in attribute.captures_iter(&text) {
         let value = found[2].replace("&#x27;", "'").replace("&amp;", "&");
         if &found[1] == "id" {
             html.anchors.insert(value);

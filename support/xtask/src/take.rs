@@ -146,7 +146,10 @@ mod tests {
         let mut needed = needed("patterns/pipeline");
         assert_eq!(needed.remove(0), "patterns/pipeline");
         needed.sort();
-        assert_eq!(needed, ["common", "leaks", "support/testkit", "support/timeline"]);
+        assert_eq!(
+            needed,
+            ["common", "leaks", "support/leak-check", "support/testkit", "support/timeline"]
+        );
     }
 
     #[test]
