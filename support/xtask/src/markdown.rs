@@ -137,7 +137,8 @@ struct Reader {
     spans: Vec<Span>,
     headings: Vec<String>,
     block: Option<Block>,
-    link: Option<Link>,
+    /// A link, and the image in it.
+    open: Vec<Link>,
     heading: Option<String>,
     columns: Vec<String>,
     in_head: bool,
@@ -149,7 +150,7 @@ impl Reader {
         match event {
             Event::Start(tag) => self.start(tag),
             Event::End(TagEnd::CodeBlock) => self.blocks.extend(self.block.take()),
-            Event::End(TagEnd::Link | TagEnd::Image) => self.links.extend(self.link.take()),
+            Event::End(TagEnd::Link | TagEnd::Image) => self.links.extend(self.open.pop()),
             Event::End(TagEnd::Heading(_)) => self.headings.extend(self.heading.take()),
             Event::End(TagEnd::TableHead) => self.in_head = false,
             Event::End(TagEnd::Table) => self.cell = None,
@@ -171,7 +172,7 @@ impl Reader {
             }
             Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. } => {
                 let (target, image) = (dest_url.to_string(), matches!(tag, Tag::Image { .. }));
-                self.link = Some(Link { target, text: String::new(), image, line });
+                self.open.push(Link { target, text: String::new(), image, line });
             }
             Tag::Heading { .. } => self.heading = Some(String::new()),
             Tag::TableHead => (self.columns, self.in_head, self.cell) = (Vec::new(), true, None),
@@ -189,8 +190,8 @@ impl Reader {
     fn text(&mut self, text: &str) {
         let column = self.columns.last_mut().filter(|_| self.in_head);
         let block = self.block.as_mut().map(|block| &mut block.text);
-        let link = self.link.as_mut().map(|link| &mut link.text);
-        for open in [column, block, link, self.heading.as_mut()].into_iter().flatten() {
+        let links = self.open.iter_mut().map(|link| &mut link.text);
+        for open in [column, block, self.heading.as_mut()].into_iter().flatten().chain(links) {
             open.push_str(text);
         }
     }
@@ -202,13 +203,18 @@ mod tests {
 
     #[test]
     fn a_page_is_its_blocks_links_spans_and_headings() {
-        let text = "# A `b`, c!\n\nSee `d` and [e](f.md#g).\n\n![h](i.svg)\n\n```sh x\nj\n```\n";
+        let text =
+            "# A `b`, c!\n\nSee `d` and [e](f.md#g).\n\n[![h](i.svg)](k.md)\n\n```sh x\nj\n```\n";
         let page = Page::parse(Path::new("page.md"), text.to_owned());
         let block = &page.blocks[0];
         assert_eq!((&*block.info, &*block.text, block.line), ("sh x", "j\n", 7));
         let links =
             page.links.iter().map(|link| (&*link.target, &*link.text, link.image, link.line));
-        assert!(links.eq([("f.md#g", "e", false, 3), ("i.svg", "h", true, 5)]));
+        assert!(links.eq([
+            ("f.md#g", "e", false, 3),
+            ("i.svg", "h", true, 5),
+            ("k.md", "h", false, 5)
+        ]));
         assert!(page.spans.iter().map(|span| (&*span.text, span.line)).eq([("b", 1), ("d", 3)]));
         assert!(page.anchors().eq(["a-b-c"]));
     }
