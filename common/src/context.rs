@@ -1,15 +1,16 @@
 use std::any::{Any, TypeId};
+use std::error::Error;
 use std::fmt;
-use std::future::{Future, poll_fn};
-use std::iter::successors;
-use std::pin::{Pin, pin};
-use std::task::Poll;
+use std::iter::{successors, zip};
+use std::pin::Pin;
+use std::task::{self, Poll, ready};
 use std::time::Duration;
 
-use event_listener::Event;
-use tokio::time::{Instant, sleep_until};
+use event_listener::{Event, EventListener};
+use pin_project_lite::pin_project;
+use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::sync::{Arc, OnceLock, Ordering, fence};
+use crate::sync::{Arc, AtomicBool, OnceLock, Ordering, fence};
 
 /// Go's `context.Context` for tasks: cancellation, a deadline and typed values, handed down a tree.
 ///
@@ -19,8 +20,9 @@ use crate::sync::{Arc, OnceLock, Ordering, fence};
 ///
 /// A context owns no task and no timer, and its parent does not know it. The deadline is data, and
 /// so is a cancellation: whoever waits brings the timer, and listens to every context up to the
-/// root. So a context without waiters costs one allocation, two with a value, and dropping its last handle leaves
-/// nothing behind.
+/// root. So a context without waiters costs one allocation, two with a value, and dropping its last
+/// handle leaves nothing behind. A look-up passes by the contexts without a value; a wait and a look
+/// at the end pass by those that only carry one.
 ///
 /// | Go | here |
 /// |---|---|
@@ -30,6 +32,10 @@ use crate::sync::{Arc, OnceLock, Ordering, fence};
 /// | `<-ctx.Done()` | [`ctx.done().await`](Context::done) |
 /// | `select { case <-ctx.Done(): … case v := <-work: … }` | [`ctx.run(work).await`](Context::run) |
 /// | `ctx.Value(key).(T)` | [`ctx.value::<T>()`](Context::value) |
+/// | `ctx.Err()` | [`ctx.err()`](Context::err) |
+/// | `cancel(err)` of `context.WithCancelCause(ctx)` | [`ctx.cancel_with(err)`](Context::cancel_with) |
+/// | `context.Cause(ctx)` | [`ctx.cause()`](Context::cause) |
+/// | `context.WithoutCancel(ctx)` | [`ctx.without_cancel()`](Context::without_cancel) |
 #[derive(Clone)]
 pub struct Context {
     node: Arc<Node>,
@@ -44,17 +50,39 @@ pub enum Cause {
     DeadlineExceeded,
 }
 
+/// The kinds of contexts: those that carry a value, and those that do not.
+const WITH_VALUE: bool = true;
+const PLAIN: bool = false;
+
+/// An error that all who ask for it share.
+type Reason = std::sync::Arc<dyn Error + Send + Sync>;
+
 struct Node {
+    /// The context above. A root has none.
     parent: Option<Context>,
+    /// Of a context that carries a value, the nearest one above that does not; and of one that does
+    /// not, the nearest that does.
+    other: Option<Context>,
+    /// The first end, which stands for ever. Nobody hears of an end before it is written here.
+    end: OnceLock<End>,
     /// Wakes whoever waits for this context or for one below it.
-    canceled: Event,
-    /// When `cancel` was called on this very context.
-    canceled_at: OnceLock<Instant>,
+    ended: Event,
+    /// Whether a context that carries a value may have been cancelled, to which this one is the
+    /// nearest without: who passes by those with a value must then look at them.
+    look_closer: AtomicBool,
     /// The earliest deadline from here to the root.
     deadline: Option<Instant>,
-    /// The cause once somebody has seen it: from then on it stands.
-    cause: OnceLock<Cause>,
     value: Option<Value>,
+}
+
+/// How a context ended.
+#[derive(Clone)]
+struct End {
+    /// When it was cancelled, or its deadline.
+    at: Instant,
+    cause: Cause,
+    /// What was given to [`Context::cancel_with`].
+    reason: Option<Reason>,
 }
 
 /// A value under its type, which is compared without a look at the value itself.
@@ -66,13 +94,13 @@ struct Value {
 impl Context {
     /// The root of a tree: no deadline, no values, and it ends only if it is cancelled itself.
     pub fn background() -> Self {
-        Self::from_node(Node::below(None))
+        Self::from_node(Node::new(None, None))
     }
 
     /// A child that can be cancelled without touching this context.
     #[must_use]
     pub fn with_cancel(&self) -> Self {
-        Self::from_node(self.child())
+        Self::from_node(self.child(None))
     }
 
     /// A child that ends `timeout` from now at the latest. A timeout beyond what the clock can
@@ -88,10 +116,10 @@ impl Context {
     /// A child that ends at `deadline`, or at this context's own deadline if that is earlier.
     #[must_use]
     pub fn with_deadline(&self, deadline: Instant) -> Self {
-        let mut child = self.child();
+        let mut child = self.child(None);
         child.deadline = Some(child.deadline.map_or(deadline, |ours| ours.min(deadline)));
-        if let Some(cause) = self.err() {
-            child.cause = cause.into(); // even if the new deadline lies further back
+        if let Some(end) = self.end() {
+            child.end = end.clone().into(); // even if the new deadline lies further back
         }
         Self::from_node(child)
     }
@@ -100,85 +128,65 @@ impl Context {
     /// collide with anybody else's.
     #[must_use]
     pub fn with_value<T: Any + Send + Sync>(&self, value: T) -> Self {
-        let mut child = self.child();
-        child.value = Some(Value { key: TypeId::of::<T>(), value: Box::new(value) });
+        let value = Value { key: TypeId::of::<T>(), value: Box::new(value) };
+        Self::from_node(self.child(Some(value)))
+    }
+
+    /// A context with the values of this one that does not end with it, and has no deadline: for
+    /// what must go on, such as a clean-up, after the request that it belongs to has ended.
+    #[must_use]
+    pub fn without_cancel(&self) -> Self {
+        let mut child = self.child(None);
+        (child.parent, child.deadline) = (None, None);
         Self::from_node(child)
     }
 
     /// Ends this context and everything below it, never its parent. Calling it again, or after the
     /// deadline has passed, changes nothing.
     pub fn cancel(&self) {
-        self.node.canceled_at.get_or_init(Instant::now);
-        // Where nobody waits, no list of waiters is made. The fences order this and `canceled`:
-        // either a waiter sees the instant, or it is seen here.
-        fence(Ordering::SeqCst);
-        if self.node.canceled.total_listeners() > 0 {
-            self.node.canceled.notify(usize::MAX);
-        }
+        self.end_for(None);
+    }
+
+    /// As [`cancel`](Context::cancel), and says why: [`cause`](Context::cause) gives this error, for
+    /// this context and those that end with it.
+    pub fn cancel_with(&self, reason: impl Into<Box<dyn Error + Send + Sync>>) {
+        self.end_for(Some(reason.into().into()));
     }
 
     /// Why the context ended, or `None` while it is alive. The first cause stands for ever.
     pub fn err(&self) -> Option<Cause> {
-        if let Some(cause) = self.node.cause.get() {
-            return Some(*cause);
-        }
-        // A context that adds nothing asks the one above it that does, so that both give the same
-        // cause, also while a deadline passes in the midst of a `cancel`.
-        let decides = self.to_root().find(|context| context.may_end_alone()).unwrap_or(self);
-        let cause = match decides.node.cause.get() {
-            Some(cause) => *cause,
-            None => decides.first_cause()?,
-        };
-        let cause = *decides.node.cause.get_or_init(|| cause);
-        Some(*self.node.cause.get_or_init(|| cause))
+        self.end().map(|end| end.cause)
     }
 
-    /// Waits until the context ends; forever, if nothing ends it. Needs a runtime with its timer
-    /// enabled if the context has a deadline.
+    /// The error that the context was [cancelled with](Context::cancel_with), or that the one above
+    /// it was with which it ended; the same as [`err`](Context::err) if there was none. `None` while
+    /// it is alive.
+    pub fn cause(&self) -> Option<std::sync::Arc<dyn Error + Send + Sync>> {
+        let End { cause, reason, .. } = self.end()?;
+        Some(reason.clone().unwrap_or_else(|| std::sync::Arc::new(*cause)))
+    }
+
+    /// Waits until the context ends; forever, if nothing ends it. It is ready as soon as
+    /// [`err`](Context::err) is `Some`. Needs a runtime with its timer enabled if the context has a
+    /// deadline.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future changes nothing; call it as often as you like.
-    pub async fn done(&self) -> Cause {
-        if let Some(cause) = self.err() {
-            return cause;
-        }
-        let Some(deadline) = self.node.deadline else {
-            self.canceled().await;
-            return self.err().expect("a context that woke its waiter is cancelled");
-        };
-        // In a box, or whoever waits without a deadline would have room for a timer as well.
-        let ended = Box::pin(async {
-            tokio::select! {
-                () = self.canceled() => {}
-                () = sleep_until(deadline) => {}
-            }
-        });
-        ended.await;
-        self.err().expect("a context is cancelled, or past its deadline, once it has woken")
+    pub fn done(&self) -> impl Future<Output = Cause> {
+        self.wait()
     }
 
-    /// Drives `future` to its end, or drops it at the first cause to end this context. A context
-    /// that has ended does not poll the future at all.
+    /// Drives `future` to its end, or drops it at the first cause to end this context. The end wins
+    /// at every poll: once the context has ended, the future is polled no more. What the future
+    /// gives in a poll that began before the end is not thrown away, as it may be an item that was
+    /// taken out of a queue.
     ///
     /// # Cancel safety
     ///
     /// Dropping this drops `future`; it is as cancel safe as `future` is.
-    pub async fn run<F: Future>(&self, future: F) -> Result<F::Output, Cause> {
-        if let Some(cause) = self.err() {
-            return Err(cause);
-        }
-        let mut future = pin!(future);
-        // A future that is ready at once, such as a receive from a full queue, needs no listener.
-        let first = poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await;
-        if let Poll::Ready(output) = first {
-            return Ok(output);
-        }
-        tokio::select! {
-            biased; // when both are ready, the end of the context wins
-            cause = self.done() => Err(cause),
-            output = future => Ok(output),
-        }
+    pub fn run<F: Future>(&self, future: F) -> impl Future<Output = Result<F::Output, Cause>> {
+        Run { wait: self.wait(), future }
     }
 
     /// When the context ends at the latest.
@@ -189,7 +197,7 @@ impl Context {
     /// The nearest value of type `T` from here to the root.
     pub fn value<T: Any>(&self) -> Option<&T> {
         let key = TypeId::of::<T>();
-        let values = self.to_root().filter_map(|context| context.node.value.as_ref());
+        let values = self.to_root_of(WITH_VALUE).filter_map(|context| context.node.value.as_ref());
         values.filter(|value| value.key == key).find_map(|value| value.value.downcast_ref())
     }
 
@@ -197,63 +205,116 @@ impl Context {
         Self { node: Arc::new(node) }
     }
 
-    fn child(&self) -> Node {
-        Node::below(Some(self))
+    fn child(&self, value: Option<Value>) -> Node {
+        Node::new(Some(self), value)
     }
 
-    /// Ends when this context, or one above it, is cancelled.
-    async fn canceled(&self) {
-        // Listen first and look afterwards: a cancellation in between is seen by one or the other.
-        let mut listeners: Vec<_> =
-            self.to_root().map(|context| context.node.canceled.listen()).collect();
-        fence(Ordering::SeqCst); // the other half of the one in `cancel`
-        if self.to_root().any(|context| context.node.canceled_at.get().is_some()) {
+    fn wait(&self) -> Wait<'_> {
+        Wait { context: self, listeners: Vec::new(), timer: None }
+    }
+
+    fn end_for(&self, reason: Option<Reason>) {
+        let nearest = self.nearest_of(PLAIN).expect("a root carries no value");
+        if self.kind() == WITH_VALUE {
+            nearest.node.look_closer.store(true, Ordering::Relaxed);
+        }
+        let at = Instant::now(); // before the look: no deadline may have passed by then
+        if self.end().is_some() {
             return;
         }
-        poll_fn(|cx| {
-            let any = listeners.iter_mut().any(|one| Pin::new(one).poll(cx).is_ready());
-            if any { Poll::Ready(()) } else { Poll::Pending }
-        })
-        .await;
-    }
-
-    /// Whether this context can have ended before, or without, the one above it.
-    fn may_end_alone(&self) -> bool {
-        let node = &self.node;
-        let above = node.parent.as_ref().map(|parent| parent.node.deadline);
-        node.canceled_at.get().is_some() || above != Some(node.deadline)
-    }
-
-    /// What came first: a `cancel` on the way to the root, or the deadline. The instants decide,
-    /// so nobody has to be watching when one of them passes.
-    fn first_cause(&self) -> Option<Cause> {
-        let canceled =
-            self.to_root().filter_map(|context| context.node.canceled_at.get().copied()).min();
-        match (canceled, self.node.deadline) {
-            (Some(canceled), Some(deadline)) if deadline <= canceled => {
-                Some(Cause::DeadlineExceeded)
-            }
-            (Some(_), _) => Some(Cause::Canceled),
-            (None, deadline) => (deadline? <= Instant::now()).then_some(Cause::DeadlineExceeded),
+        self.node.end.get_or_init(|| End { at, cause: Cause::Canceled, reason });
+        // Where nobody waits, no list of waiters is made. The fences order this and `Wait`: either a
+        // waiter sees the end, or it is seen here.
+        fence(Ordering::SeqCst);
+        if nearest.node.ended.total_listeners() > 0 {
+            nearest.node.ended.notify(usize::MAX);
         }
+    }
+
+    /// The end that stands, or `None` while the context is alive.
+    fn end(&self) -> Option<&End> {
+        if let Some(end) = self.node.end.get() {
+            return Some(end);
+        }
+        let has_ended = |context: &Self| context.node.end.get().is_some();
+        let mut look_closer = false;
+        let ended = self.to_root_of(PLAIN).any(|context| {
+            look_closer |= context.node.look_closer.load(Ordering::Relaxed);
+            has_ended(context)
+        });
+        let ended = ended
+            || look_closer && self.to_root().any(has_ended)
+            || self.node.deadline.is_some_and(|deadline| deadline <= Instant::now());
+        if ended { self.decide() } else { None }
+    }
+
+    /// Writes the end into every context from the topmost that has ended down to this one, so that
+    /// a parent never says otherwise than its child has said before. What came first decides, and the
+    /// instants say which that is: nobody has to be watching when a deadline passes.
+    fn decide(&self) -> Option<&End> {
+        let mut path = Vec::new();
+        for context in self.to_root() {
+            path.push(context);
+            if context.node.end.get().is_some() {
+                break;
+            }
+        }
+        let now = Instant::now();
+        path.into_iter().rev().fold(None, |above: Option<&End>, context| {
+            let due = context.own_deadline().filter(|due| *due <= above.map_or(now, |end| end.at));
+            let passed = due.map(|at| End { at, cause: Cause::DeadlineExceeded, reason: None });
+            match passed.or_else(|| above.cloned()) {
+                Some(end) => Some(context.node.end.get_or_init(|| end)),
+                None => context.node.end.get(),
+            }
+        })
+    }
+
+    /// The deadline, if it is earlier than that of the context above.
+    fn own_deadline(&self) -> Option<Instant> {
+        let above = self.node.parent.as_ref().and_then(|parent| parent.node.deadline);
+        self.node.deadline.filter(|own| above != Some(*own))
     }
 
     fn to_root(&self) -> impl Iterator<Item = &Self> {
         successors(Some(self), |context| context.node.parent.as_ref())
     }
+
+    /// This context and those above it that carry a value, or that do not.
+    fn to_root_of(&self, kind: bool) -> impl Iterator<Item = &Self> {
+        successors(self.nearest_of(kind), move |context| {
+            context.node.parent.as_ref()?.nearest_of(kind)
+        })
+    }
+
+    fn nearest_of(&self, kind: bool) -> Option<&Self> {
+        if self.kind() == kind { Some(self) } else { self.node.other.as_ref() }
+    }
+
+    fn kind(&self) -> bool {
+        self.node.value.is_some()
+    }
 }
 
 impl Node {
-    /// A child has its parent's deadline, and its cause if that stands already.
-    fn below(parent: Option<&Context>) -> Self {
+    /// A child has its parent's deadline.
+    fn new(parent: Option<&Context>, value: Option<Value>) -> Self {
         Self {
             parent: parent.cloned(),
-            canceled: Event::new(),
-            canceled_at: OnceLock::new(),
+            other: parent.and_then(|parent| parent.nearest_of(value.is_none()).cloned()),
+            end: OnceLock::default(),
+            ended: Event::new(),
+            look_closer: AtomicBool::new(false),
             deadline: parent.and_then(|parent| parent.node.deadline),
-            cause: parent.map(|parent| parent.node.cause.clone()).unwrap_or_default(),
-            value: None,
+            value,
         }
+    }
+
+    /// Takes what holds the contexts above. Through `parent` they hold `other` as well, which is
+    /// therefore not freed here.
+    fn take_above(&mut self) -> Option<Context> {
+        let other = self.other.take();
+        self.parent.take().or(other)
     }
 }
 
@@ -261,9 +322,79 @@ impl Drop for Node {
     /// Takes a long chain of last handles apart one by one: left to itself it would recurse, and
     /// a chain of 100,000 contexts would overflow the stack.
     fn drop(&mut self) {
-        let mut next = self.parent.take();
+        let mut next = self.take_above();
         while let Some(mut node) = next.and_then(|context| Arc::into_inner(context.node)) {
-            next = node.parent.take();
+            next = node.take_above();
+        }
+    }
+}
+
+/// Waits for the end of a context.
+struct Wait<'ctx> {
+    context: &'ctx Context,
+    /// One for each context up to the root, those passed by that only carry a value. None before the
+    /// first poll that is not ready.
+    listeners: Vec<EventListener>,
+    /// In a box, or whoever waits without a deadline would have room for a timer as well.
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Wait<'_> {
+    /// Ready when the context may have ended since the last look at it.
+    fn poll_woken(&mut self, cx: &mut task::Context<'_>) -> Poll<()> {
+        let contexts = self.context.to_root_of(PLAIN);
+        if self.listeners.is_empty() {
+            self.listeners.extend(contexts.map(|context| context.node.ended.listen()));
+            self.timer = self.context.node.deadline.map(|at| Box::pin(sleep_until(at)));
+            fence(Ordering::SeqCst); // the other half of the one in `end_for`
+            return Poll::Ready(()); // look again, now that it listens
+        }
+        for (listener, context) in zip(&mut self.listeners, contexts) {
+            if Pin::new(&mut *listener).poll(cx).is_ready() {
+                *listener = context.node.ended.listen(); // it may have ended beside this one
+                fence(Ordering::SeqCst);
+                return Poll::Ready(());
+            }
+        }
+        self.timer.as_mut().map_or(Poll::Pending, |timer| timer.as_mut().poll(cx))
+    }
+}
+
+impl Future for Wait<'_> {
+    type Output = Cause;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Cause> {
+        loop {
+            if let Some(cause) = self.context.err() {
+                return Poll::Ready(cause);
+            }
+            ready!(self.poll_woken(cx));
+        }
+    }
+}
+
+pin_project! {
+    /// A future under a context. It holds the future once: an `async` block that pins what it is
+    /// given would have room for it twice.
+    struct Run<'ctx, F> {
+        wait: Wait<'ctx>,
+        #[pin]
+        future: F,
+    }
+}
+
+impl<F: Future> Future for Run<'_, F> {
+    type Output = Result<F::Output, Cause>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
+        let run = self.project();
+        if let Some(cause) = run.wait.context.err() {
+            return Poll::Ready(Err(cause));
+        }
+        // A future that is ready at once, such as a receive from a full queue, needs no listener.
+        match run.future.poll(cx) {
+            Poll::Ready(output) => Poll::Ready(Ok(output)),
+            Poll::Pending => Pin::new(run.wait).poll(cx).map(Err),
         }
     }
 }
@@ -287,3 +418,36 @@ impl fmt::Display for Cause {
 }
 
 impl std::error::Error for Cause {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DEPTH: usize = 1000;
+
+    #[test]
+    fn a_look_at_the_end_passes_by_a_thousand_values_and_a_wait_listens_once() {
+        let root = Context::background();
+        let mut context = root.clone();
+        for depth in 0..DEPTH {
+            context = context.with_value(depth);
+        }
+        assert_eq!(context.to_root_of(PLAIN).count(), 1);
+        let mut done = context.wait();
+        let mut cx = task::Context::from_waker(task::Waker::noop());
+        assert!(Pin::new(&mut done).poll(&mut cx).is_pending());
+        assert_eq!(done.listeners.len(), 1);
+        root.cancel();
+        assert_eq!(Pin::new(&mut done).poll(&mut cx), Poll::Ready(Cause::Canceled));
+    }
+
+    #[test]
+    fn a_look_up_passes_by_a_thousand_contexts_without_a_value() {
+        let mut context = Context::background().with_value("a value");
+        for _ in 0..DEPTH {
+            context = context.with_cancel();
+        }
+        assert_eq!(context.to_root_of(WITH_VALUE).count(), 1);
+        assert_eq!(context.value(), Some(&"a value"));
+    }
+}

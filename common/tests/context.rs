@@ -1,17 +1,25 @@
 //! What a context promises, case by case.
 
-use std::future::{pending, ready};
+use std::future::{pending, poll_fn, ready};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::task::{self, Poll, Wake, Waker};
+use std::thread;
 use std::time::Duration;
 
 use common::Cause::{Canceled, DeadlineExceeded};
 use common::Context;
 use leaks::leak_check;
+use tokio::sync::oneshot;
 use tokio::task::{JoinSet, yield_now};
 use tokio::time::{Instant, advance, sleep, timeout};
 
 const SECOND: Duration = Duration::from_secs(1);
+
+fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut task::Context::from_waker(Waker::noop()))
+}
 
 #[leak_check]
 #[tokio::test(start_paused = true)]
@@ -74,6 +82,114 @@ async fn the_end_of_the_context_wins_over_a_future_that_is_ready_as_well() {
         let outcome = context.run(sleep(SECOND)).await;
         assert_eq!(outcome, Err(DeadlineExceeded));
     }
+}
+
+/// The timer of a runtime is up to a millisecond late: the clock decides, not the timer.
+#[tokio::test]
+async fn who_waits_hears_of_a_deadline_as_soon_as_anybody() {
+    for _ in 0..20 {
+        let ctx = Context::background().with_timeout(Duration::from_micros(200));
+        let (sender, receiver) = oneshot::channel();
+        let (mut done, mut run) = (pin!(ctx.done()), pin!(ctx.run(receiver)));
+        let (_, _) = (poll_once(done.as_mut()), poll_once(run.as_mut()));
+        while ctx.err().is_none() {
+            thread::yield_now();
+        }
+        sender.send("after the end").unwrap();
+        assert_eq!(poll_once(done), Poll::Ready(DeadlineExceeded));
+        assert_eq!(poll_once(run), Poll::Ready(Err(DeadlineExceeded)));
+    }
+}
+
+#[test]
+fn who_waits_hears_of_a_cancel_as_soon_as_anybody() {
+    for _ in 0..2000 {
+        let root = Context::background();
+        let ctx = root.with_value(7).with_cancel();
+        let (sender, receiver) = oneshot::channel();
+        let (mut done, mut run) = (pin!(ctx.done()), pin!(ctx.run(receiver)));
+        assert!(poll_once(done.as_mut()).is_pending() && poll_once(run.as_mut()).is_pending());
+        let cancels = thread::spawn(move || root.cancel());
+        while ctx.err().is_none() {
+            thread::yield_now();
+        }
+        sender.send("after the end").unwrap();
+        assert_eq!(poll_once(done), Poll::Ready(Canceled));
+        assert_eq!(poll_once(run), Poll::Ready(Err(Canceled)));
+        cancels.join().unwrap();
+    }
+}
+
+#[test]
+fn a_cancel_wakes_all_who_wait_and_nobody_has_to_pass_it_on() {
+    struct Woken(AtomicBool);
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Relaxed);
+        }
+    }
+    let root = Context::background();
+    let contexts = [root.clone(), root.clone(), root.with_cancel(), root.with_value(7)];
+    let mut waits = contexts.each_ref().map(|ctx| Box::pin(ctx.done()));
+    let woken = waits.each_mut().map(|wait| {
+        let woken = Arc::new(Woken(AtomicBool::new(false)));
+        let waker = woken.clone().into();
+        assert!(wait.as_mut().poll(&mut task::Context::from_waker(&waker)).is_pending());
+        woken
+    });
+    root.cancel();
+    assert!(woken.iter().all(|woken| woken.0.load(Relaxed)));
+}
+
+#[test]
+fn what_the_future_gives_in_the_poll_that_cancels_is_not_lost() {
+    let ctx = Context::background();
+    let takes = async {
+        ctx.cancel();
+        "an item"
+    };
+    assert_eq!(poll_once(pin!(ctx.run(takes))), Poll::Ready(Ok("an item")));
+    let waits = async {
+        ctx.cancel();
+        pending::<()>().await;
+    };
+    assert_eq!(poll_once(pin!(ctx.run(waits))), Poll::Ready(Err(Canceled)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_sleeps_on_while_others_are_cancelled() {
+    let parent = Context::background().with_cancel();
+    let [ctx, other] = [1, 2].map(|value| parent.with_value(value));
+    let polls = AtomicUsize::new(0);
+    let counts = poll_fn(|_| {
+        polls.fetch_add(1, Relaxed);
+        Poll::<()>::Pending
+    });
+    let mut run = pin!(ctx.run(counts));
+    assert!(poll_once(run.as_mut()).is_pending());
+    for _ in 0..3 {
+        other.with_value("below").cancel();
+        other.cancel();
+        assert!(poll_once(run.as_mut()).is_pending());
+    }
+    assert_eq!(polls.load(Relaxed), 4, "once for each time that it was polled itself");
+    parent.cancel();
+    assert_eq!(run.await, Err(Canceled));
+}
+
+#[test]
+fn a_future_is_held_once_however_deep_the_contexts_are() {
+    let ctx = Context::background();
+    let large = async {
+        let buffer = [7_u8; 4096]; // held across the wait
+        pending::<()>().await;
+        buffer.len()
+    };
+    let own = size_of_val(&large);
+    let nested = ctx.run(ctx.run(ctx.run(large)));
+    assert!(size_of_val(&nested) <= own + 3 * 64, "{} for {own}", size_of_val(&nested));
+    let done = size_of_val(&ctx.done());
+    assert!(done <= 64, "{done}");
 }
 
 #[leak_check]
@@ -147,4 +263,26 @@ fn a_chain_of_a_hundred_thousand_contexts_is_dropped_without_overflowing_the_sta
         context = context.with_value(depth);
     }
     assert_eq!(context.value(), Some(&99_999));
+    drop(context);
+    let mut context = Context::background();
+    for depth in 0..100_000 {
+        context = match depth % 3 {
+            0 => context.with_value(depth),
+            1 => context.with_cancel(),
+            _ => context.without_cancel(),
+        };
+    }
+    assert_eq!(context.value(), Some(&99_999));
+}
+
+#[test]
+fn a_chain_of_a_hundred_thousand_contexts_ends_without_overflowing_the_stack() {
+    let root = Context::background();
+    let mut context = root.clone();
+    for depth in 0..50_000 {
+        context = context.with_value(depth).with_cancel();
+    }
+    assert_eq!(context.err(), None);
+    root.cancel();
+    assert_eq!(context.err(), Some(Canceled));
 }

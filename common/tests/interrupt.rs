@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 
 use common::{Cause, interrupted, interrupted_channel};
 
+/// A process that has not ended by then ignores the signals.
+const HANG: Duration = Duration::from_secs(10);
+
 /// Set in the process that gets the signals.
 const CHILD: &str = "INTERRUPT_TEST_CHILD";
 
@@ -16,7 +19,7 @@ const CHILD: &str = "INTERRUPT_TEST_CHILD";
 fn the_first_signal_cancels_and_disconnects_and_a_later_one_exits_with_130() {
     for signal in ["-INT", "-TERM", "-HUP"] {
         let mut child = start();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut lines = BufReader::new(child.0.stdout.take().unwrap()).lines();
         let mut wait_for = |text: &str| {
             // The test harness of the child may print before it does.
             assert!(lines.any(|line| line.unwrap().ends_with(text)), "{text} after {signal}");
@@ -27,10 +30,11 @@ fn the_first_signal_cancels_and_disconnects_and_a_later_one_exits_with_130() {
         send(signal, &child);
         wait_for("canceled and disconnected");
         let status = loop {
-            match child.try_wait().unwrap() {
-                Some(status) => break status,
-                None => send(signal, &child),
+            if let Some(status) = child.0.try_wait().unwrap() {
+                break status;
             }
+            assert!(first.elapsed() < HANG, "it ignores every {signal}");
+            send(signal, &child);
         };
         assert_eq!(status.code(), Some(130), "{signal}");
         let time = first.elapsed();
@@ -57,13 +61,23 @@ fn child() {
     }
 }
 
-fn start() -> Child {
-    let mut command = Command::new(env::current_exe().expect("a test has a program"));
-    command.args(["--exact", "child", "--nocapture"]).env(CHILD, "1");
-    command.stdout(Stdio::piped()).spawn().expect("it runs already")
+/// Killed when the test is over, however it ends.
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _has_ended = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
-fn send(signal: &str, child: &Child) {
-    let status = Command::new("kill").args([signal, &child.id().to_string()]).status();
+fn start() -> Process {
+    let mut command = Command::new(env::current_exe().expect("a test has a program"));
+    command.args(["--exact", "child", "--nocapture"]).env(CHILD, "1");
+    Process(command.stdout(Stdio::piped()).spawn().expect("it runs already"))
+}
+
+fn send(signal: &str, child: &Process) {
+    let status = Command::new("kill").args([signal, &child.0.id().to_string()]).status();
     assert!(status.expect("there is kill on Unix").success());
 }

@@ -18,13 +18,24 @@ const fn bad(name: &'static str, run: fn()) -> Model {
 pub const MODELS: &[Model] = &[
     good("context: a cancel wakes who waits for it and below it", context::good::cancel_wakes),
     good("context: the first cause stands for all who look", context::good::first_cause),
+    good("context: a child that ends with its parent has its cause", context::good::child_agrees),
+    good("context: who waits hears of the end as soon as anybody", context::good::hears_at_once),
     good("context: a child of a context that is being cancelled ends", context::good::new_child),
     good("context: a deadline wakes who waits", context::good::deadline_wakes),
     good("context: the last handles free the chain, whoever drops them", context::good::freed),
     bad(
-        "context, the cause does not stand: first cause",
-        context::cause_does_not_stand::first_cause,
+        "context, the decision does not stand: first cause",
+        context::decision_does_not_stand::first_cause,
     ),
+    bad(
+        "context, the decision does not stand: a child agrees",
+        context::decision_does_not_stand::child_agrees,
+    ),
+    bad(
+        "context, a cancel looks at no clock: a deadline wakes",
+        context::cancel_looks_at_no_clock::deadline_wakes,
+    ),
+    bad("context, run polls first: hears at once", context::run_polls_first::hears_at_once),
     bad("context, one is woken: a cancel wakes", context::one_is_woken::cancel_wakes),
     good("wait-group: no panic is lost or told twice", panics::none_lost),
     good("worker-pool: every job gives one result, and the results end", pool::every_job),

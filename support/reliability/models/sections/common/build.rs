@@ -3,8 +3,21 @@
 const CONTEXT: &str = "../../../../../common/src/context.rs";
 
 fn main() {
-    let good = "*decides.node.cause.get_or_init(|| cause)";
-    known_bad::write(CONTEXT, "cause_does_not_stand", good, "cause");
-    let good = "self.node.canceled.notify(usize::MAX)";
-    known_bad::write(CONTEXT, "one_is_woken", good, "self.node.canceled.notify(1)");
+    let bugs = [
+        (
+            "decision_does_not_stand",
+            "Some(context.node.end.get_or_init(|| end))",
+            "Some(&*Box::leak(Box::new(end)))",
+        ),
+        ("cancel_looks_at_no_clock", "if self.end().is_some() {", "if false {"),
+        (
+            "run_polls_first",
+            "if let Some(cause) = run.wait.context.err() {",
+            "if let Some(cause) = None {",
+        ),
+        ("one_is_woken", "nearest.node.ended.notify(usize::MAX)", "nearest.node.ended.notify(1)"),
+    ];
+    for (name, good, bad) in bugs {
+        known_bad::write(CONTEXT, name, good, bad);
+    }
 }
