@@ -28,4 +28,6 @@ mod doctests {
     mod go {}
     #[doc = include_str!("../../../docs/glossary.md")]
     mod glossary {}
+    #[doc = include_str!("../../../communication/README.md")]
+    mod communication {}
 }
