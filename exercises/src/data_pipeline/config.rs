@@ -14,7 +14,10 @@ use toml::{Table, Value};
 
 /// What holds where neither the flags nor the file say otherwise.
 const DEFAULTS: &str = "time = 'ts'\nwindow = '1s'\nlateness = '2s'\nmax-keys = 10_000
-max-line = '1MiB'\npolicy = ['block']\nid-field = '_source_id'\n";
+max-line = '1MiB'\npolicy = ['block']\nid-field = '_source_id'\ndead-letters-max = '1GiB'\n";
+
+/// How long a followed file holds windows open.
+const IDLE: Duration = Duration::from_mins(1);
 
 /// The settings of a run. [`Config::load`] completes them with the defaults.
 #[derive(clap::Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -91,7 +94,8 @@ pub struct Config {
     #[arg(long, value_name = "N", help_heading = "Stages")]
     pub max_keys: Option<usize>,
 
-    /// Do not let a source hold windows open that has been silent for so long
+    /// Do not let a source hold windows open that has been silent for so long [default: 60s with
+    /// --follow]
     #[arg(long, value_name = "SPAN", help_heading = "Stages", value_parser = duration)]
     #[serde(with = "humantime_serde")]
     pub idle: Option<Duration>,
@@ -129,13 +133,26 @@ pub struct Config {
     #[arg(long, value_name = "FILE", help_heading = "Sinks")]
     pub dead_letters: Option<String>,
 
+    /// Let the file for the dead letters become no larger than this [default: 1GiB]
+    #[arg(long, value_name = "SIZE", help_heading = "Sinks")]
+    pub dead_letters_max: Option<ByteSize>,
+
     /// Save the state here every 250 ms, and resume from it
     #[arg(long, value_name = "FILE", help_heading = "Run")]
     pub checkpoint: Option<PathBuf>,
 
+    /// Give up the windows that the checkpoint holds open, so that settings they depend on may change
+    #[arg(long, help_heading = "Run")]
+    #[serde(skip)]
+    pub reset_windows: bool,
+
     /// Serve the live page and /metrics here: a port of the loopback interface, or HOST:PORT
     #[arg(long, value_name = "ADDR", help_heading = "Run")]
     pub http: Option<String>,
+
+    /// Answer requests for this host too, beside the address of --http and localhost
+    #[arg(long, value_name = "HOST", help_heading = "Run")]
+    pub http_host: Vec<String>,
 
     /// Stop after this time
     #[arg(long = "for", value_name = "SPAN", help_heading = "Run", value_parser = duration)]
@@ -167,6 +184,17 @@ pub(crate) enum Content {
     DeadLetters,
 }
 
+impl Content {
+    /// The flag that names such a sink.
+    pub(crate) fn flag(self) -> &'static str {
+        match self {
+            Self::Lines => "--out",
+            Self::Windows => "--aggregates",
+            Self::DeadLetters => "--dead-letters",
+        }
+    }
+}
+
 impl Config {
     /// The settings of the file, overruled by `self`, completed with the defaults and checked.
     pub fn load(self, file: Option<&Path>) -> Result<Self, String> {
@@ -177,7 +205,11 @@ impl Config {
             table.entry(key).or_insert(value);
         }
         let config: Self = table.try_into().map_err(|err| err.to_string())?;
-        let mut config = Self { lose_chunk: self.lose_chunk, ..config };
+        let mut config =
+            Self { lose_chunk: self.lose_chunk, reset_windows: self.reset_windows, ..config };
+        if config.follow {
+            config.idle.get_or_insert(IDLE); // a file may stay silent for ever
+        }
         if config.out.is_empty() && config.aggregates.is_none() {
             // Nowhere to put anything: what was asked for goes to stdout.
             if asks_for_windows {
@@ -201,7 +233,7 @@ impl Config {
 
     fn check(&self) -> Result<(), String> {
         let mut places = HashSet::new();
-        let twice = self.sinks().find(|(name, ..)| *name != "-" && !places.insert(*name));
+        let twice = self.sinks().find(|(name, ..)| !is_stdout(name) && !places.insert(*name));
         let twice = twice.map_or("", |(name, ..)| name);
         let (policies, outs) = (self.policy.len(), self.out.len());
         let nats = (self.nats.is_some(), self.stream.is_some(), self.consumer.is_some());
@@ -316,7 +348,12 @@ pub(crate) fn is_tagged(name: &str) -> bool {
 
 /// The path of a sink that is a file.
 pub(crate) fn sink_path(name: &str) -> Option<&Path> {
-    (name != "-" && !is_tagged(name)).then_some(Path::new(name))
+    (!is_stdout(name) && !is_tagged(name)).then_some(Path::new(name))
+}
+
+/// Whether a sink is the program's stdout. Opened by its name, a file behind it would be cut.
+pub(crate) fn is_stdout(name: &str) -> bool {
+    matches!(name, "-" | "/dev/stdout" | "/dev/fd/1" | "/proc/self/fd/1")
 }
 
 /// Reads a TOML file; an error names the file, the line and what is wrong in it.

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use super::config::Config;
 use super::monitor::Lines;
 use super::run::core::Result;
-use super::run::run_with;
+use super::run::{Plan, run_with};
 use super::sink::Writer;
 
 /// How long each batch takes while the sink is slow.
@@ -31,6 +31,7 @@ pub async fn demo(demo: &Demo, span: Duration, http: &str, ctx: &Context) -> Res
         ..Config::default()
     };
     let config = config.load(None)?;
+    let plan = Plan::compile(&config)?; // its sink is no file
     say!("Four sources, a filter, windows of 1 s, and a sink that is slow in the middle third");
     let (delay, watched) = watch::channel(Duration::ZERO);
     let third = span / 3;
@@ -45,7 +46,7 @@ pub async fn demo(demo: &Demo, span: Duration, http: &str, ctx: &Context) -> Res
     };
     let sink = Some(Writer::Slow(watched));
     let ended = tokio::select! {
-        ended = run_with(&config, demo, ctx, sink, Lines::Stdout) => ended?,
+        ended = run_with(&config, plan, demo, ctx, sink, Lines::Stdout) => ended?,
         () = script => unreachable!("the script ends with a wait without end"),
     };
     say!("{}", ended.counts);

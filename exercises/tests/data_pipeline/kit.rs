@@ -63,13 +63,23 @@ impl Kit {
         self.start_with(args, &[])
     }
 
+    /// The same, with its stdout going to a file of this name.
+    pub(crate) fn start_to_file(&self, args: &[&str], stdout: &str) -> Running {
+        let stdout = File::create(self.path(stdout)).unwrap();
+        Running(self.started(args, &[]).stdout(stdout).spawn().unwrap())
+    }
+
     /// The same, in an environment with these variables.
     pub(crate) fn start_with(&self, args: &[&str], variables: &[(&str, &str)]) -> Running {
+        Running(self.started(args, variables).spawn().unwrap())
+    }
+
+    fn started(&self, args: &[&str], variables: &[(&str, &str)]) -> Command {
         let log = File::options().append(true).create(true).open(self.path("stderr")).unwrap();
         let mut command = Command::new(PROGRAM);
         command.arg("run").args(args).current_dir(self.0.path()).envs(variables.iter().copied());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-        Running(command.spawn().unwrap())
+        command
     }
 
     /// Waits until `done` holds; fails the test after a minute.
@@ -128,8 +138,13 @@ pub(crate) fn received(listener: &TcpListener) -> Vec<String> {
 /// What a web server answers.
 pub(crate) fn get(page: &str, path: &str) -> String {
     let address = page.trim_start_matches("http://").trim_end_matches('/');
+    ask(address, path, address)
+}
+
+/// What it answers when it is asked under this name.
+pub(crate) fn ask(address: &str, path: &str, host: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     answer

@@ -7,5 +7,7 @@ mod kit;
 mod nats;
 mod page;
 mod program;
+mod silence;
 mod stall;
+mod start;
 mod tcp;

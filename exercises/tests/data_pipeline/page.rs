@@ -62,6 +62,7 @@ fn the_page_may_run_and_load_nothing_but_its_own() {
     let policy = answer.lines().find(|line| line.starts_with("content-security-policy: "));
     let policy = policy.expect("there is a policy");
     assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+    assert!(policy.contains("img-src data:") && answer.contains("rel=\"icon\" href=\"data:,\""));
     let nonce = policy.split("script-src 'nonce-").nth(1).unwrap().split('\'').next().unwrap();
     for tag in ["script", "style"] {
         assert_eq!(answer.matches(&format!("<{tag}")).count(), 1);
@@ -96,7 +97,7 @@ fn the_page_renders_updates_and_shows_backpressure() {
     }
     kit.wait_until("the stall", || get(&page, "/readyz").starts_with("HTTP/1.1 503"));
     let stalled = look();
-    assert!(stalled.contains("Held up by slow sink"), "{stalled}");
+    assert!(stalled.contains("Not ready: slow sink holds everything up."), "{stalled}");
     assert!(stalled.contains("◆ bottleneck"), "{stalled}");
     assert_ne!(dom, stalled);
 }

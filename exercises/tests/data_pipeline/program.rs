@@ -176,15 +176,6 @@ fn a_missing_file_is_an_error_that_names_it() {
 }
 
 #[test]
-fn outputs_are_never_read_as_sources() {
-    let kit = Kit::new();
-    kit.write("a.ndjson", "{\"a\":1}\n");
-    kit.write("out.ndjson", "{\"old\":1}\n");
-    kit.ok(&["--file", "*.ndjson", "--out", "out.ndjson"]);
-    assert_eq!(kit.read("out.ndjson"), "{\"a\":1}\n");
-}
-
-#[test]
 fn a_full_disk_is_an_error_and_no_checkpoint_covers_it() {
     let kit = Kit::new();
     kit.write("in", &lines(0..100_000)); // many chunks: reads wait for workers when it fails
@@ -195,16 +186,6 @@ fn a_full_disk_is_an_error_and_no_checkpoint_covers_it() {
     assert!(!position.contains("\"in\":{\"generation\":1"), "{position}");
     kit.ok(&["--file", "in", "--out", "out", "--checkpoint", "ck"]);
     assert!(kit.read("out") == lines(0..100_000), "not all lines came");
-}
-
-#[test]
-fn a_condition_that_keeps_nothing_is_warned_about() {
-    let kit = Kit::new();
-    kit.write("in", &"{\"a\":1}\n".repeat(100_001));
-    let run = kit.ok(&["--file", "in", "--where", "a>1", "--out", "out"]);
-    assert!(run.stderr.contains("--where 'a>1' has matched 0 % of"), "{run:#?}");
-    let run = kit.ok(&["--file", "in", "--where", "a=1", "--out", "out"]);
-    assert!(run.stderr.contains("--where 'a=1' has matched 100 % of"), "{run:#?}");
 }
 
 #[test]
@@ -276,16 +257,6 @@ fn a_file_that_was_renamed_while_nothing_ran_is_read_to_its_end() {
     kit.write("app.log", &lines(20..30));
     kit.ok(&args);
     assert_eq!(kit.read("out"), lines(0..30));
-}
-
-#[test]
-fn other_settings_do_not_resume_from_a_checkpoint() {
-    let kit = Kit::new();
-    kit.write("in", &lines(0..10));
-    let args = ["--file", "in", "--out", "out", "--aggregates", "win", "--checkpoint", "ck"];
-    kit.ok(&args);
-    let run = kit.run(&[&args[..], &["--window", "5s"]].concat()).expect_status(1);
-    assert!(run.stderr.contains("the checkpoint belongs to other settings"), "{run:#?}");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::cmp::Ordering;
 
 use regex::Regex;
 
+use super::rows::NO_KEY;
 use super::value::{Fields, Number, Value};
 
 /// `FIELD OP LITERAL`, one `--where`.
@@ -221,7 +222,7 @@ impl Scope {
 /// if `=` says that they are equal.
 pub(crate) fn key<'v>(value: &'v Value<'_>) -> Cow<'v, str> {
     match value {
-        Value::Missing | Value::Opaque => Cow::Borrowed("null"),
+        Value::Missing | Value::Opaque => Cow::Borrowed(NO_KEY),
         Value::Bool(value) => Cow::Borrowed(if *value { "true" } else { "false" }),
         Value::Number(Number::Integer(number)) => Cow::Owned(number.to_string()),
         Value::Number(Number::Float(number)) => Cow::Owned(json(number)),

@@ -70,11 +70,29 @@ impl Job {
     }
 }
 
-/// The settings that open windows depend on, as a checkpoint keeps them.
+/// The settings that open windows depend on, as a checkpoint keeps them; without windows there are
+/// none.
 pub(crate) fn identity(config: &Config) -> String {
     let Config { time, by, p, window, derive, conditions, .. } = config;
-    let fields = (time, by, p, config.aggregates.is_some());
+    if config.aggregates.is_none() {
+        return NO_WINDOWS.to_owned();
+    }
+    let fields = (time, by, p, true);
     format!(
         "time, by, p, windows: {fields:?}; window: {window:?}; derive: {derive:?}; where: {conditions:?}"
     )
+}
+
+/// What a checkpoint of a run without windows keeps instead.
+const NO_WINDOWS: &str = "no windows";
+
+/// Whether windows that were opened under `saved` can go on under `ours`. Versions before kept all
+/// settings of a run without windows too.
+pub(crate) fn is_same(saved: &str, ours: &str) -> bool {
+    let before = |saved: &str| {
+        let fields =
+            saved.strip_prefix("time, by, p, windows: (").and_then(|rest| rest.split_once(");"));
+        fields.is_some_and(|(fields, _)| fields.ends_with(", false"))
+    };
+    saved == ours || ours == NO_WINDOWS && before(saved)
 }

@@ -8,7 +8,7 @@ use foldhash::fast::FixedState;
 
 use super::expr::{json, key};
 use super::job::{Counted, Id, Job};
-use super::rows::{Row, Rows};
+use super::rows::{NO_KEY, Row, Rows};
 use super::splitter::{Kind, Segment};
 use super::time;
 use super::value::Value;
@@ -168,7 +168,7 @@ impl<'j> Output<'j> {
             Value::Number(number) => Some(number.as_f64()),
             _ => None,
         });
-        let key = counted.key.map_or("null".into(), |slot| key(&slots[slot]));
+        let key = counted.key.map_or(NO_KEY.into(), |slot| key(&slots[slot]));
         let number = self.keys.get(&*key).copied().unwrap_or_else(|| {
             let number = u32::try_from(self.made.rows.keys.len()).expect("a chunk has fewer lines");
             self.keys.insert((*key).into(), number);

@@ -1,5 +1,8 @@
 //! What the windows are given of the events.
 
+/// The key of events that have none.
+pub(crate) const NO_KEY: &str = "null";
+
 /// What a chunk contributes: its accepted events in order, with keys that are spelled once.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rows {

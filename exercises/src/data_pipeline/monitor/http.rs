@@ -1,12 +1,15 @@
 //! The live page, the metrics and the probes.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
+use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::sse::{Event, Sse};
-use axum::response::{Html, IntoResponse};
+use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
@@ -15,13 +18,10 @@ use tokio_stream::wrappers::WatchStream;
 use tokio_stream::{Stream, StreamExt};
 
 use super::server;
-use super::snapshot::Snapshot;
+use super::snapshot::{SILENT, Snapshot};
 
 /// One file, with nothing to load from anywhere.
 const PAGE: &str = include_str!("page.html");
-
-/// A core that has not been seen for so many seconds is not healthy.
-const SILENT: f64 = 10.0;
 
 /// What is served.
 #[derive(Clone)]
@@ -36,16 +36,62 @@ impl Shown {
     }
 }
 
-/// Serves until it is dropped.
-pub(crate) async fn serve(listener: TcpListener, shown: Shown) {
+/// The names under which this server may be asked. A page from elsewhere can have a browser ask for
+/// its own name at this address (DNS rebinding), and must not read the answer.
+#[derive(Debug)]
+struct Hosts {
+    /// `None` if it is not known any more.
+    bound: Option<IpAddr>,
+    names: Vec<String>,
+}
+
+impl Hosts {
+    /// Whether this is one of them, with a port or without.
+    fn have(&self, host: &str) -> bool {
+        let host = match host.rsplit_once(':') {
+            Some((name, port)) if port.bytes().all(|digit| digit.is_ascii_digit()) => name,
+            _ => host,
+        };
+        let inner = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        match inner.parse::<IpAddr>() {
+            Ok(ip) => self.bound.is_some_and(|bound| {
+                // A browser asks for an address only where a person has written it.
+                ip == bound || bound.is_unspecified() || bound.is_loopback() && ip.is_loopback()
+            }),
+            Err(_) => {
+                let names = self.names.iter().map(String::as_str).chain(["localhost"]);
+                names.into_iter().any(|name| name.eq_ignore_ascii_case(host))
+            }
+        }
+    }
+}
+
+/// Serves until it is dropped, under the bound address, localhost and these names.
+pub(crate) async fn serve(listener: TcpListener, shown: Shown, names: Vec<String>) {
+    let bound = listener.local_addr().ok().map(|address| address.ip());
+    let hosts = Arc::new(Hosts { bound, names });
     let routes = Router::new()
         .route("/", get(page))
         .route("/events", get(events))
         .route("/metrics", get(metrics))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
-        .with_state(shown);
+        .with_state(shown)
+        .layer(from_fn_with_state(hosts, only_these_hosts));
     server::serve(listener, routes).await;
+}
+
+async fn only_these_hosts(
+    State(hosts): State<Arc<Hosts>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    if host.is_some_and(|host| hosts.have(host)) {
+        return next.run(request).await;
+    }
+    let text = "this is not that host; --http-host HOST lets the program answer to a name\n";
+    (StatusCode::MISDIRECTED_REQUEST, text).into_response()
 }
 
 /// The page may run its own script, use its own style and ask its own server, and nothing else:
@@ -54,7 +100,7 @@ async fn page() -> impl IntoResponse {
     let nonce = format!("{:032x}", rand::random::<u128>());
     let policy = format!(
         "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; \
-         connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+         connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     );
     let page = PAGE.replacen("<script>", &format!("<script nonce=\"{nonce}\">"), 1).replacen(
         "<style>",
@@ -84,27 +130,51 @@ async fn metrics(State(shown): State<Shown>) -> impl IntoResponse {
 
 /// Whether the process does its work.
 async fn healthz(State(shown): State<Shown>) -> (StatusCode, &'static str) {
-    if shown.snapshots.borrow().silent < SILENT {
+    if shown.snapshots.borrow().silent < SILENT.as_secs_f64() {
         (StatusCode::OK, "ok\n")
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "the core is stuck\n")
     }
 }
 
-/// Whether it takes events: not while a sink holds everything up.
-async fn readyz(State(shown): State<Shown>) -> (StatusCode, &'static str) {
-    let snapshot = shown.snapshots.borrow();
-    let is_sink =
-        |id: &String| snapshot.stages.iter().any(|stage| stage.kind == "sink" && stage.id == *id);
-    if snapshot.bottleneck.as_ref().is_some_and(is_sink) {
-        return (StatusCode::SERVICE_UNAVAILABLE, "a sink holds everything up\n");
+/// Whether it takes events and passes them on; if not, why.
+async fn readyz(State(shown): State<Shown>) -> (StatusCode, String) {
+    match &shown.snapshots.borrow().not_ready {
+        Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
+        None => (StatusCode::OK, "ok\n".to_owned()),
     }
-    (StatusCode::OK, "ok\n")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::PAGE;
+    use super::{Hosts, PAGE};
+
+    #[test]
+    fn only_the_bound_address_localhost_and_given_names_are_answered() {
+        let hosts = |bound: &str| Hosts {
+            bound: Some(bound.parse().unwrap()),
+            names: vec!["logs.example".to_owned()],
+        };
+        for (bound, host, is_ours) in [
+            ("127.0.0.1", "127.0.0.1:9000", true),
+            ("127.0.0.1", "localhost:9000", true),
+            ("127.0.0.1", "LocalHost", true),
+            ("127.0.0.1", "[::1]:9000", true),
+            ("127.0.0.1", "Logs.example:1", true),
+            ("127.0.0.1", "evil.example:9000", false),
+            ("127.0.0.1", "127.0.0.1.evil.example", false),
+            ("127.0.0.1", "localhost.evil.example", false),
+            ("127.0.0.1", "10.0.0.1", false),
+            ("127.0.0.1", "", false),
+            ("10.0.0.1", "10.0.0.1:9000", true),
+            ("10.0.0.1", "10.0.0.2:9000", false),
+            ("0.0.0.0", "10.0.0.2:9000", true),
+            ("0.0.0.0", "evil.example", false),
+            ("::", "[2001:db8::1]:9000", true),
+        ] {
+            assert_eq!(hosts(bound).have(host), is_ours, "{host} at {bound}");
+        }
+    }
 
     /// The value of a colour in the n-th set of them: 0 is the light one, 1 the dark one.
     fn colour(name: &str, set: usize) -> [f64; 3] {

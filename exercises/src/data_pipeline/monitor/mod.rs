@@ -9,9 +9,11 @@ pub(crate) mod stats;
 pub(crate) mod warnings;
 
 use std::io::{self, IsTerminal, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::time::Instant;
 
+use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
@@ -40,16 +42,22 @@ pub(crate) enum Lines {
 /// # Cancel safety
 ///
 /// Dropping the future ends the watching and closes the server.
-pub(crate) async fn watch(stats: Arc<Stats>, listener: Option<TcpListener>, lines: Lines) {
+pub(crate) async fn watch(
+    stats: Arc<Stats>,
+    listener: Option<TcpListener>,
+    hosts: Vec<String>,
+    lines: Lines,
+) {
     let prometheus = Prometheus::new();
-    let mut observer = Observer::new(stats);
-    let (sender, snapshots) = watch::channel(observer.look());
+    let mut observer = Observer::new(stats, Instant::now());
+    let mut look = || observer.look(Instant::now(), Timestamp::now());
+    let (sender, snapshots) = watch::channel(look());
     let observe = async {
         let mut beat = interval(BEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         for number in 1.. {
             beat.tick().await;
-            let snapshot = observer.look();
+            let snapshot = look();
             prometheus.publish(&snapshot);
             if number % LINE_EVERY == 0 {
                 print(&snapshot, lines);
@@ -59,7 +67,8 @@ pub(crate) async fn watch(stats: Arc<Stats>, listener: Option<TcpListener>, line
     };
     match listener {
         Some(listener) => {
-            let serve = http::serve(listener, http::Shown::new(snapshots, prometheus.handle()));
+            let shown = http::Shown::new(snapshots, prometheus.handle());
+            let serve = http::serve(listener, shown, hosts);
             tokio::join!(observe, serve);
         }
         None => observe.await,
@@ -76,12 +85,23 @@ fn print(snapshot: &Snapshot, lines: Lines) {
     }
 }
 
-/// Binds the address that was given to this flag: a port alone is one of the loopback interface.
+/// The address that was given to this flag, as HOST:PORT: a port alone is one of the loopback
+/// interface. Whether there is such a host is not asked.
+pub(crate) fn address(flag: &str, address: &str) -> Result<String, String> {
+    if address.parse::<u16>().is_ok() {
+        return Ok(format!("{}:{address}", Ipv4Addr::LOCALHOST));
+    }
+    match address.rsplit_once(':') {
+        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => {
+            Ok(address.to_owned())
+        }
+        _ => Err(format!("{flag} {address}: expected PORT or HOST:PORT, such as 0.0.0.0:9000")),
+    }
+}
+
+/// Binds the address that was given to this flag.
 pub(crate) async fn listen(flag: &str, address: &str) -> Result<TcpListener, String> {
-    let listener = match address.parse() {
-        Ok(port) => TcpListener::bind(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)).await,
-        Err(_) => TcpListener::bind(address).await,
-    };
+    let listener = TcpListener::bind(self::address(flag, address)?).await;
     listener.map_err(|err| format!("cannot listen on {flag} {address}: {err}"))
 }
 
@@ -93,5 +113,9 @@ mod tests {
     async fn a_port_alone_is_one_of_the_loopback_interface() {
         let listener = listen("--http", "0").await.unwrap();
         assert!(listener.local_addr().unwrap().ip().is_loopback());
+        for wrong in ["foo", "host", ":9000", "host:port", "host:70000", ""] {
+            let refused = address("--http", wrong).unwrap_err();
+            assert!(refused.contains("expected PORT or HOST:PORT"), "{refused}");
+        }
     }
 }

@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use metrics::{counter, gauge, histogram, with_local_recorder};
+use metrics::{
+    counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+    with_local_recorder,
+};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
 use super::snapshot::{Snapshot, StageShown};
@@ -16,7 +19,9 @@ pub(crate) struct Prometheus(PrometheusRecorder);
 impl Prometheus {
     pub(crate) fn new() -> Self {
         let builder = PrometheusBuilder::new().set_buckets(&BUCKETS).expect("there are buckets");
-        Self(builder.build_recorder())
+        let recorder = builder.build_recorder();
+        with_local_recorder(&recorder, describe);
+        Self(recorder)
     }
 
     pub(crate) fn handle(&self) -> PrometheusHandle {
@@ -32,6 +37,34 @@ impl Prometheus {
         });
         self.handle().run_upkeep(); // or the histograms' samples would pile up between scrapes
     }
+}
+
+/// What each metric is, for its `HELP` line.
+fn describe() {
+    for (name, help) in [
+        ("component_received_events_total", "Events that came in"),
+        ("component_sent_events_total", "Events that were passed on"),
+        ("component_discarded_events_total", "Events that were filtered, dead, or left out"),
+        ("component_errors_total", "Events that cannot be parsed, connections that failed"),
+        ("component_received_bytes_total", "Bytes that came in"),
+        ("late_events_total", "Events whose window had closed"),
+        ("warnings_total", "Warnings on stderr, by case"),
+    ] {
+        describe_counter!(name, help);
+    }
+    for (name, help) in [
+        ("utilization", "Share of the time that the component was busy, 0 to 1"),
+        ("buffer_size_bytes", "Bytes in the queue before the component"),
+        ("ledger_imbalance", "Events that got lost"),
+        ("open_windows", "Windows that are open"),
+        ("open_cells", "Keys that are open in all windows"),
+        ("watermark_lag_seconds", "How far the watermark is behind the clock"),
+        ("checkpoint_age_seconds", "How old the last checkpoint is"),
+        ("ready", "1 if events are taken and passed on, as /readyz says"),
+    ] {
+        describe_gauge!(name, help);
+    }
+    describe_histogram!("buffer_send_duration_seconds", "How long it took to put into the queue");
 }
 
 fn publish_stage(stage: &StageShown, sends: &[f64]) {
@@ -60,6 +93,10 @@ fn publish_stage(stage: &StageShown, sends: &[f64]) {
 
 fn publish_run(snapshot: &Snapshot) {
     counter!("late_events_total").absolute(snapshot.ledger.late);
+    for (case, count) in &snapshot.told {
+        counter!("warnings_total", "case" => *case).absolute(*count);
+    }
+    gauge!("ready").set(f64::from(u8::from(snapshot.not_ready.is_none())));
     gauge!("ledger_imbalance").set(snapshot.imbalance as f64);
     gauge!("open_windows").set(snapshot.open_windows as f64);
     gauge!("open_cells").set(snapshot.open_cells as f64);

@@ -14,9 +14,22 @@ use crate::data_pipeline::state::ledger::Counts;
 /// A stage is held up if that is so for at least this share of the time.
 const HELD_UP: f64 = 0.1;
 
+/// A core that has not been seen for so long is stuck.
+pub(crate) const SILENT: Duration = Duration::from_secs(10);
+
+/// A sink that has delivered nothing of what it was sent for so long is not ready.
+const STALLED: Duration = Duration::from_secs(5);
+
 /// A run at one moment.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Snapshot {
+    /// Why it takes no events, or passes none on, if that is so.
+    pub(crate) not_ready: Option<String>,
+    /// What has been told, the first texts.
+    pub(crate) warnings: Vec<String>,
+    /// How often, by case.
+    #[serde(skip)]
+    pub(crate) told: Vec<(&'static str, u64)>,
     /// Since the start, in seconds.
     pub(crate) seconds: f64,
     pub(crate) stages: Vec<StageShown>,
@@ -70,6 +83,8 @@ pub(crate) struct Observer {
     started: Instant,
     looked: Instant,
     before: Vec<Totals>,
+    /// For each stage how many events it had sent, and since when it is so or its queue was empty.
+    sent: Vec<(u64, Instant)>,
     latency: (f64, f64),
 }
 
@@ -83,13 +98,13 @@ struct Totals {
 }
 
 impl Observer {
-    pub(crate) fn new(stats: Arc<Stats>) -> Self {
-        let now = Instant::now();
-        Self { stats, started: now, looked: now, before: Vec::new(), latency: (0.0, 0.0) }
+    pub(crate) fn new(stats: Arc<Stats>, now: Instant) -> Self {
+        let (before, sent, latency) = (Vec::new(), Vec::new(), (0.0, 0.0));
+        Self { stats, started: now, looked: now, before, sent, latency }
     }
 
-    pub(crate) fn look(&mut self) -> Snapshot {
-        let now = Instant::now();
+    /// The run as it is now, at this time of the clock.
+    pub(crate) fn look(&mut self, now: Instant, clock: Timestamp) -> Snapshot {
         let passed = (now - self.looked).max(Duration::from_millis(1)).as_secs_f64();
         self.looked = now;
         let stats = self.stats.clone();
@@ -98,8 +113,13 @@ impl Observer {
         let sends = stats.stages().map(|stage| seconds(stage.sends.take())).collect();
         self.look_at_latency();
         let progress = *stats.progress.lock().expect("nobody panics while holding this");
-        let clock = Timestamp::now().as_millisecond();
+        let clock = clock.as_millisecond();
+        let silent =
+            progress.beat.map_or(Duration::ZERO, |beat| now.saturating_duration_since(beat));
         Snapshot {
+            not_ready: self.not_ready(&stages, silent, now),
+            warnings: stats.told.texts(),
+            told: stats.told.counts(),
             seconds: (now - self.started).as_secs_f64(),
             bottleneck: bottleneck(&stages),
             stages,
@@ -111,7 +131,7 @@ impl Observer {
             open_windows: progress.open_windows,
             open_cells: progress.open_cells,
             checkpoint_age: progress.saved.map(|saved| (now - saved).as_secs_f64()),
-            silent: progress.beat.map_or(0.0, |beat| (now - beat).as_secs_f64()),
+            silent: silent.as_secs_f64(),
             sends,
         }
     }
@@ -144,6 +164,34 @@ impl Observer {
             }
         };
         stats.stages().zip(&mut self.before).map(show).collect()
+    }
+
+    /// A core that is stuck, a sink that everything waits for, or one that delivers nothing of what it
+    /// has.
+    fn not_ready(
+        &mut self,
+        stages: &[StageShown],
+        silent: Duration,
+        now: Instant,
+    ) -> Option<String> {
+        self.sent.resize(stages.len(), (0, now));
+        let mut stalled = None;
+        for (stage, (sent, since)) in stages.iter().zip(&mut self.sent) {
+            if stage.sent != *sent || stage.queue_bytes == 0 {
+                (*sent, *since) = (stage.sent, now);
+            }
+            let waited = now.saturating_duration_since(*since);
+            if stage.kind == "sink" && waited >= STALLED && stalled.is_none() {
+                let seconds = waited.as_secs();
+                stalled = Some(format!("{} has delivered nothing for {seconds} s", stage.id));
+            }
+        }
+        if silent >= SILENT {
+            return Some(format!("the core has been stuck for {} s", silent.as_secs()));
+        }
+        let sinks: Vec<_> = stages.iter().filter(|stage| stage.kind == "sink").collect();
+        let holder = bottleneck(stages).filter(|id| sinks.iter().any(|sink| sink.id == *id));
+        stalled.or_else(|| holder.map(|id| format!("{id} holds everything up")))
     }
 
     fn look_at_latency(&mut self) {
@@ -195,7 +243,11 @@ impl Snapshot {
             optional("lag", self.watermark_lag),
             self.ledger.dead,
             optional("ckpt", self.checkpoint_age),
-            self.bottleneck.as_ref().map_or(String::new(), |stage| format!(" | waits for {stage}")),
+            match (&self.not_ready, &self.bottleneck) {
+                (Some(reason), _) => format!(" | not ready: {reason}"),
+                (None, Some(stage)) => format!(" | waits for {stage}"),
+                (None, None) => String::new(),
+            },
         )
     }
 }
@@ -216,6 +268,40 @@ mod tests {
 
     fn stage(kind: &'static str, id: &str, utilization: f64, blocked: f64) -> StageShown {
         StageShown { id: id.to_owned(), kind, utilization, blocked, ..StageShown::default() }
+    }
+
+    /// Whether or not its queue is full: with a slow source it may never be.
+    #[test]
+    fn a_sink_that_delivers_nothing_is_not_ready_and_the_line_says_so() {
+        let (start, second) = (Instant::now(), Duration::from_secs(1));
+        let mut observer = Observer::new(Arc::default(), start);
+        let sink =
+            |sent, queue_bytes| StageShown { sent, queue_bytes, ..stage("sink", "s", 0.0, 0.0) };
+        let mut look = |at, sent, queued| {
+            observer.not_ready(&[sink(sent, queued)], Duration::ZERO, start + at * second)
+        };
+        assert_eq!(look(0, 0, 100), None);
+        assert_eq!(look(4, 0, 100), None);
+        let reason = look(7, 0, 100);
+        assert_eq!(reason.as_deref(), Some("s has delivered nothing for 7 s"));
+        assert_eq!(look(8, 1, 100), None, "it has delivered one");
+        assert_eq!(look(20, 1, 0), None, "there is nothing to deliver");
+        assert_eq!(look(24, 1, 9), None);
+        let stages = vec![stage("transform", PARSE, 0.0, 0.0)];
+        let shown = Snapshot { stages, not_ready: reason, ..Snapshot::default() };
+        assert!(shown.line().ends_with(" | not ready: s has delivered nothing for 7 s"));
+    }
+
+    #[test]
+    fn a_core_that_is_stuck_or_a_sink_that_holds_everything_up_is_not_ready() {
+        let mut observer = Observer::new(Arc::default(), Instant::now());
+        let mut why = |blocked, silent| {
+            let stages = [stage("sink", "s", 1.0, blocked)];
+            observer.not_ready(&stages, silent, Instant::now())
+        };
+        assert_eq!(why(0.0, Duration::ZERO), None);
+        assert_eq!(why(0.9, Duration::ZERO).as_deref(), Some("s holds everything up"));
+        assert_eq!(why(0.0, SILENT).as_deref(), Some("the core has been stuck for 10 s"));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use common::{Work, bar};
 
+use super::warnings::Told;
 use crate::data_pipeline::secrets::without_users;
 use crate::data_pipeline::state::budget::ByteBudget;
 use crate::data_pipeline::state::ledger::Ledger;
@@ -30,6 +31,7 @@ pub(crate) struct Stats {
     /// How long chunks took from their reading to the sinks' queues.
     pub(crate) latency: Samples,
     pub(crate) progress: Mutex<Progress>,
+    pub(crate) told: Arc<Told>,
 }
 
 impl Stats {

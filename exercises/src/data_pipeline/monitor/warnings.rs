@@ -1,12 +1,22 @@
-//! What a user should hear of while it runs, each once.
+//! What a user should hear of, each once: on stderr, in a counter, and on the live page.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use super::stats::{Count, Stage};
+use crate::data_pipeline::config::{Config, Content};
+use crate::data_pipeline::event::rows::{NO_KEY, Rows};
 use crate::data_pipeline::secrets::without_users;
+use crate::data_pipeline::state::ledger::Counts;
 
-/// A condition is judged when it has seen so many events.
+/// Events after which a condition is judged while the run goes on; at its end it always is.
 const ENOUGH: u64 = 100_000;
+
+/// Texts of warnings that are kept for the live page.
+const SHOWN: usize = 20;
 
 /// Writes a warning to stderr.
 pub(crate) fn warn(what: fmt::Arguments<'_>) {
@@ -14,58 +24,316 @@ pub(crate) fn warn(what: fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr().lock(), "warning: {}", without_users(&what.to_string()));
 }
 
+/// What a warning is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Case {
+    SourceGaveNothing,
+    WindowsHeldOpen,
+    ConditionMatchedAllOrNothing,
+    FieldMissing,
+    LateEvents,
+    SinkGotNothing,
+    KeysOverflow,
+    ValuesBeyondRange,
+    DeadLettersNotKept,
+    DeadLettersFull,
+}
+
+/// The cases in their order, as `warnings_total` names them.
+const CASES: [&str; 10] = [
+    "source_gave_nothing",
+    "windows_held_open",
+    "condition_matched_all_or_nothing",
+    "field_missing",
+    "late_events",
+    "sink_got_nothing",
+    "keys_overflow",
+    "values_beyond_range",
+    "dead_letters_not_kept",
+    "dead_letters_full",
+];
+
+/// A warning that is still to be given.
+#[derive(Debug)]
+pub(crate) struct Warning {
+    pub(crate) case: Case,
+    /// Such as the source that it is about: with the case, it is told once.
+    pub(crate) subject: String,
+    pub(crate) text: String,
+}
+
+/// What has been told, for those who show it.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    counts: [Count; CASES.len()],
+    texts: Mutex<Vec<String>>,
+}
+
+impl Told {
+    /// How many warnings there were of each case.
+    pub(crate) fn counts(&self) -> Vec<(&'static str, u64)> {
+        CASES.into_iter().zip(self.counts.iter().map(Count::get)).collect()
+    }
+
+    /// The first ones.
+    pub(crate) fn texts(&self) -> Vec<String> {
+        self.texts.lock().expect("nobody panics while holding this").clone()
+    }
+
+    fn add(&self, case: Case, text: &str) {
+        self.counts[case as usize].add(1);
+        let mut texts = self.texts.lock().expect("nobody panics while holding this");
+        if texts.len() < SHOWN {
+            texts.push(without_users(text));
+        }
+    }
+}
+
+/// A field that the settings name, and whether some event had it.
+#[derive(Debug)]
+struct Wanted {
+    flag: &'static str,
+    name: String,
+    was_there: bool,
+}
+
+/// What a run has seen of what it was told to do.
 #[derive(Debug, Default)]
 pub(crate) struct Warnings {
+    told: Arc<Told>,
+    once: BTreeSet<(Case, String)>,
     /// The text of each condition, how many events it has seen and how many met it.
     conditions: Vec<(String, u64, u64)>,
-    told_of_keys: bool,
-    told_of_values: bool,
-    told_of_letters: bool,
+    by: Option<Wanted>,
+    p: Option<Wanted>,
+    /// Events that the windows were given.
+    rows: u64,
 }
 
 impl Warnings {
-    pub(crate) fn new(conditions: impl IntoIterator<Item = String>) -> Self {
-        let conditions = conditions.into_iter().map(|text| (text, 0, 0)).collect();
-        Self { conditions, ..Self::default() }
+    pub(crate) fn new(config: &Config, told: Arc<Told>) -> Self {
+        let wanted = |flag, name: &Option<String>| {
+            let name = name.clone().filter(|_| config.aggregates.is_some())?;
+            Some(Wanted { flag, name, was_there: false })
+        };
+        Self {
+            told,
+            conditions: config.conditions.iter().map(|text| (text.clone(), 0, 0)).collect(),
+            by: wanted("--by", &config.by),
+            p: wanted("--p", &config.p),
+            ..Self::default()
+        }
+    }
+
+    /// Gives a warning, unless it was given before.
+    pub(crate) fn tell(&mut self, warning: Warning) {
+        let Warning { case, subject, text } = warning;
+        if self.once.insert((case, subject)) {
+            warn(format_args!("{text}"));
+            self.told.add(case, &text);
+        }
+    }
+
+    fn once(&mut self, case: Case, text: impl FnOnce() -> String) {
+        if !self.once.contains(&(case, String::new())) {
+            self.tell(Warning { case, subject: String::new(), text: text() });
+        }
+    }
+
+    /// For each condition, how many events of a chunk it has seen, and how many met it.
+    pub(crate) fn conditions(&mut self, met: &[(u64, u64)]) {
+        let mut enough = false;
+        for ((_, seen, met), (more_seen, more_met)) in self.conditions.iter_mut().zip(met) {
+            let before = *seen;
+            (*seen, *met) = (*seen + more_seen, *met + more_met);
+            enough |= before < ENOUGH && *seen >= ENOUGH;
+        }
+        if enough {
+            self.judge(ENOUGH);
+        }
     }
 
     /// A condition that keeps nothing or everything is probably not what was meant.
-    pub(crate) fn conditions(&mut self, met: &[(u64, u64)]) {
-        for ((text, seen, met), (more_seen, more_met)) in self.conditions.iter_mut().zip(met) {
-            let before = *seen;
-            (*seen, *met) = (*seen + more_seen, *met + more_met);
-            if before < ENOUGH && *seen >= ENOUGH && (*met == 0 || *met == *seen) {
-                let share = if *met == 0 { 0 } else { 100 };
-                warn(format_args!("--where '{text}' has matched {share} % of {seen} events"));
+    fn judge(&mut self, least: u64) {
+        for (text, seen, met) in self.conditions.clone() {
+            let all_or_nothing = match met {
+                0 => "nothing in",
+                met if met == seen => "all of",
+                _ => continue,
+            };
+            if seen >= least {
+                self.tell(Warning {
+                    case: Case::ConditionMatchedAllOrNothing,
+                    text: format!("--where '{text}' has matched {all_or_nothing} {seen} events"),
+                    subject: text,
+                });
             }
+        }
+    }
+
+    /// The rows that a chunk gives the windows.
+    pub(crate) fn rows(&mut self, rows: &Rows) {
+        self.rows += rows.list.len() as u64;
+        if let Some(by) = self.by.as_mut().filter(|by| !by.was_there) {
+            by.was_there = rows.keys.iter().any(|key| **key != *NO_KEY);
+        }
+        if let Some(p) = self.p.as_mut().filter(|p| !p.was_there) {
+            p.was_there = rows.list.iter().any(|row| row.value.is_some());
         }
     }
 
     /// Some keys went to `other`.
     pub(crate) fn keys(&mut self, overflow: u64) {
-        if overflow > 0 && !std::mem::replace(&mut self.told_of_keys, true) {
-            warn(format_args!("more keys than --max-keys: the further ones count as \"other\""));
+        if overflow > 0 {
+            self.once(Case::KeysOverflow, || {
+                "more keys than --max-keys: the further ones count as \"other\"".to_owned()
+            });
         }
     }
 
     /// Some values are so large that quantiles may not be known.
     pub(crate) fn values(&mut self, beyond: u64) {
-        if beyond > 0 && !std::mem::replace(&mut self.told_of_values, true) {
-            warn(format_args!(
+        if beyond > 0 {
+            self.once(Case::ValuesBeyondRange, || {
                 "values of --p beyond 1e15: where more than 64 are counted, a quantile that falls \
                  on one is null"
-            ));
+                    .to_owned()
+            });
         }
     }
 
     /// There are dead letters, and nobody keeps them.
     pub(crate) fn letters(&mut self, dead: u64, letters: &[u8]) {
-        if dead > 0 && !std::mem::replace(&mut self.told_of_letters, true) {
-            let first = String::from_utf8_lossy(&letters[..letters.len().min(200)]);
-            let first = first.lines().next().unwrap_or_default();
-            warn(format_args!(
-                "some events cannot be parsed; --dead-letters FILE keeps them. The first: {first}"
-            ));
+        if dead > 0 {
+            self.once(Case::DeadLettersNotKept, || {
+                let first = String::from_utf8_lossy(&letters[..letters.len().min(400)]);
+                let first = first.lines().next().unwrap_or_default();
+                format!(
+                    "some events cannot be parsed; --dead-letters FILE keeps them. The first: {first}"
+                )
+            });
         }
+    }
+
+    /// The file for the dead letters has reached its bound.
+    pub(crate) fn letters_full(&mut self, discarded: u64) {
+        if discarded > 0 {
+            self.once(Case::DeadLettersFull, || {
+                "the dead letters have reached --dead-letters-max: further ones are counted, and \
+                 not kept"
+                    .to_owned()
+            });
+        }
+    }
+
+    /// The windows wait for this source, which has shown nothing newer for so long.
+    pub(crate) fn held_open(&mut self, source: &str, silent: Duration, idle: Option<Duration>) {
+        let now = idle.map_or(String::new(), |idle| format!(" (now {}s)", idle.as_secs()));
+        self.tell(Warning {
+            case: Case::WindowsHeldOpen,
+            subject: source.to_owned(),
+            text: format!(
+                "windows are held open by {source}, which has shown nothing newer for {} s; --idle \
+                 SPAN{now} leaves a source out that is silent for so long",
+                silent.as_secs()
+            ),
+        });
+    }
+
+    /// The run has come to its end: what did not happen in all of it. Sources that go on from a
+    /// checkpoint need not have anything new.
+    pub(crate) fn at_end<'s>(
+        &mut self,
+        counts: &Counts,
+        sources: impl IntoIterator<Item = &'s Stage>,
+        sinks: impl IntoIterator<Item = (&'s Stage, Content)>,
+        resumed: bool,
+    ) {
+        for source in sources {
+            if source.received.get() == 0 && !resumed {
+                self.tell(Warning {
+                    case: Case::SourceGaveNothing,
+                    subject: source.id.clone(),
+                    text: format!("{} gave nothing", source.id),
+                });
+            }
+        }
+        self.judge(1);
+        for wanted in [self.by.take(), self.p.take()].into_iter().flatten() {
+            let Wanted { flag, name, was_there } = wanted;
+            if self.rows > 0 && !was_there {
+                let what = if flag == "--p" { "a number in the field" } else { "the field" };
+                self.tell(Warning {
+                    case: Case::FieldMissing,
+                    text: format!("{flag} {name}: none of {} events had {what}", self.rows),
+                    subject: name,
+                });
+            }
+        }
+        if counts.late > 0 {
+            let late = counts.late;
+            self.once(Case::LateEvents, || {
+                format!(
+                    "{late} events were late, and are in no window; --lateness SPAN waits longer"
+                )
+            });
+        }
+        for (sink, content) in sinks {
+            if sink.sent.get() == 0 && counts.read > 0 && content != Content::DeadLetters {
+                self.tell(Warning {
+                    case: Case::SinkGotNothing,
+                    subject: sink.id.clone(),
+                    text: format!("nothing was written to {}", sink.id),
+                });
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data_pipeline::event::rows::Row;
+
+    fn warnings(config: Config) -> Warnings {
+        Warnings::new(&Config { aggregates: Some("-".into()), ..config }, Arc::default())
+    }
+
+    fn ended(warnings: &mut Warnings) -> Vec<String> {
+        warnings.at_end(&Counts::default(), [], [], false);
+        warnings.told.texts()
+    }
+
+    #[test]
+    fn a_condition_is_judged_once_while_the_run_goes_on_or_at_its_end() {
+        let config =
+            || Config { conditions: vec!["a>1".into(), "b>1".into()], ..Config::default() };
+        let mut running = warnings(config());
+        running.conditions(&[(ENOUGH - 1, 0), (ENOUGH - 1, 7)]);
+        assert!(running.told.texts().is_empty());
+        running.conditions(&[(1, 0), (1, 0)]);
+        let text = ["--where 'a>1' has matched nothing in 100000 events"];
+        assert_eq!(running.told.texts(), text);
+        assert_eq!(ended(&mut running), text);
+        let mut short = warnings(config());
+        short.conditions(&[(3, 3), (0, 0)]);
+        assert_eq!(ended(&mut short), ["--where 'a>1' has matched all of 3 events"]);
+        assert_eq!(short.told.counts()[2], ("condition_matched_all_or_nothing", 1));
+    }
+
+    #[test]
+    fn a_field_that_no_event_had_is_named() {
+        let config = || Config { by: Some("k".into()), p: Some("v".into()), ..Config::default() };
+        let row = |value| Row { time: 0, latest: 0, key: 0, value };
+        let mut none = warnings(config());
+        none.rows(&Rows { keys: vec![NO_KEY.into()], list: vec![row(None)], latest: None });
+        let texts = [
+            "--by k: none of 1 events had the field",
+            "--p v: none of 1 events had a number in the field",
+        ];
+        assert_eq!(ended(&mut none), texts);
+        let mut some = warnings(config());
+        some.rows(&Rows { keys: vec!["1".into()], list: vec![row(Some(0.0))], latest: None });
+        assert!(ended(&mut some).is_empty());
     }
 }

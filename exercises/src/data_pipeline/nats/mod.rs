@@ -12,15 +12,27 @@ use async_nats::{ConnectOptions, ServerAddr};
 /// How long the server may take to acknowledge a message before it is sent again.
 pub(crate) const ACK_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Whether this can be a server's address. Nobody is asked.
+pub(crate) fn check(url: &str) -> Result<(), String> {
+    address(url).map(drop)
+}
+
+fn address(url: &str) -> Result<ServerAddr, String> {
+    let unreadable = |err: std::io::Error| format!("{}: {err}", host(url));
+    url.parse().map_err(unreadable)
+}
+
+/// A user and a password may stand before the @, also without a scheme.
+fn host(url: &str) -> &str {
+    url.rsplit_once('@').map_or(url, |(_, host)| host)
+}
+
 /// Connects to the server at `url`, now or never: a wrong address is an error at once. A server
 /// that goes away later is called again until it is back.
 pub(crate) async fn connect(url: &str) -> Result<Context, String> {
-    // A user and a password may stand before the @, also without a scheme.
-    let host = url.rsplit_once('@').map_or(url, |(_, host)| host);
-    let failed = |err: String| format!("cannot reach the NATS server {host}: {err}");
-    let address: ServerAddr = url.parse().map_err(|err: std::io::Error| failed(err.to_string()))?;
-    let client = ConnectOptions::new().name("data-pipeline").connect(address).await;
-    let client = client.map_err(|err| failed(err.to_string()))?;
+    let client = ConnectOptions::new().name("data-pipeline").connect(address(url)?).await;
+    let client =
+        client.map_err(|err| format!("cannot reach the NATS server {}: {err}", host(url)))?;
     Ok(ContextBuilder::new().timeout(ACK_TIMEOUT).build(client))
 }
 

@@ -3,7 +3,7 @@
 //! everything adds up.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
@@ -12,12 +12,16 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::data_pipeline::config::Content;
 use crate::data_pipeline::monitor::stats::{Progress, Stats};
 use crate::data_pipeline::monitor::warnings::Warnings;
+use crate::data_pipeline::sink::Settled;
 use crate::data_pipeline::sink::outlets::Outlets;
 use crate::data_pipeline::state::checkpoint::{BEAT, Checkpoint, Store};
 use crate::data_pipeline::state::chunk::{Ack, ParsedChunk};
 use crate::data_pipeline::state::feeds::Feeds;
 use crate::data_pipeline::state::order::Order;
 use crate::data_pipeline::window::Windows;
+
+/// Windows that a source holds open for so long are told about.
+const HELD_OPEN: Duration = Duration::from_secs(10);
 
 /// With a message that names what failed.
 pub(crate) type Result<T> = std::result::Result<T, String>;
@@ -31,7 +35,7 @@ pub(crate) struct Core {
     /// The sinks' tasks.
     pub(crate) running: JoinSet<Result<()>>,
     pub(crate) store: Option<Arc<Store>>,
-    pub(crate) committing: Option<JoinHandle<Result<()>>>,
+    pub(crate) committing: Option<JoinHandle<Result<Vec<Reopened>>>>,
     /// What comes of these messages is in the sinks, but in no checkpoint yet.
     pub(crate) acks: Vec<Ack>,
     /// What comes of these is in the last checkpoint, but not in the one before it.
@@ -41,6 +45,14 @@ pub(crate) struct Core {
     /// The settings that a checkpoint belongs to.
     pub(crate) job: String,
     pub(crate) warnings: Warnings,
+    /// What the checkpoint knows of outputs that this run does not have.
+    pub(crate) unused: Checkpoint,
+    /// This run goes on from a checkpoint.
+    pub(crate) resumed: bool,
+    /// How long a source may hold windows open.
+    pub(crate) idle: Option<Duration>,
+    /// When a sink has last held everything up.
+    pub(crate) waited: Option<Instant>,
     pub(crate) stats: Arc<Stats>,
     /// Lose the chunk after so many, planted.
     pub(crate) lose_after: Option<u64>,
@@ -60,10 +72,14 @@ impl Core {
                 biased; // what failed first, new work last
                 Some(ended) = self.running.join_next() => sink_ended(ended)?,
                 done = commit_done(&mut self.committing) => self.committed(done)?,
-                _ = beat.tick() => self.beat(),
-                share = self.outlets.room(), if waiting => self.outlets.post(share),
+                _ = beat.tick() => self.beat(Instant::now()),
+                share = self.outlets.room(), if waiting => {
+                    let now = Instant::now();
+                    self.outlets.post(share, now);
+                    self.waited = Some(now);
+                }
                 chunk = parsed.recv(), if !waiting => match chunk {
-                    Some(chunk) => self.take(chunk?),
+                    Some(chunk) => self.take(chunk?, Instant::now()),
                     None => break,
                 },
             }
@@ -72,16 +88,16 @@ impl Core {
     }
 
     /// A chunk comes in; all that it makes ready goes on.
-    fn take(&mut self, chunk: ParsedChunk) {
+    fn take(&mut self, chunk: ParsedChunk, now: Instant) {
         let stats = self.stats.clone();
         let stage = &stats.windows;
         let (_busy, source) = (stage.busy.enter(), &chunk.tag.origin.name);
         let _bar = stage.bar(&stage.id, format_args!("{source} up to byte {}", chunk.parsed.end));
         let (feed, sequence) = (chunk.tag.feed, chunk.tag.sequence);
         for chunk in self.order.push(feed, sequence, chunk) {
-            self.account(chunk);
+            self.account(chunk, now);
         }
-        self.close_windows();
+        self.close_windows(now);
         self.align();
     }
 
@@ -96,26 +112,28 @@ impl Core {
         });
     }
 
-    fn account(&mut self, mut chunk: ParsedChunk) {
+    fn account(&mut self, mut chunk: ParsedChunk, now: Instant) {
         if self.is_to_be_lost() {
             return; // and what it held with it: the ledger shows it
         }
         let late = self.windows.observe(self.feeds.latest(chunk.tag.feed), &chunk.parsed.rows);
-        self.feeds.advance(&chunk, Instant::now());
+        self.feeds.advance(&chunk, now);
         if chunk.tag.last {
             self.order.remove(chunk.tag.feed);
         }
         self.warnings.conditions(&chunk.parsed.met);
+        self.warnings.rows(&chunk.parsed.rows);
         self.warnings.keys(self.windows.sizes().2);
         self.warnings.values(self.windows.beyond());
         if !self.outlets.take(Content::DeadLetters) {
             self.warnings.letters(chunk.parsed.dead, &chunk.parsed.letters);
         }
         self.acks.extend(chunk.tag.ack.take());
-        self.stats.latency.add(chunk.tag.born.elapsed());
+        self.stats.latency.add(now.saturating_duration_since(chunk.tag.born));
         self.stats.windows.received.add(chunk.parsed.accepted);
         self.stats.windows.sent.add(chunk.parsed.accepted);
-        self.outlets.put_chunk(chunk, late);
+        self.outlets.put_chunk(chunk, late, now);
+        self.warnings.letters_full(self.outlets.discarded(Content::DeadLetters));
     }
 
     fn is_to_be_lost(&mut self) -> bool {
@@ -124,22 +142,38 @@ impl Core {
         lost
     }
 
-    fn close_windows(&mut self) {
-        if let Some(latest) = self.feeds.latest_of_all(Instant::now()) {
-            self.close_up_to(self.windows.watermark(latest));
+    fn close_windows(&mut self, now: Instant) {
+        if self.feeds.are_idle(now) {
+            self.close_up_to(i64::MAX, now); // nothing is waited for
+        } else if let Some(latest) = self.feeds.latest_of_all(now) {
+            self.close_up_to(self.windows.watermark(latest), now);
         }
     }
 
-    fn close_up_to(&mut self, watermark: i64) {
+    fn close_up_to(&mut self, watermark: i64, now: Instant) {
         let (lines, cells) = self.windows.close(watermark);
-        self.outlets.put_other(Content::Windows, lines.into(), cells);
+        self.outlets.put_other(Content::Windows, lines.into(), cells, now);
     }
 
-    fn beat(&mut self) {
-        self.close_windows(); // a source may have become idle
-        self.tell(|progress| progress.beat = Some(Instant::now()));
+    fn beat(&mut self, now: Instant) {
+        self.close_windows(now); // a source may have become idle
+        self.look_for_held_windows(now);
+        self.tell(now, |progress| progress.beat = Some(now));
         if self.committing.is_none() {
             self.commit();
+        }
+    }
+
+    /// A source that shows nothing newer holds windows open, unless it is a sink that holds up all.
+    fn look_for_held_windows(&mut self, now: Instant) {
+        let blocked = |waited| now.saturating_duration_since(waited) < HELD_OPEN;
+        let is_blocked = self.outlets.is_waiting() || self.waited.is_some_and(blocked);
+        if self.windows.sizes().0 > 0
+            && !is_blocked
+            && let Some((source, silent)) = self.feeds.hindmost(now)
+            && silent >= HELD_OPEN
+        {
+            self.warnings.held_open(source, silent, self.idle);
         }
     }
 
@@ -147,14 +181,21 @@ impl Core {
     /// they were sent up to now. Without a checkpoint that alone counts, and only for those sources
     /// that wait for it.
     fn commit(&mut self) {
-        if self.store.is_none() && self.acks.is_empty() {
+        let is_saved = self.store.is_some();
+        if !is_saved && self.acks.is_empty() {
+            let (lengths, settled) = (self.outlets.lengths(), self.outlets.looks());
+            self.committing = Some(tokio::spawn(async move {
+                let settled = all_settled(settled).await?;
+                Ok(reopened(&lengths, settled.iter()))
+            }));
             return;
         }
-        let checkpoint = Checkpoint {
+        let (lengths, settled) = (self.outlets.lengths(), self.outlets.barriers());
+        let mut checkpoint = Checkpoint {
             job: self.job.clone(),
             sources: self.feeds.positions(),
             windows: Some(self.windows.save()),
-            outputs: self.outlets.lengths(),
+            ..self.unused.clone()
         };
         let new = std::mem::take(&mut self.acks);
         let acks = match self.store {
@@ -163,29 +204,39 @@ impl Core {
             Some(_) => std::mem::replace(&mut self.acks_of_last, new),
             None => new,
         };
-        let (store, safe) = (self.store.clone(), self.outlets.barriers());
+        let store = self.store.clone();
         self.committing = Some(tokio::spawn(async move {
-            all_safe(safe).await?;
+            let settled = all_settled(settled).await?;
+            let files = settled.iter().filter(|settled| settled.is_file);
+            for ((name, length), settled) in lengths.iter().zip(files.clone()) {
+                let length = settled.reopened.unwrap_or(*length);
+                checkpoint.outputs.insert(name.clone(), length);
+                settled.file.map(|file| checkpoint.output_files.insert(name.clone(), file));
+            }
             if let Some(store) = store {
                 save(store, checkpoint).await?;
             }
             acks.into_iter().for_each(Ack::send);
-            Ok(())
+            Ok(reopened(&lengths, files))
         }));
     }
 
-    fn committed(&mut self, done: Result<()>) -> Result<()> {
+    fn committed(&mut self, done: Result<Vec<Reopened>>) -> Result<()> {
         self.committing = None;
+        let now = Instant::now();
         if self.store.is_some() {
-            self.tell(|progress| progress.saved = Some(Instant::now()));
+            self.tell(now, |progress| progress.saved = Some(now));
         }
-        done
+        for Reopened { name, before, now } in done? {
+            self.outlets.reopened(&name, before, now);
+        }
+        Ok(())
     }
 
     /// Lets those who watch know how far it is.
-    fn tell(&self, more: impl FnOnce(&mut Progress)) {
+    fn tell(&self, now: Instant, more: impl FnOnce(&mut Progress)) {
         let (open_windows, open_cells, _) = self.windows.sizes();
-        let latest = self.feeds.latest_of_all(Instant::now());
+        let latest = self.feeds.latest_of_all(now);
         let mut progress = self.stats.progress.lock().expect("nobody panics while holding this");
         *progress = Progress { latest, open_windows, open_cells, ..*progress };
         more(&mut progress);
@@ -201,15 +252,22 @@ impl Core {
             self.flush().await?;
         }
         if self.feeds.are_finished() || self.store.is_none() {
-            self.close_up_to(i64::MAX);
+            self.close_up_to(i64::MAX, Instant::now());
         }
-        let safe = self.outlets.barriers();
+        let settled = self.outlets.barriers();
         self.flush().await?;
-        drop(self.outlets); // closes the queues: the sinks' tasks end
+        let sinks = std::mem::take(&mut self.outlets).sinks;
+        let sinks = sinks.into_iter().map(|sink| (sink.stage, sink.content)); // closes the queues
+        let sinks: Vec<_> = sinks.collect(); // the sinks' tasks end
         while let Some(ended) = self.running.join_next().await {
             sink_ended(ended)?;
         }
-        all_safe(safe).await
+        all_settled(settled).await?;
+        let sinks = sinks.iter().map(|(stage, content)| (&**stage, *content));
+        let (counts, stats) = (self.stats.ledger.counts(), self.stats.clone());
+        let sources = stats.sources.iter().map(|stage| &**stage);
+        self.warnings.at_end(&counts, sources, sinks, self.resumed);
+        Ok(())
     }
 
     /// Waits until the outbox is empty and no commit is under way.
@@ -219,7 +277,7 @@ impl Core {
                 biased;
                 Some(ended) = self.running.join_next() => sink_ended(ended)?,
                 done = commit_done(&mut self.committing) => self.committed(done)?,
-                share = self.outlets.room() => self.outlets.post(share),
+                share = self.outlets.room() => self.outlets.post(share, Instant::now()),
             }
         }
         Ok(())
@@ -232,15 +290,37 @@ async fn save(store: Arc<Store>, checkpoint: Checkpoint) -> Result<()> {
     saved.map_err(|err| format!("cannot write the checkpoint: {err}"))
 }
 
-async fn all_safe(safe: Vec<oneshot::Receiver<()>>) -> Result<()> {
-    for safe in safe {
-        safe.await.map_err(|_| "a sink ended before its time".to_owned())?;
+async fn all_settled(settled: Vec<oneshot::Receiver<Settled>>) -> Result<Vec<Settled>> {
+    let mut all = Vec::new();
+    for settled in settled {
+        all.push(settled.await.map_err(|_| "a sink ended before its time".to_owned())?);
     }
-    Ok(())
+    Ok(all)
+}
+
+/// A file that was opened anew: what had made it so long is in the one before, and it is so long now.
+#[derive(Debug)]
+pub(crate) struct Reopened {
+    name: String,
+    before: u64,
+    now: u64,
+}
+
+/// Of the files with these lengths, in their order, those that were opened anew.
+fn reopened<'s>(
+    lengths: &[(String, u64)],
+    files: impl Iterator<Item = &'s Settled>,
+) -> Vec<Reopened> {
+    let reopened = |((name, before), settled): (&(String, u64), &Settled)| {
+        Some(Reopened { name: name.clone(), before: *before, now: settled.reopened? })
+    };
+    lengths.iter().zip(files).filter_map(reopened).collect()
 }
 
 /// The end of the commit under way; never, if there is none.
-async fn commit_done(committing: &mut Option<JoinHandle<Result<()>>>) -> Result<()> {
+async fn commit_done(
+    committing: &mut Option<JoinHandle<Result<Vec<Reopened>>>>,
+) -> Result<Vec<Reopened>> {
     match committing {
         Some(commit) => commit.await.map_err(|err| err.to_string())?,
         None => std::future::pending().await,

@@ -1,12 +1,13 @@
 //! Wires the stages together, and takes them apart again.
 
 pub(crate) mod core;
+mod start;
 mod workers;
 
 use std::io::{self, Write};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::{Context, Demo};
 use crossbeam_channel::bounded;
@@ -18,10 +19,11 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::data_pipeline::config::{Config, Content};
-use crate::data_pipeline::event::job::{self, Job};
+use crate::data_pipeline::event::job;
 use crate::data_pipeline::monitor::stats::{PARSE, Samples, Stage, Stats, WINDOWS};
 use crate::data_pipeline::monitor::warnings::{Warnings, warn};
 use crate::data_pipeline::monitor::{self, Lines};
+use crate::data_pipeline::secrets::without_users;
 use crate::data_pipeline::sink::outlets::Outlets;
 use crate::data_pipeline::sink::{Drain, Sink, Writer};
 use crate::data_pipeline::source::files::Files;
@@ -30,12 +32,13 @@ use crate::data_pipeline::source::nats::Nats;
 use crate::data_pipeline::source::pool::Pool;
 use crate::data_pipeline::source::{self, Inlet, Stopped, generator, stdin, tcp, warn_if_failed};
 use crate::data_pipeline::state::budget::ByteBudget;
-use crate::data_pipeline::state::checkpoint::{Checkpoint, Store};
+use crate::data_pipeline::state::checkpoint::{Checkpoint, Store, newest};
 use crate::data_pipeline::state::feeds::Feeds;
 use crate::data_pipeline::state::ledger::{Counts, Ledger};
 use crate::data_pipeline::state::order::Order;
 use crate::data_pipeline::window::Windows;
 use core::{Core, Result};
+pub(crate) use start::Plan;
 use workers::Worker;
 
 /// So much may be between the sources and the sinks: 16 chunks.
@@ -57,9 +60,13 @@ pub struct Ended {
     pub cut_short: bool,
 }
 
-/// Compiles the settings without running them.
+/// Looks at all that a run looks at before it touches anything. What passes starts, but for ports,
+/// servers, locks and space.
 pub fn check(config: &Config) -> Result<()> {
-    Job::compile(config).map(drop)
+    let plan = Plan::of(config)?;
+    plan.warnings.iter().for_each(|warning| warn(format_args!("{}", warning.text)));
+    let saved = config.checkpoint.as_deref().map_or(Ok(None), newest)?;
+    saved.map_or(Ok(()), |(saved, _)| fits(&saved, config))
 }
 
 /// Tells on stderr how a run ended: stdout may belong to `--out`.
@@ -81,22 +88,32 @@ pub fn report(ended: &Ended) {
 ///
 /// Cancel `ctx` rather than dropping the future: that drops what is in flight, as a crash does.
 pub async fn run(config: &Config, demo: &Demo, ctx: &Context) -> Result<Ended> {
-    run_with(config, demo, ctx, None, Lines::Terminal).await
+    run_with(config, Plan::of(config)?, demo, ctx, None, Lines::Terminal).await
 }
 
-/// [`run`] with the first sink given, as the demo does, and with the lines on the terminal going where it says.
+/// [`run`] by this plan, with the first sink given, as the demo does, and with the lines on the
+/// terminal going where it says.
 pub(crate) async fn run_with(
     config: &Config,
+    plan: Plan,
     demo: &Demo,
     ctx: &Context,
     sink: Option<Writer>,
     lines: Lines,
 ) -> Result<Ended> {
-    let job = Arc::new(Job::compile(config)?);
+    let Plan { job, warnings } = plan;
+    let job = Arc::new(job);
     let budget = ByteBudget::new(IN_FLIGHT);
-    let mut core = core(config, sink, &budget).await?;
+    // First what can fail, with a lock or a port. Outputs are cut last.
+    let store = config.checkpoint.as_deref().map(Store::open).transpose()?.map(Arc::new);
+    let saved = load(store.as_deref(), config)?;
+    let doors = Doors::open(config).await?;
+    let mut core = core(config, store, saved, sink, &budget).await?;
+    warnings.into_iter().for_each(|warning| core.warnings.tell(warning));
     let stats = core.stats.clone();
-    let listener = listener(config, lines).await?;
+    if let Some(listener) = &doors.http {
+        announce(listener, lines)?;
+    }
 
     let ctx = config.run_for.map_or_else(|| ctx.with_cancel(), |span| ctx.with_timeout(span));
     let (work, queue) = bounded(budget.chunks());
@@ -113,7 +130,7 @@ pub(crate) async fn run_with(
         feeds: AtomicU64::new(0),
         started: Timestamp::now().as_millisecond().unsigned_abs(),
     });
-    let sources = sources(config, demo, &inlet, &mut core.feeds).await?;
+    let (sources, http) = sources(config, demo, &inlet, &mut core.feeds, doors)?;
     drop(inlet); // the sources have their own: the workers end with the last of them
     let worker = Worker { job, demo: demo.clone(), stats: stats.clone(), pool, work: queue, done };
     let workers = worker.spawn(stats.workers);
@@ -136,7 +153,7 @@ pub(crate) async fn run_with(
     };
     let ended = tokio::select! {
         (ended, ()) = all => Some(ended),
-        () = monitor::watch(stats, listener, lines) => unreachable!("it watches without end"),
+        () = monitor::watch(stats, http, config.http_host.clone(), lines) => unreachable!("it watches without end"),
         counts = late => match failure.get() {
             None => return Ok(Ended { counts, cut_short: true }),
             Some(_) => None, // a source has not noticed
@@ -154,18 +171,29 @@ pub(crate) async fn run_with(
     Ok(Ended { counts: ledger.counts(), cut_short: false })
 }
 
-/// Opens the checkpoint, the sinks where it left them, and restores the rest from it.
-async fn core(config: &Config, sink: Option<Writer>, budget: &ByteBudget) -> Result<Core> {
-    let store = config.checkpoint.as_deref().map(Store::open).transpose()?.map(Arc::new);
-    let saved = load(store.as_deref(), config)?;
-    let (mut opened, mut given) = (Vec::new(), sink);
-    for (name, content, policy) in config.sinks() {
-        let length = saved.outputs.get(name).copied().unwrap_or(0);
-        let writer = match given.take() {
+/// Opens the sinks, all of them before the first one is cut, and restores the rest from `saved`.
+async fn core(
+    config: &Config,
+    store: Option<Arc<Store>>,
+    saved: Checkpoint,
+    mut given: Option<Writer>,
+    budget: &ByteBudget,
+) -> Result<Core> {
+    let (mut writers, mut opened) = (Vec::new(), Vec::new());
+    for (name, content, _) in config.sinks() {
+        writers.push(match given.take() {
             Some(writer) => writer,
-            None => Writer::open(name, content, length).await?,
+            None => Writer::open(name, content, saved.output(name)).await?,
+        });
+    }
+    let ids = ids(config);
+    for ((sink, id), mut writer) in config.sinks().zip(&ids).zip(writers) {
+        let length = writer.begin()?;
+        let most = match sink.1 {
+            Content::DeadLetters => config.dead_letters_max.map_or(u64::MAX, |most| most.as_u64()),
+            Content::Lines | Content::Windows => u64::MAX,
         };
-        opened.push(Sink::new((name, content, policy), writer, length));
+        opened.push(Sink::new(sink, id, writer, length, most));
     }
     let (sinks, drains): (Vec<_>, Vec<_>) = opened.into_iter().unzip();
     let mut windows = Windows::new(
@@ -173,11 +201,19 @@ async fn core(config: &Config, sink: Option<Writer>, budget: &ByteBudget) -> Res
         millis(config.lateness),
         config.max_keys.unwrap_or(usize::MAX),
     );
-    saved.windows.into_iter().for_each(|saved| windows.restore(saved));
+    let Checkpoint { sources, windows: of_before, mut outputs, mut output_files, .. } = saved;
+    of_before.into_iter().for_each(|saved| windows.restore(saved));
+    for sink in &sinks {
+        outputs.remove(&sink.name);
+        output_files.remove(&sink.name);
+    }
+    let stats = Arc::new(stats(config, &sinks, budget));
     Ok(Core {
-        stats: Arc::new(stats(config, &sinks, budget)),
+        warnings: Warnings::new(config, stats.told.clone()),
+        stats,
         order: Order::new(),
-        feeds: Feeds::new(saved.sources, config.idle),
+        resumed: !sources.is_empty(),
+        feeds: Feeds::new(sources, config.idle),
         windows,
         outlets: Outlets::new(sinks),
         running: drains.into_iter().map(Drain::run).collect(),
@@ -187,9 +223,24 @@ async fn core(config: &Config, sink: Option<Writer>, budget: &ByteBudget) -> Res
         acks: Vec::new(),
         acks_of_last: Vec::new(),
         job: job::identity(config),
-        warnings: Warnings::new(config.conditions.clone()),
+        unused: Checkpoint { outputs, output_files, ..Checkpoint::default() },
+        idle: config.idle,
+        waited: None,
         lose_after: config.lose_chunk,
     })
+}
+
+/// A name for each sink that no other has, for the ledger and the metrics: two may go to stdout.
+fn ids(config: &Config) -> Vec<String> {
+    let mut ids: Vec<String> = Vec::new();
+    for (name, content, _) in config.sinks() {
+        let name = without_users(name);
+        let flag = content.flag().trim_start_matches('-');
+        let names = [name.clone(), format!("{name} ({flag})")].into_iter();
+        let mut names = names.chain((2..).map(|n| format!("{name} ({flag} {n})")));
+        ids.extend(names.find(|name| !ids.contains(name)));
+    }
+    ids
 }
 
 /// What an earlier run with these settings has saved; an empty checkpoint if there was none.
@@ -200,13 +251,23 @@ fn load(store: Option<&Store>, config: &Config) -> Result<Checkpoint> {
     if let Some(broken) = broken {
         warn(format_args!("{broken}; going on from the checkpoint before it"));
     }
+    fits(&saved, config)?;
+    if config.reset_windows {
+        return Ok(Checkpoint { windows: None, ..saved });
+    }
+    Ok(saved)
+}
+
+/// Whether a run with these settings can go on from there. The positions belong to the sources, so
+/// only open windows tie it to settings.
+fn fits(saved: &Checkpoint, config: &Config) -> Result<()> {
     let ours = job::identity(config);
-    if saved.job == ours {
-        return Ok(saved);
+    if config.reset_windows || job::is_same(&saved.job, &ours) {
+        return Ok(());
     }
     Err(format!(
-        "the checkpoint belongs to other settings; run with those, or delete it to start over\n  \
-         saved: {}\n  now:   {ours}",
+        "the windows of the checkpoint belong to other settings: finish with those, or give the windows \
+         up with --reset-windows\n  saved: {}\n  now:   {ours}",
         saved.job
     ))
 }
@@ -219,7 +280,7 @@ fn stats(config: &Config, sinks: &[Sink], budget: &ByteBudget) -> Stats {
     let lines = sinks.iter().filter(|sink| sink.content == Content::Lines);
     let source = |(id, form): (String, _)| Stage::new(&id, "source", form, None);
     Stats {
-        ledger: Ledger::new(lines.map(|sink| sink.name.clone())),
+        ledger: Ledger::new(lines.map(|sink| sink.stage.id.clone())),
         sources: config.sources().into_iter().map(source).collect(),
         parse: Stage::new(PARSE, "transform", "json", Some(budget.clone())),
         windows: Stage::new(WINDOWS, "transform", "aggregate", None),
@@ -227,13 +288,42 @@ fn stats(config: &Config, sinks: &[Sink], budget: &ByteBudget) -> Stats {
         workers: config.workers.unwrap_or(1),
         latency: Samples::default(),
         progress: Mutex::default(),
+        told: Arc::default(),
     }
 }
 
-/// Opens the live page's address and says which one it is.
-async fn listener(config: &Config, lines: Lines) -> Result<Option<TcpListener>> {
-    let Some(address) = &config.http else { return Ok(None) };
-    let listener = monitor::listen("--http", address).await?;
+/// Where others come in, opened before anything is written.
+struct Doors {
+    http: Option<TcpListener>,
+    listen: Option<TcpListener>,
+    #[cfg(feature = "nats")]
+    nats: Option<Nats>,
+}
+
+impl Doors {
+    async fn open(config: &Config) -> Result<Self> {
+        let mut doors = Self {
+            http: None,
+            listen: None,
+            #[cfg(feature = "nats")]
+            nats: None,
+        };
+        if let Some(address) = &config.http {
+            doors.http = Some(monitor::listen("--http", address).await?);
+        }
+        if let Some(address) = &config.listen {
+            doors.listen = Some(monitor::listen("--listen", address).await?);
+        }
+        #[cfg(feature = "nats")]
+        if config.nats.is_some() {
+            doors.nats = Some(Nats::join(config).await?);
+        }
+        Ok(doors)
+    }
+}
+
+/// Says where the live page is.
+fn announce(listener: &TcpListener, lines: Lines) -> Result<()> {
     let address = listener.local_addr().map_err(|err| err.to_string())?;
     match lines {
         Lines::Stdout => common::say!("Live page: http://{address}/"),
@@ -241,35 +331,39 @@ async fn listener(config: &Config, lines: Lines) -> Result<Option<TcpListener>> 
             let _ = writeln!(io::stderr().lock(), "live page: http://{address}/"); // as in `report`
         }
     }
-    Ok(Some(listener))
+    Ok(())
 }
 
 type Sources = JoinSet<std::result::Result<(), Stopped>>;
 
 /// Starts all sources. Those that are there from the start are registered before the first one runs.
-async fn sources(
+/// Gives the live page's listener back.
+fn sources(
     config: &Config,
     demo: &Demo,
     inlet: &Arc<Inlet>,
     feeds: &mut Feeds,
-) -> Result<Sources> {
+    mut doors: Doors,
+) -> Result<(Sources, Option<TcpListener>)> {
     let mut sources = JoinSet::new();
     let mut streams = Vec::new();
     for (name, kind) in config.sources() {
         match kind {
             "socket" => {
-                let address = config.listen.as_deref().unwrap_or_default();
-                let listener = monitor::listen("--listen", address).await?;
-                sources.spawn(warn_if_failed(tcp::run(inlet.clone(), name, listener)));
+                if let Some(listener) = doors.listen.take() {
+                    sources.spawn(warn_if_failed(tcp::run(inlet.clone(), name, listener)));
+                }
             }
             #[cfg(feature = "nats")]
             "nats" => {
-                let nats = Nats::join(config).await?;
-                sources.spawn(warn_if_failed(nats.run(inlet.stream(&name, name.clone()))));
+                if let Some(nats) = doors.nats.take() {
+                    let feed = inlet.stream(&name, name.clone());
+                    sources.spawn(warn_if_failed(nats.run(feed)));
+                }
             }
             "stdin" | "generator" => {
                 let feed = inlet.stream(&name, name.clone());
-                feeds.register(feed.id, &feed.origin);
+                feeds.register(feed.id, &feed.origin, Instant::now());
                 streams.push((feed, kind));
             }
             _ => {} // all files are found together
@@ -283,5 +377,5 @@ async fn sources(
         };
     }
     sources.spawn(files.run());
-    Ok(sources)
+    Ok((sources, doors.http))
 }

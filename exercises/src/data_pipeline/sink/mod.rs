@@ -3,6 +3,7 @@
 #[cfg(feature = "nats")]
 mod nats;
 pub(crate) mod outlets;
+mod output;
 mod tcp;
 mod writer;
 
@@ -18,7 +19,7 @@ use crate::data_pipeline::config::{Content, WhenFull};
 use crate::data_pipeline::monitor::stats::{Stage, drawn};
 use crate::data_pipeline::state::budget::{ByteBudget, Share};
 use crate::data_pipeline::state::ledger::Held;
-pub(crate) use writer::Writer;
+pub(crate) use writer::{Settled, Writer};
 
 /// So much may wait for one sink.
 pub(crate) const QUEUE: usize = 4 << 20;
@@ -41,8 +42,16 @@ pub(crate) struct Batch {
 #[derive(Debug)]
 enum Item {
     Batch(Batch, Share),
-    /// All before it must be safe; then say so.
-    Barrier(oneshot::Sender<()>),
+    /// All before it must be written, and safe if it says so; then tell.
+    Barrier(Barrier),
+}
+
+/// Where a sink tells that all before this has been written.
+#[derive(Debug)]
+pub(crate) struct Barrier {
+    pub(crate) done: oneshot::Sender<Settled>,
+    /// It has to be on the disk too.
+    pub(crate) sync: bool,
 }
 
 /// A sink as the stages before it see it.
@@ -54,6 +63,8 @@ pub(crate) struct Sink {
     pub(crate) budget: ByteBudget,
     /// How long the file is with all that is queued; `None` if it cannot be cut.
     pub(crate) length: Option<u64>,
+    /// What would make the file longer than this is left out.
+    pub(crate) most: u64,
     queue: mpsc::Sender<Item>,
     pub(crate) stage: Arc<Stage>,
 }
@@ -71,27 +82,23 @@ pub(crate) struct Drain {
 }
 
 impl Sink {
-    /// A sink around what was opened for it, `length` bytes long by now.
+    /// A sink around what was opened for it, `length` bytes long by now if it is a file. With `most`,
+    /// it becomes no longer than that.
     pub(crate) fn new(
         (name, content, policy): (&str, Content, WhenFull),
+        id: &str,
         writer: Writer,
-        length: u64,
+        length: Option<u64>,
+        most: u64,
     ) -> (Self, Drain) {
         let budget = ByteBudget::new(QUEUE);
         // Room for every batch that the budget allows, and for the barrier.
-        let (sender, receiver) = mpsc::channel(budget.chunks() + 2);
-        let stage = Stage::new(name, "sink", writer.kind(), Some(budget.clone()));
-        let length = writer.is_file().then_some(length);
-        let (budget_of, stage_of) = (budget.clone(), stage.clone());
-        let drain = Drain {
-            budget: budget_of,
-            stage: stage_of,
-            writer,
-            queue: receiver,
-            acks: JoinSet::new(),
-        };
+        let (sender, queue) = mpsc::channel(budget.chunks() + 2);
+        let stage = Stage::new(id, "sink", writer.kind(), Some(budget.clone()));
+        let acks = JoinSet::new();
+        let drain = Drain { budget: budget.clone(), stage: stage.clone(), writer, queue, acks };
         let name = name.to_owned();
-        (Self { name, content, policy, budget, length, queue: sender, stage }, drain)
+        (Self { name, content, policy, budget, length, most, queue: sender, stage }, drain)
     }
 
     /// Passes a batch on for which `share` has made room.
@@ -100,9 +107,9 @@ impl Sink {
         let _ = self.queue.try_send(Item::Batch(batch, share));
     }
 
-    /// Asks the sink to make safe all that it was sent, and then to say so.
-    pub(crate) fn barrier(&self, done: oneshot::Sender<()>) {
-        let _ = self.queue.try_send(Item::Barrier(done));
+    /// Asks the sink to write all that it was sent, and then to say so.
+    pub(crate) fn barrier(&self, barrier: Barrier) {
+        let _ = self.queue.try_send(Item::Barrier(barrier));
     }
 }
 
@@ -145,11 +152,14 @@ impl Drain {
         for item in items {
             match item {
                 Item::Batch(batch, share) => batches.push((batch, share)),
-                Item::Barrier(done) => {
+                Item::Barrier(Barrier { done, sync }) => {
                     self.write(std::mem::take(&mut batches)).await?;
                     self.acknowledged().await?;
-                    self.writer.sync().await?;
-                    let _ = done.send(()); // nobody waits any more once the run has failed
+                    if sync {
+                        self.writer.sync().await?;
+                    }
+                    // Nobody waits any more once the run has failed.
+                    let _ = done.send(self.writer.settle()?);
                 }
             }
         }

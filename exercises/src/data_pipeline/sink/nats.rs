@@ -45,15 +45,25 @@ struct Outgoing {
     payload: Bytes,
 }
 
+/// The server, the stream and the compression of a sink.
+fn parts(name: &str) -> Result<(&str, &str, Packer), String> {
+    let (place, packer) = Packer::of(name)?;
+    let parts = place.rsplit_once('/').filter(|(url, stream)| url.len() > 7 && !stream.is_empty());
+    let (url, stream) = parts.ok_or_else(|| format!("{place}: write nats://HOST:PORT/STREAM"))?;
+    Ok((url, stream, packer))
+}
+
+/// Whether this can be a sink. Nobody is asked.
+pub(crate) fn check(name: &str) -> Result<(), String> {
+    crate::data_pipeline::nats::check(parts(name)?.0)
+}
+
 impl Nats {
     /// From `nats://HOST:PORT/STREAM`, or that with `?compression=zstd`. Events have ids of their
     /// own; windows and dead letters of two workers may look the same and are not, which their
     /// `salt` shows.
     pub(crate) async fn open(name: &str, salt: u64) -> Result<Self, String> {
-        let (place, packer) = Packer::of(name)?;
-        let parts =
-            place.rsplit_once('/').filter(|(url, stream)| url.len() > 7 && !stream.is_empty());
-        let (url, name) = parts.ok_or_else(|| format!("{place}: write nats://HOST:PORT/STREAM"))?;
+        let (url, name, packer) = parts(name)?;
         let context = connect(url).await?;
         let stream = stream(&context, name).await?;
         let of_server = context.client().server_info().max_payload;

@@ -1,12 +1,12 @@
 //! The sinks of a run, and what waits for room in their queues.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use super::{Batch, Sink};
+use super::{Barrier, Batch, Settled, Sink};
 use crate::data_pipeline::config::{Content, WhenFull, is_tagged};
 use crate::data_pipeline::event::parse::Parsed;
 use crate::data_pipeline::state::budget::Share;
@@ -22,18 +22,18 @@ pub(crate) struct Outlets {
     outbox: VecDeque<Posting>,
 }
 
-/// What is for the sink with this number, since when.
+/// What is for the sink with this number.
 #[derive(Debug)]
 struct Posting {
     sink: usize,
     what: What,
-    since: Instant,
 }
 
 #[derive(Debug)]
 enum What {
-    Batch(Batch),
-    Barrier(oneshot::Sender<()>),
+    /// It waits since then.
+    Batch(Batch, Instant),
+    Barrier(Barrier),
 }
 
 impl Outlets {
@@ -52,50 +52,52 @@ impl Outlets {
     }
 
     /// Puts a chunk's dead letters and accepted lines on their way, `late` of them for their window.
-    pub(crate) fn put_chunk(&mut self, chunk: ParsedChunk, late: u64) {
+    pub(crate) fn put_chunk(&mut self, chunk: ParsedChunk, late: u64, now: Instant) {
         let Parsed { letters, plain, tagged, filtered, dead, accepted, .. } = chunk.parsed;
-        self.put_other(Content::DeadLetters, letters.into(), dead);
+        self.put_other(Content::DeadLetters, letters.into(), dead, now);
         let (plain, tagged) = (Bytes::from(plain), Bytes::from(tagged));
         let held = chunk.tag.held.account(filtered, dead, accepted, late);
         for (at, held) in held.into_iter().enumerate() {
             let lines = if is_tagged(&self.sinks[at].name) { &tagged } else { &plain };
-            self.put(at, Batch { bytes: lines.clone(), events: accepted, held: Some(held) });
+            self.put(at, Batch { bytes: lines.clone(), events: accepted, held: Some(held) }, now);
         }
     }
 
     /// Puts windows or dead letters on their way, if there is a sink for them.
-    pub(crate) fn put_other(&mut self, content: Content, bytes: Bytes, events: u64) {
+    pub(crate) fn put_other(&mut self, content: Content, bytes: Bytes, events: u64, now: Instant) {
         if let Some(at) = self.sinks.iter().position(|sink| sink.content == content) {
-            self.put(at, Batch { bytes, events, held: None });
+            self.put(at, Batch { bytes, events, held: None }, now);
         }
     }
 
     /// Puts a batch into a sink's queue, or into the outbox if there is no room. Whether it counts
     /// as written is decided here and now, so that positions and lengths always agree.
-    fn put(&mut self, at: usize, batch: Batch) {
+    fn put(&mut self, at: usize, batch: Batch, now: Instant) {
         if batch.bytes.is_empty() {
             return;
         }
         let (waiting, sink) = (self.is_waiting(), &mut self.sinks[at]);
+        let length = sink.length.map(|length| length + batch.bytes.len() as u64);
+        if length.is_some_and(|length| length > sink.most) {
+            return sink.stage.discarded.add(batch.events); // only dead letters have such a bound
+        }
         let share = if waiting { None } else { sink.budget.try_acquire(batch.bytes.len()) };
         if share.is_none() && sink.policy == WhenFull::Drop {
             sink.stage.discarded.add(batch.events);
             return batch.held.into_iter().for_each(Held::dropped);
         }
-        if let Some(length) = &mut sink.length {
-            *length += batch.bytes.len() as u64;
-        }
+        sink.length = length;
         match share {
             Some(share) => {
                 sink.stage.sends.add(Duration::ZERO);
                 sink.send(batch, share);
             }
-            None => self.post_later(at, What::Batch(batch)),
+            None => self.post_later(at, What::Batch(batch, now)),
         }
     }
 
     fn post_later(&mut self, sink: usize, what: What) {
-        self.outbox.push_back(Posting { sink, what, since: Instant::now() });
+        self.outbox.push_back(Posting { sink, what });
     }
 
     /// Waits for room for the first of the outbox; for ever if it is empty.
@@ -109,42 +111,65 @@ impl Outlets {
         };
         let sink = &self.sinks[*sink];
         let _blocked = sink.stage.blocked.enter();
-        let bytes = if let What::Batch(batch) = what { batch.bytes.len() } else { 0 };
+        let bytes = if let What::Batch(batch, _) = what { batch.bytes.len() } else { 0 };
         sink.budget.acquire(bytes).await
     }
 
     /// Sends the first of the outbox, for which there is room now.
-    pub(crate) fn post(&mut self, share: Share) {
-        let Some(Posting { sink, what, since }) = self.outbox.pop_front() else { return };
+    pub(crate) fn post(&mut self, share: Share, now: Instant) {
+        let Some(Posting { sink, what }) = self.outbox.pop_front() else { return };
         let sink = &self.sinks[sink];
         match what {
-            What::Batch(batch) => {
-                sink.stage.sends.add(since.elapsed());
+            What::Batch(batch, since) => {
+                sink.stage.sends.add(now.saturating_duration_since(since));
                 sink.send(batch, share);
             }
-            What::Barrier(done) => sink.barrier(done),
+            What::Barrier(barrier) => sink.barrier(barrier),
         }
     }
 
     /// Asks every sink to make safe all that was put so far. Each receiver resolves when it is,
     /// or fails if the sink has failed.
-    pub(crate) fn barriers(&mut self) -> Vec<oneshot::Receiver<()>> {
-        let mut all_safe = Vec::new();
-        for at in 0..self.sinks.len() {
-            let (done, safe) = oneshot::channel();
-            if self.is_waiting() {
-                self.post_later(at, What::Barrier(done));
-            } else {
-                self.sinks[at].barrier(done);
-            }
-            all_safe.push(safe);
-        }
-        all_safe
+    pub(crate) fn barriers(&mut self) -> Vec<oneshot::Receiver<Settled>> {
+        (0..self.sinks.len()).map(|at| self.barrier(at, true)).collect()
     }
 
-    /// The lengths of all files with what was put so far.
-    pub(crate) fn lengths(&self) -> BTreeMap<String, u64> {
+    /// Asks those sinks that are files whether they still are what their names lead to, without
+    /// making anything safe.
+    pub(crate) fn looks(&mut self) -> Vec<oneshot::Receiver<Settled>> {
+        let files = |at: &usize| self.sinks[*at].length.is_some();
+        let files: Vec<_> = (0..self.sinks.len()).filter(files).collect();
+        files.into_iter().map(|at| self.barrier(at, false)).collect()
+    }
+
+    fn barrier(&mut self, at: usize, sync: bool) -> oneshot::Receiver<Settled> {
+        let (done, settled) = oneshot::channel();
+        let barrier = Barrier { done, sync };
+        if self.is_waiting() {
+            self.post_later(at, What::Barrier(barrier));
+        } else {
+            self.sinks[at].barrier(barrier);
+        }
+        settled
+    }
+
+    /// How many events were left out of the sink for this.
+    pub(crate) fn discarded(&self, content: Content) -> u64 {
+        let sinks = self.sinks.iter().filter(|sink| sink.content == content);
+        sinks.map(|sink| sink.stage.discarded.get()).sum()
+    }
+
+    /// The files with their lengths, with what was put so far.
+    pub(crate) fn lengths(&self) -> Vec<(String, u64)> {
         let length = |sink: &Sink| Some((sink.name.clone(), sink.length?));
         self.sinks.iter().filter_map(length).collect()
+    }
+
+    /// A file was opened anew: what was put up to this length is in the one before it.
+    pub(crate) fn reopened(&mut self, name: &str, before: u64, now: u64) {
+        let sink = self.sinks.iter_mut().find(|sink| sink.name == name);
+        if let Some(length) = sink.and_then(|sink| sink.length.as_mut()) {
+            *length = *length - before + now;
+        }
     }
 }

@@ -1,29 +1,40 @@
 //! Where batches end up.
 
-use std::fs::File;
-use std::io::{self, Seek, SeekFrom, Write};
-use std::path::Path;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use rustix::fs::OFlags;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
 #[cfg(feature = "nats")]
 use super::nats::Nats;
+use super::output::{Output, write_all};
 use super::tcp::Tcp;
-use crate::data_pipeline::config::{Content, sink_path};
+use crate::data_pipeline::config::{Content, is_stdout, sink_path};
+use crate::data_pipeline::monitor;
 use crate::data_pipeline::monitor::stats::Stage;
-use crate::data_pipeline::state::checkpoint::sync_name;
+use crate::data_pipeline::state::checkpoint::{FileKey, Written};
 
 /// Ends when the other side has acknowledged all that it was sent.
 pub(crate) type Acks = Pin<Box<dyn Future<Output = ()> + Send>>;
 
+/// What a sink tells when all that it was sent is safe.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Settled {
+    pub(crate) is_file: bool,
+    /// Which file the sink goes on in, if it is a regular one.
+    pub(crate) file: Option<FileKey>,
+    /// It is another one than before, of this length, and what was sent up to now is not in it.
+    pub(crate) reopened: Option<u64>,
+}
+
 #[derive(Debug)]
 pub(crate) enum Writer {
-    File(Arc<File>),
+    File(Output),
     Stdout,
     Tcp(Tcp),
     #[cfg(feature = "nats")]
@@ -33,25 +44,53 @@ pub(crate) enum Writer {
 }
 
 impl Writer {
-    /// Opens what has this name; a file is cut to `length`.
+    /// Whether there can be a sink of this name. Nothing is opened.
+    pub(crate) fn check(name: &str) -> Result<(), String> {
+        if sink_path(name).is_some() {
+            Ok(())
+        } else if is_stdout(name) {
+            stdout_is_open()
+        } else if let Some(address) = name.strip_prefix("tcp://") {
+            monitor::address("tcp://", address).map(drop)
+        } else {
+            #[cfg(feature = "nats")]
+            if name.starts_with("nats://") {
+                return super::nats::check(name);
+            }
+            let nats = if cfg!(feature = "nats") { " or nats://HOST:PORT/STREAM" } else { "" };
+            Err(format!("cannot write to {name}: expected a path, -, tcp://HOST:PORT{nats}"))
+        }
+    }
+
+    /// Opens what has this name. A file is neither made nor cut before the sink [begins](Self::begin).
     #[cfg_attr(
         not(feature = "nats"),
         expect(unused_variables, clippy::unused_async, reason = "only NATS needs this")
     )]
-    pub(crate) async fn open(name: &str, content: Content, length: u64) -> Result<Self, String> {
+    pub(crate) async fn open(
+        name: &str,
+        content: Content,
+        saved: Option<Written>,
+    ) -> Result<Self, String> {
+        Self::check(name)?;
         match sink_path(name) {
-            None if name == "-" => Ok(Self::Stdout),
+            None if is_stdout(name) => Ok(Self::Stdout),
             None if name.starts_with("tcp://") => Ok(Self::Tcp(Tcp::new(&name["tcp://".len()..]))),
             #[cfg(feature = "nats")]
             None if name.starts_with("nats://") => {
                 let salt = if content == Content::Lines { 0 } else { rand::random() };
                 Ok(Self::Nats(Nats::open(name, salt).await?.into()))
             }
-            None => Err(format!(
-                "cannot write to {name}: write a path, -, tcp://HOST:PORT or, if built with it, \
-                 nats://HOST:PORT/STREAM"
-            )),
-            Some(path) => open_file(path, length).map(|file| Self::File(file.into())),
+            None => unreachable!("it has just been checked"),
+            Some(path) => Output::open(path, saved).map(Self::File),
+        }
+    }
+
+    /// Makes a file, or cuts it to where it goes on. Gives its length then; `None` for everything else.
+    pub(crate) fn begin(&mut self) -> Result<Option<u64>, String> {
+        match self {
+            Self::File(output) => output.begin().map(Some),
+            _ => Ok(None),
         }
     }
 
@@ -84,8 +123,8 @@ impl Writer {
                 let acks = nats.send(batches, stage.clone()).await?;
                 return Ok(Some(Box::pin(acks)));
             }
-            Self::File(file) => {
-                let file = file.clone();
+            Self::File(output) => {
+                let file = output.file();
                 blocking(move || write_all(&mut &*file, &batches)).await?;
             }
             Self::Stdout => blocking(move || write_all(&mut common::stdout(), &batches)).await?,
@@ -107,46 +146,39 @@ impl Writer {
     /// Returns when all that was written is as safe as it gets here: a file is on the disk.
     pub(crate) async fn sync(&mut self) -> Result<(), String> {
         match self {
-            Self::File(file) => {
-                let file = file.clone();
-                blocking(move || if is_regular(&file) { file.sync_data() } else { Ok(()) }).await
+            Self::File(output) if output.key().is_some() => {
+                let file = output.file();
+                blocking(move || file.sync_data()).await
             }
             _ => Ok(()),
         }
     }
-}
 
-fn open_file(path: &Path, length: u64) -> Result<File, String> {
-    let name = path.display();
-    let open = || {
-        let mut file = File::options().create(true).truncate(false).write(true).open(path)?;
-        let there = file.metadata()?.len();
-        if is_regular(&file) {
-            // Or a checkpoint could vouch for a file that a crash takes away.
-            sync_name(&path.canonicalize()?)?;
-        }
-        if is_regular(&file) && there >= length {
-            file.set_len(length)?;
-            file.seek(SeekFrom::Start(length))?;
-        }
-        Ok::<_, io::Error>((file, there))
-    };
-    let (file, there) = open().map_err(|err| format!("cannot open {name} for writing: {err}"))?;
-    if is_regular(&file) && there < length {
-        return Err(format!(
-            "{name} has {there} bytes, but the checkpoint vouches for {length}; put it back, or \
-             delete the checkpoint to start over"
-        ));
+    /// Opens a file anew if its name leads to another one by now, and tells which one it is.
+    pub(crate) fn settle(&mut self) -> Result<Settled, String> {
+        let Self::File(output) = self else { return Ok(Settled::default()) };
+        let reopened = output.reopen().map_err(|err| err.to_string())?;
+        Ok(Settled { is_file: true, file: output.key(), reopened })
     }
-    Ok(file)
 }
 
-fn is_regular(file: &File) -> bool {
-    file.metadata().is_ok_and(|metadata| metadata.is_file())
-}
-
-fn write_all(to: &mut impl Write, batches: &[Bytes]) -> io::Result<()> {
-    batches.iter().try_for_each(|batch| to.write_all(batch))
+/// What a shell closes with `>&-` is `/dev/null` by the time that a Rust program sees it, open for
+/// reading too, which no redirection does. Lines would go nowhere and count as delivered.
+fn stdout_is_open() -> Result<(), String> {
+    let stdout = io::stdout();
+    let is_null = || {
+        let (ours, null) = (rustix::fs::fstat(&stdout).ok()?, rustix::fs::stat("/dev/null").ok()?);
+        let flags = rustix::fs::fcntl_getfl(&stdout).ok()?;
+        Some(
+            ours.st_rdev == null.st_rdev
+                && ours.st_ino == null.st_ino
+                && flags.contains(OFlags::RDWR),
+        )
+    };
+    if is_null().unwrap_or(false) {
+        return Err("cannot write to stdout: it is closed; give --out a file, or /dev/null".into());
+    }
+    Ok(())
 }
 
 async fn blocking(work: impl FnOnce() -> io::Result<()> + Send + 'static) -> Result<(), String> {

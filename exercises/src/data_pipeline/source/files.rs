@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -12,7 +13,6 @@ use super::file::{self, POLL, Tail};
 use super::identity::Known;
 use super::{Feed, Inlet, Stopped, join, named, warn_if_failed};
 use crate::data_pipeline::config::{Config, sink_path};
-use crate::data_pipeline::monitor::warnings::warn;
 use crate::data_pipeline::state::checkpoint::Position;
 use crate::data_pipeline::state::chunk::Origin;
 use crate::data_pipeline::state::feeds::Feeds;
@@ -49,7 +49,7 @@ impl Files {
         let mut files =
             Self { inlet, patterns, follow, finite: false, outputs, known, seen, tails };
         feeds.file_ids().for_each(|id| files.known.add(id));
-        let found = files.find(true)?;
+        let found = files.find()?;
         files.finite = !follow && found.len() <= OPEN;
         for (path, pattern) in found {
             let position = feeds.position(&source_name(&path));
@@ -59,7 +59,7 @@ impl Files {
             files.add(path, &pattern, position);
         }
         for (feed, _) in &files.tails {
-            feeds.register(feed.id, &feed.origin);
+            feeds.register(feed.id, &feed.origin, Instant::now());
         }
         Ok(files)
     }
@@ -80,7 +80,7 @@ impl Files {
             if !self.follow || self.inlet.ctx.run(sleep(POLL)).await.is_err() {
                 break;
             }
-            for (path, pattern) in self.find(false).map_err(Stopped::Failed)? {
+            for (path, pattern) in self.find().map_err(Stopped::Failed)? {
                 if !self.known.has(&path) {
                     self.add(path, &pattern, None);
                 }
@@ -109,18 +109,10 @@ impl Files {
 
     /// The matching files that were not found before, in the order of their names, each with the
     /// first pattern that it matches.
-    fn find(&self, first: bool) -> Result<BTreeMap<PathBuf, String>, String> {
+    fn find(&self) -> Result<BTreeMap<PathBuf, String>, String> {
         let mut found = BTreeMap::new();
         for pattern in &self.patterns {
-            let paths = glob::glob(pattern).map_err(|err| format!("in --file {pattern}: {err}"))?;
-            let mut new = paths.flatten().filter(|path| self.is_new(path)).peekable();
-            if first && new.peek().is_none() && !Path::new(pattern).exists() {
-                if !self.follow {
-                    return Err(format!("no file matches --file {pattern}"));
-                }
-                warn(format_args!("no file matches --file {pattern} yet"));
-            }
-            for path in new {
+            for path in matching(pattern)?.into_iter().filter(|path| self.is_new(path)) {
                 found.entry(path).or_insert_with(|| pattern.clone());
             }
         }
@@ -131,6 +123,16 @@ impl Files {
         let is_output = || path.canonicalize().is_ok_and(|path| self.outputs.contains(&path));
         !self.seen.contains(path) && path.is_file() && !is_output()
     }
+}
+
+/// The paths that match a pattern, in the order of their names. A pattern that is the name of a file
+/// stands for that file, whatever is in it.
+pub(crate) fn matching(pattern: &str) -> Result<Vec<PathBuf>, String> {
+    if Path::new(pattern).exists() {
+        return Ok(vec![pattern.into()]);
+    }
+    let paths = glob::glob(pattern).map_err(|err| format!("in --file {pattern}: {err}"))?;
+    Ok(paths.flatten().collect())
 }
 
 fn source_name(path: &Path) -> String {

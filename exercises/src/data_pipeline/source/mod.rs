@@ -19,12 +19,24 @@ use crossbeam_channel::Sender;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::data_pipeline::config::Config;
 use crate::data_pipeline::event::splitter::{Kind, Segment};
 use crate::data_pipeline::monitor::stats::{Stage, Stats};
 use crate::data_pipeline::monitor::warnings::warn;
 use crate::data_pipeline::state::budget::{ByteBudget, Share};
 use crate::data_pipeline::state::chunk::{Ack, CHUNK, Chunk, Origin, Tag, Work};
 use pool::Pool;
+
+/// Whether there can be a server where `--nats` says. Nobody is asked.
+pub(crate) fn check_server(config: &Config) -> Result<(), String> {
+    #[cfg(feature = "nats")]
+    if let Some(url) = &config.nats {
+        return crate::data_pipeline::nats::check(url)
+            .map_err(|err| format!("--nats: {err}; expected a URL such as nats://localhost:4222"));
+    }
+    let _ = config;
+    Ok(())
+}
 
 /// Why a source ends before its end.
 #[derive(Debug, thiserror::Error)]

@@ -2,8 +2,9 @@
 //! how it is read back.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -27,6 +28,58 @@ pub(crate) struct Checkpoint {
     pub(crate) windows: Option<window::Saved>,
     /// Lengths in bytes, by path.
     pub(crate) outputs: BTreeMap<String, u64>,
+    /// Which files these were, by path.
+    #[serde(default)]
+    pub(crate) output_files: BTreeMap<String, FileKey>,
+}
+
+/// A file by device and inode.
+pub(crate) type FileKey = (u64, u64);
+
+/// How far an output was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Written {
+    /// In bytes.
+    pub(crate) length: u64,
+    /// Unknown in checkpoints of versions before.
+    pub(crate) file: Option<FileKey>,
+}
+
+impl Checkpoint {
+    /// How far this output was written; `None` if the checkpoint does not know it.
+    pub(crate) fn output(&self, name: &str) -> Option<Written> {
+        let length = *self.outputs.get(name)?;
+        Some(Written { length, file: self.output_files.get(name).copied() })
+    }
+}
+
+/// All files that may be made for the checkpoint at `path`; it is the first.
+pub(crate) fn own_files(path: &Path) -> [PathBuf; 5] {
+    let beside = |extension| path.with_added_extension(extension);
+    [path.to_owned(), beside("lock"), beside("prev"), beside("tmp"), beside("broken")]
+}
+
+/// A file that the program makes for itself is nobody else's to read.
+fn private() -> OpenOptions {
+    let mut options = File::options();
+    options.create(true).write(true).mode(0o600);
+    options
+}
+
+/// The newest checkpoint at `path` that is whole: the current one, or else the one before it and what was
+/// wrong with the newer one. `None` if there has never been one.
+pub(crate) fn newest(path: &Path) -> Result<Option<(Checkpoint, Option<String>)>, String> {
+    let mut broken: Option<String> = None;
+    for path in [path.to_owned(), path.with_added_extension("prev")] {
+        match fs::read(&path).map(|bytes| decode(&bytes)) {
+            Ok(Ok(checkpoint)) => return Ok(Some((checkpoint, broken))),
+            Ok(Err(reason)) => broken = Some(format!("{}: {reason}", path.display())),
+            Err(err) if err.kind() == ErrorKind::NotFound => {}
+            Err(err) => broken = Some(format!("{}: {err}", path.display())),
+        }
+    }
+    let remedy = "delete it and the outputs to start over";
+    broken.map_or(Ok(None), |broken| Err(format!("no usable checkpoint, {broken}; {remedy}")))
 }
 
 /// How far a source has been read.
@@ -66,7 +119,7 @@ impl Store {
     /// Locks the checkpoint at `path`; it need not exist yet.
     pub(crate) fn open(path: &Path) -> Result<Self, String> {
         let lock = path.with_added_extension("lock");
-        let file = File::options().create(true).truncate(false).write(true).open(&lock);
+        let file = private().truncate(false).open(&lock);
         let file = file.map_err(|err| format!("cannot create {}: {err}", lock.display()))?;
         match file.try_lock() {
             Ok(()) => Ok(Self { path: path.to_owned(), _lock: file }),
@@ -81,25 +134,13 @@ impl Store {
         }
     }
 
-    /// The newest checkpoint that is whole: the current one, or else the one before it and what was
-    /// wrong with the newer one. `None` if there has never been one.
+    /// The [`newest`] checkpoint. One that is broken is set aside.
     pub(crate) fn load(&self) -> Result<Option<(Checkpoint, Option<String>)>, String> {
-        let mut broken: Option<String> = None;
-        for path in [self.path.clone(), self.path.with_added_extension("prev")] {
-            match fs::read(&path).map(|bytes| decode(&bytes)) {
-                Ok(Ok(checkpoint)) => {
-                    if broken.is_some() {
-                        self.set_aside()?;
-                    }
-                    return Ok(Some((checkpoint, broken)));
-                }
-                Ok(Err(reason)) => broken = Some(format!("{}: {reason}", path.display())),
-                Err(err) if err.kind() == ErrorKind::NotFound => {}
-                Err(err) => broken = Some(format!("{}: {err}", path.display())),
-            }
+        let newest = newest(&self.path)?;
+        if let Some((_, Some(_))) = newest {
+            self.set_aside()?;
         }
-        let remedy = "delete it and the outputs to start over";
-        broken.map_or(Ok(None), |broken| Err(format!("no usable checkpoint, {broken}; {remedy}")))
+        Ok(newest)
     }
 
     /// The next save would put the broken one in the place of the whole one before it.
@@ -112,7 +153,7 @@ impl Store {
     /// leaves the new or the previous checkpoint, whole.
     pub(crate) fn save(&self, checkpoint: &Checkpoint) -> io::Result<()> {
         let new = self.path.with_added_extension("tmp");
-        let mut file = File::create(&new)?;
+        let mut file = private().truncate(true).open(&new)?;
         file.write_all(&encode(checkpoint))?;
         file.sync_all()?;
         match fs::rename(&self.path, self.path.with_added_extension("prev")) {

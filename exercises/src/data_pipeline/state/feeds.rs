@@ -28,6 +28,8 @@ struct FeedState {
     expected: bool,
     /// When its last chunk came.
     seen: Instant,
+    /// When it last showed a newer time.
+    moved: Instant,
 }
 
 impl Feeds {
@@ -49,15 +51,16 @@ impl Feeds {
     }
 
     /// A source that is there from the start: it holds windows open before it has shown a time.
-    pub(crate) fn register(&mut self, feed: u64, origin: &Origin) {
-        self.add(feed, origin, true);
+    pub(crate) fn register(&mut self, feed: u64, origin: &Origin, now: Instant) {
+        self.add(feed, origin, true, now);
     }
 
-    fn add(&mut self, feed: u64, origin: &Origin, expected: bool) {
+    fn add(&mut self, feed: u64, origin: &Origin, expected: bool, now: Instant) {
         let saved = self.inactive.remove(&origin.source);
         let (replayable, position) = (saved.is_some(), saved.unwrap_or_default());
-        let (source, finite, seen) = (origin.source.clone(), origin.finite, Instant::now());
-        let state = FeedState { source, position, replayable, finite, expected, seen };
+        let (source, finite) = (origin.source.clone(), origin.finite);
+        let (seen, moved) = (now, now);
+        let state = FeedState { source, position, replayable, finite, expected, seen, moved };
         self.unfinished.insert(feed, state);
     }
 
@@ -70,13 +73,16 @@ impl Feeds {
     pub(crate) fn advance(&mut self, chunk: &ParsedChunk, now: Instant) {
         let (tag, origin) = (&chunk.tag, &chunk.tag.origin);
         if !self.unfinished.contains_key(&tag.feed) {
-            self.add(tag.feed, origin, false); // it came while the run went on
+            self.add(tag.feed, origin, false, now); // it came while the run went on
         }
         let feed = self.unfinished.get_mut(&tag.feed).expect("it has just been registered");
         if tag.last {
             return self.end(tag.feed);
         }
         feed.seen = now;
+        if chunk.parsed.rows.latest > feed.position.latest {
+            feed.moved = now;
+        }
         feed.replayable = origin.replayable;
         feed.position = Position {
             generation: origin.generation,
@@ -101,15 +107,32 @@ impl Feeds {
         self.unfinished.is_empty()
     }
 
-    /// The least of the latest times of all unfinished sources; `None` while one has shown none.
-    pub(crate) fn latest_of_all(&self, now: Instant) -> Option<i64> {
-        let waited_for = |feed: &&FeedState| {
+    /// The sources that hold windows open.
+    fn waited_for(&self, now: Instant) -> impl Iterator<Item = &FeedState> {
+        self.unfinished.values().filter(move |feed| {
             let silent = now.saturating_duration_since(feed.seen);
             let counts = feed.expected || feed.position.latest.is_some();
             counts && self.idle.is_none_or(|idle| silent < idle)
-        };
+        })
+    }
+
+    /// The least of the latest times of all unfinished sources; `None` while one has shown none.
+    pub(crate) fn latest_of_all(&self, now: Instant) -> Option<i64> {
         // `None` is less than any time.
-        self.unfinished.values().filter(waited_for).map(|feed| feed.position.latest).min().flatten()
+        self.waited_for(now).map(|feed| feed.position.latest).min().flatten()
+    }
+
+    /// The source that the windows wait for, and for how long it has shown nothing newer.
+    pub(crate) fn hindmost(&self, now: Instant) -> Option<(&str, Duration)> {
+        let feed = self.waited_for(now).min_by_key(|feed| (feed.position.latest, feed.moved))?;
+        Some((&feed.source, now.saturating_duration_since(feed.moved)))
+    }
+
+    /// Whether there are sources, and all are silent for longer than any is waited for.
+    pub(crate) fn are_idle(&self, now: Instant) -> bool {
+        let Some(idle) = self.idle else { return false };
+        let silent = |feed: &FeedState| now.saturating_duration_since(feed.seen) >= idle;
+        !self.unfinished.is_empty() && self.unfinished.values().all(silent)
     }
 
     /// The sources that have come further in time than another one that is sure to catch up.
@@ -145,7 +168,7 @@ mod tests {
     #[test]
     fn a_resumed_source_that_has_nothing_new_keeps_its_position() {
         let mut feeds = Feeds::new(inactive("a", 5), None);
-        feeds.register(0, &origin("a"));
+        feeds.register(0, &origin("a"), Instant::now());
         assert_eq!(feeds.positions(), inactive("a", 5));
         feeds.end(0);
         assert_eq!(feeds.positions(), inactive("a", 5));
@@ -156,9 +179,9 @@ mod tests {
     fn a_source_without_a_time_holds_the_watermark_back() {
         let mut feeds = Feeds::new(inactive("a", 5), None);
         let now = Instant::now();
-        feeds.register(0, &origin("a"));
+        feeds.register(0, &origin("a"), Instant::now());
         assert_eq!(feeds.latest_of_all(now), Some(5));
-        feeds.register(1, &origin("b"));
+        feeds.register(1, &origin("b"), Instant::now());
         assert_eq!(feeds.latest_of_all(now), None);
         feeds.end(1);
         assert_eq!(feeds.latest_of_all(now), Some(5));
@@ -168,7 +191,7 @@ mod tests {
     fn only_a_source_that_another_is_sure_to_catch_up_with_is_ahead() {
         let mut feeds = Feeds::new(inactive("a", 5), None);
         for (feed, name) in [(0, "a"), (1, "b"), (2, "c")] {
-            feeds.register(feed, &origin(name));
+            feeds.register(feed, &origin(name), Instant::now());
         }
         assert!(feeds.ahead().is_empty());
         for (feed, latest) in [(0, 5), (1, 7)] {
@@ -186,10 +209,25 @@ mod tests {
     #[test]
     fn an_idle_source_is_left_out() {
         let mut feeds = Feeds::new(inactive("a", 5), Some(Duration::from_secs(1)));
-        feeds.register(0, &origin("a"));
-        feeds.register(1, &origin("b"));
+        feeds.register(0, &origin("a"), Instant::now());
+        feeds.register(1, &origin("b"), Instant::now());
         let later = Instant::now() + Duration::from_secs(2);
+        assert!(feeds.are_idle(later), "then nothing holds windows open");
         feeds.unfinished.get_mut(&0).unwrap().seen = later;
         assert_eq!(feeds.latest_of_all(later), Some(5));
+        assert!(!feeds.are_idle(later));
+    }
+
+    #[test]
+    fn the_source_that_windows_wait_for_is_named_with_how_long_it_has_shown_nothing_newer() {
+        let mut feeds = Feeds::new(inactive("a", 5), None);
+        let (start, second) = (Instant::now(), Duration::from_secs(1));
+        assert_eq!(feeds.hindmost(start), None);
+        feeds.register(0, &origin("a"), start);
+        assert_eq!(feeds.hindmost(start + 10 * second), Some(("a", 10 * second)));
+        feeds.register(1, &origin("b"), start + second);
+        assert_eq!(feeds.hindmost(start + 4 * second), Some(("b", 3 * second)), "it has no time");
+        feeds.unfinished.get_mut(&1).unwrap().position.latest = Some(9);
+        assert_eq!(feeds.hindmost(start + 4 * second), Some(("a", 4 * second)));
     }
 }

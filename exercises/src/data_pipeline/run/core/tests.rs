@@ -15,8 +15,10 @@ async fn core(dir: &Path) -> (Core, Drain) {
 
 async fn core_to(out: &Path, dir: &Path) -> (Core, Drain) {
     let name = out.to_str().unwrap();
-    let writer = Writer::open(name, Content::Lines, 0).await.unwrap();
-    let (sink, drain) = Sink::new((name, Content::Lines, WhenFull::Block), writer, 0);
+    let mut writer = Writer::open(name, Content::Lines, None).await.unwrap();
+    let length = writer.begin().unwrap();
+    let sink = (name, Content::Lines, WhenFull::Block);
+    let (sink, drain) = Sink::new(sink, name, writer, length, u64::MAX);
     let core = Core {
         order: Order::new(),
         feeds: Feeds::default(),
@@ -29,7 +31,11 @@ async fn core_to(out: &Path, dir: &Path) -> (Core, Drain) {
         acks_of_last: Vec::new(),
         paused: watch::Sender::default(),
         job: String::new(),
-        warnings: Warnings::new(Vec::new()),
+        warnings: Warnings::default(),
+        unused: Checkpoint::default(),
+        resumed: false,
+        idle: None,
+        waited: None,
         stats: Arc::default(),
         lose_after: None,
     };
@@ -61,7 +67,7 @@ async fn a_sink_that_has_failed_leaves_no_checkpoint() {
 async fn a_full_disk_leaves_no_checkpoint() {
     let dir = tempdir().unwrap();
     let (mut core, drain) = core_to(Path::new("/dev/full"), dir.path()).await;
-    core.outlets.put_other(Content::Lines, "a line\n".into(), 1);
+    core.outlets.put_other(Content::Lines, "a line\n".into(), 1, Instant::now());
     let drain = tokio::spawn(drain.run());
     assert!(commit(&mut core).await.is_err());
     assert!(!dir.path().join("checkpoint").exists());
@@ -100,4 +106,39 @@ async fn a_message_is_acknowledged_when_a_second_checkpoint_has_it() {
     assert_eq!(acknowledged.recv().await, Some(7));
     drop(core);
     drain.await.unwrap().unwrap();
+}
+
+/// The lines before the checkpoint are in the file that was renamed, those behind it in the new one, and
+/// the checkpoint vouches for just that.
+#[tokio::test]
+async fn an_output_that_was_renamed_is_opened_anew_at_the_next_checkpoint() {
+    for stored in [true, false] {
+        let dir = tempdir().unwrap();
+        let (mut core, drain) = core(dir.path()).await;
+        if !stored {
+            core.store = None;
+        }
+        let drain = tokio::spawn(drain.run());
+        let put = |core: &mut Core, line: &'static str| {
+            core.outlets.put_other(Content::Lines, line.into(), 1, Instant::now());
+        };
+        let (out, old) = (dir.path().join("out"), dir.path().join("out.1"));
+        put(&mut core, "one\n");
+        commit(&mut core).await.unwrap();
+        std::fs::rename(&out, &old).unwrap();
+        put(&mut core, "two\n");
+        commit(&mut core).await.unwrap();
+        put(&mut core, "three\n");
+        commit(&mut core).await.unwrap();
+        assert_eq!(std::fs::read_to_string(&old).unwrap(), "one\ntwo\n");
+        assert_eq!(std::fs::read_to_string(&out).unwrap(), "three\n");
+        assert_eq!(core.outlets.lengths()[0].1, 6);
+        if let Some(store) = &core.store {
+            let (saved, _) = store.load().unwrap().unwrap();
+            let written = saved.output(out.to_str().unwrap()).unwrap();
+            assert_eq!((written.length, written.file.is_some()), (6, true));
+        }
+        drop(core);
+        drain.await.unwrap().unwrap();
+    }
 }

@@ -1,0 +1,242 @@
+//! What a start looks at before it touches anything: the settings are compiled, addresses are read,
+//! the sources are found and opened for reading, every path is resolved to device and inode, and no
+//! regular file has two roles. Nothing is created, cut or locked here, so that a wrong setting costs
+//! nothing.
+
+use std::collections::HashMap;
+use std::fs::{self, File, Metadata};
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf, absolute};
+
+use glob::{MatchOptions, Pattern};
+
+use crate::data_pipeline::config::{Config, is_stdout, sink_path};
+use crate::data_pipeline::event::job::Job;
+use crate::data_pipeline::monitor::warnings::{Case, Warning};
+use crate::data_pipeline::sink::Writer;
+use crate::data_pipeline::source::files::matching;
+use crate::data_pipeline::state::checkpoint::own_files;
+use crate::data_pipeline::{monitor, source};
+
+/// Links that are followed to a file that is not there yet: as many as Linux follows.
+const LINKS: usize = 40;
+
+/// The settings compiled, and what there is to tell of the sources.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) job: Job,
+    pub(crate) warnings: Vec<Warning>,
+}
+
+/// Where a path leads.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Place {
+    /// A regular file, by device and inode: links of both kinds lead to one place.
+    File(u64, u64),
+    /// Nothing yet: the directory, resolved, and the name in it.
+    Free(PathBuf),
+}
+
+/// A file that a setting names.
+#[derive(Debug)]
+struct Role {
+    place: Place,
+    /// As a message names it: the setting, with its value.
+    name: String,
+}
+
+impl Plan {
+    /// Looks at all that complete settings name.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that cannot work, with the setting.
+    pub(crate) fn of(config: &Config) -> Result<Self, String> {
+        let plan = Self::compile(config)?;
+        addresses(config)?;
+        let (inputs, warnings) = inputs(config)?;
+        let outputs = outputs(config)?;
+        one_role_each(&inputs, &outputs)?;
+        not_found_as_inputs(config, &outputs)?;
+        Ok(Self { warnings, ..plan })
+    }
+
+    /// The settings compiled, where nothing is to be looked at.
+    pub(crate) fn compile(config: &Config) -> Result<Self, String> {
+        Ok(Self { job: Job::compile(config)?, warnings: Vec::new() })
+    }
+}
+
+/// Everything that is a place on the network can be one.
+fn addresses(config: &Config) -> Result<(), String> {
+    for (flag, address) in [("--http", &config.http), ("--listen", &config.listen)] {
+        if let Some(address) = address {
+            monitor::address(flag, address)?;
+        }
+    }
+    source::check_server(config)?;
+    config.sinks().try_for_each(|(name, ..)| Writer::check(name))
+}
+
+/// The regular files that are read, each opened for it, and what there is besides.
+fn inputs(config: &Config) -> Result<(Vec<Role>, Vec<Warning>), String> {
+    let (mut roles, mut warnings) = (Vec::new(), Vec::new());
+    for pattern in &config.file {
+        let (mut is_empty, mut other) = (true, None);
+        for path in matching(pattern)? {
+            let Ok(metadata) = fs::metadata(&path) else { continue }; // it has just gone
+            if !metadata.is_file() {
+                other = Some((path, kind(&metadata)));
+                continue;
+            }
+            if let (false, Err(err)) = (config.follow, File::open(&path)) {
+                return Err(format!("cannot read {}: {err}", path.display()));
+            }
+            is_empty = false;
+            let shown = path.display().to_string();
+            let name = if shown == *pattern { shown } else { format!("{pattern} ({shown})") };
+            roles.push(Role { place: place(&metadata), name: format!("--file {name}") });
+        }
+        let text = match (is_empty, other, config.follow) {
+            (false, ..) => continue,
+            (true, Some((path, kind)), _) => {
+                format!("--file {pattern} gives nothing: {} is {kind}", path.display())
+            }
+            (true, None, true) => format!("no file matches --file {pattern} yet"),
+            (true, None, false) => return Err(format!("no file matches --file {pattern}")),
+        };
+        let subject = pattern.clone();
+        warnings.push(Warning { case: Case::SourceGaveNothing, subject, text });
+    }
+    if config.stdin {
+        roles.extend(open_file(io::stdin().as_fd(), "--stdin"));
+    }
+    Ok((roles, warnings))
+}
+
+/// What is no regular file, and how to read it.
+fn kind(metadata: &Metadata) -> &'static str {
+    let kind = metadata.file_type();
+    if kind.is_dir() {
+        "a directory; write DIRECTORY/* for the files in it"
+    } else if kind.is_fifo() {
+        "a FIFO; read it with --stdin < FIFO"
+    } else {
+        "not a regular file"
+    }
+}
+
+/// The regular files that are written, those too that do not exist yet. Each can be written or made.
+fn outputs(config: &Config) -> Result<Vec<Role>, String> {
+    let (mut roles, mut stdout) = (Vec::new(), None);
+    for (sink, content, _) in config.sinks() {
+        let name = format!("{} {sink}", content.flag());
+        if let Some(path) = sink_path(sink) {
+            roles.extend(output(path, name)?);
+        } else if is_stdout(sink) {
+            stdout = open_file(io::stdout().as_fd(), &name); // several may go there
+        }
+    }
+    roles.extend(stdout);
+    if let Some(path) = &config.checkpoint {
+        for file in own_files(path) {
+            let name = if file == *path {
+                format!("--checkpoint {}", path.display())
+            } else {
+                format!("--checkpoint {} ({})", path.display(), file.display())
+            };
+            roles.extend(output(&file, name)?);
+        }
+    }
+    Ok(roles)
+}
+
+/// `None` for what is no regular file, such as `/dev/null` or a pipe: it may have any number of roles.
+fn output(path: &Path, name: String) -> Result<Option<Role>, String> {
+    let failed = |err: io::Error| format!("cannot write to {name}: {err}");
+    let place = match fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => {
+            return Err(format!("cannot write to {name}: it is a directory"));
+        }
+        Ok(metadata) if !metadata.is_file() => return Ok(None),
+        Ok(metadata) => {
+            File::options().write(true).open(path).map_err(failed)?; // neither made nor cut
+            place(&metadata)
+        }
+        Err(err) if err.kind() == ErrorKind::NotFound => Place::Free(free(path).map_err(failed)?),
+        Err(err) => return Err(failed(err)),
+    };
+    Ok(Some(Role { place, name }))
+}
+
+fn place(metadata: &Metadata) -> Place {
+    Place::File(metadata.dev(), metadata.ino())
+}
+
+/// Where a file would be made that is not there: its directory resolved, which has to exist and take it.
+fn free(path: &Path) -> io::Result<PathBuf> {
+    let mut path = path.to_owned();
+    for _ in 0..LINKS {
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let parent = parent.unwrap_or(Path::new(".")).canonicalize()?;
+        match fs::read_link(&path) {
+            Ok(target) => path = parent.join(target), // a link that leads nowhere yet
+            Err(_) => {
+                let rights = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+                rustix::fs::access(&parent, rights)?;
+                let name = path.file_name().ok_or(ErrorKind::IsADirectory)?;
+                return Ok(parent.join(name));
+            }
+        }
+    }
+    Err(io::Error::other("too many links"))
+}
+
+/// Stdin or stdout, if the shell has connected it with a regular file.
+fn open_file(descriptor: BorrowedFd<'_>, name: &str) -> Option<Role> {
+    let file = File::from(descriptor.try_clone_to_owned().ok()?);
+    let metadata = file.metadata().ok().filter(Metadata::is_file)?;
+    Some(Role { place: place(&metadata), name: name.to_owned() })
+}
+
+/// Files may be read twice. What is written is neither read nor written by something else.
+fn one_role_each(inputs: &[Role], outputs: &[Role]) -> Result<(), String> {
+    let mut written = HashMap::new();
+    for role in outputs {
+        if let Some(before) = written.insert(&role.place, role) {
+            return Err(two_roles(before, role));
+        }
+    }
+    let twice = inputs.iter().find_map(|role| Some((role, *written.get(&role.place)?)));
+    twice.map_or(Ok(()), |(input, output)| Err(two_roles(input, output)))
+}
+
+fn two_roles(first: &Role, second: &Role) -> String {
+    format!(
+        "{} and {} are one file; nothing was touched, give each a file of its own",
+        first.name, second.name
+    )
+}
+
+/// An output that is not there yet must not be found as a source when it is.
+fn not_found_as_inputs(config: &Config, outputs: &[Role]) -> Result<(), String> {
+    let options = MatchOptions { require_literal_separator: true, ..MatchOptions::new() };
+    for pattern in &config.file {
+        let Ok(pattern_of) = absolute(pattern) else { continue };
+        let Ok(compiled) = Pattern::new(&pattern_of.to_string_lossy()) else { continue };
+        let found = outputs.iter().find(|role| match &role.place {
+            Place::Free(path) => compiled.matches_path_with(path, options),
+            Place::File(..) => false,
+        });
+        if let Some(output) = found {
+            return Err(format!(
+                "--file {pattern} matches {}, which would be read as it is written; nothing was \
+                 touched, give it a name that does not match",
+                output.name
+            ));
+        }
+    }
+    Ok(())
+}
