@@ -95,7 +95,7 @@ fn an_error_in_any_setting_leaves_all_outputs_as_they_were() {
     refused(&kit, &args(&["--derive", "v"]), &["`v` derives nothing"]);
     refused(&kit, &args(&["--out", "s3://bucket/key"]), &["s3://bucket/key", "expected a path"]);
     refused(&kit, &args(&["--out", "kafka://host/topic"]), &["kafka://host/topic"]);
-    refused(&kit, &args(&["--out", "tcp://host"]), &["tcp:// host: expected PORT or HOST:PORT"]);
+    refused(&kit, &args(&["--out", "tcp://host"]), &["tcp://host: expected tcp://HOST:PORT"]);
     refused(&kit, &args(&["--http", "foo"]), &["--http foo: expected PORT or HOST:PORT"]);
     refused(&kit, &args(&["--listen", "foo"]), &["--listen foo: expected PORT or HOST:PORT"]);
     refused(&kit, &args(&["--out", "dir"]), &["--out dir: it is a directory"]);
@@ -148,6 +148,23 @@ fn an_output_that_is_rotated_is_written_on_under_its_name() {
             assert_eq!(kit.read("out"), lines(10..30));
         }
     }
+}
+
+#[test]
+fn an_output_that_is_copied_and_truncated_is_written_on_without_a_hole() {
+    let kit = kit();
+    let args = ["--file", "in.log", "--out", "out", "--checkpoint", "ck"];
+    let running = kit.start(&[&args[..], &["--follow"]].concat());
+    kit.wait_until("the output", || kit.read("out") == lines(0..10));
+    kit.write("out", "");
+    kit.append("in.log", &lines(10..20));
+    kit.wait_until("the rest", || kit.read("out") == lines(10..20));
+    let length = format!("\"outputs\":{{\"out\":{}}}", lines(10..20).len());
+    kit.wait_until("the checkpoint", || kit.read("ck").contains(&length));
+    assert_eq!(running.stop(), Some(0));
+    kit.append("in.log", &lines(20..30));
+    kit.ok(&args);
+    assert_eq!(kit.read("out"), lines(10..30));
 }
 
 #[test]

@@ -53,16 +53,14 @@ impl Hosts {
             _ => host,
         };
         let inner = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        match inner.parse::<IpAddr>() {
-            Ok(ip) => self.bound.is_some_and(|bound| {
+        if let Ok(ip) = inner.parse::<IpAddr>() {
+            return self.bound.is_some_and(|bound| {
                 // A browser asks for an address only where a person has written it.
                 ip == bound || bound.is_unspecified() || bound.is_loopback() && ip.is_loopback()
-            }),
-            Err(_) => {
-                let names = self.names.iter().map(String::as_str).chain(["localhost"]);
-                names.into_iter().any(|name| name.eq_ignore_ascii_case(host))
-            }
+            });
         }
+        let mut names = self.names.iter().map(String::as_str).chain(["localhost"]);
+        names.any(|name| name.eq_ignore_ascii_case(host))
     }
 }
 

@@ -91,12 +91,16 @@ pub(crate) fn address(flag: &str, address: &str) -> Result<String, String> {
     if address.parse::<u16>().is_ok() {
         return Ok(format!("{}:{address}", Ipv4Addr::LOCALHOST));
     }
-    match address.rsplit_once(':') {
-        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => {
-            Ok(address.to_owned())
-        }
-        _ => Err(format!("{flag} {address}: expected PORT or HOST:PORT, such as 0.0.0.0:9000")),
+    if is_host_and_port(address) {
+        return Ok(address.to_owned());
     }
+    Err(format!("{flag} {address}: expected PORT or HOST:PORT, such as 0.0.0.0:9000"))
+}
+
+/// Whether this has the form HOST:PORT.
+pub(crate) fn is_host_and_port(address: &str) -> bool {
+    let parts = address.rsplit_once(':');
+    parts.is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
 }
 
 /// Binds the address that was given to this flag.

@@ -64,7 +64,9 @@ pub struct Ended {
 /// servers, locks and space.
 pub fn check(config: &Config) -> Result<()> {
     let plan = Plan::of(config)?;
-    plan.warnings.iter().for_each(|warning| warn(format_args!("{}", warning.text)));
+    for warning in plan.warnings {
+        warn(format_args!("{}", warning.text));
+    }
     let saved = config.checkpoint.as_deref().map_or(Ok(None), newest)?;
     saved.map_or(Ok(()), |(saved, _)| fits(&saved, config))
 }
@@ -109,7 +111,9 @@ pub(crate) async fn run_with(
     let saved = load(store.as_deref(), config)?;
     let doors = Doors::open(config).await?;
     let mut core = core(config, store, saved, sink, &budget).await?;
-    warnings.into_iter().for_each(|warning| core.warnings.tell(warning));
+    for warning in warnings {
+        core.warnings.tell(warning);
+    }
     let stats = core.stats.clone();
     if let Some(listener) = &doors.http {
         announce(listener, lines)?;
@@ -202,7 +206,9 @@ async fn core(
         config.max_keys.unwrap_or(usize::MAX),
     );
     let Checkpoint { sources, windows: of_before, mut outputs, mut output_files, .. } = saved;
-    of_before.into_iter().for_each(|saved| windows.restore(saved));
+    if let Some(saved) = of_before {
+        windows.restore(saved);
+    }
     for sink in &sinks {
         outputs.remove(&sink.name);
         output_files.remove(&sink.name);

@@ -11,6 +11,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf, absolute};
 
 use glob::{MatchOptions, Pattern};
+use rustix::fs::Access;
 
 use crate::data_pipeline::config::{Config, is_stdout, sink_path};
 use crate::data_pipeline::event::job::Job;
@@ -181,15 +182,13 @@ fn free(path: &Path) -> io::Result<PathBuf> {
     for _ in 0..LINKS {
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         let parent = parent.unwrap_or(Path::new(".")).canonicalize()?;
-        match fs::read_link(&path) {
-            Ok(target) => path = parent.join(target), // a link that leads nowhere yet
-            Err(_) => {
-                let rights = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
-                rustix::fs::access(&parent, rights)?;
-                let name = path.file_name().ok_or(ErrorKind::IsADirectory)?;
-                return Ok(parent.join(name));
-            }
+        if let Ok(target) = fs::read_link(&path) {
+            path = parent.join(target); // a link that leads nowhere yet
+            continue;
         }
+        rustix::fs::access(&parent, Access::WRITE_OK | Access::EXEC_OK)?;
+        let name = path.file_name().ok_or(ErrorKind::IsADirectory)?;
+        return Ok(parent.join(name));
     }
     Err(io::Error::other("too many links"))
 }

@@ -2,7 +2,7 @@
 //! name leads to another file.
 
 use std::fs::{self, File, Metadata, TryLockError};
-use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,6 +20,8 @@ pub(crate) struct Output {
     /// `None` for what is no regular file, such as `/dev/null` or a FIFO: it is written as it comes.
     key: Option<FileKey>,
     start: Start,
+    /// How long it must be by now.
+    length: u64,
 }
 
 /// Where an output goes on.
@@ -55,7 +57,7 @@ impl Output {
     /// Opens and locks what is there, and neither makes nor cuts anything.
     pub(crate) fn open(path: &Path, saved: Option<Written>) -> Result<Self, String> {
         let failed = |err| cannot_open(path, &err);
-        let file = match File::options().write(true).open(path) {
+        let file = match File::options().append(true).open(path) {
             Ok(file) => Some(file),
             Err(err) if err.kind() == ErrorKind::NotFound => None,
             Err(err) => return Err(failed(err)),
@@ -87,7 +89,8 @@ impl Output {
                 path.display(),
             ));
         }
-        Ok(Self { path: path.to_owned(), file: file.map(Arc::new), key, start })
+        let (path, length) = (path.to_owned(), start.length());
+        Ok(Self { path, file: file.map(Arc::new), key, start, length })
     }
 
     /// Makes the file, or cuts it to where it goes on, which is its length then.
@@ -103,13 +106,14 @@ impl Output {
             if let Start::At(length) = self.start {
                 file.set_len(length)?;
             }
-            (&*file).seek(SeekFrom::Start(self.start.length()))
+            Ok(self.length)
         };
         begin().map_err(|err| failed(&self.path, err))
     }
 
     fn make(&mut self) -> io::Result<()> {
-        let file = File::options().create(true).truncate(false).write(true).open(&self.path)?;
+        // Always at the end: where somebody has cut it, no hole is left.
+        let file = File::options().create(true).append(true).open(&self.path)?;
         self.key = key(&file.metadata()?);
         if self.key.is_some() {
             lock(&file, &self.path).map_err(io::Error::other)?;
@@ -118,8 +122,9 @@ impl Output {
         Ok(())
     }
 
-    /// The file as it is open now, for another thread to write to.
-    pub(crate) fn file(&self) -> Arc<File> {
+    /// The file as it is open now, for another thread to write so many bytes to.
+    pub(crate) fn file_for(&mut self, bytes: usize) -> Arc<File> {
+        self.length += bytes as u64;
         self.file.clone().expect("an output is begun before it is written to")
     }
 
@@ -128,18 +133,24 @@ impl Output {
         self.key
     }
 
-    /// Opens the file that the name leads to by now, if it is another one or none: then it gives the
-    /// length that the file has, behind which it goes on. What was written before is in the old one.
+    /// Opens the file that the name leads to by now, if it is another one or none; a file that was
+    /// copied and truncated is as good as another one. Then it gives the length that the file has,
+    /// behind which it goes on. What was written before is in the old one, or in the copy.
     pub(crate) fn reopen(&mut self) -> io::Result<Option<u64>> {
         let Some(ours) = self.key else { return Ok(None) };
         match fs::metadata(&self.path) {
-            Ok(there) if key(&there) == Some(ours) => return Ok(None),
+            Ok(there) if key(&there) == Some(ours) => {
+                let is_cut = there.len() < self.length;
+                self.length = self.length.min(there.len());
+                return Ok(is_cut.then_some(self.length));
+            }
             Err(err) if err.kind() != ErrorKind::NotFound => return Err(err),
             _ => {}
         }
         self.make()?;
         sync_name(&self.path.canonicalize()?)?;
-        Ok(Some(self.file().as_ref().seek(SeekFrom::End(0))?))
+        self.length = self.file_for(0).metadata()?.len();
+        Ok(Some(self.length))
     }
 }
 

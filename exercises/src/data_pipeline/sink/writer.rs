@@ -51,7 +51,8 @@ impl Writer {
         } else if is_stdout(name) {
             stdout_is_open()
         } else if let Some(address) = name.strip_prefix("tcp://") {
-            monitor::address("tcp://", address).map(drop)
+            let expected = || format!("cannot write to {name}: expected tcp://HOST:PORT");
+            monitor::is_host_and_port(address).then_some(()).ok_or_else(expected)
         } else {
             #[cfg(feature = "nats")]
             if name.starts_with("nats://") {
@@ -124,7 +125,7 @@ impl Writer {
                 return Ok(Some(Box::pin(acks)));
             }
             Self::File(output) => {
-                let file = output.file();
+                let file = output.file_for(batches.iter().map(Bytes::len).sum());
                 blocking(move || write_all(&mut &*file, &batches)).await?;
             }
             Self::Stdout => blocking(move || write_all(&mut common::stdout(), &batches)).await?,
@@ -147,7 +148,7 @@ impl Writer {
     pub(crate) async fn sync(&mut self) -> Result<(), String> {
         match self {
             Self::File(output) if output.key().is_some() => {
-                let file = output.file();
+                let file = output.file_for(0);
                 blocking(move || file.sync_data()).await
             }
             _ => Ok(()),
