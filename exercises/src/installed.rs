@@ -1,33 +1,83 @@
-//! What a program that is installed brings along: completions for the shell, and its man page.
+//! What a program that is installed brings along: completions for the shell, its man page, and
+//! errors in the command line that a terminal takes no harm from.
 
 use std::env;
-use std::ffi::OsStr;
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process;
 
-use clap::{Command, Parser};
+use clap::builder::Resettable;
+use clap::error::ErrorKind;
+use clap::{Args, Command, CommandFactory, Parser};
 use clap_complete::Shell;
 
-/// Parses the command line, as [`common::parse`] does. If it begins with `--completions` or
-/// `--man`, that is printed instead, and the program ends.
+use crate::terminal::plain_lines;
+
+/// Parses the command line, as [`common::parse`] does. If `--completions` or `--man` is in it, that
+/// is printed instead, and the program ends.
 pub fn parse<A: Parser>() -> A {
-    if env::args_os().nth(1).is_some_and(|first| asks_for_extras(&first)) {
-        let extras: Extras = common::parse();
+    let mut command = Extras::augment_args(A::command().args_override_self(true));
+    if let Some(extras) = extras(env::args_os()) {
+        let extras = Asked::try_parse_from(extras).unwrap_or_else(|err| stop(&err));
         // Stdout ends the program itself if it takes nothing more.
-        extras.print(A::command(), &mut common::stdout()).expect("stdout does not fail");
+        extras.extras.print(command, &mut common::stdout()).expect("stdout does not fail");
         process::exit(0);
     }
-    common::parse()
+    let matches = command.try_get_matches_from_mut(env::args_os());
+    let parsed = matches.and_then(|mut matches| A::from_arg_matches_mut(&mut matches));
+    parsed.unwrap_or_else(|err| {
+        let err = err.format(&mut command);
+        if err.use_stderr() {
+            stop(&err);
+        }
+        common::say!("{}", err.render().to_string().trim_end());
+        process::exit(0)
+    })
 }
 
-fn asks_for_extras(first: &OsStr) -> bool {
-    let flag = first.to_str().and_then(|first| first.split('=').next());
-    matches!(flag, Some("--completions" | "--man"))
+/// Ends the program because of its command line, with clap's look and status 2.
+pub fn usage_error<A: CommandFactory>(message: &str) -> ! {
+    stop(&A::command().error(ErrorKind::ValueValidation, message))
 }
 
-/// Print what an installed program brings along
+/// Prints an error of the command line, which may hold what others have written: a pattern or a
+/// name that a shell has expanded.
+fn stop(err: &clap::Error) -> ! {
+    let text = err.render().to_string();
+    let plain = plain_lines(&text);
+    if plain == text {
+        err.exit(); // in colours, where these are wanted
+    }
+    let _ = write!(io::stderr().lock(), "{plain}"); // nobody is left to tell if that is closed
+    process::exit(err.exit_code())
+}
+
+/// The program's name and the flags that ask for extras, if there are any.
+fn extras(args: impl Iterator<Item = OsString>) -> Option<Vec<OsString>> {
+    let mut args = args.take_while(|arg| arg != "--");
+    let mut extras = vec![args.next()?];
+    while let Some(arg) = args.next() {
+        match arg.to_str().and_then(|arg| arg.split('=').next()) {
+            Some("--completions") if arg == "--completions" => {
+                extras.push(arg);
+                extras.extend(args.next());
+            }
+            Some("--completions" | "--man") => extras.push(arg),
+            _ => {}
+        }
+    }
+    (extras.len() > 1).then_some(extras)
+}
+
 #[derive(Parser)]
-#[group(required = true, multiple = false)]
+struct Asked {
+    #[command(flatten)]
+    extras: Extras,
+}
+
+#[derive(Args)]
+#[group(required = false, multiple = false)]
+#[command(next_help_heading = "To install")]
 struct Extras {
     /// Print the completions for this shell
     #[arg(long, value_name = "SHELL")]
@@ -53,9 +103,32 @@ impl Extras {
 fn print_man_pages(program: Command, out: &mut impl Write) -> io::Result<()> {
     let mut program = program.disable_help_subcommand(true);
     program.build();
-    clap_mangen::Man::new(program.clone()).render(out)?;
+    print_man_page(program.clone(), out)?;
     for subcommand in program.get_subcommands() {
-        clap_mangen::Man::new(subcommand.clone()).render(out)?;
+        print_man_page(subcommand.clone(), out)?;
+    }
+    Ok(())
+}
+
+/// A page; what stands below the flags in `--help` under a heading of its own, such as `Examples:`,
+/// is a section.
+fn print_man_page(program: Command, out: &mut impl Write) -> io::Result<()> {
+    let after = program.get_after_long_help().or(program.get_after_help());
+    let after = after.map(ToString::to_string).unwrap_or_default();
+    let sections = after.split("\n\n").filter_map(|section| section.split_once(":\n"));
+    let sections: Vec<_> = sections.collect();
+    if sections.is_empty() {
+        return clap_mangen::Man::new(program).render(out);
+    }
+    let program = program.after_help(Resettable::Reset).after_long_help(Resettable::Reset);
+    clap_mangen::Man::new(program).render(out)?;
+    for (heading, text) in sections {
+        writeln!(out, ".SH \"{}\"\n.nf", heading.to_uppercase())?;
+        for line in text.lines() {
+            let line = line.trim_start().replace('\\', "\\e").replace('-', "\\-");
+            writeln!(out, "\\&{line}")?;
+        }
+        writeln!(out, ".fi")?;
     }
     Ok(())
 }

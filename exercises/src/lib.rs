@@ -9,3 +9,4 @@ pub mod file_processor;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
 pub mod installed;
+mod terminal;

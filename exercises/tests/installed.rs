@@ -25,7 +25,7 @@ fn brings_along(program: &str, name: &str, flag: &str) {
 #[cfg(feature = "file-processor")]
 #[test]
 fn file_processor_brings_completions_and_a_man_page() {
-    brings_along(env!("CARGO_BIN_EXE_file-processor"), "file-processor", "io-threads");
+    brings_along(env!("CARGO_BIN_EXE_file-processor"), "file-processor", "files0-from");
 }
 
 #[cfg(feature = "api-client")]
