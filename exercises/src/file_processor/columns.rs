@@ -45,6 +45,11 @@ impl Columns {
         self.0 & column.bit() != 0
     }
 
+    /// Whether nothing but `column` is asked for.
+    pub const fn is_only(self, column: Column) -> bool {
+        self.0 == column.bit()
+    }
+
     /// The columns asked for, in the order of [`Column::ALL`].
     pub fn iter(self) -> impl Iterator<Item = Column> {
         Column::ALL.into_iter().filter(move |column| self.has(*column))

@@ -12,9 +12,10 @@
 //!   most frequent words.
 //! - `walk`: the producer of paths; `filter`: which ones.
 //! - `source`: opening and reading, and waiting for pipes. `order`: rows in their order.
-//! - `row`, `columns`: what goes from one to the other. `terminal`: text that is safe to show.
+//! - `row`, `columns`: what goes from one to the other. `closed`: whether there is a stdin.
 
 pub mod cli;
+mod closed;
 mod columns;
 mod count;
 mod order;
@@ -22,13 +23,12 @@ mod report;
 mod row;
 mod run;
 mod source;
-mod terminal;
 mod walk;
 
+pub use self::count::{Counter, Whitespace, scalar};
 pub use columns::{Column, Columns, Counts};
-pub use count::{Counter, Whitespace, scalar};
-pub use report::{FormatName, Listing, Printer};
+pub use report::{FormatName, Listing, Printer, TotalWhen};
 pub use row::{By, Failure, Frequency, Operation, Outcome, Progress, Row, Summary, Total, Word};
-pub use run::{CHUNK, Options, process};
+pub use run::{CHUNK, Options, Report, Rows, count, process};
 pub use walk::Inputs;
-pub use walk::filter::{Filter, FilterArgs};
+pub use walk::filter::{Filter, FilterArgs, FilterError};

@@ -1,11 +1,12 @@
 use std::any::Any;
-use std::collections::BTreeMap;
 use std::error::Error;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io;
 use std::iter;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::atomic::AtomicU64;
 
 use smallvec::SmallVec;
@@ -17,6 +18,8 @@ use super::columns::Counts;
 pub struct Row {
     /// The path as it was given or found; `-` is stdin.
     pub path: PathBuf,
+    /// How many bytes of the path name the directory that was walked, or that a named file is in.
+    pub root: usize,
     /// Its counts, or why there are none.
     pub outcome: Outcome,
 }
@@ -28,6 +31,8 @@ pub enum Outcome {
     Counted(Counts),
     /// It was not: an error, to be reported, that ends nothing else.
     Failed(Failure),
+    /// It is not text, and those are left out ([`Options::skip_binary`](super::Options)).
+    Binary,
     /// Nothing to count and no failure either, such as a FIFO that a walk came across.
     Note(String),
 }
@@ -71,10 +76,14 @@ pub struct Summary {
     pub total: Total,
     /// How many paths failed.
     pub failed: u64,
-    /// The sums by extension or directory, if they were asked for.
-    pub groups: BTreeMap<OsString, Total>,
+    /// The sums by extension or directory, if they were asked for, in the order of the names.
+    pub groups: Vec<(OsString, Total)>,
     /// The most frequent words, if they were asked for.
     pub top: Vec<Frequency>,
+    /// How many words were too long to have a rank among them.
+    pub long_words: u64,
+    /// How many binary files were left out.
+    pub binary: u64,
     /// Whether the run came to its end; `false` if it was interrupted.
     pub complete: bool,
 }
@@ -96,12 +105,14 @@ pub struct Progress {
 }
 
 /// What to add files up by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum By {
-    /// The extension of the file's name; empty if it has none.
+    /// The extension of the file's name in lower case; empty if it has none.
     Ext,
     /// The directory that the file is in.
     Dir,
+    /// Each directory above the file, down to this depth below the one that was walked.
+    Subtree(usize),
 }
 
 impl By {
@@ -109,18 +120,45 @@ impl By {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Ext => "ext",
-            Self::Dir => "dir",
+            Self::Dir | Self::Subtree(_) => "dir",
         }
     }
 
-    /// The group that a path belongs to.
-    pub(crate) fn group(self, path: &Path) -> OsString {
+    /// The groups that a path belongs to.
+    pub(crate) fn groups(self, path: &Path, root: usize) -> Vec<OsString> {
+        let dir = path.parent().unwrap_or(path).as_os_str();
+        let shown =
+            |dir: &[u8]| OsStr::from_bytes(if dir.is_empty() { b"." } else { dir }).to_owned();
         match self {
-            Self::Ext => path.extension().map(OsString::from).unwrap_or_default(),
-            Self::Dir => match path.parent() {
-                Some(parent) if parent.as_os_str().is_empty() => OsString::from("."),
-                parent => parent.unwrap_or(path).into(),
-            },
+            Self::Ext => {
+                vec![path.extension().map(OsStr::to_ascii_lowercase).unwrap_or_default()]
+            }
+            Self::Dir => vec![shown(dir.as_bytes())],
+            Self::Subtree(depth) => {
+                let dir = dir.as_bytes();
+                let below = root..dir.len();
+                // A slash right behind the root, or at its end, is not one between two levels.
+                let ends = below.filter(|at| *at > root && *at > 0 && dir[*at] == b'/');
+                let ends = [root.min(dir.len())].into_iter().chain(ends).chain([dir.len()]);
+                let mut groups: Vec<_> = ends.map(|end| shown(&dir[..end])).collect();
+                groups.dedup();
+                groups.truncate(depth + 1);
+                groups
+            }
+        }
+    }
+}
+
+impl FromStr for By {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let unknown = || format!("expected ext, dir or dir=DEPTH, such as dir=2, not `{text}`");
+        match text.split_once('=') {
+            None if text == "ext" => Ok(Self::Ext),
+            None if text == "dir" => Ok(Self::Dir),
+            Some(("dir", depth)) => depth.parse().map(Self::Subtree).map_err(|_| unknown()),
+            _ => Err(unknown()),
         }
     }
 }
@@ -158,14 +196,9 @@ impl Failure {
         Self { operation, reason: reason.into() }
     }
 
-    /// From an error of the operating system, in its own words: without what others have wrapped
-    /// around it, and without Rust's `(os error 13)`.
+    /// From an error of the operating system.
     pub(crate) fn io(operation: Operation, err: &io::Error) -> Self {
-        let causes = iter::successors(err.source(), |&cause| cause.source());
-        let innermost = causes.filter_map(|cause| cause.downcast_ref()).last().unwrap_or(err);
-        let text = innermost.to_string();
-        let reason = text.split(" (os error").next().unwrap_or_default();
-        Self::new(operation, reason)
+        Self::new(operation, reason(err))
     }
 
     pub(crate) fn interrupted() -> Self {
@@ -176,5 +209,35 @@ impl Failure {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
         Self::new(Operation::Count, format!("panicked: {}", text.unwrap_or("with no message")))
+    }
+}
+
+/// An error of the operating system in its own words: without what others have wrapped around it,
+/// and without Rust's `(os error 13)`.
+pub(crate) fn reason(err: &io::Error) -> String {
+    let causes = iter::successors(err.source(), |&cause| cause.source());
+    let innermost = causes.filter_map(|cause| cause.downcast_ref()).last().unwrap_or(err);
+    let text = innermost.to_string();
+    text.split(" (os error").next().unwrap_or_default().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_belongs_to_each_directory_above_it_down_to_a_depth() {
+        let groups = |by: By, path: &str, root: &str| by.groups(Path::new(path), root.len());
+        assert_eq!(groups(By::Subtree(0), "a/b/c/f", "a"), ["a"]);
+        assert_eq!(groups(By::Subtree(1), "a/b/c/f", "a"), ["a", "a/b"]);
+        assert_eq!(groups(By::Subtree(9), "a/b/c/f", "a"), ["a", "a/b", "a/b/c"]);
+        assert_eq!(groups(By::Subtree(1), "a//b/f", "a/"), ["a/", "a//b"]);
+        assert_eq!(groups(By::Subtree(1), "/a/b/f", "/"), ["/", "/a"]);
+        assert_eq!(groups(By::Subtree(1), "b/c/f", ""), [".", "b"]);
+        assert_eq!(groups(By::Subtree(1), "f", ""), ["."]);
+        assert_eq!(groups(By::Dir, "f", ""), ["."]);
+        assert_eq!(groups(By::Ext, "a/B.RS", "a"), ["rs"]);
+        assert_eq!("dir=2".parse(), Ok(By::Subtree(2)));
+        assert!("dir=x".parse::<By>().is_err() && "type".parse::<By>().is_err());
     }
 }

@@ -1,16 +1,19 @@
+use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::ffi::OsString;
 use std::io;
 use std::num::NonZeroUsize;
 use std::panic::resume_unwind;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::{self, Builder, Scope, ScopedJoinHandle};
+use std::thread::{self, Builder, Scope, ScopedJoinHandle, available_parallelism};
 
 use crossbeam_channel::{Receiver, Sender, bounded, never, select_biased};
 use hashbrown::DefaultHashBuilder;
 
-use super::count::{self, Counter, DirOpener, Frequencies, Permits, Shared, Worker};
+use super::count::{self, Buffer, Counter, Frequencies, Shared, Worker};
 use super::order::InOrder;
-use super::row::{By, Outcome, Progress, Row, Summary};
+use super::row::{By, Outcome, Progress, Row, Summary, Total};
 use super::walk::filter::Filter;
 use super::walk::{Inputs, Job, PAGE_ENTRIES, Producer, WINDOW_STEP};
 
@@ -36,21 +39,80 @@ pub struct Options {
     pub top: Option<NonZeroUsize>,
     /// What to add files up by.
     pub by: Option<By>,
-    /// How many threads count at the same time.
+    /// How many threads read and count. More than there are CPUs keep a disk busy that makes them
+    /// wait.
     pub jobs: NonZeroUsize,
-    /// How many threads read. More than `jobs` keep a disk busy that makes them wait.
-    pub io_threads: NonZeroUsize,
     /// How many bytes are read and counted at a time; a file of many such chunks is shared by all
     /// workers. [`CHUNK`] is best, tests take less.
     pub chunk: NonZeroUsize,
     /// Which files of a directory count.
     pub filter: Filter,
+    /// Whether files with a NUL in their first 8 KiB are left out.
+    pub skip_binary: bool,
     /// For tests: panics in this piece of work, a file or a chunk of a large one.
     pub panic_at: Option<u64>,
 }
 
+impl Default for Options {
+    /// What `wc` counts, one thread for each CPU, and what ripgrep would search in a directory.
+    fn default() -> Self {
+        Self {
+            counter: Counter::default(),
+            top: None,
+            by: None,
+            jobs: available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            chunk: CHUNK,
+            filter: Filter::default(),
+            skip_binary: false,
+            panic_at: None,
+        }
+    }
+}
+
+/// What a run found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Each file, in the order of the paths; a directory's files in the order of theirs.
+    pub rows: Vec<Row>,
+    /// What they add up to.
+    pub summary: Summary,
+}
+
+/// Counts files, and the files in directories, and returns when all is counted. `-` is stdin.
+///
+/// For more rows than memory holds, or to stop early, there is [`process`].
+///
+/// # Errors
+///
+/// If a thread cannot be started. A file that cannot be read is a row.
+pub fn count<P: Into<PathBuf>>(
+    paths: impl IntoIterator<Item = P>,
+    options: &Options,
+) -> io::Result<Report> {
+    let inputs = Inputs::Paths(paths.into_iter().map(Into::into).collect());
+    let mut rows = Vec::new();
+    let each = |row| rows.push(row);
+    let summary = process(&inputs, options, &Progress::default(), &never(), each)?;
+    Ok(Report { rows, summary })
+}
+
+/// Takes the rows of a run, on the thread that called [`process`].
+pub trait Rows {
+    /// The next row.
+    fn row(&mut self, row: Row);
+
+    /// No other row is ready: what is buffered may be written.
+    fn idle(&mut self) {}
+}
+
+impl<F: FnMut(Row)> Rows for F {
+    fn row(&mut self, row: Row) {
+        self(row);
+    }
+}
+
 /// Counts all inputs and hands each row to `each`, in the order of the inputs; a directory's files
-/// come in the order of their paths. `each` runs on the calling thread.
+/// come in the order of their paths.
 ///
 /// The run is interrupted when `interrupted` is disconnected: then what is done is handed over, and
 /// the summary is not `complete`.
@@ -67,7 +129,7 @@ pub fn process(
     options: &Options,
     progress: &Progress,
     interrupted: &Receiver<Infallible>,
-    each: impl FnMut(Row),
+    each: impl Rows,
 ) -> io::Result<Summary> {
     let stop = AtomicBool::new(false);
     let shared = shared(options, &stop, progress);
@@ -85,32 +147,40 @@ pub fn process(
             page_size: PAGE_ENTRIES,
             next: 0,
             stdin_taken: false,
+            root: 0,
             implied: false,
         };
         let walk = Builder::new().name("walk".into());
-        let walk = walk.spawn_scoped(scope, move || producer.run(inputs))?;
+        let walk = walk.spawn_scoped(scope, move || producer.run(inputs)).map_err(|err| {
+            io::Error::new(err.kind(), format!("cannot start the thread that walks: {err}"))
+        })?;
         drop(jobs); // the workers hold the ends that count: with the last of them the walk ends
 
-        let mut collector =
-            Collector { by: options.by, progress, each, summary: Summary::default() };
+        let mut collector = Collector {
+            by: options.by,
+            progress,
+            each,
+            groups: BTreeMap::new(),
+            summary: Summary::default(),
+        };
         let complete = collector.collect(&rows, slots, interrupted, &stop);
         join(walk);
         let frequencies = workers.into_iter().filter_map(join).collect();
         let top = options.top.map_or(0, NonZeroUsize::get);
-        let top = count::top(frequencies, top);
-        Ok(Summary { top, complete, ..collector.summary })
+        let (top, long_words) = count::top(frequencies, top);
+        let groups = collector.groups.into_iter().collect();
+        Ok(Summary { groups, top, long_words, complete, ..collector.summary })
     })
 }
 
 fn shared<'a>(options: &Options, stop: &'a AtomicBool, progress: &'a Progress) -> Shared<'a> {
-    let readers = options.io_threads.max(options.jobs);
     Shared {
         counter: options.counter,
-        workers: readers.get(),
+        workers: options.jobs.get(),
         chunk: options.chunk.get(),
         stop,
         progress,
-        permits: (readers > options.jobs).then(|| Permits::new(options.jobs)),
+        skip_binary: options.skip_binary,
         panic_at: options.panic_at,
         started: AtomicU64::new(0),
     }
@@ -134,26 +204,30 @@ fn spawn_workers<'scope, 'env>(
         rows: rows.clone(),
         shared_files: shared_files.clone(),
         offer: Some(offer.clone()),
-        opener: DirOpener::for_one_of(shared.workers),
-        buffer: Vec::new(),
+        buffer: Buffer::new(shared.chunk),
         frequencies: options.top.map(|_| Frequencies::new(hasher.clone())),
     };
     let spawn = |worker: Worker<'env>| {
         let name = format!("worker {}", worker.number);
-        Builder::new().name(name).spawn_scoped(scope, || worker.run())
+        Builder::new().name(name.clone()).spawn_scoped(scope, || worker.run()).map_err(|err| {
+            let total = shared.workers;
+            let what = format!("cannot start {name} of {total}: {err}; try fewer with --jobs");
+            io::Error::new(err.kind(), what)
+        })
     };
     (1..=shared.workers).map(worker).collect::<Vec<_>>().into_iter().map(spawn).collect()
 }
 
 /// Puts rows in order, adds them up and hands them over.
-struct Collector<'a, F> {
+struct Collector<'a, R> {
     by: Option<By>,
     progress: &'a Progress,
-    each: F,
+    each: R,
+    groups: BTreeMap<OsString, Total>,
     summary: Summary,
 }
 
-impl<F: FnMut(Row)> Collector<'_, F> {
+impl<R: Rows> Collector<'_, R> {
     /// Goes on until walk and workers have ended. Returns whether they came to their end.
     fn collect(
         &mut self,
@@ -165,6 +239,9 @@ impl<F: FnMut(Row)> Collector<'_, F> {
         let mut order = InOrder::new();
         let (mut slots, mut interrupted) = (Some(slots), interrupted.clone());
         loop {
+            if rows.is_empty() {
+                self.each.idle();
+            }
             select_biased! {
                 recv(interrupted) -> _ => {
                     stop.store(true, Ordering::Relaxed);
@@ -193,15 +270,17 @@ impl<F: FnMut(Row)> Collector<'_, F> {
         match &row.outcome {
             Outcome::Counted(counts) => {
                 self.summary.total.add(counts);
-                if let Some(by) = self.by {
-                    self.summary.groups.entry(by.group(&row.path)).or_default().add(counts);
+                let groups = self.by.map(|by| by.groups(&row.path, row.root));
+                for group in groups.into_iter().flatten() {
+                    self.groups.entry(group).or_default().add(counts);
                 }
             }
             Outcome::Failed(_) => self.summary.failed += 1,
+            Outcome::Binary => self.summary.binary += 1,
             Outcome::Note(_) => {}
         }
         self.progress.files.fetch_add(1, Ordering::Relaxed);
-        (self.each)(row);
+        self.each.row(row);
     }
 }
 
@@ -216,17 +295,21 @@ mod tests {
 
     #[test]
     fn rows_behind_one_that_never_comes_are_handed_over_at_the_end() {
-        let row =
-            |name: &str| Row { path: name.into(), outcome: Outcome::Counted(Counts::default()) };
+        let row = |name: &str| Row {
+            path: name.into(),
+            root: 0,
+            outcome: Outcome::Counted(Counts::default()),
+        };
         let (sender, rows) = bounded(1);
         sender.send(vec![(3, row("d")), (0, row("a")), (2, row("c"))]).unwrap();
         drop(sender); // whoever had the row 1 was interrupted
         let mut handed = Vec::new();
         let each = |row: Row| handed.push(row.path);
         let (progress, summary) = (&Progress::default(), Summary::default());
-        let mut collector = Collector { by: None, progress, each, summary };
+        let groups = BTreeMap::new();
+        let mut collector = Collector { by: None, progress, each, groups, summary };
         let complete = collector.collect(&rows, never(), &never(), &AtomicBool::new(false));
         assert!(complete);
-        assert_eq!(handed, ["a", "c", "d"].map(std::path::PathBuf::from));
+        assert_eq!(handed, ["a", "c", "d"].map(PathBuf::from));
     }
 }

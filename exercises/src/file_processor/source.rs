@@ -1,5 +1,5 @@
 use std::fs::{File, Metadata, OpenOptions};
-use std::io::{self, ErrorKind, IsTerminal, Seek};
+use std::io::{self, ErrorKind, IsTerminal, Seek, SeekFrom};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 
+use super::closed;
 use super::row::{Failure, Operation};
 
 /// How long a wait for a pipe lasts before it looks whether the run was interrupted.
@@ -38,6 +39,9 @@ enum Waits {
 impl<'a> Source<'a> {
     /// Standard input.
     pub(crate) fn stdin(stop: &'a AtomicBool) -> Result<Self, Failure> {
+        if closed::stdin() {
+            return Err(Failure::new(Operation::Open, "stdin is closed"));
+        }
         let copy = io::stdin().as_fd().try_clone_to_owned();
         let file = File::from(copy.map_err(|err| Failure::io(Operation::Open, &err))?);
         let waits = match file.metadata() {
@@ -57,8 +61,9 @@ impl<'a> Source<'a> {
     }
 
     /// What a walk found to be a regular file, opened without blocking.
-    pub(crate) fn walked(file: File, stop: &'a AtomicBool) -> Self {
-        Self { file, waits: Waits::Never, stop }
+    pub(crate) fn walked(path: &Path, stop: &'a AtomicBool) -> Result<Self, Failure> {
+        let file = open(path).map_err(|err| Failure::io(Operation::Open, &err))?;
+        Ok(Self { file, waits: Waits::Never, stop })
     }
 
     /// Reads on, 0 bytes at the end. A wait ends when the run is interrupted.
@@ -104,6 +109,24 @@ impl<'a> Source<'a> {
         match position {
             Some(position) if length.saturating_sub(position) >= size => Ok((self.file, position)),
             _ => Err(self),
+        }
+    }
+
+    /// Skips what a regular file's size vouches for, and returns how many bytes that is. The last of
+    /// them are left to be read: only a read finds the end, also where the size says nothing, as in
+    /// `/proc` and `/sys`.
+    pub(crate) fn skip_to_last_block(&mut self) -> u64 {
+        let (Waits::Never, Ok(metadata)) = (self.waits, self.file.metadata()) else { return 0 };
+        if !metadata.is_file() {
+            return 0;
+        }
+        // As `wc -c` does it: the size of a file in `/sys` is exactly a block.
+        let last = metadata.len() - metadata.len() % (metadata.blksize() + 1);
+        match self.file.stream_position() {
+            Ok(position) if position < last && self.file.seek(SeekFrom::Start(last)).is_ok() => {
+                last - position
+            }
+            _ => 0,
         }
     }
 

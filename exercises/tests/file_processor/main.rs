@@ -2,10 +2,13 @@
 #![allow(clippy::unwrap_used, reason = "a helper of tests is a test")]
 #![cfg(feature = "file-processor")]
 
+mod edges;
+mod habits;
 mod pictures;
 mod prints;
 mod survives;
 mod walks;
+mod wc;
 
 use std::fs;
 use std::io::Write;

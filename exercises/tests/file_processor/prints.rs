@@ -8,7 +8,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 use tempfile::tempdir;
 
-use super::{has, json, output, plant, program, run, with_input};
+use super::{has, json, plant, program, run, with_input};
 
 #[test]
 fn lines_and_bytes_are_those_of_wc_on_real_trees() {
@@ -48,35 +48,6 @@ fn unaligned(listing: &[u8]) -> Vec<String> {
     let listing = String::from_utf8_lossy(listing);
     let line = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
     listing.lines().map(line).collect()
-}
-
-#[test]
-fn the_wc_format_is_that_of_wc_to_the_byte() {
-    let dir = plant(&[
-        ("a", "one two\nthree"),
-        ("b\nc", "x\n"),
-        ("its\n", ""),
-        ("d", &"many words\n".repeat(12345)),
-    ]);
-    if !has("wc") {
-        return;
-    }
-    let cases: [&[&str]; 8] = [
-        &["a", "d"],
-        &["a"],
-        &["-l", "a"],
-        &["-l", "a", "d"],
-        &["-lw", "d"],
-        &["b\nc", "its\n", "d"],
-        &["-c", "a", "a"],
-        &["-wL", "a", "d"],
-    ];
-    for args in cases {
-        let theirs = output(Command::new("wc").args(args).current_dir(&dir).env("LC_ALL", "C"));
-        let theirs = String::from_utf8(theirs.stdout).unwrap();
-        let (ours, _) = run(dir.path(), &[&["--format", "wc"], args].concat(), 0);
-        assert_eq!(ours, theirs, "{args:?}");
-    }
 }
 
 #[test]
@@ -164,7 +135,7 @@ fn the_most_frequent_words_are_the_same_in_every_run() {
             words.iter().map(|(word, n)| json!({"word": word, "count": n})).collect::<Value>()
         };
         assert_eq!(top, words(&[("a", 2), ("b", 2), ("c", 2), ("c\u{a0}b", 2)]));
-        let args = ["--top", "2", "--words", "unicode", "-j", jobs];
+        let args = ["--top", "2", "--word-rule", "unicode", "-j", jobs];
         assert_eq!(json(dir.path(), &args, 0)["top"], words(&[("b", 4), ("c", 4)]));
     }
     let (stdout, _) = run(dir.path(), &["--top", "1", "-w"], 0);

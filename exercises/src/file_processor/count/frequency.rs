@@ -11,15 +11,22 @@ use crate::file_processor::row::{Frequency, Word};
 /// merged in parallel: nobody else has words of the same shard.
 const SHARDS: usize = 32;
 
+/// The longest word that has a rank, in bytes. What is longer, such as a file without whitespace,
+/// is no word that anybody looks for, and would have to be kept whole.
+pub(crate) const LONGEST_WORD: usize = 256;
+
 /// How often each word occurs in what one worker has seen. Nothing of it is shared.
 #[derive(Debug)]
 pub(crate) struct Frequencies {
     hasher: DefaultHashBuilder,
     shards: [HashTable<Frequency>; SHARDS],
+    /// How many words were longer than [`LONGEST_WORD`].
+    too_long: u64,
 }
 
 /// The parts of words at the edges of a part of a file: whether they are whole is known once the
-/// part has been joined with its neighbours.
+/// part has been joined with its neighbours. Of a part of a word, no more is kept than shows that the
+/// word is too long.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Fragments {
     /// No whitespace: all of it is part of one word.
@@ -31,7 +38,7 @@ pub(crate) enum Fragments {
 impl Frequencies {
     /// Empty. All workers of a run must have clones of one hasher.
     pub(crate) fn new(hasher: DefaultHashBuilder) -> Self {
-        Self { hasher, shards: [const { HashTable::new() }; SHARDS] }
+        Self { hasher, shards: [const { HashTable::new() }; SHARDS], too_long: 0 }
     }
 
     /// Adds the words that `text` has whole, and returns the parts at its edges.
@@ -46,14 +53,14 @@ impl Frequencies {
             }
             let word = &text[start..at];
             if head.is_none() {
-                head = Some(word.to_vec());
+                head = Some(start_of(word).to_vec());
             } else {
                 self.add(word);
             }
             at += space;
             start = at;
         }
-        let tail = text[start..].to_vec();
+        let tail = start_of(&text[start..]).to_vec();
         match head {
             None => Fragments::Inside(tail),
             Some(head) => Fragments::Edges { head, tail },
@@ -72,7 +79,9 @@ impl Frequencies {
     }
 
     fn add(&mut self, word: &[u8]) {
-        if !word.is_empty() {
+        if word.len() > LONGEST_WORD {
+            self.too_long += 1;
+        } else if !word.is_empty() {
             let hash = self.hasher.hash_one(word);
             let shard = &mut self.shards[shard_of(hash)];
             let entry =
@@ -87,19 +96,28 @@ impl Fragments {
     pub(crate) fn join(&mut self, next: Self, frequencies: &mut Frequencies) {
         match (&mut *self, next) {
             (Self::Inside(ours) | Self::Edges { tail: ours, .. }, Self::Inside(theirs)) => {
-                ours.extend(theirs);
+                lengthen(ours, &theirs);
             }
             (Self::Inside(ours), Self::Edges { head, tail }) => {
-                ours.extend(head);
+                lengthen(ours, &head);
                 *self = Self::Edges { head: std::mem::take(ours), tail };
             }
             (Self::Edges { tail, .. }, Self::Edges { head: next_head, tail: next_tail }) => {
-                tail.extend(next_head);
+                lengthen(tail, &next_head);
                 frequencies.add(tail);
                 *tail = next_tail;
             }
         }
     }
+}
+
+/// As much of a part of a word as is kept.
+fn start_of(part: &[u8]) -> &[u8] {
+    &part[..part.len().min(LONGEST_WORD + 1)]
+}
+
+fn lengthen(part: &mut Vec<u8>, next: &[u8]) {
+    part.extend_from_slice(&next[..next.len().min(LONGEST_WORD + 1 - part.len())]);
 }
 
 impl Default for Fragments {
@@ -109,8 +127,13 @@ impl Default for Fragments {
 }
 
 /// The `limit` most frequent words of all workers, the most frequent first, equal ones by their
-/// bytes. The shards are merged by as many threads as there are workers.
-pub(crate) fn top(workers: Vec<Frequencies>, limit: usize) -> Vec<Frequency> {
+/// bytes; and how many were too long to have a rank. The shards are merged by as many threads as there are workers.
+pub(crate) fn top(workers: Vec<Frequencies>, limit: usize) -> (Vec<Frequency>, u64) {
+    let too_long = workers.iter().map(|worker| worker.too_long).sum();
+    (ranked(workers, limit), too_long)
+}
+
+fn ranked(workers: Vec<Frequencies>, limit: usize) -> Vec<Frequency> {
     let Some(hasher) = workers.first().map(|worker| worker.hasher.clone()) else {
         return Vec::new();
     };
@@ -202,9 +225,24 @@ mod tests {
 
     #[test]
     fn equal_counts_are_ordered_by_the_word() {
-        let top = top(frequencies(&[b"b a c c", b"a b d"]), 3);
+        let (top, _) = top(frequencies(&[b"b a c c", b"a b d"]), 3);
         let top: Vec<_> = top.iter().map(|(word, count)| (&**word, *count)).collect();
         assert_eq!(top, [(&b"a"[..], 2), (b"b", 2), (b"c", 2)]);
+    }
+
+    #[test]
+    fn a_word_that_is_too_long_is_counted_and_not_kept() {
+        let longest = [b'x'; LONGEST_WORD];
+        let mut frequencies = frequencies(&[&longest]).remove(0);
+        let mut long = Fragments::default();
+        for _ in 0..1000 {
+            let next = frequencies.collect(&longest, Whitespace::Ascii);
+            long.join(next, &mut frequencies);
+        }
+        assert!(matches!(&long, Fragments::Inside(kept) if kept.len() == LONGEST_WORD + 1));
+        frequencies.finish(long);
+        let ranked = vec![(Word::from_slice(&longest), 1)];
+        assert_eq!(top(vec![frequencies], 9), (ranked, 1));
     }
 
     proptest! {
@@ -222,7 +260,7 @@ mod tests {
             expected.truncate(limit);
 
             let texts: Vec<_> = texts.iter().map(String::as_bytes).collect();
-            let top = top(frequencies(&texts), limit);
+            let (top, _) = top(frequencies(&texts), limit);
             let top: Vec<_> = top.into_iter().map(|(word, count)| (word.to_vec(), count)).collect();
             prop_assert_eq!(top, expected);
         }

@@ -1,18 +1,17 @@
 //! Counting: the workers, who counts which chunk of a large file, and what is counted.
 
+mod buffer;
 mod frequency;
 mod kernel;
-mod opener;
+mod lines;
 mod partial;
-mod permits;
 mod reassembly;
 pub mod scalar;
 mod whitespace;
 mod worker;
 
-pub(crate) use frequency::{Frequencies, top};
-pub(crate) use opener::DirOpener;
+pub(crate) use buffer::Buffer;
+pub(crate) use frequency::{Frequencies, LONGEST_WORD, top};
 pub use partial::Counter;
-pub(crate) use permits::Permits;
 pub use whitespace::Whitespace;
 pub(crate) use worker::{CHUNK, Shared, Worker};

@@ -86,6 +86,11 @@ impl Reassembly {
         }
     }
 
+    /// How many chunks are joined from the start on.
+    pub(crate) fn joined(&self) -> u64 {
+        self.runs.get(&0).map_or(0, |joined| joined.end)
+    }
+
     /// The run from the start up to the end of the file. What was read behind that end, of a file
     /// that grew meanwhile, does not count.
     fn result(&mut self) -> Result<Partial, Failure> {

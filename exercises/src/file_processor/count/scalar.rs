@@ -2,18 +2,24 @@
 
 #![allow(clippy::naive_bytecount, reason = "plain code is the point")]
 
+use unicode_width::UnicodeWidthChar;
+
+use super::partial::Counter;
 use super::whitespace::Whitespace;
-use crate::file_processor::columns::{Column, Columns, Counts};
+use crate::file_processor::columns::{Column, Counts};
 
 /// Counts `text` one byte or one character at a time.
-pub fn count(text: &[u8], columns: Columns, whitespace: Whitespace) -> Counts {
+pub fn count(text: &[u8], counter: Counter) -> Counts {
+    let Counter { columns, whitespace, as_wc } = counter;
     let bytes = Counts::default().with(Column::Bytes, text.len() as u64);
     columns.iter().fold(bytes, |counts, column| {
         let number = match column {
             Column::Lines => text.iter().filter(|byte| **byte == b'\n').count(),
             Column::Words => words(text, whitespace).len(),
+            Column::Chars if as_wc => valid(text).count(),
             Column::Chars => chars(text),
             Column::Bytes => text.len(),
+            Column::LongestLine if as_wc => widest_line(text),
             Column::LongestLine => longest_line(text),
         };
         counts.with(column, number as u64)
@@ -53,6 +59,23 @@ fn chars(text: &[u8]) -> usize {
     text.iter().filter(|byte| **byte & 0b1100_0000 != 0b1000_0000).count()
 }
 
+fn valid(text: &[u8]) -> impl Iterator<Item = char> {
+    text.utf8_chunks().flat_map(|chunk| chunk.valid().chars())
+}
+
+fn widest_line(text: &[u8]) -> usize {
+    let (mut column, mut widest) = (0, 0);
+    for character in valid(text) {
+        column = match character {
+            '\n' | '\r' | '\x0c' => 0,
+            '\t' => (column / 8 + 1) * 8,
+            _ => column + character.width().unwrap_or(0),
+        };
+        widest = widest.max(column);
+    }
+    widest
+}
+
 fn longest_line(text: &[u8]) -> usize {
     let line = |line: &[u8]| match line {
         [line @ .., b'\r', b'\n'] | [line @ .., b'\n'] | line => chars(line),
@@ -79,5 +102,12 @@ mod tests {
         assert_eq!(longest_line(b"abc\rd\nde\r"), 5);
         assert_eq!(longest_line("é\n".as_bytes()), 1);
         assert_eq!(longest_line(b""), 0);
+    }
+
+    #[test]
+    fn a_line_is_as_wide_as_wc_says() {
+        assert_eq!(widest_line("a\tb\n".as_bytes()), 9);
+        assert_eq!(widest_line("12345678\t\n\t\t漢\r1".as_bytes()), 18);
+        assert_eq!(widest_line(b"e\xCC\x81\x0b\x01\xFF\x0c12"), 2);
     }
 }

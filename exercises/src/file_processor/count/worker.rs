@@ -1,31 +1,29 @@
 use std::fs::File;
-use std::ops::Range;
+use std::io::{self, Seek, SeekFrom};
+use std::iter;
 use std::os::unix::fs::FileExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::{io, iter};
 
 use common::Ending;
 use crossbeam_channel::{Receiver, Sender, never, select_biased};
 
+use super::buffer::{Buffer, LOOK_BEHIND};
 use super::frequency::Frequencies;
-use super::opener::DirOpener;
-use super::partial::{Counter, Partial, continuation, incomplete};
-use super::permits::Permits;
+use super::partial::{Counter, Partial, incomplete};
 use super::reassembly::{CountedChunk, Reassembly};
+use crate::file_processor::columns::Column;
 use crate::file_processor::row::{Failure, Operation, Outcome, Progress, Row};
 use crate::file_processor::source::Source;
 use crate::file_processor::walk::{Job, Origin};
+use crate::terminal::plain;
 
 /// What one read asks for, and one worker counts at a time: small enough for the cache, large
 /// enough that a system call costs little. (Measured: mapping files instead takes nearly twice the
 /// CPU time on small ones, and kills the process when a file shrinks.)
 pub(crate) const CHUNK: usize = 256 * 1024;
-
-/// How far a reader looks beyond a chunk for the rest of a character.
-const MARGIN: usize = 2;
 
 /// From so many chunks on, all workers read a file together.
 const LARGE: usize = 16;
@@ -33,6 +31,9 @@ const LARGE: usize = 16;
 /// How many jobs a worker takes at most at once, when that many wait: the collector is woken once
 /// for all of them.
 const BATCH: usize = 128;
+
+/// How far into a file a NUL makes it a binary one.
+const BINARY_START: usize = 8 * 1024;
 
 /// What all workers of a run look at.
 pub(crate) struct Shared<'a> {
@@ -42,8 +43,8 @@ pub(crate) struct Shared<'a> {
     pub(crate) chunk: usize,
     pub(crate) stop: &'a AtomicBool,
     pub(crate) progress: &'a Progress,
-    /// Holds back threads that have read, while enough others count.
-    pub(crate) permits: Option<Permits>,
+    /// Whether a file with a NUL near its start is left out.
+    pub(crate) skip_binary: bool,
     /// The piece of work to panic in, and how many there have been.
     pub(crate) panic_at: Option<u64>,
     pub(crate) started: AtomicU64,
@@ -61,8 +62,7 @@ pub(crate) struct Worker<'a> {
     /// Where to offer a large file to the others. Given up once there are no more jobs: then there
     /// is nothing more to offer, and when all have given it up, nothing more to wait for.
     pub(crate) offer: Option<Sender<Arc<SharedFile>>>,
-    pub(crate) opener: DirOpener,
-    pub(crate) buffer: Vec<u8>,
+    pub(crate) buffer: Buffer,
     pub(crate) frequencies: Option<Frequencies>,
 }
 
@@ -70,15 +70,20 @@ pub(crate) struct Worker<'a> {
 pub(crate) struct SharedFile {
     number: u64,
     path: PathBuf,
+    root: usize,
     file: File,
     /// Where its first chunk starts.
     start: u64,
+    /// Whether other processes go on where this one ends: stdin is theirs too.
+    is_stdin: bool,
     reassembly: Mutex<Reassembly>,
 }
 
 /// What reading a source came to.
 enum Read {
     Whole(Partial),
+    /// It is binary, and those are left out.
+    Binary,
     /// A large file and where it starts; nothing of it has been counted.
     Large(File, u64),
 }
@@ -92,7 +97,6 @@ enum Counted {
 impl Worker<'_> {
     /// Works until there are no more jobs and nobody needs help.
     pub(crate) fn run(mut self) -> Option<Frequencies> {
-        self.buffer.resize(self.shared.chunk + MARGIN, 0);
         loop {
             select_biased! {
                 recv(self.shared_files) -> file => match file {
@@ -136,31 +140,25 @@ impl Worker<'_> {
     }
 
     fn count(&mut self, job: Job) -> Counted {
-        let Job { number, path, origin } = job;
+        let Job { number, path, root, origin } = job;
         let source = match origin {
             Origin::Stdin => Source::stdin(self.shared.stop),
             Origin::Named => Source::named(&path, self.shared.stop),
-            Origin::Walked => match self.opener.open(&path) {
-                Ok(file) => Ok(Source::walked(file, self.shared.stop)),
-                Err(err) => Err(Failure::io(Operation::Open, &err)),
-            },
+            Origin::Walked => Source::walked(&path, self.shared.stop),
         };
         let read = |source| guarded(|| self.recorded(&path, |worker| worker.read(source)));
-        let result = match source.and_then(read) {
+        let outcome = match source.and_then(read) {
             Ok(Read::Large(file, start)) => {
+                let is_stdin = origin == Origin::Stdin;
                 let reassembly = Mutex::default();
-                return Counted::Shared(Arc::new(SharedFile {
-                    number,
-                    path,
-                    file,
-                    start,
-                    reassembly,
-                }));
+                let file = SharedFile { number, path, root, file, start, is_stdin, reassembly };
+                return Counted::Shared(Arc::new(file));
             }
-            Ok(Read::Whole(partial)) => Ok(partial),
-            Err(failure) => Err(failure),
+            Ok(Read::Whole(partial)) => self.counted(partial),
+            Ok(Read::Binary) => Outcome::Binary,
+            Err(failure) => Outcome::Failed(failure),
         };
-        Counted::Row(number, self.row(path, result))
+        Counted::Row(number, Row { path, root, outcome })
     }
 
     /// Does a piece of work, which is a bar in the picture of the run.
@@ -169,7 +167,7 @@ impl Worker<'_> {
         path: &Path,
         work: impl FnOnce(&mut Self) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let bar = common::bar(format_args!("worker {}", self.number), path.display());
+        let bar = common::bar(format_args!("worker {}", self.number), plain(path));
         let result = work(self);
         bar.ended(match &result {
             Ok(_) => Ending::Done,
@@ -183,47 +181,46 @@ impl Worker<'_> {
     fn read(&mut self, mut source: Source) -> Result<Read, Failure> {
         self.shared.start_work();
         let mut whole = Partial::default();
+        if self.shared.counter.columns.is_only(Column::Bytes) && self.frequencies.is_none() {
+            whole = Partial::of_bytes(source.skip_to_last_block());
+        }
         let (mut kept, mut first) = (0, true);
         loop {
-            let (filled, ended) = self.fill(&mut source, kept)?;
-            if !ended && std::mem::take(&mut first) && self.offer.is_some() {
-                source = match source.into_large((self.shared.chunk * LARGE) as u64) {
-                    Ok((file, position)) => return Ok(Read::Large(file, position - filled as u64)),
-                    Err(source) => source,
-                };
+            let (filled, ended) = self.fill(&mut source)?;
+            if std::mem::take(&mut first) {
+                if self.shared.skip_binary && is_binary(self.buffer.filled(0, filled)) {
+                    return Ok(Read::Binary);
+                }
+                if !ended && self.offer.is_some() {
+                    source = match source.into_large((self.shared.chunk * LARGE) as u64) {
+                        Ok((file, at)) => return Ok(Read::Large(file, at - filled as u64)),
+                        Err(source) => source,
+                    };
+                }
             }
-            kept = if ended { 0 } else { incomplete(&self.buffer[..filled]) };
-            let partial = self.partial(0..filled - kept);
-            whole.join(partial, self.frequencies.as_mut());
+            let text = self.buffer.filled(kept, filled);
+            let cut = if ended { 0 } else { incomplete(text) };
+            let part = &text[..text.len() - cut];
+            whole.join(self.shared.part(part, &mut self.frequencies), self.frequencies.as_mut());
             if ended {
                 return Ok(Read::Whole(whole));
             }
-            self.buffer.copy_within(filled - kept..filled, 0);
+            self.buffer.keep(filled, cut);
+            kept = cut;
         }
     }
 
-    /// Fills the buffer behind the `filled` bytes in it, and says whether the end was reached.
-    fn fill(&mut self, source: &mut Source, mut filled: usize) -> Result<(usize, bool), Failure> {
-        while filled < self.buffer.len() {
-            match source.read(&mut self.buffer[filled..])? {
+    /// Fills the buffer, and says how far and whether the end was reached.
+    fn fill(&mut self, source: &mut Source) -> Result<(usize, bool), Failure> {
+        let buffer = self.buffer.at(0, 0);
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match source.read(&mut buffer[filled..])? {
                 0 => return Ok((filled, true)),
                 read => filled += read,
             }
         }
         Ok((filled, false))
-    }
-
-    /// Counts a part of the buffer.
-    fn partial(&mut self, part: Range<usize>) -> Partial {
-        let text = &self.buffer[part];
-        self.shared.progress.bytes.fetch_add(text.len() as u64, Ordering::Relaxed);
-        let _permit = self.shared.permits.as_ref().map(Permits::take);
-        let counter = self.shared.counter;
-        let mut partial = counter.partial(text);
-        if let Some(frequencies) = &mut self.frequencies {
-            partial.fragments = frequencies.collect(text, counter.whitespace);
-        }
-        partial
     }
 
     /// Asks all others for help with a large file, and starts.
@@ -246,7 +243,12 @@ impl Worker<'_> {
             let frequencies = self.frequencies.as_mut();
             let finished = file.reassembly().deliver(number, chunk, frequencies);
             if let Some(result) = finished {
-                let row = self.row(file.path.clone(), result);
+                file.leave_position(result.as_ref().ok(), self.shared.chunk);
+                let outcome = match result {
+                    Ok(whole) => self.counted(whole),
+                    Err(failure) => Outcome::Failed(failure),
+                };
+                let row = Row { path: file.path.clone(), root: file.root, outcome };
                 self.report(vec![(file.number, row)]);
             }
         }
@@ -257,33 +259,43 @@ impl Worker<'_> {
             return Err(Failure::interrupted());
         }
         self.shared.start_work();
-        let offset = file.start + number * self.shared.chunk as u64;
-        let filled = read_at(&file.file, &mut self.buffer, offset)
+        let size = self.shared.chunk;
+        let before = number * size as u64;
+        let behind = before.min(LOOK_BEHIND as u64) as usize;
+        let position = file.start + before;
+        let buffer = self.buffer.at(position, behind);
+        let filled = read_at(&file.file, buffer, position - behind as u64)
             .map_err(|err| Failure::io(Operation::Read, &err))?;
-        // A character across the seam belongs to the chunk that it starts in.
-        let text = &self.buffer[..filled];
-        let start = if number == 0 { 0 } else { continuation(text) };
-        let end = filled.min(self.shared.chunk);
-        let end = end + continuation(&text[end..]);
-        Ok(CountedChunk { counts: self.partial(start..end), last: filled < self.shared.chunk })
+        let last = filled < behind + size;
+        // A character across the seam belongs to the chunk that it ends in.
+        let text = &buffer[..filled];
+        let seam = behind.min(filled);
+        let start = seam - incomplete(&text[..seam]);
+        let end = if last { filled } else { filled - incomplete(text) };
+        let counts = self.shared.part(&text[start..end], &mut self.frequencies);
+        Ok(CountedChunk { counts, last })
     }
 
-    fn row(&mut self, path: PathBuf, result: Result<Partial, Failure>) -> Row {
-        let outcome = match result {
-            Ok(partial) => {
-                let counts = partial.counts(self.shared.counter.columns);
-                if let Some(frequencies) = &mut self.frequencies {
-                    frequencies.finish(partial.fragments);
-                }
-                Outcome::Counted(counts)
-            }
-            Err(failure) => Outcome::Failed(failure),
-        };
-        Row { path, outcome }
+    fn counted(&mut self, whole: Partial) -> Outcome {
+        let counts = whole.counts(self.shared.counter.columns);
+        if let Some(frequencies) = &mut self.frequencies {
+            frequencies.finish(whole.fragments);
+        }
+        Outcome::Counted(counts)
     }
 }
 
 impl Shared<'_> {
+    /// Counts a part of a file.
+    fn part(&self, text: &[u8], frequencies: &mut Option<Frequencies>) -> Partial {
+        self.progress.bytes.fetch_add(text.len() as u64, Ordering::Relaxed);
+        let mut partial = self.counter.partial(text);
+        if let Some(frequencies) = frequencies {
+            partial.fragments = frequencies.collect(text, self.counter.whitespace);
+        }
+        partial
+    }
+
     fn start_work(&self) {
         if let Some(planted) = self.panic_at {
             let work = self.started.fetch_add(1, Ordering::Relaxed) + 1;
@@ -296,6 +308,16 @@ impl SharedFile {
     fn reassembly(&self) -> MutexGuard<'_, Reassembly> {
         self.reassembly.lock().expect("no holder of this lock panics")
     }
+
+    /// Leaves the position of stdin where it was read to: chunks are read without moving it.
+    fn leave_position(&self, whole: Option<&Partial>, chunk: usize) {
+        if self.is_stdin {
+            let read = whole.map(Partial::bytes);
+            let read = read.unwrap_or_else(|| self.reassembly().joined() * chunk as u64);
+            // What could be read by position can be moved as well.
+            let _ = (&self.file).seek(SeekFrom::Start(self.start + read));
+        }
+    }
 }
 
 /// Runs a piece of work; its panic is the failure of its file and of nothing else.
@@ -303,6 +325,11 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
     // The counters that a panic may leave half-way are plain numbers.
     let result = catch_unwind(AssertUnwindSafe(work));
     result.unwrap_or_else(|panic| Err(Failure::panicked(&*panic)))
+}
+
+/// Whether text can be ruled out: `grep`'s and git's rule, a NUL near the start.
+fn is_binary(start: &[u8]) -> bool {
+    memchr::memchr(0, &start[..start.len().min(BINARY_START)]).is_some()
 }
 
 /// Fills the buffer from this position on, or up to the end of the file.

@@ -1,13 +1,15 @@
+use std::borrow::Cow;
+use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use csv::{ByteRecord, Writer, WriterBuilder};
+use csv::{ByteRecord, WriterBuilder};
 
-use super::failures::Failures;
-use super::format::{Format, Listing, print_failures};
+use super::format::{Format, Listing};
 use crate::file_processor::columns::{Column, Counts};
 use crate::file_processor::row::{Summary, Total};
+use crate::terminal::plain;
 
 /// `--format csv`: one table, of files, groups, words, or (if none of them is listed) the total.
 pub(crate) struct Csv {
@@ -30,6 +32,15 @@ impl Csv {
         write_record(out, record.map(str::as_bytes))
     }
 
+    /// A text of others: exact, but for a terminal.
+    fn text<'a>(&self, text: &'a [u8]) -> Cow<'a, [u8]> {
+        if self.listing.terminal {
+            plain(OsStr::from_bytes(text)).to_string().into_bytes().into()
+        } else {
+            text.into()
+        }
+    }
+
     fn numbers(&self, counts: &Counts) -> Vec<String> {
         self.listing.columns.iter().map(|column| counts.get(column).to_string()).collect()
     }
@@ -46,25 +57,21 @@ impl Format for Csv {
     fn row(&mut self, out: &mut dyn Write, path: &Path, counts: &Counts) -> io::Result<()> {
         self.head(out, &["path"])?;
         let numbers = self.numbers(counts);
-        let path = [path.as_os_str().as_bytes()];
-        write_record(out, path.into_iter().chain(numbers.iter().map(String::as_bytes)))
+        let path = self.text(path.as_os_str().as_bytes());
+        write_record(out, [&*path].into_iter().chain(numbers.iter().map(String::as_bytes)))
     }
 
-    fn end(
-        &mut self,
-        out: &mut dyn Write,
-        summary: &Summary,
-        failures: Failures,
-    ) -> io::Result<()> {
+    fn end(&mut self, out: &mut dyn Write, summary: &Summary) -> io::Result<()> {
         if self.listing.top {
             write_record(out, [&b"word"[..], b"count"])?;
             for (word, count) in &summary.top {
-                write_record(out, [&**word, count.to_string().as_bytes()])?;
+                write_record(out, [&*self.text(word), count.to_string().as_bytes()])?;
             }
         } else if let Some(by) = self.listing.by {
             self.head(out, &[by.name(), "files"])?;
             for (group, total) in &summary.groups {
-                self.sum(out, Some(group.as_bytes()), total)?;
+                let group = self.text(group.as_bytes()).into_owned();
+                self.sum(out, Some(&group), total)?;
             }
         } else if self.listing.files {
             self.head(out, &["path"])?;
@@ -72,7 +79,7 @@ impl Format for Csv {
             self.head(out, &["files"])?;
             self.sum(out, None, &summary.total)?;
         }
-        print_failures(failures)
+        Ok(())
     }
 }
 
@@ -80,8 +87,20 @@ fn write_record<'a>(
     out: &mut dyn Write,
     fields: impl IntoIterator<Item = &'a [u8]>,
 ) -> io::Result<()> {
-    let mut writer: Writer<&mut dyn Write> =
-        WriterBuilder::new().buffer_capacity(256).from_writer(out);
+    // Its flush goes no further than to `out`, which buffers.
+    let mut writer = WriterBuilder::new().buffer_capacity(256).from_writer(Unflushed(out));
     writer.write_byte_record(&ByteRecord::from_iter(fields))?;
     writer.flush()
+}
+
+struct Unflushed<'a>(&'a mut dyn Write);
+
+impl Write for Unflushed<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

@@ -1,73 +1,62 @@
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, Error, Seek, Write};
-use std::iter;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use tempfile::SpooledTempFile;
-
-use super::object::FailedPath;
 use crate::file_processor::row::{Failure, Operation};
 
-/// Failures beyond this many bytes wait in a temporary file.
-const IN_MEMORY: usize = 1024 * 1024;
-
-/// The failures of a run, kept until the end of the listing, however many there are.
+/// The failures of a run, kept until the end of the listing in little memory, however many there
+/// are: of each text, only what differs from the one before it is kept (front coding).
+#[derive(Default)]
 pub(crate) struct Failures {
-    /// Path, operation and reason, each with a NUL behind it, which none of them contains.
-    spool: BufWriter<SpooledTempFile>,
-    /// `--errors`: one JSON object a line, at once.
-    copy: Option<BufWriter<File>>,
+    /// For each text, the length that it shares with the one before it, the rest, and a NUL, which
+    /// none of them contains. Paths and reasons take turns.
+    bytes: Vec<u8>,
+    path: Vec<u8>,
+    /// The operation and the reason.
+    reason: Vec<u8>,
 }
 
 impl Failures {
-    pub(crate) fn new(copy: Option<File>) -> Self {
-        let spool = BufWriter::new(SpooledTempFile::new(IN_MEMORY));
-        Self { spool, copy: copy.map(BufWriter::new) }
+    pub(crate) fn push(&mut self, path: &Path, failure: &Failure) {
+        let operation = Operation::ALL.iter().position(|known| *known == failure.operation);
+        let operation = b'1' + operation.expect("all operations are there") as u8;
+        let reason = [&[operation], failure.reason.replace('\0', "\u{fffd}").as_bytes()].concat();
+        encode(&mut self.bytes, &mut self.path, path.as_os_str().as_bytes());
+        encode(&mut self.bytes, &mut self.reason, &reason);
     }
 
-    pub(crate) fn push(&mut self, path: &Path, failure: &Failure) -> io::Result<()> {
-        let fields = [
-            path.as_os_str().as_bytes(),
-            failure.operation.name().as_bytes(),
-            failure.reason.as_bytes(),
-        ];
-        for field in fields {
-            self.spool.write_all(field)?;
-            self.spool.write_all(&[0])?;
-        }
-        if let Some(copy) = &mut self.copy {
-            serde_json::to_writer(&mut *copy, &FailedPath { path, failure })?;
-            writeln!(copy)?;
-        }
-        Ok(())
-    }
-
-    /// Gives all failures out, in the order of the listing. The copy is complete with that.
-    pub(crate) fn drain(self) -> io::Result<impl Iterator<Item = io::Result<(PathBuf, Failure)>>> {
-        if let Some(mut copy) = self.copy {
-            copy.flush()?;
-        }
-        let mut spool = self.spool.into_inner()?;
-        spool.rewind()?;
-        let mut fields = BufReader::new(spool).split(0);
-        Ok(iter::from_fn(move || {
-            let path = fields.next()?;
-            Some(path.and_then(|path| failure(path, fields.next(), fields.next())))
-        }))
+    /// All of them, in the order in which they came.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (PathBuf, Failure)> {
+        let (mut path, mut reason) = (Vec::new(), Vec::new());
+        let mut rest = self.bytes.as_slice();
+        std::iter::from_fn(move || {
+            decode(&mut rest, &mut path)?;
+            decode(&mut rest, &mut reason)?;
+            let (operation, reason) = reason.split_first()?;
+            let operation = Operation::ALL[usize::from(operation - b'1')];
+            let failure = Failure::new(operation, String::from_utf8_lossy(reason));
+            Some((OsString::from_vec(path.clone()).into(), failure))
+        })
     }
 }
 
-type Field = Option<io::Result<Vec<u8>>>;
+fn encode(bytes: &mut Vec<u8>, last: &mut Vec<u8>, text: &[u8]) {
+    let shared = last.iter().zip(text).take(usize::from(u8::MAX)).take_while(|(a, b)| a == b);
+    let shared = shared.count();
+    bytes.push(shared as u8);
+    bytes.extend_from_slice(&text[shared..]);
+    bytes.push(0);
+    last.truncate(shared);
+    last.extend_from_slice(&text[shared..]);
+}
 
-fn failure(path: Vec<u8>, operation: Field, reason: Field) -> io::Result<(PathBuf, Failure)> {
-    let cut = || Error::other("the temporary file of failures is cut short");
-    let name = operation.ok_or_else(cut)??;
-    let known = Operation::ALL.into_iter().find(|known| known.name().as_bytes() == name);
-    let operation = known.ok_or_else(cut)?;
-    let reason = String::from_utf8(reason.ok_or_else(cut)??).map_err(Error::other)?;
-    Ok((OsString::from_vec(path).into(), Failure { operation, reason }))
+fn decode(bytes: &mut &[u8], last: &mut Vec<u8>) -> Option<()> {
+    let (shared, rest) = bytes.split_first()?;
+    let end = memchr::memchr(0, rest)?;
+    last.truncate(usize::from(*shared));
+    last.extend_from_slice(&rest[..end]);
+    *bytes = &rest[end + 1..];
+    Some(())
 }
 
 #[cfg(test)]
@@ -75,22 +64,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn many_failures_come_back_in_order_and_as_they_were() {
-        let path = |n: u32| PathBuf::from(OsString::from_vec(format!("f{n}\n\\").into_bytes()));
-        let failure = |n: u32| {
-            let operation = Operation::ALL[n as usize % Operation::ALL.len()];
-            Failure::new(operation, format!("reason {n}"))
+    fn many_failures_come_back_as_they_were_and_take_little_memory() {
+        const COUNT: u32 = 100_000;
+        let path = |n: u32| {
+            let long = if n.is_multiple_of(1000) { "d".repeat(300) } else { String::new() };
+            PathBuf::from(OsString::from_vec(
+                [long.as_bytes(), &n.to_be_bytes().map(|b| b | 1)].concat(),
+            ))
         };
-        let mut failures = Failures::new(None);
-        let count = IN_MEMORY as u32 / 10; // some of them go to the disk
-        for n in 0..count {
-            failures.push(&path(n), &failure(n)).unwrap();
+        let path = |n: u32| Path::new("/some/directory/of/a/tree").join(path(n));
+        let failure = |n: u32| {
+            let operation = Operation::ALL[(n / 100) as usize % Operation::ALL.len()];
+            Failure::new(operation, format!("reason {}", n / 100))
+        };
+        let mut failures = Failures::default();
+        for n in 0..COUNT {
+            failures.push(&path(n), &failure(n));
         }
-        let mut n = 0;
-        for item in failures.drain().unwrap() {
-            assert_eq!(item.unwrap(), (path(n), failure(n)));
-            n += 1;
-        }
-        assert_eq!(n, count);
+        assert!(failures.bytes.len() < 10 * COUNT as usize, "{}", failures.bytes.len());
+        let back: Vec<_> = failures.iter().collect();
+        assert_eq!(back, (0..COUNT).map(|n| (path(n), failure(n))).collect::<Vec<_>>());
     }
 }

@@ -1,13 +1,12 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::failures::Failures;
 use crate::file_processor::columns::{Columns, Counts};
-use crate::file_processor::row::{By, Summary};
-use crate::file_processor::terminal::plain;
+use crate::file_processor::row::{By, Failure, Summary};
 
 /// What to list.
 #[derive(Clone, Copy, Debug, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is asked for by itself")]
 pub struct Listing {
     /// What was counted.
     pub columns: Columns,
@@ -17,23 +16,34 @@ pub struct Listing {
     pub top: bool,
     /// Whether each file has a row.
     pub files: bool,
+    /// When the total is printed.
+    pub total: TotalWhen,
+    /// Whether it is printed on a terminal, which shows names without what could harm it.
+    pub terminal: bool,
+    /// Whether colours may be used.
+    pub colors: bool,
+}
+
+/// When to print the total, as in `wc --total`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum TotalWhen {
+    /// Unless there is one file only.
+    #[default]
+    Auto,
+    /// In any case.
+    Always,
+    /// The total, and no files.
+    Only,
+    /// Never.
+    Never,
 }
 
 /// A way of printing. What it writes to does the buffering.
 pub(crate) trait Format {
     fn row(&mut self, out: &mut dyn Write, path: &Path, counts: &Counts) -> io::Result<()>;
 
-    fn end(&mut self, out: &mut dyn Write, summary: &Summary, failures: Failures)
-    -> io::Result<()>;
-}
+    /// Keeps a failure for the end, if that is where this format lists them.
+    fn failed(&mut self, _path: &Path, _failure: &Failure) {}
 
-/// One line on stderr for each failure, as `wc` does it. Nobody is left to tell if stderr is
-/// closed as well.
-pub(crate) fn print_failures(failures: Failures) -> io::Result<()> {
-    let mut stderr = io::stderr().lock();
-    for item in failures.drain()? {
-        let (path, failure) = item?;
-        let _ = writeln!(stderr, "file-processor: {}: {failure}", plain(&path));
-    }
-    Ok(())
+    fn end(&mut self, out: &mut dyn Write, summary: &Summary) -> io::Result<()>;
 }

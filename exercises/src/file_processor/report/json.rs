@@ -9,9 +9,9 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::failures::Failures;
 use super::format::{Format, Listing};
-use super::object::{FailedPath, text};
+use super::object::{FailedPath, text, write_json};
 use crate::file_processor::columns::{Columns, Counts};
-use crate::file_processor::row::{By, Frequency, Summary, Total};
+use crate::file_processor::row::{By, Failure, Frequency, Summary, Total};
 
 /// Writes the files as they come, and everything else behind them.
 pub(crate) struct Json {
@@ -19,11 +19,12 @@ pub(crate) struct Json {
     /// One document, or one object a line.
     document: bool,
     rows: u64,
+    failures: Failures,
 }
 
 impl Json {
     pub(crate) fn new(listing: Listing, document: bool) -> Self {
-        Self { listing, document, rows: 0 }
+        Self { listing, document, rows: 0, failures: Failures::default() }
     }
 
     fn start_row(&mut self, out: &mut dyn Write) -> io::Result<()> {
@@ -40,16 +41,15 @@ impl Format for Json {
     fn row(&mut self, out: &mut dyn Write, path: &Path, counts: &Counts) -> io::Result<()> {
         self.start_row(out)?;
         let columns = self.listing.columns;
-        serde_json::to_writer(&mut *out, &CountedPath { path, counts, columns })?;
+        write_json(out, &CountedPath { path, counts, columns })?;
         if self.document { Ok(()) } else { writeln!(out) }
     }
 
-    fn end(
-        &mut self,
-        out: &mut dyn Write,
-        summary: &Summary,
-        failures: Failures,
-    ) -> io::Result<()> {
+    fn failed(&mut self, path: &Path, failure: &Failure) {
+        self.failures.push(path, failure);
+    }
+
+    fn end(&mut self, out: &mut dyn Write, summary: &Summary) -> io::Result<()> {
         match (self.document, self.rows) {
             (true, 0) => writeln!(out, "{{\"files\":[],")?,
             (true, _) => write!(out, "\n],\n")?,
@@ -59,13 +59,15 @@ impl Format for Json {
         self.groups_and_top(out, summary, gap)?;
         write!(out, "\"total\":")?;
         let total = Sum { total: &summary.total, columns: self.listing.columns, group: None };
-        serde_json::to_writer(&mut *out, &total)?;
+        write_json(out, &total)?;
+        if summary.binary > 0 {
+            write!(out, ",{gap}\"skipped_binary\":{}", summary.binary)?;
+        }
         write!(out, ",{gap}\"errors\":[")?;
-        for (number, item) in failures.drain()?.enumerate() {
-            let (path, failure) = item?;
+        for (number, (path, failure)) in self.failures.iter().enumerate() {
             write!(out, "{}{gap}", if number == 0 { "" } else { "," })?;
             let (path, failure) = (path.as_path(), &failure);
-            serde_json::to_writer(&mut *out, &FailedPath { path, failure })?;
+            write_json(out, &FailedPath { path, failure })?;
         }
         writeln!(out, "],{gap}\"complete\":{}}}", summary.complete)
     }
@@ -83,6 +85,7 @@ impl Json {
         if self.listing.top {
             write!(out, "\"top\":")?;
             array(&mut *out, summary.top.iter().map(RankedWord), gap)?;
+            write!(out, "\"long_words\":{},{gap}", summary.long_words)?;
         }
         Ok(())
     }
@@ -96,7 +99,7 @@ fn array(
     write!(out, "[")?;
     for (number, item) in items.enumerate() {
         write!(out, "{}{gap}", if number == 0 { "" } else { "," })?;
-        serde_json::to_writer(&mut *out, &item)?;
+        write_json(out, &item)?;
     }
     write!(out, "],{gap}")
 }

@@ -2,6 +2,7 @@
 
 mod bar;
 mod csv;
+mod error_log;
 mod failures;
 mod format;
 mod grid;
@@ -12,5 +13,7 @@ mod table;
 mod wc;
 
 pub(crate) use bar::Bar;
-pub use format::Listing;
+pub(crate) use error_log::ErrorLog;
+pub use format::{Listing, TotalWhen};
 pub use printer::{FormatName, Printer};
+pub(crate) use table::long_words;

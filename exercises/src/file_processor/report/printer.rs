@@ -1,13 +1,12 @@
-use std::fs::File;
 use std::io::{self, Write};
 
 use super::csv::Csv;
-use super::failures::Failures;
 use super::format::{Format, Listing};
 use super::json::Json;
 use super::table::Table;
 use super::wc::Wc;
 use crate::file_processor::row::{Outcome, Row, Summary};
+use crate::file_processor::walk::Inputs;
 
 /// How to print the result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -25,40 +24,54 @@ pub enum FormatName {
     Csv,
 }
 
+impl FormatName {
+    /// Whether failures are part of what is printed; if not, they belong on stderr.
+    pub const fn lists_failures(self) -> bool {
+        matches!(self, Self::Table | Self::Json | Self::Ndjson)
+    }
+}
+
 /// Prints rows as they come, and the summary with all that failed at the end.
 pub struct Printer<W> {
     out: W,
     listing: Listing,
     format: Box<dyn Format>,
-    failures: Failures,
-    /// The first failure to note a failure, which ends no run either.
-    first_error: io::Result<()>,
+    /// The first failure to write a row.
+    written: io::Result<()>,
 }
 
 impl<W: Write> Printer<W> {
-    /// A printer to `out`; the failures also go to the file `errors`, as lines of JSON.
-    pub fn new(out: W, format: FormatName, listing: Listing, errors: Option<File>) -> Self {
+    /// A printer to `out`, for what these inputs hold.
+    pub fn new(out: W, format: FormatName, listing: Listing, inputs: &Inputs) -> Self {
         let format: Box<dyn Format> = match format {
             FormatName::Table => Box::new(Table::new(listing)),
-            FormatName::Wc => Box::new(Wc::new(listing)),
+            FormatName::Wc => Box::new(Wc::new(listing, inputs)),
             FormatName::Json => Box::new(Json::new(listing, true)),
             FormatName::Ndjson => Box::new(Json::new(listing, false)),
             FormatName::Csv => Box::new(Csv::new(listing)),
         };
-        Self { out, listing, format, failures: Failures::new(errors), first_error: Ok(()) }
+        Self { out, listing, format, written: Ok(()) }
     }
 
     /// Takes a row. What goes wrong by that is said at the [`end`](Self::end).
     pub fn row(&mut self, row: &Row) {
-        let written = match &row.outcome {
+        match &row.outcome {
             Outcome::Counted(counts) if self.listing.files => {
-                self.format.row(&mut self.out, &row.path, counts)
+                let written = self.format.row(&mut self.out, &row.path, counts);
+                if self.written.is_ok() {
+                    self.written = written;
+                }
             }
-            Outcome::Failed(failure) => self.failures.push(&row.path, failure),
-            Outcome::Counted(_) | Outcome::Note(_) => Ok(()),
-        };
-        if self.first_error.is_ok() {
-            self.first_error = written;
+            Outcome::Failed(failure) => self.format.failed(&row.path, failure),
+            Outcome::Counted(_) | Outcome::Binary | Outcome::Note(_) => {}
+        }
+    }
+
+    /// Hands on what is buffered.
+    pub fn flush(&mut self) {
+        let flushed = self.out.flush();
+        if self.written.is_ok() {
+            self.written = flushed;
         }
     }
 
@@ -66,10 +79,10 @@ impl<W: Write> Printer<W> {
     ///
     /// # Errors
     ///
-    /// If anything could not be written: here, in `--errors`, or where failures wait.
+    /// If anything could not be written.
     pub fn end(mut self, summary: &Summary) -> io::Result<()> {
-        self.format.end(&mut self.out, summary, self.failures)?;
+        self.format.end(&mut self.out, summary)?;
         self.out.flush()?;
-        self.first_error
+        self.written
     }
 }

@@ -1,12 +1,22 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::{OsStr, OsString};
 use std::fs::FileType;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use ignore::overrides::{Override, OverrideBuilder};
 use ignore::types::{Types, TypesBuilder};
 use ignore::{DirEntry, Walk, WalkBuilder};
+use rustix::fs::{Access, access};
+use rustix::io::Errno;
+
+/// The files that name what a walk leaves out, in every directory.
+const IGNORE_FILES: [&str; 3] = [".gitignore", ".ignore", RG_IGNORE];
+
+/// As `.ignore`, for ripgrep alone.
+const RG_IGNORE: &str = ".rgignore";
 
 /// Which files of a directory count. A file that is named itself always counts.
 #[derive(Clone, Debug)]
@@ -16,24 +26,50 @@ pub struct Filter {
     hidden: bool,
     no_ignore: bool,
     follow: bool,
+    max_depth: Option<usize>,
+    /// Each glob and type that lets files in, by itself.
+    watched: Arc<[Watched]>,
+}
+
+/// A pattern, and whether a file has matched it.
+#[derive(Debug)]
+struct Watched {
+    flag: String,
+    pattern: Pattern,
+    matched: AtomicBool,
+}
+
+#[derive(Debug)]
+enum Pattern {
+    Glob(Override),
+    Type(Types),
 }
 
 /// What [`Filter`] is made from: ripgrep's flags, with ripgrep's meaning.
 #[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Which files of a directory")]
 pub struct FilterArgs {
     /// Only files that match this glob; with a leading `!` only those that don't
     #[arg(short, long = "glob", value_name = "GLOB")]
     globs: Vec<String>,
 
-    /// Only files of this type, such as `rust`, `py` or `md` (ripgrep's names)
+    /// The same, whatever the case of the letters
+    #[arg(long = "iglob", value_name = "GLOB")]
+    iglobs: Vec<String>,
+
+    /// Only files of this type, such as `rust`, `py` or `md` (see `--type-list`)
     #[arg(short, long = "type", value_name = "TYPE")]
     types: Vec<String>,
+
+    /// At most this many levels deep: 1 is the files of the directory itself
+    #[arg(short = 'd', long, value_name = "N")]
+    max_depth: Option<usize>,
 
     /// Also files and directories whose name starts with a dot
     #[arg(long)]
     hidden: bool,
 
-    /// Also what .gitignore, .ignore and git's exclude files leave out
+    /// Also what .gitignore, .ignore, .rgignore and git's exclude files leave out
     #[arg(long)]
     no_ignore: bool,
 
@@ -42,29 +78,111 @@ pub struct FilterArgs {
     follow: bool,
 }
 
+/// Why there is no such filter.
+#[derive(Debug, thiserror::Error)]
+pub enum FilterError {
+    /// A malformed glob.
+    #[error("--glob: {0}")]
+    Glob(ignore::Error),
+    /// A type that is not in the list.
+    #[error("--type: there is no type `{name}`; {remedy}")]
+    Type {
+        /// The type that was asked for.
+        name: String,
+        /// What to do.
+        remedy: String,
+    },
+}
+
+impl Default for Filter {
+    fn default() -> Self {
+        FilterArgs::default().build().expect("no glob is malformed and no type unknown")
+    }
+}
+
 impl FilterArgs {
     /// # Errors
     ///
     /// If a glob is malformed or a type unknown.
-    pub fn build(&self) -> Result<Filter, ignore::Error> {
-        let mut overrides = OverrideBuilder::new(".");
-        for glob in &self.globs {
-            overrides.add(glob)?;
-        }
-        let mut types = TypesBuilder::new();
-        if !self.types.is_empty() {
-            types.add_defaults();
+    pub fn build(&self) -> Result<Filter, FilterError> {
+        let globs = self.globs.iter().map(|glob| ("--glob", glob.as_str()));
+        let globs: Vec<_> =
+            globs.chain(self.iglobs.iter().map(|glob| ("--iglob", glob.as_str()))).collect();
+        let mut watched = Vec::new();
+        for glob in globs.iter().filter(|(_, glob)| !glob.starts_with('!')) {
+            let pattern = Pattern::Glob(overrides([glob])?);
+            watched.push(Watched::new(format!("{} '{}'", glob.0, glob.1), pattern));
         }
         for name in &self.types {
-            types.select(name);
+            let pattern = Pattern::Type(types([name.as_str()])?);
+            watched.push(Watched::new(format!("--type {name}"), pattern));
         }
         Ok(Filter {
-            overrides: overrides.build()?,
-            types: types.build()?,
+            overrides: overrides(&globs)?,
+            types: types(self.types.iter().map(String::as_str))?,
             hidden: self.hidden,
             no_ignore: self.no_ignore,
             follow: self.follow,
+            max_depth: self.max_depth,
+            watched: watched.into(),
         })
+    }
+}
+
+fn overrides<'a>(
+    globs: impl IntoIterator<Item = &'a (&'static str, &'a str)>,
+) -> Result<Override, FilterError> {
+    let mut builder = OverrideBuilder::new(".");
+    for (flag, glob) in globs {
+        let any_case = *flag == "--iglob";
+        builder
+            .case_insensitive(any_case)
+            .and_then(|it| it.add(glob))
+            .map_err(FilterError::Glob)?;
+    }
+    builder.build().map_err(FilterError::Glob)
+}
+
+fn types<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Types, FilterError> {
+    let mut builder = TypesBuilder::new();
+    let mut names = names.into_iter().peekable();
+    if names.peek().is_some() {
+        builder.add_defaults();
+    }
+    for name in names {
+        if name != "all" && !builder.definitions().iter().any(|known| known.name() == name) {
+            return Err(unknown_type(name));
+        }
+        builder.select(name);
+    }
+    builder.build().map_err(FilterError::Glob)
+}
+
+fn unknown_type(name: &str) -> FilterError {
+    let known = type_list().map(|(known, _)| known);
+    let nearest = known.map(|known| (strsim::damerau_levenshtein(name, &known), known)).min();
+    let remedy = match nearest {
+        Some((edits, nearest)) if edits <= 1 + name.len() / 3 => {
+            format!("did you mean `{nearest}`? --type-list prints all")
+        }
+        _ => "--type-list prints all".into(),
+    };
+    FilterError::Type { name: name.into(), remedy }
+}
+
+/// The types that `--type` knows, each with its globs.
+pub(crate) fn type_list() -> impl Iterator<Item = (String, Vec<String>)> {
+    let known = TypesBuilder::new().add_defaults().definitions();
+    known.into_iter().map(|known| (known.name().to_owned(), known.globs().to_vec()))
+}
+
+impl Watched {
+    fn new(flag: String, pattern: Pattern) -> Self {
+        Self { flag, pattern, matched: AtomicBool::new(false) }
+    }
+
+    fn has_matched(&self) -> bool {
+        self.matched.load(Ordering::Relaxed)
     }
 }
 
@@ -73,15 +191,51 @@ impl FilterArgs {
 pub(crate) type Deferred = Arc<Mutex<VecDeque<PathBuf>>>;
 
 impl Filter {
+    /// Notes which patterns a file matches that has been found.
+    pub(crate) fn watch(&self, path: &Path) {
+        for watched in self.watched.iter().filter(|watched| !watched.has_matched()) {
+            let matches = match &watched.pattern {
+                Pattern::Glob(glob) => glob.matched(path, false).is_whitelist(),
+                Pattern::Type(types) => types.matched(path, false).is_whitelist(),
+            };
+            watched.matched.store(matches, Ordering::Relaxed);
+        }
+    }
+
+    /// The flags that no file has matched.
+    pub(crate) fn unmatched(&self) -> impl Iterator<Item = &str> {
+        self.watched.iter().filter(|watched| !watched.has_matched()).map(|watched| &*watched.flag)
+    }
+
+    /// The ignore files of a directory that are there and cannot be read; the walk passes over them
+    /// in silence.
+    pub(crate) fn unreadable_ignore_files(&self, dir: &Path) -> Vec<(PathBuf, io::Error)> {
+        if self.no_ignore {
+            return Vec::new();
+        }
+        let files = IGNORE_FILES.iter().map(|name| dir.join(name));
+        let unreadable = |path: PathBuf| match access(&path, Access::READ_OK) {
+            Ok(()) | Err(Errno::NOENT | Errno::NOTDIR) => None,
+            Err(err) => Some((path, err.into())),
+        };
+        files.filter_map(unreadable).collect()
+    }
+
+    /// How many levels may follow below this one.
+    pub(crate) fn depth_left(&self, depth: usize) -> Option<usize> {
+        self.max_depth.map(|most| most.saturating_sub(depth))
+    }
+
     /// Walks `root`, siblings in the order of their names, so that paths come in their order too.
     /// A directory of more than `page_size` entries is left out and deferred: it has its place before
     /// the entry that comes next.
-    pub(crate) fn walk(&self, root: &Path, page_size: usize) -> (Walk, Deferred) {
+    pub(crate) fn walk(&self, root: &Path, depth: usize, page_size: usize) -> (Walk, Deferred) {
         let deferred = Deferred::default();
         let deferring = Arc::clone(&deferred);
         let follow = self.follow;
         let walk = self
             .builder(root)
+            .max_depth(self.depth_left(depth))
             // Siblings differ in their names only, so there is no need to take the paths apart.
             .sort_by_file_path(|a, b| a.as_os_str().cmp(b.as_os_str()))
             .filter_entry(move |entry| {
@@ -128,6 +282,9 @@ impl Filter {
             .git_exclude(!self.no_ignore)
             .parents(!self.no_ignore)
             .follow_links(self.follow);
+        if !self.no_ignore {
+            builder.add_custom_ignore_filename(RG_IGNORE);
+        }
         builder
     }
 }

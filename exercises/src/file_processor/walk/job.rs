@@ -5,6 +5,8 @@ pub(crate) struct Job {
     /// Its place in the listing.
     pub(crate) number: u64,
     pub(crate) path: PathBuf,
+    /// How many bytes of the path name the directory that was walked.
+    pub(crate) root: usize,
     pub(crate) origin: Origin,
 }
 

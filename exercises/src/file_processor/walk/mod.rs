@@ -6,7 +6,7 @@ mod job;
 use std::ffi::OsString;
 use std::fs::FileType;
 use std::io::{self, BufRead, BufReader, Read};
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crossbeam_channel::{SendError, Sender};
 
 use crate::file_processor::columns::Counts;
-use crate::file_processor::row::{Failure, Operation, Outcome, Row};
+use crate::file_processor::row::{Failure, Operation, Outcome, Row, reason};
 use crate::file_processor::source::Source;
 use filter::{Deferred, Filter, lock};
 pub(crate) use job::{Job, Origin};
@@ -36,6 +36,8 @@ pub enum Inputs {
     Paths(Vec<PathBuf>),
     /// Those that this file names, each with a NUL behind it; `-` is stdin.
     Listed(PathBuf),
+    /// Stdin alone, though nobody named it.
+    Stdin,
 }
 
 /// Walks the inputs and numbers what it finds: the one producer of jobs.
@@ -52,6 +54,8 @@ pub(crate) struct Producer<'a> {
     pub(crate) page_size: usize,
     pub(crate) next: u64,
     pub(crate) stdin_taken: bool,
+    /// How many bytes of each path name the directory that is being walked.
+    pub(crate) root: usize,
     /// Whether the current directory is walked because no path was given.
     pub(crate) implied: bool,
 }
@@ -71,10 +75,11 @@ impl Producer<'_> {
         let _: Result<(), Stopped> = match inputs {
             Inputs::Paths(paths) if paths.is_empty() => {
                 self.implied = true;
-                self.walk(Path::new("."))
+                self.ignore_files_above(Path::new(".")).and_then(|()| self.walk(Path::new(".")))
             }
             Inputs::Paths(paths) => paths.iter().try_for_each(|path| self.path(path, true)),
             Inputs::Listed(list) => self.list(list),
+            Inputs::Stdin => self.stdin(true),
         };
     }
 
@@ -83,8 +88,18 @@ impl Producer<'_> {
             return self.stdin(stdin_is_free);
         }
         match path.metadata() {
-            Ok(metadata) if metadata.is_dir() => self.walk(path),
-            Ok(_) => self.job(path.into(), Origin::Named),
+            Ok(metadata) if metadata.is_dir() => {
+                self.root = path.as_os_str().len();
+                self.ignore_files_above(path)?;
+                self.walk(path)
+            }
+            Ok(_) => {
+                self.root = path.parent().unwrap_or(path).as_os_str().len();
+                self.job(path.into(), Origin::Named)
+            }
+            Err(_) if path.as_os_str().is_empty() => {
+                self.fail(path.into(), Failure::new(Operation::Open, "the path is empty"))
+            }
             Err(err) => self.fail(path.into(), Failure::io(Operation::Open, &err)),
         }
     }
@@ -105,7 +120,7 @@ impl Producer<'_> {
         if self.filter.is_paged(root, self.page_size) {
             return self.walk_paged(root);
         }
-        let (walk, deferred) = self.filter.walk(root, self.page_size);
+        let (walk, deferred) = self.filter.walk(root, self.depth(root), self.page_size);
         for entry in walk {
             self.walk_deferred(&deferred)?;
             match entry {
@@ -122,6 +137,21 @@ impl Producer<'_> {
         self.walk_deferred(&deferred)
     }
 
+    /// Tells which ignore files of the directories above cannot be read, if they matter.
+    fn ignore_files_above(&mut self, root: &Path) -> Result<(), Stopped> {
+        let Ok(root) = root.canonicalize() else { return Ok(()) };
+        root.ancestors().skip(1).try_for_each(|dir| self.ignore_files(dir))
+    }
+
+    /// Tells which ignore files of a directory cannot be read: without them more files count.
+    fn ignore_files(&mut self, dir: &Path) -> Result<(), Stopped> {
+        for (path, err) in self.filter.unreadable_ignore_files(dir) {
+            let note = format!("cannot be read, so nothing is ignored by it: {}", reason(&err));
+            self.report(path, Outcome::Note(note))?;
+        }
+        Ok(())
+    }
+
     fn walk_deferred(&mut self, deferred: &Deferred) -> Result<(), Stopped> {
         loop {
             let Some(dir) = lock(deferred).pop_front() else { return Ok(()) };
@@ -131,6 +161,10 @@ impl Producer<'_> {
 
     /// Walks a directory that is too large to be sorted in memory, page by page.
     fn walk_paged(&mut self, dir: &Path) -> Result<(), Stopped> {
+        self.ignore_files(dir)?;
+        if self.filter.depth_left(self.depth(dir)) == Some(0) {
+            return Ok(());
+        }
         let mut last: Option<OsString> = None;
         loop {
             let page = self.filter.page(dir, last.as_deref(), self.page_size);
@@ -150,13 +184,24 @@ impl Producer<'_> {
         }
     }
 
+    /// How many levels a directory is below the one that was walked.
+    fn depth(&self, dir: &Path) -> usize {
+        let path = dir.as_os_str().as_bytes();
+        let below = &path[self.root.min(path.len())..];
+        below.split(|byte| *byte == b'/').filter(|name| !matches!(*name, b"" | b".")).count()
+    }
+
     fn entry(&mut self, path: PathBuf, kind: Option<FileType>) -> Result<(), Stopped> {
         if self.stop.load(Ordering::Relaxed) {
             return Err(Stopped);
         }
         match kind {
-            Some(kind) if kind.is_file() => self.job(path, Origin::Walked),
-            Some(kind) if kind.is_dir() || kind.is_symlink() => Ok(()),
+            Some(kind) if kind.is_file() => {
+                self.filter.watch(&path);
+                self.job(path, Origin::Walked)
+            }
+            Some(kind) if kind.is_dir() => self.ignore_files(&path),
+            Some(kind) if kind.is_symlink() => Ok(()),
             kind => {
                 let note = format!("skipped, {}", kind.map_or("of unknown type", name));
                 self.report(path, Outcome::Note(note))
@@ -195,7 +240,7 @@ impl Producer<'_> {
 
     fn job(&mut self, path: PathBuf, origin: Origin) -> Result<(), Stopped> {
         let (number, path) = (self.number()?, self.shown(path));
-        Ok(self.jobs.send(Job { number, path, origin })?)
+        Ok(self.jobs.send(Job { number, path, root: self.root, origin })?)
     }
 
     fn fail(&mut self, path: PathBuf, failure: Failure) -> Result<(), Stopped> {
@@ -204,7 +249,7 @@ impl Producer<'_> {
 
     fn report(&mut self, path: PathBuf, outcome: Outcome) -> Result<(), Stopped> {
         let (number, path) = (self.number()?, self.shown(path));
-        Ok(self.rows.send(vec![(number, Row { path, outcome })])?)
+        Ok(self.rows.send(vec![(number, Row { path, root: self.root, outcome })])?)
     }
 
     /// Without the `./` that nobody asked for.
@@ -286,6 +331,7 @@ mod tests {
             page_size,
             next: 0,
             stdin_taken: false,
+            root: 0,
             implied: false,
         };
         producer.run(&Inputs::Paths(vec![root.into()]));

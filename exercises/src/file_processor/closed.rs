@@ -1,0 +1,24 @@
+//! Whether stdin or stdout was closed when the program was started.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::io::{Errno, fcntl_getfd};
+
+static STDIN: AtomicBool = AtomicBool::new(false);
+static STDOUT: AtomicBool = AtomicBool::new(false);
+
+/// Looks before `main`: Rust's runtime opens `/dev/null` in the place of a closed descriptor, in
+/// which nothing is found and everything is lost, both without an error.
+#[ctor::ctor(unsafe)]
+fn look() {
+    STDIN.store(fcntl_getfd(rustix::stdio::stdin()) == Err(Errno::BADF), Ordering::Relaxed);
+    STDOUT.store(fcntl_getfd(rustix::stdio::stdout()) == Err(Errno::BADF), Ordering::Relaxed);
+}
+
+pub(crate) fn stdin() -> bool {
+    STDIN.load(Ordering::Relaxed)
+}
+
+pub(crate) fn stdout() -> bool {
+    STDOUT.load(Ordering::Relaxed)
+}
