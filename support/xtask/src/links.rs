@@ -80,8 +80,11 @@ fn leads_somewhere(
 ) -> bool {
     let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
     let path = path.split('?').next().unwrap_or(path);
-    let folder = from.parent().unwrap_or(Path::new(""));
-    let mut to = if path.is_empty() { from.to_owned() } else { plain(&folder.join(path)) };
+    let (folder, path) = match path.strip_prefix('/') {
+        Some(path) => (Path::new(""), path),
+        None => (from.parent().unwrap_or(Path::new("")), path),
+    };
+    let mut to = if link.starts_with('#') { from.to_owned() } else { plain(&folder.join(path)) };
     if path.ends_with('/') || to.as_os_str().is_empty() {
         to.push("index.html");
     }

@@ -20,9 +20,9 @@ fn the_pages_quote_what_was_measured() {
 }
 
 #[test]
-fn the_weights_on_the_root_page_are_those_that_were_printed() {
-    let root_page = Page::read("README.md");
-    let answer = root_page.under("What are goroutines?").expect("it answers that");
+fn the_weights_of_threads_and_tasks_are_those_that_were_printed() {
+    let page = Page::read("docs/from-go.md");
+    let answer = page.under("What are goroutines, in Rust?").expect("it answers that");
     let performance = Page::read("performance/README.md");
     let printed = performance.blocks.iter().rfind(|block| block.text.contains("KiB"));
     let printed = printed.expect("the program prints weights").text.lines();
@@ -32,6 +32,28 @@ fn the_weights_on_the_root_page_are_those_that_were_printed() {
         let row = answer.lines().find(|line| line.starts_with('|') && line.contains(kind));
         assert!(row.is_some_and(|row| row.contains(weight)), "{kind} does not weigh {weight}");
     }
+}
+
+/// Three paragraphs, each with a figure of its own program.
+#[test]
+fn the_figures_on_the_root_page_are_those_of_the_programs_pages() {
+    let page = Page::read("README.md");
+    let programs = page.under("The three programs").expect("the root page has the programs");
+    let mut found = 0;
+    for paragraph in programs.split("\n\n") {
+        let Some((_, rest)) = paragraph.trim().strip_prefix("**[").and_then(|p| p.split_once("]("))
+        else {
+            continue;
+        };
+        let (path, text) = rest.split_once(')').expect("the link ends");
+        let figures = text.split_whitespace().filter(|word| word.parse::<f64>().is_ok());
+        let source = Page::read(path).text;
+        for figure in figures {
+            found += 1;
+            assert!(source.contains(figure), "{path} does not say {figure}");
+        }
+    }
+    assert_eq!(found, 3, "a figure for each program");
 }
 
 #[test]
