@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 use crate::named::{last_named, named_since};
 use crate::process::Process;
 
-/// How long [`leak_check`] lets tasks take to end.
+/// How long [`leak_check()`] lets tasks take to end.
 pub const GRACE: Duration = Duration::from_secs(1);
 
 /// How often [`settled`] looks.
