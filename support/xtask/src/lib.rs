@@ -5,6 +5,7 @@ mod console;
 pub mod docs;
 pub mod figures;
 pub mod follow;
+pub mod go;
 pub mod links;
 mod markdown;
 pub mod pictures;

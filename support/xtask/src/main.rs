@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{Result, book, docs, figures, follow, links, name_of, pictures, programs};
+use xtask::{Result, book, docs, figures, follow, go, links, name_of, pictures, programs};
 use xtask::{root, sections, take};
 
 /// The workspace's own chores. `.ci/run` does those that check something.
@@ -41,6 +41,8 @@ enum Task {
     },
     /// Run every program and every example to its end
     Programs,
+    /// Vet the pages' Go programs, run them, and compare what they print with what they printed before
+    Go,
     /// Run the tests of the sections one at a time, so that a leaked thread or descriptor shows
     Leaks,
     /// Copy a section, and the little that it needs, as the start of a workspace of your own
@@ -76,6 +78,7 @@ fn run(task: Task) -> Result {
         Task::Figures => figures::update(),
         Task::Pictures { check } => pictures::redraw(check),
         Task::Programs => programs::run_all(),
+        Task::Go => go::run_all(),
         Task::Leaks => programs::test_for_leaks(),
         Task::Take { section, to } => take::take(&section, &to),
         Task::Standalone => take::check_all(),

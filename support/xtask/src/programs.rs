@@ -5,6 +5,13 @@
 //! [package.metadata.run]
 //! shutdown = "--for 1s"
 //! ```
+//!
+//! A program that ends by a signal alone is interrupted:
+//!
+//! ```toml
+//! [package.metadata]
+//! waits-for-a-signal = ["plain-shutdown"]
+//! ```
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,6 +25,9 @@ use crate::workspace::{Manifest, cargo, members, name_of, root, run, sections, t
 /// A program that has not ended by then hangs.
 const LIMIT: Duration = Duration::from_mins(1);
 
+/// How long a program runs that waits for a signal.
+pub const BEFORE_THE_SIGNAL: Duration = Duration::from_millis(1200);
+
 /// Runs them one after the other.
 ///
 /// # Errors
@@ -25,9 +35,12 @@ const LIMIT: Duration = Duration::from_mins(1);
 /// If one fails or hangs.
 pub fn run_all() -> Result {
     cargo(&["build", "--quiet", "--workspace", "--bins", "--examples"])?;
-    let mut args = BTreeMap::new();
+    let (mut args, mut waiting) = (BTreeMap::new(), Vec::new());
     for member in members() {
         let manifest = Manifest::read(member);
+        let names = manifest.metadata("waits-for-a-signal").and_then(toml::Value::as_array);
+        waiting
+            .extend(names.into_iter().flatten().filter_map(toml::Value::as_str).map(str::to_owned));
         let table = manifest.metadata("run").and_then(toml::Value::as_table).cloned();
         args.extend(table.into_iter().flatten());
     }
@@ -45,6 +58,10 @@ pub fn run_all() -> Result {
         command.args(args.split_whitespace()).stdin(Stdio::null()).stdout(Stdio::null());
         let mut child = command.current_dir(root()).spawn()?;
         let started = Instant::now();
+        if waiting.contains(&name) {
+            sleep(BEFORE_THE_SIGNAL);
+            run(Command::new("kill").args(["-INT", &child.id().to_string()]))?;
+        }
         let status = loop {
             match child.try_wait()? {
                 Some(status) => break status,
