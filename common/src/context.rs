@@ -42,11 +42,13 @@ pub struct Context {
 }
 
 /// Why a context ended. Prints what Go's `ctx.Err()` prints.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Cause {
     /// [`Context::cancel`] was called on the context or on one above it.
+    #[error("context canceled")]
     Canceled,
     /// The deadline passed.
+    #[error("context deadline exceeded")]
     DeadlineExceeded,
 }
 
@@ -100,7 +102,7 @@ impl Context {
     /// A child that can be cancelled without touching this context.
     #[must_use]
     pub fn with_cancel(&self) -> Self {
-        Self::from_node(self.child(None))
+        Self::from_node(Node::new(Some(self), None))
     }
 
     /// A child that ends `timeout` from now at the latest. A timeout beyond what the clock can
@@ -116,7 +118,7 @@ impl Context {
     /// A child that ends at `deadline`, or at this context's own deadline if that is earlier.
     #[must_use]
     pub fn with_deadline(&self, deadline: Instant) -> Self {
-        let mut child = self.child(None);
+        let mut child = Node::new(Some(self), None);
         child.deadline = Some(child.deadline.map_or(deadline, |ours| ours.min(deadline)));
         if let Some(end) = self.end() {
             child.end = end.clone().into(); // even if the new deadline lies further back
@@ -129,14 +131,14 @@ impl Context {
     #[must_use]
     pub fn with_value<T: Any + Send + Sync>(&self, value: T) -> Self {
         let value = Value { key: TypeId::of::<T>(), value: Box::new(value) };
-        Self::from_node(self.child(Some(value)))
+        Self::from_node(Node::new(Some(self), Some(value)))
     }
 
     /// A context with the values of this one that does not end with it, and has no deadline: for
     /// what must go on, such as a clean-up, after the request that it belongs to has ended.
     #[must_use]
     pub fn without_cancel(&self) -> Self {
-        let mut child = self.child(None);
+        let mut child = Node::new(Some(self), None);
         (child.parent, child.deadline) = (None, None);
         Self::from_node(child)
     }
@@ -205,17 +207,13 @@ impl Context {
         Self { node: Arc::new(node) }
     }
 
-    fn child(&self, value: Option<Value>) -> Node {
-        Node::new(Some(self), value)
-    }
-
     fn wait(&self) -> Wait<'_> {
         Wait { context: self, listeners: Vec::new(), timer: None }
     }
 
     fn end_for(&self, reason: Option<Reason>) {
         let nearest = self.nearest_of(PLAIN).expect("a root carries no value");
-        if self.kind() == WITH_VALUE {
+        if self.node.value.is_some() {
             nearest.node.look_closer.store(true, Ordering::Relaxed);
         }
         let at = Instant::now(); // before the look: no deadline may have passed by then
@@ -261,19 +259,15 @@ impl Context {
         }
         let now = Instant::now();
         path.into_iter().rev().fold(None, |above: Option<&End>, context| {
-            let due = context.own_deadline().filter(|due| *due <= above.map_or(now, |end| end.at));
+            let parents = context.node.parent.as_ref().and_then(|parent| parent.node.deadline);
+            let own = context.node.deadline.filter(|own| parents != Some(*own));
+            let due = own.filter(|own| *own <= above.map_or(now, |end| end.at));
             let passed = due.map(|at| End { at, cause: Cause::DeadlineExceeded, reason: None });
             match passed.or_else(|| above.cloned()) {
                 Some(end) => Some(context.node.end.get_or_init(|| end)),
                 None => context.node.end.get(),
             }
         })
-    }
-
-    /// The deadline, if it is earlier than that of the context above.
-    fn own_deadline(&self) -> Option<Instant> {
-        let above = self.node.parent.as_ref().and_then(|parent| parent.node.deadline);
-        self.node.deadline.filter(|own| above != Some(*own))
     }
 
     fn to_root(&self) -> impl Iterator<Item = &Self> {
@@ -288,11 +282,7 @@ impl Context {
     }
 
     fn nearest_of(&self, kind: bool) -> Option<&Self> {
-        if self.kind() == kind { Some(self) } else { self.node.other.as_ref() }
-    }
-
-    fn kind(&self) -> bool {
-        self.node.value.is_some()
+        if self.node.value.is_some() == kind { Some(self) } else { self.node.other.as_ref() }
     }
 }
 
@@ -407,17 +397,6 @@ impl fmt::Debug for Context {
             .finish_non_exhaustive()
     }
 }
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Canceled => "context canceled",
-            Self::DeadlineExceeded => "context deadline exceeded",
-        })
-    }
-}
-
-impl std::error::Error for Cause {}
 
 #[cfg(test)]
 mod tests {

@@ -21,8 +21,8 @@ mod tasks;
 #[derive(Clone, Debug, clap::Args)]
 pub struct Demo {
     /// Same seed, same random choices [default: other ones in every run]
-    #[arg(long, value_name = "N")]
-    seed: Option<u64>,
+    #[arg(long, value_name = "N", default_value_t = rand::random(), hide_default_value = true)]
+    seed: u64,
 
     /// Scale all simulated time: 1 is the chapter's pace, 0 does not wait at all [default: 1]
     #[arg(long, value_name = "F", value_parser = pace)]
@@ -46,10 +46,8 @@ pub struct Demo {
 impl Demo {
     /// Runs a program of threads. At pace 0 they skip their sleeps.
     pub fn threads(self, body: impl FnOnce(Demo) -> Outcome) -> ExitCode {
-        run(|| {
-            let record = self.record.clone();
-            record.of(|| body(self.seeded()))?
-        })
+        let record = self.record.clone();
+        run(|| record.of(|| body(self))?)
     }
 
     /// How much slower than the chapter the program runs; 0 for as fast as it goes.
@@ -83,9 +81,8 @@ impl Demo {
     /// The random numbers that belong to `item`. They follow from the seed and the item alone,
     /// never from the worker that happens to take it.
     pub fn rng(&self, item: u64) -> StdRng {
-        let seed = self.seed.unwrap_or_default();
         // An odd factor, so that no two items of a seed share a state: the golden ratio of 2^64.
-        StdRng::seed_from_u64(seed ^ item.wrapping_mul(0x9E37_79B9_7F4A_7C15))
+        StdRng::seed_from_u64(self.seed ^ item.wrapping_mul(0x9E37_79B9_7F4A_7C15))
     }
 
     /// A piece of work that a thread pretends to do for so many milliseconds of the chapter: drawn as
@@ -111,11 +108,6 @@ impl Demo {
             let piece = self.pieces.fetch_add(1, Ordering::Relaxed) + 1;
             assert!(piece != planted, "planted panic in piece {piece}");
         }
-    }
-
-    fn seeded(mut self) -> Self {
-        self.seed.get_or_insert_with(rand::random);
-        self
     }
 }
 

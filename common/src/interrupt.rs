@@ -1,6 +1,6 @@
 use std::convert::Infallible;
 use std::process;
-use std::sync::OnceLock;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, bounded};
@@ -20,8 +20,8 @@ const SECOND_SIGNAL: Duration = Duration::from_millis(300);
 /// If the process has a handler of its own, set with `ctrlc`.
 #[cfg(feature = "tasks")]
 pub fn interrupted() -> crate::Context {
-    let _handled = handler();
-    tasks().with_cancel()
+    LazyLock::force(&THREADS);
+    TASKS.with_cancel()
 }
 
 /// The same for threads: nothing is ever sent, and the channel is disconnected once the process is
@@ -31,32 +31,26 @@ pub fn interrupted() -> crate::Context {
 ///
 /// If the process has a handler of its own, set with `ctrlc`.
 pub fn interrupted_channel() -> Receiver<Infallible> {
-    handler().clone()
-}
-
-/// Sets the handler, once in the process. Gives the channel that it disconnects.
-fn handler() -> &'static Receiver<Infallible> {
-    static INTERRUPTED: OnceLock<Receiver<Infallible>> = OnceLock::new();
-    INTERRUPTED.get_or_init(|| {
-        let (sender, receiver) = bounded(0);
-        let (mut sender, mut first) = (Some(sender), None);
-        // `ctrlc` calls this on a thread of its own, so it may lock and allocate.
-        let on_signal = move || {
-            #[cfg(feature = "tasks")]
-            tasks().cancel();
-            drop(sender.take()); // behind it, so that a thread that hears of it finds tasks cancelled
-            if first.get_or_insert_with(Instant::now).elapsed() >= SECOND_SIGNAL {
-                process::exit(130);
-            }
-        };
-        ctrlc::set_handler(on_signal).expect("nothing else in this process handles signals");
-        receiver
-    })
+    THREADS.clone()
 }
 
 /// Cancelled by the first signal.
 #[cfg(feature = "tasks")]
-fn tasks() -> &'static crate::Context {
-    static TASKS: OnceLock<crate::Context> = OnceLock::new();
-    TASKS.get_or_init(crate::Context::background)
-}
+static TASKS: LazyLock<crate::Context> = LazyLock::new(crate::Context::background);
+
+/// Disconnected by the first signal. Making it sets the handler.
+static THREADS: LazyLock<Receiver<Infallible>> = LazyLock::new(|| {
+    let (sender, receiver) = bounded(0);
+    let (mut sender, mut first) = (Some(sender), None);
+    // `ctrlc` calls this on a thread of its own, so it may lock and allocate.
+    let on_signal = move || {
+        #[cfg(feature = "tasks")]
+        TASKS.cancel();
+        drop(sender.take()); // behind it, so that a thread that hears of it finds tasks cancelled
+        if first.get_or_insert_with(Instant::now).elapsed() >= SECOND_SIGNAL {
+            process::exit(130);
+        }
+    };
+    ctrlc::set_handler(on_signal).expect("nothing else in this process handles signals");
+    receiver
+});

@@ -18,9 +18,7 @@ pub use demo::Demo;
 #[cfg(feature = "tasks")]
 pub use interrupt::interrupted;
 pub use interrupt::interrupted_channel;
-#[doc(hidden)]
-pub use output::print_line;
-pub use output::{Stdout, stdout};
+pub use output::{Stdout, print_line, stdout};
 pub use panics::{discard, panic_message, resume_panic};
 pub use program::{Outcome, duration, parse, run};
 #[cfg(feature = "record")]

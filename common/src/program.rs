@@ -1,4 +1,3 @@
-use std::any::Any;
 use std::env;
 use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -31,21 +30,17 @@ pub fn parse<A: Parser>() -> A {
 
 /// Runs `body`: an error is printed with its causes, and it or a panic gives exit status 1.
 pub fn run(body: impl FnOnce() -> Outcome) -> ExitCode {
-    let outcome: Result<Outcome, Box<dyn Any + Send>> = catch_unwind(AssertUnwindSafe(body));
-    match outcome {
-        Ok(Ok(())) => ExitCode::SUCCESS,
-        Ok(Err(err)) => {
-            let mut message = err.to_string();
-            let mut source = err.source();
-            while let Some(cause) = source {
-                message = format!("{message}: {cause}");
-                source = cause.source();
-            }
-            complain(format_args!("{message}"));
-            ExitCode::FAILURE
+    let outcome = catch_unwind(AssertUnwindSafe(body));
+    if let Ok(Err(err)) = &outcome {
+        let mut message = err.to_string();
+        let mut source = err.source();
+        while let Some(cause) = source {
+            message += &format!(": {cause}");
+            source = cause.source();
         }
-        Err(_panic) => ExitCode::FAILURE,
+        complain(format_args!("{message}"));
     }
+    if matches!(outcome, Ok(Ok(()))) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// A duration on the command line, such as `5s`, `200ms` or `1m 30s`: for clap's `value_parser`.

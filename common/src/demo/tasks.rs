@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use timeline::{Recording, bar};
+use timeline::bar;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
@@ -23,13 +23,11 @@ impl Demo {
     where
         F: Future<Output = Outcome>,
     {
-        self.virtual_clock = self.pace() == 0.0;
-        let runtime = if self.virtual_clock {
-            Builder::new_current_thread().enable_all().start_paused(true).build()
-        } else {
-            Builder::new_multi_thread().enable_all().build()
-        };
-        block_on(runtime, self, body)
+        if self.pace() > 0.0 {
+            return self.mixed(body);
+        }
+        self.virtual_clock = true;
+        block_on(Builder::new_current_thread().enable_all().start_paused(true).build(), self, body)
     }
 
     /// Runs a program that mixes tasks with threads, sockets or signals. At pace 0 both skip their
@@ -54,14 +52,10 @@ impl Demo {
     pub async fn work(&self, lane: impl Display, name: impl Display, millis: u64) {
         let bar = bar(lane, name);
         self.piece();
-        let rest = self.millis(millis);
-        bar.of(async move {
-            match rest {
-                Duration::ZERO => yield_now().await, // a sleep would last until the timer's next tick
-                rest => sleep(rest).await,
-            }
-        })
-        .await;
+        match self.millis(millis) {
+            Duration::ZERO => bar.of(yield_now()).await, // a sleep lasts until the timer's next tick
+            rest => bar.of(sleep(rest)).await,
+        }
     }
 }
 
@@ -71,18 +65,13 @@ where
 {
     run(|| {
         let runtime = runtime?;
-        // Inside the runtime, whose clock may be a virtual one.
-        let recording = runtime.block_on(async {
-            let started = Instant::now();
-            Recording::start(&demo.record, move || started.elapsed())
-        })?;
-        let body = || {
-            let (outcome, drawn) = recording.of(|| runtime.block_on(body(demo.seeded())));
-            outcome.and(drawn)
-        };
-        let outcome = catch_unwind(AssertUnwindSafe(body));
+        let started = runtime.block_on(async { Instant::now() }); // the clock may be a virtual one
+        let record = demo.record.clone();
+        let body = || runtime.block_on(body(demo));
+        let recorded = || record.by(move || started.elapsed(), body);
+        let recorded = catch_unwind(AssertUnwindSafe(recorded));
         // A blocking read of stdin cannot be interrupted: it is abandoned, not joined.
         runtime.shutdown_background();
-        outcome.unwrap_or_else(|panic| resume_unwind(panic))
+        recorded.unwrap_or_else(|panic| resume_unwind(panic))?
     })
 }

@@ -14,4 +14,4 @@ mod record;
 
 pub use bar::{Ending, Work, bar};
 #[cfg(feature = "record")]
-pub use record::{RecordFlags, Recording};
+pub use record::RecordFlags;

@@ -42,23 +42,35 @@ impl RecordFlags {
     /// program does, unless the picture cannot be drawn.
     pub fn of<T>(&self, body: impl FnOnce() -> T) -> Result<T> {
         let started = Instant::now();
-        let (output, drawn) = Recording::start(self, move || started.elapsed())?.of(body);
+        self.by(move || started.elapsed(), body)
+    }
+
+    /// The same by a clock of the caller's, such as a virtual one: `elapsed` is the time since the
+    /// start of the run.
+    pub fn by<T>(
+        &self,
+        elapsed: impl Fn() -> Duration + Send + Sync + 'static,
+        body: impl FnOnce() -> T,
+    ) -> Result<T> {
+        let recording = Recording::start(self, elapsed)?;
+        let output = catch_unwind(AssertUnwindSafe(body));
+        let drawn = recording.draw();
+        let output = output.unwrap_or_else(|panic| resume_unwind(panic));
         drawn.map(|()| output)
     }
 }
 
 /// What `--timeline` and `--trace` ask for, while the program runs.
 #[derive(Default)]
-pub struct Recording {
+struct Recording {
     timeline: Option<(Timeline, PathBuf)>,
     /// Writes what is left when it is dropped.
     _trace: Option<FlushGuard>,
 }
 
 impl Recording {
-    /// Starts to record, if the flags ask for it. `elapsed` is the time since the start of the run:
-    /// it may come from a virtual clock.
-    pub fn start(
+    /// Starts to record, if the flags ask for it.
+    fn start(
         flags: &RecordFlags,
         elapsed: impl Fn() -> Duration + Send + Sync + 'static,
     ) -> Result<Self> {
@@ -77,14 +89,6 @@ impl Recording {
         let bars = timeline.as_ref().map(|(timeline, _)| timeline.clone());
         tracing::subscriber::set_global_default(registry().with(layer).with(bars))?;
         Ok(Self { timeline, _trace: guard })
-    }
-
-    /// Runs the program and draws it, even if it panics. Returns what the program does, and whether
-    /// the picture could be drawn.
-    pub fn of<T>(self, body: impl FnOnce() -> T) -> (T, Result<()>) {
-        let output = catch_unwind(AssertUnwindSafe(body));
-        let drawn = self.draw();
-        (output.unwrap_or_else(|panic| resume_unwind(panic)), drawn)
     }
 
     fn draw(self) -> Result<()> {
