@@ -31,6 +31,102 @@ async fn cancelling_ends_the_context_and_its_children_but_not_its_parent() {
     assert_eq!((parent.err(), context.err(), child.err()), (None, Some(Canceled), Some(Canceled)));
 }
 
+/// A tree in which each context has a child of every kind, down to `depth`.
+fn tree(parent: &Context, depth: usize) -> Vec<Context> {
+    if depth == 0 {
+        return vec![parent.clone()];
+    }
+    let hour = 3600 * SECOND;
+    let children = [parent.with_cancel(), parent.with_value(depth), parent.with_timeout(hour)];
+    let below = children.iter().flat_map(|child| tree(child, depth - 1));
+    [parent.clone()].into_iter().chain(below).collect()
+}
+
+#[leak_check]
+#[tokio::test(start_paused = true)]
+async fn a_cancel_in_the_midst_of_a_tree_ends_what_is_below_and_wakes_all_who_wait_there() {
+    let root = Context::background();
+    let [ended, alive] = [root.with_value("ends"), root.with_value("lives")];
+    let mut waiters = JoinSet::new();
+    for ctx in tree(&ended, 5) {
+        waiters.spawn(async move { ctx.done().await });
+    }
+    yield_now().await;
+    ended.cancel();
+    let count = waiters.len();
+    assert_eq!(waiters.join_all().await, vec![Canceled; count]);
+    let all_alive = tree(&alive, 5).iter().chain([&root, &alive]).all(|ctx| ctx.err().is_none());
+    assert!(all_alive, "beside and above it nothing ends");
+}
+
+#[test]
+fn contexts_of_a_tree_that_are_cancelled_at_once_all_end() {
+    for _ in 0..20 {
+        let root = Context::background();
+        let contexts = tree(&root.with_cancel(), 4);
+        thread::scope(|scope| {
+            for part in contexts.chunks(contexts.len() / 4) {
+                scope.spawn(|| part.iter().for_each(Context::cancel));
+            }
+        });
+        assert!(contexts.iter().all(|ctx| ctx.err() == Some(Canceled)));
+        assert_eq!(root.err(), None);
+    }
+}
+
+#[leak_check]
+#[tokio::test(start_paused = true)]
+async fn a_waiter_may_cancel_what_others_wait_for() {
+    let outer = Context::background();
+    let inner = outer.with_cancel();
+    let passes_on = tokio::spawn({
+        let (outer, inner) = (outer.clone(), inner.clone());
+        async move {
+            inner.done().await;
+            outer.cancel();
+        }
+    });
+    let waits = tokio::spawn({
+        let beside = outer.with_value("beside").with_timeout(3600 * SECOND);
+        async move { beside.done().await }
+    });
+    yield_now().await;
+    inner.cancel();
+    assert_eq!(waits.await.unwrap(), Canceled);
+    passes_on.await.unwrap();
+}
+
+#[leak_check]
+#[tokio::test(start_paused = true)]
+async fn a_deadline_in_the_past_ends_the_context_at_once() {
+    let parent = Context::background().with_timeout(3600 * SECOND);
+    for ctx in [
+        parent.with_deadline(Instant::now()),
+        parent.with_deadline(Instant::now() - SECOND),
+        parent.with_timeout(Duration::ZERO),
+    ] {
+        assert_eq!(ctx.err(), Some(DeadlineExceeded));
+        assert_eq!(poll_once(pin!(ctx.done())), Poll::Ready(DeadlineExceeded));
+        assert_eq!(ctx.with_cancel().err(), Some(DeadlineExceeded), "a child ends with it");
+    }
+    assert_eq!(parent.err(), None);
+}
+
+#[leak_check]
+#[tokio::test(start_paused = true)]
+async fn the_earliest_deadline_of_a_tower_ends_all_above_it() {
+    let mut tower = vec![Context::background()];
+    for seconds in [50, 40, 45, 10, 20, 30] {
+        let top = tower.last().expect("there is a root").with_value(seconds).with_cancel();
+        tower.push(top.with_timeout(seconds * SECOND));
+    }
+    let started = Instant::now();
+    assert_eq!(tower[6].done().await, DeadlineExceeded);
+    assert_eq!(started.elapsed(), 10 * SECOND);
+    let ended: Vec<_> = tower.iter().map(|ctx| ctx.err().is_some()).collect();
+    assert_eq!(ended, [false, false, false, false, true, true, true]);
+}
+
 #[leak_check]
 #[tokio::test(start_paused = true)]
 async fn a_child_never_outlives_the_deadline_of_its_parent() {

@@ -13,6 +13,7 @@ use tokio::time::{Instant, advance};
 enum Step {
     Child(Index, Kind),
     Cancel(Index),
+    CancelWith(Index, u64),
     Advance(u64),
 }
 
@@ -22,14 +23,21 @@ enum Kind {
     Timeout(u64),
     Deadline(u64),
     Value(u64),
+    WithoutCancel,
 }
+
+/// How a context ended: with the error that it was cancelled with, if there was one.
+type End = (Cause, Option<u64>);
 
 /// One context as the reference sees it. Times are milliseconds since the start.
 struct Model {
+    /// With whom it ends.
     parent: Option<usize>,
+    /// Where its values are looked up behind its own.
+    above: Option<usize>,
     deadline: Option<u64>,
     value: Option<u64>,
-    ended: Option<Cause>,
+    ended: Option<End>,
 }
 
 struct Pair {
@@ -46,10 +54,12 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         time.clone().prop_map(Kind::Timeout),
         time.clone().prop_map(Kind::Deadline),
         (0..9_u64).prop_map(Kind::Value),
+        Just(Kind::WithoutCancel),
     ];
     let step = prop_oneof![
         4 => (any::<Index>(), kind).prop_map(|(parent, kind)| Step::Child(parent, kind)),
         1 => any::<Index>().prop_map(Step::Cancel),
+        1 => (any::<Index>(), 0..9_u64).prop_map(|(index, why)| Step::CancelWith(index, why)),
         2 => time.prop_map(Step::Advance),
     ];
     prop::collection::vec(step, 1..30)
@@ -72,7 +82,7 @@ proptest! {
 async fn run(steps: Vec<Step>) {
     let start = Instant::now();
     let mut now = 0;
-    let root = Model { parent: None, deadline: None, value: None, ended: None };
+    let root = Model { parent: None, above: None, deadline: None, value: None, ended: None };
     let mut pairs = Vec::new();
     push(&mut pairs, root, Context::background());
     for step in steps {
@@ -85,8 +95,13 @@ async fn run(steps: Vec<Step>) {
             }
             Step::Cancel(index) => {
                 let index = index.index(pairs.len());
-                pairs[index].model.ended.get_or_insert(Cause::Canceled);
+                pairs[index].model.ended.get_or_insert((Cause::Canceled, None));
                 pairs[index].real.cancel();
+            }
+            Step::CancelWith(index, why) => {
+                let index = index.index(pairs.len());
+                pairs[index].model.ended.get_or_insert((Cause::Canceled, Some(why)));
+                pairs[index].real.cancel_with(why.to_string());
             }
             Step::Advance(millis) => {
                 now += millis;
@@ -97,8 +112,8 @@ async fn run(steps: Vec<Step>) {
         check(&pairs, start).await;
     }
     for (index, Pair { model, real, waiter }) in pairs.into_iter().enumerate() {
-        assert_eq!(real.err(), model.ended, "cause {index} at the end");
-        match (waiter, model.ended) {
+        assert_eq!(end(&real), model.ended, "cause {index} at the end");
+        match (waiter, model.ended.map(|(cause, _)| cause)) {
             (Some(waiter), Some(cause)) => assert_eq!(waiter.await.ok(), Some(cause)),
             (Some(waiter), None) => waiter.abort(),
             (None, _) => {}
@@ -119,11 +134,15 @@ fn model_child(pairs: &[Pair], parent: usize, kind: Kind, now: u64) -> Model {
         Kind::Timeout(millis) => Some(now + millis),
         Kind::Deadline(at) => Some(at),
         Kind::Cancel | Kind::Value(_) => None,
+        Kind::WithoutCancel => {
+            let (deadline, value, ended) = (None, None, None);
+            return Model { parent: None, above: Some(parent), deadline, value, ended };
+        }
     };
     let value = if let Kind::Value(value) = kind { Some(value) } else { None };
     let deadline = [deadline, own].into_iter().flatten().min();
     // A child of an ended context has ended too, and for the same cause.
-    Model { parent: Some(parent), deadline, value, ended }
+    Model { parent: Some(parent), above: Some(parent), deadline, value, ended }
 }
 
 fn real_child(parent: &Context, kind: Kind, start: Instant) -> Context {
@@ -132,6 +151,7 @@ fn real_child(parent: &Context, kind: Kind, start: Instant) -> Context {
         Kind::Timeout(millis) => parent.with_timeout(Duration::from_millis(millis)),
         Kind::Deadline(at) => parent.with_deadline(start + Duration::from_millis(at)),
         Kind::Value(value) => parent.with_value(value),
+        Kind::WithoutCancel => parent.without_cancel(),
     }
 }
 
@@ -141,7 +161,8 @@ fn settle(pairs: &mut [Pair], now: u64) {
         let model = &pairs[index].model;
         let inherited = model.parent.and_then(|parent| pairs[parent].model.ended);
         let overdue = model.deadline.is_some_and(|deadline| deadline <= now);
-        let ended = model.ended.or(overdue.then_some(Cause::DeadlineExceeded)).or(inherited);
+        let ended =
+            model.ended.or(overdue.then_some((Cause::DeadlineExceeded, None))).or(inherited);
         pairs[index].model.ended = ended;
     }
 }
@@ -160,12 +181,17 @@ async fn check(pairs: &[Pair], start: Instant) {
         assert_eq!(pair.real.value().copied(), value(pairs, index), "value {index}");
         // Looking makes a cause stand, so most contexts are not looked at before the end.
         if index % 3 == 0 {
-            assert_eq!(pair.real.err(), ended, "cause {index}");
+            assert_eq!(end(&pair.real), ended, "cause {index}");
         }
     }
 }
 
+fn end(real: &Context) -> Option<End> {
+    let why = real.cause()?.to_string().parse().ok();
+    Some((real.err()?, why))
+}
+
 fn value(pairs: &[Pair], index: usize) -> Option<u64> {
     let model = &pairs[index].model;
-    model.value.or_else(|| value(pairs, model.parent?))
+    model.value.or_else(|| value(pairs, model.above?))
 }
