@@ -1,20 +1,23 @@
 use std::future::Future;
-use std::path::PathBuf;
 use std::pin::pin;
 use std::time::{Duration, SystemTime};
 
-use common::{Cause, Context, Ending};
+use common::Context;
 use futures_util::FutureExt;
-use http::{HeaderMap, Method, Response, StatusCode, header};
+use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, ETAG, IF_RANGE, LAST_MODIFIED};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use tokio::time::{Instant, timeout_at};
 
-use super::output::{Download, Store};
-use super::policy::{Answer, Hints};
-use super::transport::{Body, Call, ErrorKind, Failure, Remedy, Transport};
+use super::input::Request;
+use super::output::{Outcome, Part, Store, WORTH_CONTINUING};
+use super::policy::{Announced, Answer, Failing, is_success};
+use super::transport::{Body, ErrorKind, Failure, Transport, is_redirect};
 
 /// The body of a response that is no success is read up to here, so that its connection can be
 /// used again.
 const LEFTOVER: u64 = 64 * 1024;
+/// An attempt that has brought at least this much of a body costs no try if the rest can be continued.
+const PROGRESS: u64 = 64 * 1024;
 
 /// What one attempt may take.
 #[derive(Clone, Debug)]
@@ -22,9 +25,9 @@ pub struct Limits {
     /// Until there is a connection.
     pub connect: Duration,
     /// Between two pieces of a response, and until its head.
-    pub idle: Duration,
-    /// For all of it.
-    pub total: Duration,
+    pub stall: Duration,
+    /// For all of it, if there is a bound.
+    pub max_time: Option<Duration>,
     /// The longest body, in bytes.
     pub max_body: u64,
     /// How many redirects are followed.
@@ -35,151 +38,247 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(10),
-            idle: Duration::from_secs(30),
-            total: Duration::from_mins(5),
+            stall: Duration::from_secs(30),
+            max_time: None,
             max_body: u64::MAX,
             max_redirects: 10,
         }
     }
 }
 
-/// What came of an attempt.
-pub(super) struct Attempt {
-    pub(super) status: Option<StatusCode>,
-    pub(super) location: Option<String>,
-    pub(super) hints: Hints,
-    pub(super) bytes: u64,
-    pub(super) took: Duration,
-    pub(super) result: Result<Option<PathBuf>, Failure>,
-    /// The run ended, and this attempt with it.
-    pub(super) ended: Option<Cause>,
+/// A request between its coming in and its outcome: what a [`Job`](super::policy::Job) carries.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) request: Request,
+    /// What has become of it so far.
+    pub(super) outcome: Outcome,
+    pub(super) redirects: u32,
+    /// What there is of its body, if that can be continued.
+    part: Option<Part>,
+    /// Whether it was looked for what an earlier run has left.
+    looked: bool,
+    /// Whether its range is asked for here, and not by the user.
+    ranged: bool,
 }
 
-impl Attempt {
-    /// How the policy sees it.
-    pub(super) fn answer(&self) -> Answer {
-        match (&self.result, self.status) {
-            (Err(failure), _) => match failure.remedy {
-                Remedy::None => Answer::Accepted(self.hints),
-                Remedy::Retry(trouble) => Answer::Failed(trouble, self.hints),
-                Remedy::Fewer => Answer::Starved,
-            },
-            (Ok(_), Some(status)) => Answer::of(status, self.hints),
-            (Ok(_), None) => Answer::Accepted(self.hints),
+impl Pending {
+    pub(super) fn new(request: Request, outcome: Outcome) -> Self {
+        Self { request, outcome, redirects: 0, part: None, looked: false, ranged: false }
+    }
+
+    /// Makes one attempt within its limits, writes down what came of it, and returns what that says
+    /// to the policy.
+    pub(super) async fn attempt<T: Transport>(
+        &mut self,
+        run: &Context,
+        transport: &T,
+        limits: &Limits,
+        store: Option<&Store>,
+    ) -> (Answer, Announced) {
+        let started = Instant::now();
+        let mut announced = Announced::default();
+        self.outcome.begin_attempt();
+        let result = {
+            let end = limits.max_time.map(|time| after(started, time));
+            let clock = Clock { limits, end };
+            let exchange = self.exchange(transport, &clock, store, &mut announced);
+            // Pinned here, it is not moved from one future into the next.
+            run.run(pin!(exchange)).await
+        };
+        self.outcome.end_attempt(started.elapsed());
+        let answer = match result {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(failure)) => {
+                self.outcome.error = Some(failure.error);
+                failure.answer
+            }
+            Err(_cause) => Answer::NotAsked, // the run has ended, and says so itself
+        };
+        if answer == Answer::Starved {
+            transport.close_idle();
+        }
+        (answer, announced)
+    }
+
+    async fn exchange<T: Transport>(
+        &mut self,
+        transport: &T,
+        clock: &Clock<'_>,
+        store: Option<&Store>,
+        announced: &mut Announced,
+    ) -> Result<Answer, Failure> {
+        if let Some(store) = store
+            && !std::mem::replace(&mut self.looked, true)
+        {
+            self.part = store.left(self.outcome.key).await;
+        }
+        self.ask_for_the_rest();
+        let response = clock.not_stalled(transport.send(&self.request)).await?;
+        let (status, headers) = (response.status(), response.headers());
+        self.outcome.status = Some(status.as_u16());
+        *announced = Announced::read(headers, SystemTime::now());
+        if is_redirect(status) {
+            let location = headers.get(header::LOCATION).map(HeaderValue::as_bytes);
+            self.outcome.location = location.map(|bytes| String::from_utf8_lossy(bytes).into());
+        }
+        if status == StatusCode::RANGE_NOT_SATISFIABLE && self.part.is_some() {
+            self.discard_part();
+            let detail = "the file has changed: it begins again";
+            let answer = Answer::Failed(Failing::Unprocessed);
+            return Err(Failure::new(ErrorKind::Body, detail, answer));
+        }
+        if !is_success(status, self.request.is_conditional()) {
+            discard(clock, response, &mut self.outcome).await;
+            if self.outcome.location.is_none() {
+                self.outcome.error = Some(ErrorKind::Status.because(status.to_string()));
+            }
+            return Ok(Answer::of(status, announced));
+        }
+        self.fetch(clock, store, response).await?;
+        Ok(Answer::Accepted)
+    }
+
+    /// Asks for what is missing of a body, if it is still the same one.
+    fn ask_for_the_rest(&mut self) {
+        let headers = &mut self.request.headers;
+        match self.part.as_ref().and_then(|part| Some((part.length, part.validator.clone()?))) {
+            Some((length, validator)) if length > 0 => {
+                let range = HeaderValue::try_from(format!("bytes={length}-"));
+                headers.insert(header::RANGE, range.expect("digits are a header value"));
+                headers.insert(IF_RANGE, validator);
+                self.ranged = true;
+            }
+            _ if std::mem::take(&mut self.ranged) => {
+                headers.remove(IF_RANGE);
+                headers.remove(header::RANGE);
+            }
+            _ => {}
         }
     }
 
-    /// How the picture of the run shows it: what is not accepted is as good as failed.
-    pub(super) fn ending(&self) -> Ending {
-        match self.answer() {
-            _ if self.ended.is_some() => Ending::Canceled,
-            Answer::Accepted(_) if self.result.is_ok() => Ending::Done,
-            _ => Ending::Failed,
+    async fn fetch<B: Body>(
+        &mut self,
+        clock: &Clock<'_>,
+        store: Option<&Store>,
+        response: Response<B>,
+    ) -> Result<(), Failure> {
+        let headers = response.headers();
+        let length = match self.request.method {
+            Method::HEAD => None, // what a GET would get
+            _ => text(headers, &CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok()),
+        };
+        let max_body = clock.limits.max_body;
+        if let Some(store) = store {
+            self.part = Some(match self.part.take() {
+                Some(part) if goes_on(&response, part.length) => part,
+                Some(mut part)
+                    if part.validator.is_some() && part.validator == validator(headers) =>
+                {
+                    part.clear().await?;
+                    part
+                }
+                other => {
+                    if let Some(part) = other {
+                        part.discard();
+                    }
+                    let plain = self.ranged || !self.request.headers.contains_key(header::RANGE);
+                    let long = self.request.method == Method::GET
+                        && length.is_some_and(|length| length >= WORTH_CONTINUING);
+                    let validator = if plain && long { validator(headers) } else { None };
+                    store.begin(self.outcome.key, validator).await?
+                }
+            });
         }
+        let before = self.part.as_ref().map_or(0, |part| part.length);
+        self.outcome.bytes = before;
+        if length.is_some_and(|length| length.saturating_add(before) > max_body) {
+            self.discard_part();
+            return Err(too_long(max_body));
+        }
+        let received = receive(clock, response, &mut self.outcome, self.part.as_mut()).await;
+        match received {
+            Ok(()) => {}
+            Err(failure) => return Err(self.broken_off(failure, before).await),
+        }
+        if let Some((store, part)) = store.zip(self.part.take()) {
+            let finished = store.finish(part, self.request.asked_for());
+            self.outcome.file = Some(clock.in_time(finished).await?);
+        }
+        Ok(())
+    }
+
+    fn discard_part(&mut self) {
+        if let Some(part) = self.part.take() {
+            part.discard();
+        }
+    }
+
+    /// A body broke off: what there is of it is kept if it can be continued, and if it is some more than
+    /// before, that costs no try.
+    async fn broken_off(&mut self, failure: Failure, before: u64) -> Failure {
+        let Failure { error, answer } = failure;
+        let failed = matches!(answer, Answer::Failed(_));
+        let Some(part) = self.part.as_mut().filter(|part| failed && part.validator.is_some())
+        else {
+            self.discard_part();
+            return Failure { error, answer };
+        };
+        if part.flush().await.is_err() {
+            self.part = None;
+            return Failure { error, answer };
+        }
+        let more = part.length - before >= PROGRESS;
+        let answer = if more { Answer::Failed(Failing::Interrupted) } else { answer };
+        Failure { error, answer }
     }
 }
 
-/// Makes one attempt within its limits.
-pub(super) async fn attempt<T: Transport>(
-    run: &Context,
-    transport: &T,
-    limits: &Limits,
-    store: Option<&Store>,
-    call: &Call,
-    number: u64,
-) -> Attempt {
-    let started = Instant::now();
-    let mut attempt = Attempt {
-        status: None,
-        location: None,
-        hints: Hints::default(),
-        bytes: 0,
-        took: Duration::ZERO,
-        result: Ok(None),
-        ended: None,
-    };
-    let result = {
-        let clock = Clock { limits, end: after(started, limits.total) };
-        let exchange = exchange(transport, &clock, store, call, number, &mut attempt);
-        // Pinned here, it is not moved from one future into the next.
-        run.run(pin!(exchange)).await
-    };
-    attempt.took = started.elapsed();
-    attempt.result = match result {
-        Ok(result) => result,
-        Err(cause) => {
-            attempt.ended = Some(cause);
-            Err(Failure::permanent(ErrorKind::Canceled, cause.to_string()))
-        }
-    };
-    if attempt.answer() == Answer::Starved {
-        transport.close_idle();
-    }
-    attempt
+/// Whether a response is the rest of a body of which there is this much.
+fn goes_on<B>(response: &Response<B>, length: u64) -> bool {
+    let range =
+        text(response.headers(), &CONTENT_RANGE).and_then(|text| text.strip_prefix("bytes "));
+    let from = range.and_then(|range| range.split_once('-')).map(|(from, _)| from.trim());
+    response.status() == StatusCode::PARTIAL_CONTENT
+        && from.and_then(|from| from.parse().ok()) == Some(length)
 }
 
-async fn exchange<T: Transport>(
-    transport: &T,
-    clock: &Clock<'_>,
-    store: Option<&Store>,
-    call: &Call,
-    number: u64,
-    attempt: &mut Attempt,
-) -> Result<Option<PathBuf>, Failure> {
-    let limits = clock.limits;
-    let response = clock.not_idle(transport.send(call)).await?;
-    let status = response.status();
-    attempt.status = Some(status);
-    attempt.hints = Hints::read(response.headers(), SystemTime::now());
-    attempt.location = text(response.headers(), &header::LOCATION).map(str::to_owned);
-    if !status.is_success() {
-        discard(clock, response, attempt).await;
-        return Ok(None);
+/// What `If-Range` takes (RFC 9110 §13.1.5): a strong `ETag`, or else the date.
+fn validator(headers: &HeaderMap) -> Option<HeaderValue> {
+    if text(headers, &ACCEPT_RANGES).is_some_and(|units| units.eq_ignore_ascii_case("none")) {
+        return None;
     }
-    let announced = text(response.headers(), &header::CONTENT_LENGTH);
-    let announced = announced.filter(|_| call.method != Method::HEAD); // what a GET would get
-    if announced.and_then(|length| length.parse().ok()).unwrap_or(0) > limits.max_body {
-        return Err(too_long(limits));
-    }
-    let mut download = match store {
-        Some(store) => Some(clock.in_time(store.begin()).await?),
-        None => None,
-    };
-    receive(clock, response, attempt, &mut download).await?;
-    match download {
-        Some(download) => clock.in_time(download.finish(&call.url, number)).await.map(Some),
-        None => Ok(None),
-    }
+    let strong = headers.get(ETAG).filter(|tag| tag.as_bytes().starts_with(b"\""));
+    strong.or_else(|| headers.get(LAST_MODIFIED)).cloned()
 }
 
 async fn receive<B: Body>(
     clock: &Clock<'_>,
     response: Response<B>,
-    attempt: &mut Attempt,
-    download: &mut Option<Download>,
+    outcome: &mut Outcome,
+    mut part: Option<&mut Part>,
 ) -> Result<(), Failure> {
     let mut body = response.into_body();
-    while let Some(chunk) = clock.not_idle(body.chunk()).await? {
-        attempt.bytes += chunk.len() as u64;
+    while let Some(chunk) = clock.not_stalled(body.chunk()).await? {
+        outcome.bytes += chunk.len() as u64;
         clock.look()?;
-        if attempt.bytes > clock.limits.max_body {
-            return Err(too_long(clock.limits));
+        if outcome.bytes > clock.limits.max_body {
+            return Err(too_long(clock.limits.max_body));
         }
-        if let Some(download) = download {
-            clock.in_time(download.write(&chunk)).await?;
+        if let Some(part) = &mut part {
+            clock.in_time(part.write(&chunk)).await?;
         }
     }
     Ok(())
 }
 
 /// Reads what little there is; how that ends does not matter, the status has said it all.
-async fn discard<B: Body>(clock: &Clock<'_>, response: Response<B>, attempt: &mut Attempt) {
+async fn discard<B: Body>(clock: &Clock<'_>, response: Response<B>, outcome: &mut Outcome) {
     let mut body = response.into_body();
-    while attempt.bytes < LEFTOVER
+    while outcome.bytes < LEFTOVER
         && clock.look().is_ok()
-        && let Ok(Some(chunk)) = clock.not_idle(body.chunk()).await
+        && let Ok(Some(chunk)) = clock.not_stalled(body.chunk()).await
     {
-        attempt.bytes += chunk.len() as u64;
+        outcome.bytes += chunk.len() as u64;
     }
 }
 
@@ -187,34 +286,40 @@ async fn discard<B: Body>(clock: &Clock<'_>, response: Response<B>, attempt: &mu
 /// one around all of them would be a second timer for every request.
 struct Clock<'a> {
     limits: &'a Limits,
-    end: Instant,
+    end: Option<Instant>,
 }
 
 impl Clock<'_> {
     /// A step in which something has to come in.
-    fn not_idle<V>(
+    fn not_stalled<V>(
         &self,
         step: impl Future<Output = Result<V, Failure>>,
     ) -> impl Future<Output = Result<V, Failure>> {
-        self.until(self.end.min(after(Instant::now(), self.limits.idle)), step)
+        let stalled = after(Instant::now(), self.limits.stall);
+        self.until(self.end.map_or(stalled, |end| end.min(stalled)), step)
     }
 
     /// A step of this machine's own.
-    fn in_time<V>(
+    async fn in_time<V>(
         &self,
         step: impl Future<Output = Result<V, Failure>>,
-    ) -> impl Future<Output = Result<V, Failure>> {
-        self.until(self.end, step)
+    ) -> Result<V, Failure> {
+        match self.end {
+            Some(end) => self.until(end, step).await,
+            None => step.await,
+        }
     }
 
     /// To be called between steps that may be ready at once: these look at no timer.
     fn look(&self) -> Result<(), Failure> {
-        if Instant::now() < self.end { Ok(()) } else { Err(self.over()) }
+        if self.end.is_none_or(|end| Instant::now() < end) { Ok(()) } else { Err(self.over()) }
     }
 
+    /// The request's own fault, and not the host's.
     fn over(&self) -> Failure {
-        let total = self.limits.total;
-        Failure::passing(ErrorKind::Timeout, format!("not complete within {total:?}"))
+        let most = self.limits.max_time.unwrap_or_default();
+        let detail = format!("not complete within the {most:?} of --max-time");
+        Failure::new(ErrorKind::Timeout, detail, Answer::Failed(Failing::Passing))
     }
 
     /// Not an `async fn`: that would hold the step twice, before and after it is wrapped.
@@ -225,11 +330,12 @@ impl Clock<'_> {
     ) -> impl Future<Output = Result<V, Failure>> {
         timeout_at(end, step).map(move |in_time| {
             in_time.unwrap_or_else(|_| {
-                if end == self.end {
+                if Some(end) == self.end {
                     return Err(self.over());
                 }
-                let detail = format!("nothing came in for {:?}", self.limits.idle);
-                Err(Failure::passing(ErrorKind::Timeout, detail))
+                let detail =
+                    format!("nothing came in for the {:?} of --stall-timeout", self.limits.stall);
+                Err(Failure::broken(ErrorKind::Timeout, detail))
             })
         })
     }
@@ -241,11 +347,11 @@ fn after(start: Instant, limit: Duration) -> Instant {
     start.checked_add(limit).unwrap_or_else(|| start + long)
 }
 
-fn too_long(limits: &Limits) -> Failure {
-    let most = limits.max_body;
-    Failure::permanent(ErrorKind::Body, format!("longer than the {most} bytes of --max-body"))
+fn too_long(most: u64) -> Failure {
+    let detail = format!("longer than the {most} bytes of --max-body");
+    Failure::new(ErrorKind::Body, detail, Answer::Accepted)
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Option<&'a str> {
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }

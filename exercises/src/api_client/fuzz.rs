@@ -4,14 +4,14 @@ use std::io::Write;
 use std::path::{Component, Path};
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, HeaderName, Method, StatusCode};
 use url::Url;
 
 use super::input::lines::{parse, read_line};
-use super::input::{Request, Target, header};
+use super::input::{Request, checked_header};
 use super::output::{Journal, JournalError, Outcome, file_name};
-use super::policy::{Answer, Decision, Hints, Scheduler, Settings, Time, Turn};
-use super::transport::{Call, follow};
+use super::policy::{Announced, Answer, Decision, Quota, Scheduler, Settings, Time, Turn};
+use super::transport::follow;
 
 /// Responses, each a status, headers and a blank line: what the headers say about rates never
 /// stops a request for good, and no request is lost over it.
@@ -22,17 +22,48 @@ pub fn hints(data: &[u8]) {
         let (status, fields) = response.split_once('\n').unwrap_or((response, ""));
         let status = StatusCode::from_bytes(status.as_bytes());
         let fields = fields.lines().filter_map(|field| field.split_once(':'));
-        let headers = fields.filter_map(|(name, value)| header(name, value).ok());
+        let headers = fields.filter_map(|(name, value)| checked_header(name, value).ok());
         let headers: HeaderMap = headers.collect();
-        let hints = Hints::read(&headers, now);
+        let announced = Announced::read(&headers, now);
         let text = headers.get("retry-after").and_then(|value| value.to_str().ok());
         let digits = text.map(str::trim).filter(|text| !text.starts_with('+'));
         if let Some(seconds) = digits.and_then(|text| text.parse::<u32>().ok()) {
             let wait = Duration::from_secs(seconds.into());
-            assert_eq!(hints.retry_after, Some(wait).filter(|wait| !wait.is_zero()));
+            assert_eq!(announced.retry_after, Some(wait).filter(|wait| !wait.is_zero()));
         }
-        run.answer(&Answer::of(status.unwrap_or(StatusCode::TOO_MANY_REQUESTS), hints));
+        if let Some(quotas) = slowly_read(&headers) {
+            assert_eq!(announced.quotas, quotas);
+        }
+        let answer = Answer::of(status.unwrap_or(StatusCode::TOO_MANY_REQUESTS), &announced);
+        run.answer(answer, &announced);
     }
+}
+
+/// The quotas of a single `RateLimit` without a policy, read letter by letter; `None` where that is not
+/// all there is, or where it is not of the simplest shape: `"name";r=1;t=2`, and more behind commas.
+fn slowly_read(headers: &HeaderMap) -> Option<Vec<Quota>> {
+    let mut others = headers.keys().map(HeaderName::as_str);
+    if !others.all(|name| name == "ratelimit") || headers.len() != 1 {
+        return None;
+    }
+    let text = headers.values().next()?.to_str().ok()?;
+    let item = |item: &str| {
+        let (name, fields) = item.strip_prefix('"')?.split_once("\";r=")?;
+        let (remaining, seconds) = fields.split_once(";t=")?;
+        let digits = |text: &str| {
+            let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && text.len() < 9;
+            if plain { text.parse::<u32>().ok() } else { None }
+        };
+        let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        plain.then_some(Quota {
+            name: name.to_owned(),
+            limit: None,
+            remaining: digits(remaining)?.into(),
+            reset: Duration::from_secs(digits(seconds)?.into()),
+            window: None,
+        })
+    };
+    text.split(", ").map(item).collect()
 }
 
 /// One request after the other, at one host.
@@ -52,11 +83,11 @@ impl Run {
         self.scheduler.add(self.now, "host", (), true);
     }
 
-    fn answer(&mut self, answer: &Answer) {
+    fn answer(&mut self, answer: Answer, announced: &Announced) {
         for _ in 0..1000 {
             match self.scheduler.next(self.now) {
                 Turn::Idle => unreachable!("a request waits"),
-                Turn::GiveUp(_) => {
+                Turn::GiveUp(..) => {
                     self.now += Duration::from_secs(1); // the host has a pause to itself
                     self.add();
                 }
@@ -65,7 +96,7 @@ impl Run {
                     self.now = later;
                 }
                 Turn::Send(job) => {
-                    match self.scheduler.answered(self.now, job, answer) {
+                    match self.scheduler.answered(self.now, job, answer, announced) {
                         Decision::Again => {}
                         Decision::Done(_) | Decision::GivenUp(..) => self.add(),
                     }
@@ -86,11 +117,14 @@ pub fn requests(data: &[u8]) {
     let mut lines = 0;
     while let Some(line) = read_line(&mut reader).expect("memory can be read") {
         lines += 1;
-        let Some(mut request) = parse(&line, lines, &defaults) else { continue };
+        let Some(request) = parse(&line, lines, &defaults) else { continue };
         assert_eq!(request.key(), request.clone().key());
-        match request.take_target() {
-            Target::Url(url) => check_url(&url),
-            Target::Invalid(why) => assert!(why.starts_with(&format!("line {lines}: ")), "{why}"),
+        match request.invalid_because() {
+            None => check_url(request.url()),
+            Some(why) => {
+                let known = [&format!("line {lines}: "), "the header Content-Length"];
+                assert!(known.iter().any(|start| why.starts_with(*start)), "{why}");
+            }
         }
     }
     assert_eq!(lines, data.split_inclusive(|byte| *byte == b'\n').count());
@@ -98,7 +132,8 @@ pub fn requests(data: &[u8]) {
 
 fn check_url(url: &Url) {
     assert!(matches!(url.scheme(), "http" | "https") && url.host_str().is_some(), "{url}");
-    let name = file_name(url);
+    let (name, suffix) = file_name(url);
+    let name = name + &suffix;
     let mut components = Path::new(&name).components();
     let only = (components.next(), components.next());
     assert!(matches!(only, (Some(Component::Normal(_)), None)), "{name:?} of {url}");
@@ -121,15 +156,19 @@ pub fn redirects(data: &[u8]) {
     for name in ["authorization", "cookie", "proxy-authorization", "host"] {
         headers.insert(name, http::HeaderValue::from_static("secret"));
     }
-    let before = Call { method: Method::POST, url, headers, body: "body".into() };
-    let mut call = before.clone();
-    if follow(&mut call, status, location).is_err() {
-        assert_eq!((&call.url, &call.headers), (&before.url, &before.headers));
+    let mut before = Request::get(url.as_str());
+    if before.invalid_because().is_some() {
         return;
     }
-    assert!(matches!(call.url.scheme(), "http" | "https") && call.url.host_str().is_some());
+    (before.method, before.headers, before.body) = (Method::POST, headers, "body".into());
+    let mut call = before.clone();
+    if follow(&mut call, status, location).is_err() {
+        assert_eq!((call.url(), &call.headers), (before.url(), &before.headers));
+        return;
+    }
+    assert!(matches!(call.url().scheme(), "http" | "https") && call.url().host_str().is_some());
     let left = call.headers.len();
-    assert_eq!(left, if call.url.origin() == before.url.origin() { 3 } else { 0 });
+    assert_eq!(left, if call.url().origin() == before.url().origin() { 3 } else { 0 });
 }
 
 /// A journal, and then one of our own that is torn anywhere: every complete line is one fetched

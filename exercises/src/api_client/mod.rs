@@ -10,7 +10,6 @@ pub mod output;
 
 mod attempt;
 mod client;
-mod flight;
 mod run;
 
 pub mod cli;
@@ -23,4 +22,4 @@ pub use client::{Client, Config, Unusable};
 pub use input::{Id, Request};
 pub use output::{Journal, JournalError, Latency, Outcome, Report, Summary};
 pub use run::{Outcomes, READ_AHEAD};
-pub use transport::{Body, Call, Error, ErrorKind, Failure, Remedy, Transport, Web};
+pub use transport::{Body, Error, ErrorKind, Failure, Transport, Web};

@@ -1,47 +1,52 @@
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
 use std::future::{Future, ready};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{self, Poll};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use common::{Cause, Context};
+use common::{Cause, Context, Ending, Work};
 use futures_util::Stream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, Sleep, sleep_until};
-use url::Url;
+use url::{Position, Url};
 
-use super::attempt::{Attempt, attempt};
+use super::attempt::Pending;
 use super::client::Shared;
-use super::flight::Flight;
-use super::input::{Request, Target};
-use super::output::{Journal, JournalError, Outcome};
-use super::policy::{Decision, HostReport, Job, Scheduler, Turn};
-use super::transport::{Error, ErrorKind, Transport, follow, is_redirect};
+use super::input::Request;
+use super::output::{Journal, JournalError, Outcome, millis};
+use super::policy::{
+    Announced, Answer, Decision, HostReport, Job as Queued, Reason, Scheduler, Time, Turn,
+};
+use super::transport::{Error, ErrorKind, Transport, follow};
 
 /// How many requests are taken in before it is their turn: enough that a slow host does not keep
 /// the others from being served.
 pub const READ_AHEAD: usize = 4096;
 
 type Requests<'a> = Pin<Box<dyn Stream<Item = Request> + Send + 'a>>;
-type Ending = Pin<Box<dyn Future<Output = Cause> + Send>>;
+type End = Pin<Box<dyn Future<Output = Cause> + Send>>;
+type Job = Queued<Box<Pending>>;
 
 /// The outcomes of [`Client::fetch_all`](super::Client::fetch_all), as they come.
 pub struct Outcomes<'a, T: Transport> {
     shared: Arc<Shared<T>>,
     ctx: Context,
     started: Instant,
-    scheduler: Scheduler<Box<Flight>>,
+    scheduler: Scheduler<Box<Pending>>,
     /// The attempts in flight, never more than the policy's concurrency.
-    attempts: JoinSet<(Job<Box<Flight>>, Attempt)>,
+    attempts: JoinSet<(Job, Answer, Announced)>,
+    /// What was wrong last with each host that has not accepted anything since.
+    faults: HashMap<Arc<str>, Error>,
     /// `None` once it has ended.
     requests: Option<Requests<'a>>,
     taken: u64,
     ready: VecDeque<Outcome>,
     wake: Pin<Box<Sleep>>,
     /// The end of the run, and the wish for it to drain; `None` once it has come.
-    end: Option<Ending>,
-    drain: Option<Ending>,
+    end: Option<End>,
+    drain: Option<End>,
     /// Why nothing is sent any more.
     over: Option<Cause>,
     journal: Option<Journal>,
@@ -53,12 +58,13 @@ impl<'a, T: Transport> Outcomes<'a, T> {
         let started = Instant::now();
         Self {
             scheduler: Scheduler::new(shared.config.policy.clone()),
-            end: Some(ending(ctx.clone())),
+            end: Some(end_of(ctx.clone())),
             drain: None,
             ctx,
             shared,
             started,
             attempts: JoinSet::new(),
+            faults: HashMap::new(),
             requests: Some(requests),
             taken: 0,
             ready: VecDeque::new(),
@@ -72,7 +78,7 @@ impl<'a, T: Transport> Outcomes<'a, T> {
     /// Lets what is in flight end by itself once `ctx` has ended; nothing more is sent after that.
     #[must_use]
     pub fn drain_when(mut self, ctx: &Context) -> Self {
-        self.drain = Some(ending(ctx.clone()));
+        self.drain = Some(end_of(ctx.clone()));
         self
     }
 
@@ -95,20 +101,30 @@ impl<'a, T: Transport> Outcomes<'a, T> {
         self.scheduler.report()
     }
 
+    /// The time since the start, as the reports count it.
+    pub fn elapsed(&self) -> Time {
+        self.started.elapsed()
+    }
+
     /// Whether anything at all has happened.
     fn advance(&mut self, cx: &mut task::Context<'_>) -> bool {
         // Each of them is polled in every round, so that each can wake the task.
-        let ended = self.poll_ending(cx);
+        let ended = self.poll_ends(cx);
         let answered = self.poll_attempts(cx);
-        let taken = self.poll_requests(cx);
+        // All that is there is taken in before anything goes: a host that is further behind in the
+        // input is to have its share of the slots.
+        let mut taken = false;
+        while self.poll_requests(cx) {
+            taken = true;
+        }
         let sent = self.send(cx);
         ended || answered || taken || sent
     }
 
-    fn poll_ending(&mut self, cx: &mut task::Context<'_>) -> bool {
-        let cause = [&mut self.end, &mut self.drain].into_iter().find_map(|ending| {
-            let Poll::Ready(cause) = ending.as_mut()?.as_mut().poll(cx) else { return None };
-            *ending = None;
+    fn poll_ends(&mut self, cx: &mut task::Context<'_>) -> bool {
+        let cause = [&mut self.end, &mut self.drain].into_iter().find_map(|end| {
+            let Poll::Ready(cause) = end.as_mut()?.as_mut().poll(cx) else { return None };
+            *end = None;
             Some(cause)
         });
         if let Some(cause) = cause {
@@ -121,14 +137,14 @@ impl<'a, T: Transport> Outcomes<'a, T> {
     fn poll_attempts(&mut self, cx: &mut task::Context<'_>) -> bool {
         let Poll::Ready(Some(joined)) = self.attempts.poll_join_next(cx) else { return false };
         match joined {
-            Ok((job, attempt)) => self.settle(job, attempt),
+            Ok((job, answer, announced)) => self.answered(job, answer, &announced),
             Err(err) => std::panic::resume_unwind(err.into_panic()), // no task is ever aborted
         }
         true
     }
 
     fn poll_requests(&mut self, cx: &mut task::Context<'_>) -> bool {
-        if self.scheduler.waiting() >= READ_AHEAD {
+        if self.scheduler.waiting() >= READ_AHEAD || self.ready.len() >= READ_AHEAD {
             return false;
         }
         let Some(requests) = &mut self.requests else { return false };
@@ -137,36 +153,32 @@ impl<'a, T: Transport> Outcomes<'a, T> {
             Poll::Ready(None) => self.requests = None,
             Poll::Pending => return false,
         }
-        true
+        self.requests.is_some()
     }
 
-    fn take_in(&mut self, mut request: Request) {
+    fn take_in(&mut self, request: Request) {
         self.taken += 1;
         if let Some(outcome) = self.recall(&request) {
             self.ready.push_back(outcome);
             return;
         }
-        let target = request.take_target();
-        let flight = Flight::new(request, self.taken);
-        match (target, self.over) {
-            (Target::Invalid(why), _) => {
-                let error = ErrorKind::Invalid.because(why);
-                self.ready.push_back(flight.never_sent(error));
-            }
-            (Target::Url(_), Some(cause)) => {
-                self.ready.push_back(flight.never_sent(cut_off(cause)));
-            }
-            (Target::Url(url), None) => {
-                let host = self.host(&url);
-                let flight = Box::new(flight.to(*url));
-                let idempotent = flight.request.is_idempotent();
-                self.scheduler.add(self.started.elapsed(), &host, flight, idempotent);
-            }
+        let mut outcome = Outcome::of(&request, self.taken);
+        outcome.error = match request.invalid_because() {
+            Some(why) => Some(ErrorKind::Invalid.because(why)),
+            None => self.over.map(cut_off),
+        };
+        if outcome.error.is_some() {
+            self.ready.push_back(outcome);
+            return;
         }
+        let (host, idempotent) = (self.host(request.url()), request.is_idempotent());
+        let pending = Box::new(Pending::new(request, outcome));
+        self.scheduler.add(self.started.elapsed(), &host, pending, idempotent);
     }
 
     fn recall(&mut self, request: &Request) -> Option<Outcome> {
-        let recalled = self.journal.as_mut()?.recall(request);
+        let directory = self.shared.store.as_ref().map(|store| store.directory.as_path());
+        let recalled = self.journal.as_mut()?.recall(request, directory);
         let outcome = recalled.unwrap_or_else(|err| {
             (self.journal, self.journal_error) = (None, Some(err));
             None
@@ -187,9 +199,8 @@ impl<'a, T: Transport> Outcomes<'a, T> {
                 self.start(cx, job);
                 true
             }
-            Turn::GiveUp(job) => {
-                let error = ErrorKind::Status.because("the host has rejected everything for long");
-                self.ready.push_back(Flight::canceled(job, error));
+            Turn::GiveUp(job, reason) => {
+                self.given_up(job, reason);
                 true
             }
             Turn::At(time) => {
@@ -205,17 +216,22 @@ impl<'a, T: Transport> Outcomes<'a, T> {
 
     /// Starts a task for an attempt. If its time matters its first step is done here: a task that has
     /// to wait for a thread would send later than it should, and closer to the next one.
-    fn start(&mut self, cx: &mut task::Context<'_>, job: Job<Box<Flight>>) {
+    fn start(&mut self, cx: &mut task::Context<'_>, mut job: Job) {
         let paced = job.paced;
         let (shared, ctx) = (self.shared.clone(), self.ctx.clone());
-        let work = job.item.bar(job.attempts);
+        job.item.request.reconnect = job.reconnect;
+        let work = bar(&job);
         let made = async move {
             let Shared { transport, config, store } = &*shared;
-            let (call, number) = (job.item.call(), job.item.number);
-            let limits = &config.limits;
-            let made = attempt(&ctx, transport, limits, store.as_ref(), call, number).await;
-            work.ended(made.ending());
-            (job, made)
+            let (limits, store) = (&config.limits, store.as_ref());
+            let (answer, announced) = job.item.attempt(&ctx, transport, limits, store).await;
+            work.ended(match answer {
+                _ if ctx.err().is_some() => Ending::Canceled,
+                Answer::Accepted if job.item.outcome.error.is_none() => Ending::Done,
+                Answer::Accepted if job.item.outcome.status.is_some() => Ending::Done,
+                _ => Ending::Failed,
+            });
+            (job, answer, announced)
         };
         if !paced {
             self.attempts.spawn(made);
@@ -228,54 +244,96 @@ impl<'a, T: Transport> Outcomes<'a, T> {
         };
     }
 
-    /// Decides with the policy what an attempt means for its request.
-    fn settle(&mut self, mut job: Job<Box<Flight>>, attempt: Attempt) {
-        job.item.took += attempt.took;
+    /// Decides with the policy what an answer means for its request.
+    fn answered(&mut self, job: Job, answer: Answer, announced: &Announced) {
+        match &job.item.outcome.error {
+            Some(error) if !matches!(answer, Answer::Accepted | Answer::NotAsked) => {
+                self.faults.insert(job.host.clone(), error.clone());
+            }
+            _ => drop(self.faults.remove(&job.host)),
+        }
         let now = self.started.elapsed();
-        let answer = attempt.answer();
-        match self.scheduler.answered(now, job, &answer) {
+        match self.scheduler.answered(now, job, answer, announced) {
             Decision::Again if self.over.is_some() => self.cancel_waiting(),
             Decision::Again => {}
-            Decision::GivenUp(job, reason) => {
-                self.ready.push_back(Flight::given_up(job, attempt, reason));
-            }
-            Decision::Done(job) => self.done(now, job, attempt),
+            Decision::GivenUp(job, reason) => self.given_up(job, reason),
+            Decision::Done(job) => self.done(now, job),
         }
     }
 
-    fn done(&mut self, now: Duration, mut job: Job<Box<Flight>>, attempt: Attempt) {
-        if let Some(cause) = attempt.ended {
-            self.ready.push_back(Flight::failed(job, &attempt, cut_off(cause)));
-            return;
+    fn done(&mut self, now: Duration, mut job: Job) {
+        if let Some(cause) = self.ctx.err()
+            && job.item.outcome.status.is_none()
+        {
+            job.item.outcome.error = Some(cut_off(cause));
         }
-        let target = attempt.status.filter(|status| is_redirect(*status));
-        let Some((status, location)) = target.zip(attempt.location.as_deref()) else {
-            self.ready.push_back(Flight::answered(job, attempt));
+        let Some(location) = job.item.outcome.location.take() else {
+            self.finish(job);
             return;
         };
         let most = self.shared.config.limits.max_redirects;
+        let status = job.item.outcome.status.and_then(|status| status.try_into().ok());
+        let status = status.expect("a location comes with a status");
         let turned = match job.item.redirects {
             hops if hops == most => {
                 Err(ErrorKind::Redirect.because(format!("more than {most} redirects")))
             }
-            _ => follow(job.item.call_mut(), status, location),
+            _ => follow(&mut job.item.request, status, &location),
         };
         if let Err(error) = turned {
-            self.ready.push_back(Flight::failed(job, &attempt, error));
+            job.item.outcome.error = Some(error);
+            self.finish(job);
             return;
         }
         job.item.redirects += 1;
-        let host = self.host(&job.item.call().url);
+        job.idempotent = job.item.request.is_idempotent(); // a 303 makes a GET of a POST
+        let host = self.host(job.item.request.url());
         self.scheduler.redirected(now, job, &host);
         if self.over.is_some() {
             self.cancel_waiting();
         }
     }
 
+    /// The policy does not send it again: its outcome says why.
+    fn given_up(&mut self, mut job: Job, reason: Reason) {
+        let of_host = self.faults.get(&job.host).cloned();
+        let error = job.item.outcome.error.take().or(of_host);
+        job.item.outcome.error = Some(self.why(reason, error));
+        self.finish(job);
+    }
+
+    /// What was wrong, and why that is the end of it.
+    fn why(&self, reason: Reason, error: Option<Error>) -> Error {
+        let why = match reason {
+            Reason::ComeBack(time) => {
+                let at = SystemTime::now() + time.saturating_sub(self.started.elapsed());
+                let at = httpdate::fmt_http_date(at);
+                let detail = format!("the host wants no request now: come back at {at}");
+                return ErrorKind::Later.because(detail);
+            }
+            Reason::Retries => "after all retries",
+            Reason::MayHaveBeenProcessed => {
+                "may have been processed, and is not safe to send again: see --retry-unsafe"
+            }
+            Reason::Patience => "the host has dealt with nothing for as long as --patience",
+        };
+        let nothing = || ErrorKind::Status.because("the host has answered nothing else");
+        let Error { kind, detail } = error.unwrap_or_else(nothing);
+        kind.because(format!("{detail} ({why})"))
+    }
+
+    fn finish(&mut self, job: Job) {
+        let (attempts, rejected, waited_ms) = (job.attempts, job.rejected, millis(job.waited));
+        let outcome = job.item.outcome;
+        self.ready.push_back(Outcome { attempts, rejected, waited_ms, ..outcome });
+    }
+
+    /// What an earlier attempt got stays in the outcome, but for the error.
     fn cancel_waiting(&mut self) {
         let error = cut_off(self.over.unwrap_or(Cause::Canceled));
-        for job in self.scheduler.cancel(self.started.elapsed()) {
-            self.ready.push_back(Flight::canceled(job, error.clone()));
+        for mut job in self.scheduler.cancel(self.started.elapsed()) {
+            job.item.outcome.error = Some(error.clone());
+            self.finish(job);
         }
     }
 
@@ -284,8 +342,11 @@ impl<'a, T: Transport> Outcomes<'a, T> {
         if self.shared.config.one_limit {
             return "all hosts".to_owned();
         }
-        let port = url.port_or_known_default().unwrap_or_default();
-        format!("{}:{port}", url.host_str().unwrap_or_default())
+        let host = url.host_str().unwrap_or_default();
+        match (url.scheme(), url.port_or_known_default().unwrap_or_default()) {
+            ("https", port) if port != 443 => format!("https://{host}:{port}"), // may be two servers
+            (_, port) => format!("{host}:{port}"),
+        }
     }
 
     fn is_finished(&self) -> bool {
@@ -313,7 +374,20 @@ impl<T: Transport> Stream for Outcomes<'_, T> {
 
 impl<T: Transport> Unpin for Outcomes<'_, T> {}
 
-fn ending(ctx: Context) -> Ending {
+/// An attempt in the picture of the run, which says where it goes and how often it went before.
+fn bar(job: &Job) -> Work {
+    let (request, attempts) = (&job.item.request, job.attempts);
+    let path = &request.url()[Position::BeforePath..];
+    common::bar(
+        "slot #",
+        fmt::from_fn(|f| {
+            write!(f, "{} {path}", request.method)?;
+            if attempts > 1 { write!(f, ", try {attempts}") } else { Ok(()) }
+        }),
+    )
+}
+
+fn end_of(ctx: Context) -> End {
     Box::pin(async move { ctx.done().await })
 }
 

@@ -5,9 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use common::Context;
 use exercises::api_client::policy::Settings;
-use exercises::api_client::{
-    Body, Call, Client, Config, ErrorKind, Failure, Limits, Request, Transport,
-};
+use exercises::api_client::{Body, Client, Config, ErrorKind, Failure, Limits, Request, Transport};
 use futures_util::{StreamExt, stream};
 use http::Response;
 
@@ -17,7 +15,7 @@ struct Endless;
 impl Transport for Endless {
     type Body = Self;
 
-    async fn send(&self, _: &Call) -> Result<Response<Self>, Failure> {
+    async fn send(&self, _: &Request) -> Result<Response<Self>, Failure> {
         Ok(Response::new(Self))
     }
 }
@@ -30,7 +28,7 @@ impl Body for Endless {
 
 #[tokio::test]
 async fn the_total_time_ends_a_body_that_never_lets_anybody_wait() {
-    let limits = Limits { total: Duration::from_millis(50), ..Limits::default() };
+    let limits = Limits { max_time: Some(Duration::from_millis(50)), ..Limits::default() };
     let policy = Settings { retries: 0, ..Settings::default() };
     let config = Config { limits, policy, ..Config::default() };
     let client = Client::with_transport(config, Endless).expect("a client");

@@ -2,6 +2,7 @@
 //! a program that is interrupted and killed.
 #![cfg(feature = "api-client")]
 
+mod answers;
 mod learning;
 mod limits;
 mod local;
@@ -31,14 +32,14 @@ fn quick() -> Config {
         policy: Settings {
             retries: 2,
             backoff: Duration::from_millis(10),
-            max_retry_after: Duration::from_millis(50),
-            patience: Duration::from_millis(300),
+            max_retry_after: Duration::from_secs(20),
+            patience: Duration::from_millis(1500),
             ..Settings::default()
         },
         limits: Limits {
             connect: Duration::from_secs(5),
-            idle: Duration::from_secs(5),
-            total: Duration::from_secs(20),
+            stall: Duration::from_secs(5),
+            max_time: Some(Duration::from_secs(20)),
             ..Limits::default()
         },
         ..Config::default()

@@ -32,7 +32,7 @@ fn survives_all_faults() {
             &["-H", "no colon", "http://localhost/"],
             &["-i", "/no/such/file"],
             &["--resume", "http://localhost/"],
-            &["--timeout", "0", "http://localhost/"],
+            &["--max-time", "0", "http://localhost/"],
             &["-d", "@/no/such/file", "http://localhost/"],
         ],
         // The panic comes before anything is sent; port 9 is that of `discard`.

@@ -1,15 +1,16 @@
-//! Two thousand random servers, on a clock that jumps to the next event: no request is lost, none
-//! goes before its time, the budget is kept, and a cancelled run ends at once.
+//! Two thousand random servers, on a clock that jumps to the next event, with outages, clocks that are
+//! off, and every form of header: no request is lost, none goes before its time, and a cancelled run
+//! ends at once. And servers that reject everything, whatever they announce: few requests.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 use common::Context;
-use exercises::api_client::policy::{Rate, Settings};
+use exercises::api_client::policy::{Announced, Answer, Failing, Quota, Rate, Reason, Settings};
 use exercises::api_client::{
-    Body, Call, Client, Config, ErrorKind, Failure, Outcome, Request, Transport,
+    Body, Client, Config, ErrorKind, Failure, Outcome, Request, Transport,
 };
 use futures_util::{StreamExt, stream};
 use http::Response;
@@ -18,6 +19,8 @@ use proptest::test_runner::Config as Runs;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::time::{Instant, sleep};
+
+use crate::scheduling::{Reply, run_all};
 
 #[derive(Clone, Debug)]
 struct Case {
@@ -33,20 +36,74 @@ struct Case {
     failing: u32,
     broken: u32,
     retry_after: Option<u64>,
+    /// When the hosts are down, for how long, and how that shows.
+    outage: Option<(Duration, Duration, Outage)>,
+    form: Form,
+    /// How far the servers' clocks are off, in seconds.
+    skew: i64,
     /// How many connections this machine can have.
     files: usize,
     cancel: Option<Duration>,
     seed: u64,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Outage {
+    Refused,
+    HangsUp,
+    BadGateway,
+    Unavailable,
+}
+
+/// How a server says how much is left and how long to wait.
+#[derive(Clone, Copy, Debug)]
+enum Form {
+    Silent,
+    Plain,
+    Structured,
+    Draft7,
+    Epoch,
+    Milliseconds,
+    Date,
+    Iso,
+    Units,
+    ResetAfter,
+    Shopify,
+    Malformed,
+}
+
+const FORMS: [Form; 12] = [
+    Form::Silent,
+    Form::Plain,
+    Form::Structured,
+    Form::Draft7,
+    Form::Epoch,
+    Form::Milliseconds,
+    Form::Date,
+    Form::Iso,
+    Form::Units,
+    Form::ResetAfter,
+    Form::Shopify,
+    Form::Malformed,
+];
+
 fn cases() -> impl Strategy<Value = Case> {
     let load = (1..80_usize, 1..4_usize, 1..20_usize, 0..5_u32);
     let rate = prop::option::of((1.0..200.0_f64, 1..10_u32));
     let host = (1.0..300.0_f64, prop_oneof![Just(0.0), 0.0..30.0_f64], 0..200_u64);
     let trouble = (0..40_u32, 0..20_u32, prop::option::of(0..4_u64), 1..40_usize);
+    let kinds = [Outage::Refused, Outage::HangsUp, Outage::BadGateway, Outage::Unavailable];
+    let outage = (0..3000_u64, 1..20_000_u64, prop::sample::select(kinds.to_vec()));
+    let outage = prop::option::of(outage.prop_map(|(start, length, kind)| {
+        (Duration::from_millis(start), Duration::from_millis(length), kind)
+    }));
+    let said = (outage, prop::sample::select(FORMS.to_vec()), -7200..7200_i64);
     let cancel = prop::option::weighted(0.25, (0..3000_u64).prop_map(Duration::from_millis));
-    (load, rate, host, trouble, cancel, any::<u64>()).prop_map(
-        |(load, rate, host, trouble, cancel, seed)| Case {
+    (load, rate, host, trouble, said, cancel, any::<u64>()).prop_map(
+        |(load, rate, host, trouble, said, cancel, seed)| Case {
+            outage: said.0,
+            form: said.1,
+            skew: said.2,
             requests: load.0,
             hosts: load.1,
             concurrency: load.2,
@@ -79,6 +136,8 @@ enum Answered {
     Fine,
     Rejected,
     Failed,
+    /// In an outage, which looks like this.
+    Down(Outage),
     Starved,
 }
 
@@ -105,8 +164,8 @@ impl Body for Empty {
 impl Transport for Simulated {
     type Body = Empty;
 
-    async fn send(&self, call: &Call) -> Result<Response<Empty>, Failure> {
-        let (index, active) = self.begin(call);
+    async fn send(&self, request: &Request) -> Result<Response<Empty>, Failure> {
+        let (index, active) = self.begin(request);
         if active > self.case.files {
             self.state.lock().expect("no panic").sent[index].answered =
                 Some((self.started.elapsed(), Answered::Starved));
@@ -118,13 +177,28 @@ impl Transport for Simulated {
         let mut state = self.state.lock().expect("no panic");
         state.sent[index].answered = Some((self.started.elapsed(), answered));
         let broken = state.rng.random_range(0..100) < self.case.broken;
-        let response = Response::builder();
+        let mut response = Response::builder();
+        for (name, value) in self.says(&state, index) {
+            response = response.header(name, value);
+        }
         let response = match answered {
             Answered::Fine => response.status(200),
             Answered::Failed if broken => {
-                return Err(Failure::passing(ErrorKind::Connect, "broken"));
+                return Err(Failure::broken(ErrorKind::Connect, "broken"));
             }
             Answered::Failed => response.status(500),
+            Answered::Down(Outage::BadGateway) => response.status(502),
+            Answered::Down(Outage::Unavailable) => response.status(503),
+            Answered::Down(Outage::Refused) => {
+                return Err(Failure::unreachable(ErrorKind::Connect, "refused"));
+            }
+            Answered::Down(Outage::HangsUp) => {
+                return Err(Failure::new(
+                    ErrorKind::Connect,
+                    "hung up",
+                    Answer::Failed(Failing::HungUp),
+                ));
+            }
             Answered::Starved => unreachable!("it was not sent"),
             Answered::Rejected => match self.case.retry_after {
                 Some(wait) => response.status(429).header("retry-after", wait),
@@ -137,19 +211,68 @@ impl Transport for Simulated {
 
 impl Simulated {
     /// Its number, and how many are in flight with it.
-    fn begin(&self, call: &Call) -> (usize, usize) {
+    fn begin(&self, request: &Request) -> (usize, usize) {
         let mut state = self.state.lock().expect("no panic");
-        let host = call.url.host_str().expect("a host").to_owned();
-        let (url, at) = (call.url.to_string(), self.started.elapsed());
+        let host = request.url().host_str().expect("a host").to_owned();
+        let (url, at) = (request.url().to_string(), self.started.elapsed());
         state.sent.push(Sent { url, host, at, answered: None });
         let active = state.sent.iter().filter(|sent| sent.answered.is_none()).count();
         (state.sent.len() - 1, active)
+    }
+
+    /// How much the bucket has left, and that it is full again within a second or a few.
+    fn says(&self, state: &State, index: usize) -> Vec<(&'static str, String)> {
+        let Case { limit, burst, skew, form, .. } = self.case;
+        let now = self.started.elapsed();
+        let host = &state.sent[index].host;
+        let (excess, at) = state.buckets.get(host).copied().unwrap_or((0.0, now));
+        let excess = excess - now.saturating_sub(at).as_secs_f64() * limit;
+        let left = (burst - excess).clamp(0.0, burst).floor() as u64;
+        let reset = (excess.max(0.0) / limit).ceil().max(1.0) as i64;
+        let clock = 1_700_000_000 + now.as_secs().cast_signed() + skew;
+        let time = |seconds: i64| UNIX_EPOCH + Duration::from_secs(seconds.cast_unsigned());
+        let x = |reset: String| {
+            let limit = ("x-ratelimit-limit", format!("{}", burst as u64 + 1));
+            vec![limit, ("x-ratelimit-remaining", left.to_string()), ("x-ratelimit-reset", reset)]
+        };
+        let mut headers = match form {
+            Form::Silent => vec![],
+            Form::Plain => x(reset.to_string()),
+            Form::Structured => vec![("ratelimit", format!("\"a\";r={left};t={reset}"))],
+            Form::Draft7 => {
+                vec![("ratelimit", format!("limit=9, remaining={left}, reset={reset}"))]
+            }
+            Form::Epoch => x((clock + reset).to_string()),
+            Form::Milliseconds => x((1000 * (clock + reset)).to_string()),
+            Form::Date => x(httpdate::fmt_http_date(time(clock + reset))),
+            Form::Iso => x(iso(clock + reset)),
+            Form::Units => vec![
+                ("x-ratelimit-remaining-requests", left.to_string()),
+                ("x-ratelimit-reset-requests", format!("{reset}s")),
+            ],
+            Form::ResetAfter => vec![
+                ("x-ratelimit-remaining", left.to_string()),
+                ("x-ratelimit-reset-after", format!("{reset}.0")),
+            ],
+            Form::Shopify => {
+                let size = burst as u64 + 1;
+                vec![("x-shopify-shop-api-call-limit", format!("{}/{size}", size - left.min(size)))]
+            }
+            Form::Malformed => vec![("ratelimit", format!("a;r={left};;t=\"{reset}"))],
+        };
+        headers.push(("date", httpdate::fmt_http_date(time(clock))));
+        headers
     }
 
     /// A bucket as nginx has it, and a die.
     fn decide(&self, index: usize) -> Answered {
         let mut state = self.state.lock().expect("no panic");
         let now = self.started.elapsed();
+        if let Some((start, length, kind)) = self.case.outage
+            && (start..start + length).contains(&now)
+        {
+            return Answered::Down(kind);
+        }
         let host = state.sent[index].host.clone();
         let (excess, at) = state.buckets.get(&host).copied().unwrap_or((-1.0, now));
         let leaked = now.saturating_sub(at).as_secs_f64() * self.case.limit;
@@ -163,8 +286,9 @@ impl Simulated {
     }
 }
 
-const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(2);
-const RETRY_BUDGET: f64 = 0.5;
+fn iso(seconds: i64) -> String {
+    jiff::Timestamp::from_second(seconds).expect("it is in range").to_string()
+}
 
 async fn run(case: &Case) -> (Vec<Outcome>, Vec<Sent>, Option<Duration>) {
     let started = Instant::now();
@@ -176,8 +300,6 @@ async fn run(case: &Case) -> (Vec<Outcome>, Vec<Sent>, Option<Duration>) {
         concurrency: case.concurrency,
         rate: case.rate,
         retries: case.retries,
-        max_retry_after: LONGEST_RETRY_AFTER,
-        retry_budget: RETRY_BUDGET,
         seed: case.seed,
         ..Settings::default()
     };
@@ -234,7 +356,6 @@ fn check(case: &Case, outcomes: &[Outcome], sent: &[Sent], canceled: Option<Dura
     }
     keeps_the_rate(case, sent);
     waits_as_told(case, sent);
-    keeps_the_budget(sent);
 }
 
 fn keeps_the_rate(case: &Case, sent: &[Sent]) {
@@ -253,7 +374,7 @@ fn keeps_the_rate(case: &Case, sent: &[Sent]) {
 /// Its own `Retry-After` holds for the request, and one of more than a second for the host.
 fn waits_as_told(case: &Case, sent: &[Sent]) {
     let Some(wait) = case.retry_after else { return };
-    let wait = Duration::from_secs(wait).min(LONGEST_RETRY_AFTER);
+    let wait = Duration::from_secs(wait);
     for rejected in sent {
         let Some((told, Answered::Rejected)) = rejected.answered else { continue };
         let held = |other: &&Sent| {
@@ -262,29 +383,6 @@ fn waits_as_told(case: &Case, sent: &[Sent]) {
         };
         let early = sent.iter().filter(held).find(|s| s.at > told && s.at < told + wait);
         assert!(early.is_none(), "told {wait:?} at {told:?}: {early:?}");
-    }
-}
-
-/// Within the last ten seconds no more than ten retries, or half as many as requests.
-fn keeps_the_budget(sent: &[Sent]) {
-    let granted: Vec<_> = sent
-        .iter()
-        .enumerate()
-        .filter_map(|(index, failed)| {
-            let (at, Answered::Failed) = failed.answered? else { return None };
-            let again = sent[index + 1..].iter().any(|later| later.url == failed.url);
-            again.then_some((failed.host.clone(), at))
-        })
-        .collect();
-    for (host, at) in &granted {
-        let seconds = at.as_secs().saturating_sub(9)..=at.as_secs();
-        let recent = |t: Duration| seconds.contains(&t.as_secs()) && t <= *at;
-        let retries = granted.iter().filter(|(h, t)| h == host && recent(*t)).count();
-        let requests = sent.iter().filter(|s| s.host == *host && recent(s.at)).count();
-        // Of what happens in the same instant it is not known here what came first.
-        let same = granted.iter().filter(|(h, t)| h == host && t == at).count();
-        let most = 10.0_f64.max(RETRY_BUDGET * requests as f64) + same as f64;
-        assert!(retries as f64 <= most, "{retries} retries for {requests} requests at {at:?}");
     }
 }
 
@@ -301,4 +399,69 @@ proptest! {
         let (outcomes, sent, canceled) = runtime.block_on(run(&case));
         check(&case, &outcomes, &sent, canceled);
     }
+
+    /// While everything is rejected, requests grow with the logarithm of the time, and then by one a
+    /// minute; nothing is lost but by patience.
+    #[test]
+    fn a_host_that_rejects_everything_is_not_hammered(case in rejecting()) {
+        let Rejecting { settings, requests, announced, trip } = case;
+        // Before the first answer: all at a rate that is given, ten where it is learned.
+        let slots = if settings.rate.is_some() { settings.concurrency } else { 10 };
+        let first = slots.min(settings.concurrency).min(requests);
+        let run = run_all(settings, &vec!["host"; requests], |_, _| Reply {
+            trip,
+            answer: Answer::Rejected,
+            announced: announced.clone(),
+        });
+        for (number, (at, _)) in run.sent.iter().enumerate().skip(first) {
+            let seconds = at.as_secs_f64();
+            let most = first as f64 + 1.0 + (seconds + 1.0).log2().min(6.0) + seconds / 60.0;
+            assert!(number as f64 <= most, "number {number} at {seconds}: at most {most}");
+        }
+        assert_eq!(run.given_up.len(), requests);
+        let patience = run.given_up.iter().all(|(_, reason)| *reason == Reason::Patience);
+        assert!(patience, "{:?}", run.given_up);
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Rejecting {
+    settings: Settings,
+    requests: usize,
+    announced: Announced,
+    trip: Duration,
+}
+
+fn rejecting() -> impl Strategy<Value = Rejecting> {
+    let rate = prop::option::of((0.1..5000.0_f64, 1..10_u32));
+    let settings = (rate, 1..200_usize, any::<bool>(), any::<bool>(), any::<u64>());
+    let quota = (prop::option::of(1.0..10_000.0_f64), 0.0..10_000.0_f64, 0..600_u64);
+    let quotas = prop::collection::vec(quota, 0..3);
+    let announced = (prop::option::of(0..600_u64), quotas);
+    (settings, 1..100_usize, announced, 1..3000_u64).prop_map(
+        |((rate, concurrency, polite, adaptive, seed), requests, (wait, quotas), trip)| {
+            let rate = rate.map(|(per_second, burst)| Rate { per_second, burst });
+            let quotas = quotas.into_iter().enumerate().map(|(name, (limit, remaining, reset))| {
+                let (name, reset) = (name.to_string(), Duration::from_secs(reset));
+                Quota { name, limit, remaining, reset, window: None }
+            });
+            Rejecting {
+                settings: Settings {
+                    concurrency,
+                    rate,
+                    polite,
+                    adaptive,
+                    seed,
+                    ..Settings::default()
+                },
+                requests,
+                announced: Announced {
+                    retry_after: wait.map(Duration::from_secs),
+                    quotas: quotas.collect(),
+                    most_in_flight: None,
+                },
+                trip: Duration::from_millis(trip),
+            }
+        },
+    )
 }

@@ -38,7 +38,7 @@ fn no_secret_of_a_url_or_a_header_is_written_anywhere() {
         let (journal, out) = (path(&format!("journal-{format}")), path("out"));
         let header = format!("Authorization: Bearer {SECRET}");
         let args = ["-i", "-", "--format", format, "--journal", &journal, "-o", &out];
-        let args = [&args[..], &["-H", &header, "--retries", "1", "--backoff", "1ms"]].concat();
+        let args = [&args[..], &["-H", &header, "--retries", "1", "--patience", "1s"]].concat();
         let run = run_with_input(PROGRAM, &args, &lines.join("\n")).expect_status(1);
         let journal = fs::read_to_string(journal).expect("a journal");
         assert_eq!(journal.lines().count(), 2, "{journal}");

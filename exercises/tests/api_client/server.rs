@@ -24,14 +24,18 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start() -> Self {
-        let (ready, address) = std::sync::mpsc::channel();
+        Self::start_at(([127, 0, 0, 1], 0).into())
+    }
+
+    pub(crate) fn start_at(address: SocketAddr) -> Self {
+        let (ready, listens) = std::sync::mpsc::channel();
         let (stop, stopped) = oneshot::channel::<()>();
         let hits = Hits::default();
         let counted = hits.clone();
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.expect("a runtime").block_on(async {
-                let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+                let listener = TcpListener::bind(address).await.expect("a free port");
                 ready.send(listener.local_addr().expect("an address")).expect("a test waits");
                 tokio::select! {
                     _ = stopped => {}
@@ -39,7 +43,7 @@ impl Server {
                 }
             });
         });
-        let address = address.recv().expect("the server starts");
+        let address = listens.recv().expect("the server starts");
         Self { address, hits, stop: Some(stop), thread: Some(thread) }
     }
 

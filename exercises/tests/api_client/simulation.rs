@@ -8,7 +8,7 @@ use bytes::Bytes;
 use common::Context;
 use exercises::api_client::policy::{Rate, Settings};
 use exercises::api_client::{
-    Body, Call, Client, Config, ErrorKind, Failure, Limits, Outcome, Request, Transport,
+    Body, Client, Config, ErrorKind, Failure, Limits, Outcome, Request, Transport,
 };
 use futures_util::{StreamExt, stream};
 use http::Response;
@@ -35,16 +35,18 @@ struct Received {
 impl Transport for Hyper {
     type Body = Received;
 
-    async fn send(&self, call: &Call) -> Result<Response<Received>, Failure> {
-        let unsent = |err: std::io::Error| Failure::unsent(ErrorKind::Connect, err.to_string());
-        let broken = |err: hyper::Error| Failure::passing(ErrorKind::Connect, err.to_string());
-        let address = (call.url.host_str().expect("a host"), 80);
+    async fn send(&self, request: &Request) -> Result<Response<Received>, Failure> {
+        let unsent =
+            |err: std::io::Error| Failure::unreachable(ErrorKind::Connect, err.to_string());
+        let broken = |err: hyper::Error| Failure::broken(ErrorKind::Connect, err.to_string());
+        let address = (request.url().host_str().expect("a host"), 80);
         let stream = TcpStream::connect(address).await.map_err(unsent)?;
         let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream));
         let (mut sender, connection) = handshake.await.map_err(broken)?;
         let mut connections = tokio::task::JoinSet::new();
         connections.spawn(async move { drop(connection.await) });
-        let request = hyper::Request::builder().uri(call.url.path()).header("host", "simulated");
+        let request =
+            hyper::Request::builder().uri(request.url().path()).header("host", "simulated");
         let request = request.body(Full::<Bytes>::default()).expect("a request");
         let response = sender.send_request(request).await.map_err(broken)?;
         Ok(response.map(|body| Received { body, _connection: connections }))
@@ -54,7 +56,7 @@ impl Transport for Hyper {
 impl Body for Received {
     async fn chunk(&mut self) -> Result<Option<Bytes>, Failure> {
         while let Some(frame) = self.body.frame().await {
-            let frame = frame.map_err(|err| Failure::passing(ErrorKind::Body, err.to_string()))?;
+            let frame = frame.map_err(|err| Failure::broken(ErrorKind::Body, err.to_string()))?;
             if let Ok(data) = frame.into_data() {
                 return Ok(Some(data));
             }
@@ -145,8 +147,7 @@ fn simulate(seed: u64) -> Vec<Outcome> {
 }
 
 async fn fetch(seed: u64, rate: Option<Rate>) -> Vec<Outcome> {
-    let limits =
-        Limits { idle: Duration::from_secs(2), total: Duration::from_secs(4), ..Limits::default() };
+    let limits = Limits { stall: Duration::from_secs(2), ..Limits::default() };
     let policy = Settings {
         concurrency: 8,
         rate,

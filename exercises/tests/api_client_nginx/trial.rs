@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use common::Context;
 use exercises::api_client::policy::{Rate, Settings};
-use exercises::api_client::{Call, Client, Config, Failure, Outcome, Request, Transport, Web};
+use exercises::api_client::{Client, Config, Failure, Outcome, Request, Transport, Web};
 use futures_util::{StreamExt, stream};
 use http::Response;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -27,9 +27,9 @@ struct Watched {
 impl Transport for Watched {
     type Body = <Web as Transport>::Body;
 
-    async fn send(&self, call: &Call) -> Result<Response<Self::Body>, Failure> {
+    async fn send(&self, request: &Request) -> Result<Response<Self::Body>, Failure> {
         self.sent.lock().expect("no panic").push(Instant::now());
-        self.web.send(call).await
+        self.web.send(request).await
     }
 }
 

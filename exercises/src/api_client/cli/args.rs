@@ -8,7 +8,7 @@ use clap::{Args as Group, Parser, ValueEnum};
 use common::RecordFlags;
 use http::{HeaderName, HeaderValue, Method};
 
-use crate::api_client::input::header;
+use crate::api_client::input::checked_header;
 use crate::api_client::output::Format;
 use crate::api_client::policy::{Rate, Settings};
 use crate::api_client::{Config, Limits, Request};
@@ -103,7 +103,7 @@ struct PaceArgs {
     #[arg(long)]
     polite: bool,
 
-    /// Give a host up that has rejected everything for so long
+    /// Give a host up that has been ill, or has rejected everything, for this long
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = time)]
     patience: Duration,
 }
@@ -111,7 +111,7 @@ struct PaceArgs {
 #[derive(Debug, Group)]
 #[command(next_help_heading = "Retries")]
 struct RetryArgs {
-    /// How often a failed request is tried again; rejections do not count
+    /// How often a request that fails by itself is tried again; rejections and ill hosts do not count
     #[arg(long, value_name = "N", default_value = "8")]
     retries: u32,
 
@@ -119,11 +119,11 @@ struct RetryArgs {
     #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = time)]
     backoff: Duration,
 
-    /// Wait no longer than this, whatever `Retry-After` says
-    #[arg(long, value_name = "TIME", default_value = "1m", value_parser = time)]
+    /// Give a host up at once that asks for a longer wait than this
+    #[arg(long, value_name = "TIME", default_value = "15m", value_parser = time)]
     max_retry_after: Duration,
 
-    /// Retries in ten seconds, as a share of the requests; ten are always allowed
+    /// Retries a second, as a share of the requests; one a second is always allowed
     #[arg(long, value_name = "SHARE", default_value = "50%", value_parser = share)]
     retry_budget: f64,
 
@@ -143,13 +143,13 @@ struct LimitArgs {
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time)]
     connect_timeout: Duration,
 
-    /// For the next piece of a response to come in
+    /// For the next byte of a response to come in
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time)]
-    idle_timeout: Duration,
+    stall_timeout: Duration,
 
-    /// For one attempt in all
-    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = time)]
-    timeout: Duration,
+    /// For one attempt in all [default: as long as bytes come in]
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    max_time: Option<Duration>,
 
     /// For the whole run
     #[arg(long, value_name = "TIME", value_parser = time)]
@@ -252,8 +252,8 @@ impl Args {
         };
         let limits = Limits {
             connect: self.limits.connect_timeout,
-            idle: self.limits.idle_timeout,
-            total: self.limits.timeout,
+            stall: self.limits.stall_timeout,
+            max_time: self.limits.max_time,
             max_body: self.limits.max_body.unwrap_or(u64::MAX),
             max_redirects: self.limits.max_redirects,
         };
@@ -274,7 +274,7 @@ fn method(text: &str) -> Result<Method, String> {
 #[expect(clippy::unnecessary_wraps, reason = "clap asks for a result")]
 fn header_line(text: &str) -> Result<Header, Infallible> {
     let parts = text.split_once(':').ok_or_else(|| "a header is written `Name: value`".to_owned());
-    Ok(parts.and_then(|(name, value)| header(name, value)))
+    Ok(parts.and_then(|(name, value)| checked_header(name, value)))
 }
 
 fn body(text: &str) -> Result<Bytes, String> {

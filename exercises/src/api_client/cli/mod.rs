@@ -22,7 +22,7 @@ use self::planted::Planted;
 use super::client::Client;
 use super::input::Request;
 use super::input::lines::Input;
-use super::output::{Journal, Printer, Summary};
+use super::output::{Journal, Printer, Summary, plain};
 use super::transport::{ErrorKind, Web};
 
 /// So many outcomes are printed together, if they are there together.
@@ -91,7 +91,7 @@ async fn run(args: &Args) -> Result<ExitCode, Failed> {
 
     let started = Instant::now();
     let mut summary = Summary::new();
-    let mut printer = Printer::new(args.output.format);
+    let mut printer = Printer::new(args.output.format).map_err(|err| unprinted(&err))?;
     let mut outcomes = client.fetch_all(&ctx, requests).drain_when(&interrupted);
     if let Some(journal) = journal {
         outcomes = outcomes.with_journal(journal);
@@ -105,7 +105,11 @@ async fn run(args: &Args) -> Result<ExitCode, Failed> {
             complain(&err.into());
             journal_is_whole = false; // the run goes on without it
         }
-        printer.print(&chunk, summary.requests());
+        if let Err(err) = printer.print(&chunk, summary.requests()) {
+            printer.finish();
+            complain(&unprinted(&err));
+            return Ok(ExitCode::FAILURE);
+        }
     }
     printer.finish();
     let report = summary.report(started.elapsed(), outcomes.get_ref().hosts());
@@ -158,7 +162,11 @@ fn requests(
 fn complain(err: &Failed) {
     let causes = std::iter::successors(err.source(), |cause| cause.source());
     let message = causes.fold(err.to_string(), |message, cause| format!("{message}: {cause}"));
-    tell(format_args!("error: {message}"));
+    tell(format_args!("error: {}", plain(&message)));
+}
+
+fn unprinted(err: &io::Error) -> Failed {
+    format!("cannot print the outcomes, the run is incomplete: {err}").into()
 }
 
 /// A line to stderr. If nobody hears it, nobody can be told.

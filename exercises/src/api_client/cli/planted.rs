@@ -2,7 +2,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::Response;
 
-use crate::api_client::transport::{Call, Failure, Received, Transport, Web};
+use crate::api_client::input::Request;
+use crate::api_client::transport::{Failure, Received, Transport, Web};
 
 /// The web, with a panic planted in one of its requests to see where that ends up.
 pub(super) struct Planted {
@@ -15,12 +16,12 @@ pub(super) struct Planted {
 impl Transport for Planted {
     type Body = Received;
 
-    async fn send(&self, call: &Call) -> Result<Response<Received>, Failure> {
+    async fn send(&self, request: &Request) -> Result<Response<Received>, Failure> {
         if let Some(planted) = self.panic_at {
             let sent = self.sent.fetch_add(1, Ordering::Relaxed) + 1;
             assert!(sent != planted, "planted panic in request {sent}");
         }
-        self.web.send(call).await
+        self.web.send(request).await
     }
 
     fn close_idle(&self) {

@@ -4,4 +4,4 @@ pub(super) mod lines;
 mod request;
 
 pub use request::{Id, Request};
-pub(super) use request::{Target, header, without_user};
+pub(super) use request::{checked_header, without_user};

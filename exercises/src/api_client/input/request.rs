@@ -2,7 +2,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use serde::{Deserialize, Serialize};
 use url::Url;
 use xxhash_rust::xxh3::xxh3_128;
@@ -20,7 +20,14 @@ pub struct Request {
     /// Empty for no body.
     pub body: Bytes,
     text: String,
-    target: Target,
+    /// Where it goes now, or why there is nothing to send.
+    url: Result<Box<Url>, String>,
+    /// Where it went first, if it goes elsewhere now.
+    first: Option<Box<Url>>,
+    /// Its fingerprint, if part of it comes from the flags of the run.
+    own_key: Option<u128>,
+    /// Whether it has to go on a new connection.
+    pub(in crate::api_client) reconnect: bool,
 }
 
 /// What a request is known by.
@@ -33,12 +40,7 @@ pub enum Id {
     Text(String),
 }
 
-#[derive(Clone, Debug)]
-pub(in crate::api_client) enum Target {
-    Url(Box<Url>),
-    /// Why there is nothing to send.
-    Invalid(String),
-}
+const SENT: &str = "only a request with a URL is sent";
 
 /// What a line of NDJSON may say.
 #[derive(Deserialize)]
@@ -55,14 +57,13 @@ struct Line {
 impl Request {
     /// A `GET` of `url`.
     pub fn get(url: &str) -> Self {
-        let target = match Url::parse(url) {
-            Ok(url) if !matches!(url.scheme(), "http" | "https") => Target::Invalid(format!(
-                "`{}` is no scheme of the web: use http or https",
-                url.scheme()
-            )),
-            Ok(url) if url.host_str().is_none() => Target::Invalid("no host in the URL".to_owned()),
-            Ok(url) => Target::Url(Box::new(url)),
-            Err(err) => Target::Invalid(err.to_string()),
+        let parsed = match Url::parse(url) {
+            Ok(url) if !matches!(url.scheme(), "http" | "https") => {
+                Err(format!("`{}` is no scheme of the web: use http or https", url.scheme()))
+            }
+            Ok(url) if url.host_str().is_none() => Err("no host in the URL".to_owned()),
+            Ok(url) => Ok(Box::new(url)),
+            Err(err) => Err(err.to_string()),
         };
         Self {
             id: None,
@@ -70,13 +71,16 @@ impl Request {
             headers: HeaderMap::new(),
             body: Bytes::new(),
             text: url.to_owned(),
-            target,
+            url: parsed,
+            first: None,
+            own_key: None,
+            reconnect: false,
         }
     }
 
     /// What was meant to be a request and is none; its outcome says why.
     pub fn invalid(text: &str, why: String) -> Self {
-        Self { target: Target::Invalid(why), ..Self::get(text) }
+        Self { url: Err(why), ..Self::get(text) }
     }
 
     /// A line of input: a URL, or an object with `url` and perhaps `method`, `headers`, `body` and
@@ -88,20 +92,65 @@ impl Request {
         } else {
             defaults.with_target(line)
         };
-        match request.target {
-            Target::Invalid(why) => {
-                Self { target: Target::Invalid(format!("line {number}: {why}")), ..request }
-            }
-            Target::Url(_) => request,
-        }
+        let url = request.url.map_err(|why| format!("line {number}: {why}"));
+        Self { url, ..request }
     }
 
-    /// The same request for another URL.
+    /// The same request for another URL. For the journal it is the URL alone: what all requests of a
+    /// run have in common, such as a token in a header, may be another one in the next run.
     #[must_use]
     pub fn with_target(&self, url: &str) -> Self {
         let Self { id, method, headers, body, .. } = self;
         let (id, method, headers) = (id.clone(), method.clone(), headers.clone());
-        Self { id, method, headers, body: body.clone(), ..Self::get(url) }
+        let target = Self::get(url);
+        let own_key = Some(target.key());
+        Self { id, method, headers, body: body.clone(), own_key, ..target }
+    }
+
+    /// Where it goes.
+    ///
+    /// # Panics
+    ///
+    /// If it is no request: one without a URL is never sent.
+    pub fn url(&self) -> &Url {
+        self.url.as_ref().expect(SENT)
+    }
+
+    /// The URL that was asked for, before any redirect.
+    pub(in crate::api_client) fn asked_for(&self) -> &Url {
+        self.first.as_ref().unwrap_or_else(|| self.url.as_ref().expect(SENT))
+    }
+
+    /// Sends it elsewhere.
+    pub(in crate::api_client) fn set_url(&mut self, url: Url) {
+        let before = std::mem::replace(&mut self.url, Ok(Box::new(url))).ok();
+        self.first = self.first.take().or(before);
+    }
+
+    /// Why it cannot be sent, if it cannot.
+    pub(in crate::api_client) fn invalid_because(&self) -> Option<String> {
+        if let Err(why) = &self.url {
+            return Some(why.clone());
+        }
+        let length = self.headers.get(header::CONTENT_LENGTH)?;
+        let right = length.to_str().ok().and_then(|length| length.parse().ok());
+        (right != Some(self.body.len())).then(|| {
+            let (given, is) = (String::from_utf8_lossy(length.as_bytes()), self.body.len());
+            format!("the header Content-Length says {given}, but the body has {is} bytes")
+        })
+    }
+
+    /// Whether a 304 is what it asks for.
+    pub(in crate::api_client) fn is_conditional(&self) -> bool {
+        let conditions = [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE];
+        conditions.iter().any(|name| self.headers.contains_key(name))
+    }
+
+    /// Whether it has no body where the method leads to expect one: some hosts wait for it unless
+    /// they are told.
+    pub(in crate::api_client) fn says_no_body(&self) -> bool {
+        let expected = matches!(self.method, Method::POST | Method::PUT | Method::PATCH);
+        expected && self.body.is_empty() && !self.headers.contains_key(header::TRANSFER_ENCODING)
     }
 
     /// The URL as it was given, or what stood in its place, without the user and the password that
@@ -110,8 +159,13 @@ impl Request {
         without_user(&self.text)
     }
 
-    /// A fingerprint: requests with the same one ask for the same.
+    /// A fingerprint: requests with the same one ask for the same, whatever the flags of the run add.
     pub fn key(&self) -> u128 {
+        self.own_key.unwrap_or_else(|| self.full_key())
+    }
+
+    /// The fingerprint of all of it, as it stands in journals of version 1.
+    pub(in crate::api_client) fn full_key(&self) -> u128 {
         let mut fields = Vec::with_capacity(self.text.len() + self.body.len() + 64);
         let mut field = |bytes: &[u8]| {
             fields.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
@@ -142,25 +196,26 @@ impl Request {
         self.method.is_idempotent() || self.headers.contains_key("idempotency-key")
     }
 
-    /// Where it goes; after that it goes nowhere.
-    pub(in crate::api_client) fn take_target(&mut self) -> Target {
-        std::mem::replace(&mut self.target, Target::Invalid(String::new()))
-    }
-
     fn from_json(line: &str, defaults: &Request) -> Result<Self, String> {
         let line: Line = serde_json::from_str(line).map_err(|err| without_value(&err))?;
+        let mut own = Self::get(&line.url);
         let mut request = defaults.with_target(&line.url);
+        own.id.clone_from(&line.id);
         request.id = line.id;
         if let Some(method) = line.method {
-            request.method = method.parse().map_err(|_| format!("`{method}` is no method"))?;
+            own.method = method.parse().map_err(|_| format!("`{method}` is no method"))?;
+            request.method = own.method.clone();
         }
         for (name, value) in line.headers {
-            let (name, value) = header(&name, &value)?;
+            let (name, value) = checked_header(&name, &value)?;
+            own.headers.insert(name.clone(), value.clone());
             request.headers.insert(name, value);
         }
         if let Some(body) = line.body {
-            request.body = Bytes::from(body);
+            own.body = Bytes::from(body);
+            request.body = own.body.clone();
         }
+        request.own_key = Some(own.full_key());
         Ok(request)
     }
 }
@@ -206,7 +261,7 @@ pub(in crate::api_client) fn without_user(text: &str) -> Cow<'_, str> {
 }
 
 /// Checks a header.
-pub(in crate::api_client) fn header(
+pub(in crate::api_client) fn checked_header(
     name: &str,
     value: &str,
 ) -> Result<(HeaderName, HeaderValue), String> {
@@ -244,7 +299,7 @@ mod tests {
             r#"{"url":"http://u:secret@h/","headers":{"A":"secret\u0000"}}"#,
         ] {
             let request = Request::from_line(line, 7, &Request::get(""));
-            let Target::Invalid(why) = &request.target else { panic!("{line} is a request") };
+            let why = request.invalid_because().expect("it is no request");
             assert!(why.starts_with("line 7: "), "{why}");
             assert!(!why.contains("secret") && !request.shown().contains("secret"), "{request:?}");
         }

@@ -8,8 +8,11 @@ use serde::{Deserialize, Serialize};
 use super::Outcome;
 use crate::api_client::input::Request;
 
-/// A line of a journal is never longer: what is, is no line of ours.
-const LONGEST_LINE: u64 = 1024 * 1024;
+/// A line of a journal is never longer: a line of input has 16 MiB at most, and JSON makes up to six
+/// bytes of one. What is longer is no line of ours.
+const LONGEST_LINE: u64 = 128 * 1024 * 1024;
+/// Since this version a request is known by its own line, and not by the flags of the run.
+const VERSION: u32 = 2;
 
 /// What has been fetched, one line each, so that no run fetches it again.
 ///
@@ -22,6 +25,8 @@ pub struct Journal {
     file: File,
     /// Where the lines of each request stand. Asked for twice, it is there twice.
     fetched: HashMap<u128, Vec<u64>>,
+    /// Whether it has lines of version 1.
+    old: bool,
 }
 
 /// Why a journal cannot be used.
@@ -43,6 +48,9 @@ pub enum JournalError {
 
 #[derive(Serialize, Deserialize)]
 struct Entry<O> {
+    /// 0 in journals of version 1.
+    #[serde(default)]
+    version: u32,
     key: String,
     #[serde(flatten)]
     outcome: O,
@@ -61,7 +69,7 @@ impl Journal {
         if length > 0 && !resume {
             return Err(JournalError::Exists(path.to_owned()));
         }
-        let mut journal = Self { path: path.to_owned(), file, fetched: HashMap::new() };
+        let mut journal = Self { path: path.to_owned(), file, fetched: HashMap::new(), old: false };
         let complete = journal.read()?;
         journal.file.set_len(complete).map_err(io)?; // a torn last line
         Ok(journal)
@@ -77,11 +85,33 @@ impl Journal {
         self.fetched.is_empty()
     }
 
-    /// What a request got in an earlier run, if it was fetched in one. Every line answers one request.
-    pub fn recall(&mut self, request: &Request) -> Result<Option<Outcome>, JournalError> {
-        let Some(offset) = self.fetched.get_mut(&request.key()).and_then(Vec::pop) else {
-            return Ok(None);
-        };
+    /// What a request got in an earlier run, if it was fetched in one and what this run promises is
+    /// there: with a `directory` for bodies, the file in it with all its bytes. Every line answers one
+    /// request.
+    pub fn recall(
+        &mut self,
+        request: &Request,
+        directory: Option<&Path>,
+    ) -> Result<Option<Outcome>, JournalError> {
+        let key = request.key();
+        while let Some(offset) = self.offset(key, request) {
+            let outcome = self.line_at(offset)?;
+            if directory.is_none_or(|directory| is_stored(&outcome, directory)) {
+                return Ok(Some(Outcome { known: true, key, ..outcome }));
+            }
+        }
+        Ok(None)
+    }
+
+    fn offset(&mut self, key: u128, request: &Request) -> Option<u64> {
+        let found = self.fetched.get_mut(&key).and_then(Vec::pop);
+        if found.is_none() && self.old {
+            return self.fetched.get_mut(&request.full_key()).and_then(Vec::pop);
+        }
+        found
+    }
+
+    fn line_at(&mut self, offset: u64) -> Result<Outcome, JournalError> {
         let io = |err| JournalError::Io(self.path.clone(), err);
         // Writing always appends, wherever this leaves the file.
         self.file.seek(SeekFrom::Start(offset)).map_err(io)?;
@@ -89,7 +119,7 @@ impl Journal {
         let mut reader = BufReader::new((&self.file).take(LONGEST_LINE));
         reader.read_line(&mut line).map_err(io)?;
         let entry: Entry<Outcome> = serde_json::from_str(&line).map_err(|err| io(err.into()))?;
-        Ok(Some(Outcome { known: true, ..entry.outcome }))
+        Ok(entry.outcome)
     }
 
     /// Writes down an outcome, if it is a success of this run.
@@ -97,7 +127,7 @@ impl Journal {
         if outcome.error.is_some() || outcome.known {
             return Ok(());
         }
-        let entry = Entry { key: format!("{:032x}", outcome.key), outcome };
+        let entry = Entry { version: VERSION, key: format!("{:032x}", outcome.key), outcome };
         let io = |err| JournalError::Io(self.path.clone(), err);
         let mut line = serde_json::to_vec(&entry).map_err(|err| io(err.into()))?;
         line.push(b'\n');
@@ -117,15 +147,26 @@ impl Journal {
             if line.last() != Some(&b'\n') && length < LONGEST_LINE {
                 return Ok(offset);
             }
-            let key = key_of(&line)
+            let (version, key) = key_of(&line)
                 .map_err(|why| JournalError::Foreign(self.path.clone(), number, why))?;
+            self.old |= version < VERSION;
             self.fetched.entry(key).or_default().push(offset);
             offset += length;
         }
     }
 }
 
-fn key_of(line: &[u8]) -> Result<u128, String> {
+/// Whether the body is where the run would put it, as long as it was.
+fn is_stored(outcome: &Outcome, directory: &Path) -> bool {
+    let stored = |file: &PathBuf| {
+        file.parent() == Some(directory)
+            && file.metadata().is_ok_and(|file| file.is_file() && file.len() == outcome.bytes)
+    };
+    outcome.file.as_ref().is_some_and(stored)
+}
+
+fn key_of(line: &[u8]) -> Result<(u32, u128), String> {
     let entry: Entry<Outcome> = serde_json::from_slice(line).map_err(|err| err.to_string())?;
-    u128::from_str_radix(&entry.key, 16).map_err(|err| err.to_string())
+    let key = u128::from_str_radix(&entry.key, 16).map_err(|err| err.to_string())?;
+    Ok((entry.version, key))
 }

@@ -8,8 +8,9 @@ mod summary;
 
 pub use journal::{Journal, JournalError};
 pub use outcome::Outcome;
-pub(super) use print::{Format, Printer};
+pub(super) use outcome::millis;
+pub(super) use print::{Format, Printer, plain};
 #[cfg(any(test, feature = "fuzzing"))]
 pub(super) use store::file_name;
-pub(super) use store::{Download, Store};
+pub(super) use store::{Part, Store, WORTH_CONTINUING};
 pub use summary::{Latency, Report, Summary};

@@ -1,8 +1,9 @@
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::api_client::input::Id;
+use crate::api_client::input::{Id, Request};
 use crate::api_client::transport::Error;
 
 /// What has become of a request. Every request has exactly one.
@@ -35,10 +36,55 @@ pub struct Outcome {
     pub key: u128,
     /// How long the last attempt was on the wire.
     #[serde(skip)]
-    pub latency: std::time::Duration,
+    pub latency: Duration,
+    /// How long all of them were: `took_ms` without rounding.
+    #[serde(skip)]
+    pub took: Duration,
+    /// Where the last response sends the request.
+    #[serde(skip)]
+    pub location: Option<String>,
     /// Whether an earlier run fetched it.
     #[serde(skip)]
     pub known: bool,
+}
+
+impl Outcome {
+    /// Nothing yet of a request, which is the given one of its input, from 1.
+    pub(in crate::api_client) fn of(request: &Request, number: u64) -> Self {
+        Self {
+            id: request.id_or(number),
+            url: request.shown().into_owned(),
+            status: None,
+            attempts: 0,
+            rejected: 0,
+            waited_ms: 0,
+            took_ms: 0,
+            bytes: 0,
+            file: None,
+            error: None,
+            key: request.key(),
+            latency: Duration::ZERO,
+            took: Duration::ZERO,
+            location: None,
+            known: false,
+        }
+    }
+
+    /// The next attempt decides, and not the one before.
+    pub(in crate::api_client) fn begin_attempt(&mut self) {
+        (self.status, self.bytes, self.error, self.location) = (None, 0, None, None);
+    }
+
+    pub(in crate::api_client) fn end_attempt(&mut self, took: Duration) {
+        self.latency = took;
+        self.took += took;
+        self.took_ms = millis(self.took);
+    }
+}
+
+/// Whole milliseconds.
+pub(in crate::api_client) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[expect(clippy::ref_option, reason = "serde asks for a reference to the field")]

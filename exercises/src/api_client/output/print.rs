@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
@@ -20,29 +21,40 @@ pub(in crate::api_client) struct Printer {
 }
 
 impl Printer {
-    pub(in crate::api_client) fn new(format: Format) -> Self {
-        if format == Format::Table {
-            common::say!("status  attempts  rejected  waited ms  took ms     bytes  url");
+    /// Begins with the table's head. Fails if that cannot be written, but not if nobody reads it: that
+    /// shows when there is something to read.
+    pub(in crate::api_client) fn new(format: Format) -> io::Result<Self> {
+        let head = b"status  attempts  rejected  waited ms  took ms     bytes  url\n";
+        if format == Format::Table
+            && let Err(err) = write_out(head)
+            && err.kind() != io::ErrorKind::BrokenPipe
+        {
+            return Err(err);
         }
-        Self { format, bar: shows_progress().then(progress_bar) }
+        Ok(Self { format, bar: shows_progress().then(progress_bar) })
     }
 
-    /// Prints some outcomes, of which `so_far` have come in all.
-    pub(in crate::api_client) fn print(&mut self, outcomes: &[Outcome], so_far: u64) {
-        let mut stdout = common::stdout(); // its writes never fail, they end the program
+    /// Prints some outcomes, of which `so_far` have come in all. Fails if nobody reads them any more.
+    pub(in crate::api_client) fn print(
+        &mut self,
+        outcomes: &[Outcome],
+        so_far: u64,
+    ) -> io::Result<()> {
+        let mut lines = Vec::new();
         for outcome in outcomes {
-            let _ = match self.format {
-                Format::Table => writeln!(stdout, "{}", row(outcome)),
+            match self.format {
+                Format::Table => writeln!(lines, "{}", row(outcome))?,
                 Format::Ndjson => {
-                    serde_json::to_writer(&mut stdout, outcome).expect("an outcome is plain data");
-                    stdout.write_all(b"\n")
+                    serde_json::to_writer(&mut lines, outcome)?;
+                    lines.push(b'\n');
                 }
-            };
+            }
         }
-        drop(stdout);
+        write_out(&lines)?;
         if let Some(bar) = &self.bar {
             bar.set_position(so_far);
         }
+        Ok(())
     }
 
     pub(in crate::api_client) fn finish(&self) {
@@ -50,6 +62,12 @@ impl Printer {
             bar.finish_and_clear();
         }
     }
+}
+
+fn write_out(bytes: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(bytes)?;
+    stdout.flush()
 }
 
 fn row(outcome: &Outcome) -> String {
@@ -66,7 +84,7 @@ fn row(outcome: &Outcome) -> String {
     if let Some(error) = &outcome.error {
         let _ = write!(row, " ({error})");
     }
-    row
+    plain(&row).into_owned()
 }
 
 /// Whether a progress bar would be seen, and would not run into the outcomes.
@@ -80,4 +98,18 @@ fn progress_bar() -> ProgressBar {
     bar.set_style(style.expect("the template is well formed"));
     bar.enable_steady_tick(Duration::from_millis(200));
     bar
+}
+
+/// `text` with its control characters escaped, and those that turn the direction of writing: what
+/// comes from an input or a server must not move the cursor of a terminal.
+pub(in crate::api_client) fn plain(text: &str) -> Cow<'_, str> {
+    let bad = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if !text.contains(bad) {
+        return Cow::Borrowed(text);
+    }
+    let escape = |c: char| if bad(c) { c.escape_default().to_string() } else { c.to_string() };
+    Cow::Owned(text.chars().map(escape).collect())
 }

@@ -1,94 +1,224 @@
+use std::collections::HashMap;
 use std::fmt::Write;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use tempfile::{NamedTempFile, TempPath};
+use http::HeaderValue;
+use tempfile::TempPath;
 use tokio::fs::File;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncSeekExt, AsyncWriteExt};
 use tokio::task::spawn_blocking;
 use url::Url;
 
+use crate::api_client::policy::Answer;
 use crate::api_client::transport::{ErrorKind, Failure, is_starved};
 
-/// A name of a file is cut to so many bytes; file systems take 255.
+/// A name of a file is cut to this many bytes; file systems take 255.
 const LONGEST_NAME: usize = 120;
+/// The longest suffix that is left at the end of a name with a number, as in `photo-2.jpeg`.
+const LONGEST_SUFFIX: usize = 8;
+/// A body that is at least this long is worth going on with after a break.
+pub(in crate::api_client) const WORTH_CONTINUING: u64 = 1024 * 1024;
 
 /// A directory for bodies. A file in it is complete: until then it has another name, and no file
 /// is ever written over.
 #[derive(Clone, Debug)]
 pub(in crate::api_client) struct Store {
-    directory: PathBuf,
+    pub(in crate::api_client) directory: PathBuf,
+    /// What a run that was killed has left, by the key of its request.
+    left: Arc<Mutex<HashMap<u128, HeaderValue>>>,
+    /// The numbers that names have got when they came again.
+    numbers: Arc<Mutex<HashMap<String, u32>>>,
 }
 
-/// A body that is being stored. Dropping it removes what there is.
-pub(in crate::api_client) struct Download {
-    path: TempPath,
+/// A body that is being stored. Dropping it removes what there is, unless that can be continued.
+#[derive(Debug)]
+pub(in crate::api_client) struct Part {
+    path: PathBuf,
     file: File,
+    /// How many bytes of it are there.
+    pub(in crate::api_client) length: u64,
+    /// What says that the rest belongs to it: a strong `ETag`, or a date.
+    pub(in crate::api_client) validator: Option<HeaderValue>,
+    done: bool,
 }
 
 impl Store {
+    /// Makes the directory, and clears away what killed runs have left there and nobody can use.
     pub(in crate::api_client) fn create(directory: &Path) -> io::Result<Self> {
         std::fs::create_dir_all(directory)?;
-        Ok(Self { directory: directory.to_owned() })
+        let mut left = HashMap::new();
+        for entry in std::fs::read_dir(directory)? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|suffix| suffix == "part") {
+                left.extend(left_behind(&path));
+            }
+        }
+        let left = Arc::new(Mutex::new(left));
+        Ok(Self { directory: directory.to_owned(), left, numbers: Arc::default() })
     }
 
-    pub(in crate::api_client) async fn begin(&self) -> Result<Download, Failure> {
+    /// What an earlier run has of the body of this request, to be continued.
+    pub(in crate::api_client) async fn left(&self, key: u128) -> Option<Part> {
+        let left = self.left.lock().expect("no holder of this lock panics").remove(&key);
+        let (validator, path) = (Some(left?), part_of(&self.directory, key));
+        let opened = blocking(move || {
+            let file = std::fs::File::options().append(true).open(&path)?;
+            let length = file.metadata()?.len();
+            file.try_lock()?;
+            Ok((file, path, length))
+        });
+        let (file, path, length) = opened.await.ok()?;
+        Some(Part { path, file: File::from_std(file), length, validator, done: false })
+    }
+
+    /// Begins with a body, for the request with this key. One with a validator can be continued.
+    pub(in crate::api_client) async fn begin(
+        &self,
+        key: u128,
+        validator: Option<HeaderValue>,
+    ) -> Result<Part, Failure> {
         let directory = self.directory.clone();
-        let made = blocking(move || part_in(&directory));
-        let (file, path) = made.await.map_err(|err| cannot_write(&err))?.into_parts();
-        Ok(Download { path, file: File::from_std(file) })
+        let made = blocking(move || {
+            if let Some(validator) = validator
+                && let Ok(file) = new_file(&part_of(&directory, key))
+            {
+                let path = part_of(&directory, key);
+                std::fs::write(path.with_extension("validator"), validator.as_bytes())?;
+                return Ok((file, path, Some(validator)));
+            }
+            let (file, path) = part_in(&directory)?;
+            Ok((file, path, None)) // another one with the same key is on its way
+        });
+        let (file, path, validator) = made.await.map_err(|err| cannot_write(&err))?;
+        Ok(Part { path, file: File::from_std(file), length: 0, validator, done: false })
     }
-}
 
-impl Download {
-    pub(in crate::api_client) async fn write(&mut self, chunk: &Bytes) -> Result<(), Failure> {
-        self.file.write_all(chunk).await.map_err(|err| cannot_write(&err))
-    }
-
-    /// Gives the file its name: the URL's, or with the number added if there is one already.
+    /// Gives the file the name of the URL that was asked for, or that with a number.
     pub(in crate::api_client) async fn finish(
-        mut self,
+        &self,
+        mut part: Part,
         url: &Url,
-        number: u64,
     ) -> Result<PathBuf, Failure> {
-        self.file.flush().await.map_err(|err| cannot_write(&err))?;
-        let file = self.file.into_std().await;
-        let name = file_name(url);
-        let path = self.path;
-        let kept = blocking(move || keep(NamedTempFile::from_parts(file, path), &name, number));
+        part.file.flush().await.map_err(|err| cannot_write(&err))?;
+        part.done = true;
+        let (store, (name, suffix)) = (self.clone(), file_name(url));
+        let path = std::mem::take(&mut part.path);
+        let kept = blocking(move || store.keep(path, &name, &suffix));
         kept.await.map_err(|err| cannot_write(&err))
     }
-}
 
-/// A file that is not complete yet. tempfile's errors hide the system's, which says more.
-fn part_in(directory: &Path) -> io::Result<NamedTempFile> {
-    let mut reason = None;
-    let part = tempfile::Builder::new().prefix(".").suffix(".part").make_in(directory, |path| {
-        std::fs::File::create_new(path).inspect_err(|err| reason = err.raw_os_error())
-    });
-    part.map_err(|err| reason.map_or(err, io::Error::from_raw_os_error))
-}
-
-fn keep(mut file: NamedTempFile, name: &str, number: u64) -> io::Result<PathBuf> {
-    let directory = file.path().parent().unwrap_or(Path::new("")).to_owned();
-    let mut candidate = directory.join(name);
-    for more in 1.. {
-        match file.persist_noclobber(&candidate) {
-            Ok(_) => break,
-            Err(err) if err.error.kind() == io::ErrorKind::AlreadyExists => file = err.file,
-            Err(err) => return Err(err.error),
+    fn keep(&self, part: PathBuf, name: &str, suffix: &str) -> io::Result<PathBuf> {
+        let _ = std::fs::remove_file(part.with_extension("validator")); // most have none
+        let mut part = TempPath::try_from_path(part)?;
+        loop {
+            let number = {
+                let mut numbers = self.numbers.lock().expect("no holder of this lock panics");
+                let number = numbers.entry(format!("{name}{suffix}")).or_default();
+                *number += 1;
+                *number
+            };
+            let path = self.directory.join(match number {
+                1 => format!("{name}{suffix}"),
+                _ => format!("{name}-{number}{suffix}"),
+            });
+            match part.persist_noclobber(&path) {
+                Ok(()) => return Ok(path),
+                Err(err) if err.error.kind() == io::ErrorKind::AlreadyExists => part = err.path,
+                Err(err) => return Err(err.error),
+            }
         }
-        candidate = match more {
-            1 => directory.join(format!("{name}-{number}")),
-            _ => directory.join(format!("{name}-{number}-{more}")),
-        };
     }
-    Ok(candidate)
 }
 
-/// `https://host/a/b?c=d` is stored as `host_a_b_c=d`.
-pub(in crate::api_client) fn file_name(url: &Url) -> String {
+impl Part {
+    pub(in crate::api_client) async fn write(&mut self, chunk: &Bytes) -> Result<(), Failure> {
+        self.file.write_all(chunk).await.map_err(|err| cannot_write(&err))?;
+        self.length += chunk.len() as u64;
+        Ok(())
+    }
+
+    /// Waits until all that was written is in the file.
+    pub(in crate::api_client) async fn flush(&mut self) -> Result<(), Failure> {
+        self.file.flush().await.map_err(|err| cannot_write(&err))
+    }
+
+    /// Removes what there is.
+    pub(in crate::api_client) fn discard(mut self) {
+        self.validator = None;
+    }
+
+    /// Forgets what there is: the body begins again.
+    pub(in crate::api_client) async fn clear(&mut self) -> Result<(), Failure> {
+        let cleared = async {
+            self.file.set_len(0).await?;
+            self.file.rewind().await
+        };
+        cleared.await.map_err(|err| cannot_write(&err))?;
+        self.length = 0;
+        Ok(())
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        if !self.done && (self.validator.is_none() || self.length < WORTH_CONTINUING) {
+            remove(&self.path);
+        }
+    }
+}
+
+/// Removes a part and what says that it can be continued. Either may be gone.
+fn remove(part: &Path) {
+    let _ = std::fs::remove_file(part);
+    let _ = std::fs::remove_file(part.with_extension("validator"));
+}
+
+fn part_of(directory: &Path, key: u128) -> PathBuf {
+    directory.join(format!(".{key:032x}.part"))
+}
+
+/// The key of a part that can be continued, and what says so. Others are removed, unless a run that
+/// goes on holds them.
+fn left_behind(path: &Path) -> Option<(u128, HeaderValue)> {
+    let free = std::fs::File::open(path).is_ok_and(|file| file.try_lock().is_ok());
+    if !free || !path.symlink_metadata().is_ok_and(|part| part.is_file()) {
+        return None;
+    }
+    let key = path.file_stem()?.to_str()?.strip_prefix('.')?;
+    let validator = std::fs::read(path.with_extension("validator"));
+    let usable = u128::from_str_radix(key, 16)
+        .ok()
+        .zip(validator.ok().and_then(|bytes| HeaderValue::from_bytes(&bytes).ok()));
+    if usable.is_none() {
+        remove(path);
+    }
+    usable
+}
+
+/// A file that is not complete yet, with a name that no other one has.
+fn part_in(directory: &Path) -> io::Result<(std::fs::File, PathBuf)> {
+    loop {
+        let path = directory.join(format!(".{:016x}.part", rand::random::<u64>()));
+        match new_file(&path) {
+            Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {}
+            made => return Ok((made?, path)),
+        }
+    }
+}
+
+/// Locked, so that another run does not take it for one that was left behind.
+fn new_file(path: &Path) -> io::Result<std::fs::File> {
+    let file = std::fs::File::options().append(true).create_new(true).open(path)?;
+    file.try_lock()?;
+    Ok(file)
+}
+
+/// `https://host/a/b.c?d=e` is stored as `host_a_b.c_d=e`: the name, and the suffix behind the
+/// number that it may get.
+pub(in crate::api_client) fn file_name(url: &Url) -> (String, String) {
     let mut name = url.host_str().unwrap_or_default().to_owned();
     if let Some(port) = url.port() {
         let _ = write!(name, "_{port}"); // writing to a string cannot fail
@@ -102,9 +232,19 @@ pub(in crate::api_client) fn file_name(url: &Url) -> String {
     let name: String = name.chars().map(|c| if plain(c) { c } else { '_' }).collect();
     let name = name.trim_start_matches('.');
     if name.is_empty() {
-        return "_".to_owned(); // of `http://.../`
+        return ("_".to_owned(), String::new()); // of `http://.../`
     }
-    name.chars().take(LONGEST_NAME).collect()
+    let file = url.path().rsplit('/').next().unwrap_or_default();
+    let suffix = file.rsplit_once('.').filter(|(stem, suffix)| {
+        let plain = suffix.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        !stem.is_empty() && plain && (1..=LONGEST_SUFFIX).contains(&suffix.len())
+    });
+    let suffix = suffix.map(|(_, suffix)| format!(".{suffix}")).unwrap_or_default();
+    let (name, suffix) = match name.strip_suffix(&suffix) {
+        Some(stem) if !stem.is_empty() => (stem, suffix),
+        _ => (name, String::new()),
+    };
+    (name.chars().take(LONGEST_NAME).collect(), suffix)
 }
 
 /// Runs file work off the runtime's threads.
@@ -114,12 +254,13 @@ async fn blocking<T: Send + 'static>(
     spawn_blocking(work).await.unwrap_or_else(|err| Err(io::Error::other(err)))
 }
 
+/// The host has done its part: it has answered.
 fn cannot_write(err: &io::Error) -> Failure {
     let detail = format!("cannot store the body: {err}");
     if is_starved(err) {
         Failure::starved(ErrorKind::Body, detail)
     } else {
-        Failure::permanent(ErrorKind::Body, detail)
+        Failure::new(ErrorKind::Body, detail, Answer::Accepted)
     }
 }
 
@@ -129,13 +270,16 @@ mod tests {
 
     #[test]
     fn every_url_has_a_name_that_is_a_plain_one() {
-        for (url, name) in [
-            ("https://a.example/b/c?d=e", "a.example_b_c_d=e"),
-            ("http://ada:secret@a.example:81/", "a.example_81"),
-            ("http://a.example/..%2f..%2fb", "a.example_.._2f.._2fb"),
-            ("http://.../", "_"),
+        for (url, name, suffix) in [
+            ("https://a.example/b/c?d=e", "a.example_b_c_d=e", ""),
+            ("https://a.example/photo.jpg", "a.example_photo", ".jpg"),
+            ("https://a.example/photo.jpg?size=2", "a.example_photo.jpg_size=2", ""),
+            ("http://ada:secret@a.example:81/", "a.example_81", ""),
+            ("http://a.example/..%2f..%2fb", "a.example_.._2f.._2fb", ""),
+            ("http://.../", "_", ""),
         ] {
-            assert_eq!(file_name(&Url::parse(url).expect("a URL")), name);
+            let expected = (name.to_owned(), suffix.to_owned());
+            assert_eq!(file_name(&Url::parse(url).expect("a URL")), expected);
         }
     }
 }

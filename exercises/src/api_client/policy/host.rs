@@ -1,201 +1,322 @@
-use std::collections::{BTreeMap, VecDeque};
-use std::num::NonZeroU32;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use governor::clock::Clock;
-use governor::middleware::NoOpMiddleware;
-use governor::nanos::Nanos;
-use governor::state::{InMemoryState, NotKeyed};
-use governor::{Quota as Cells, RateLimiter};
+use rand::RngExt;
+use rand::rngs::StdRng;
 
+use super::ceiling::Ceiling;
 use super::health::Health;
+use super::quotas::Quotas;
 use super::retry_budget::RetryBudget;
-use super::scheduler::Job;
-use super::{Learner, Quota, Rate, Time};
+use super::{Announced, Failing, Learner, Reason, Settings, Time};
 
-/// With windows up to this, whole seconds until the reset are too coarse to pace by.
-const SHORT_WINDOW: Duration = Duration::from_secs(2);
-/// The part of an announced rate that is used, where it is all there is to go by.
-const ANNOUNCED: f64 = 0.97;
-/// The reset is rounded to seconds: so much earlier may it be.
-const RESET_ROUNDING: f64 = 0.4;
-/// A 503 without a word about rates is taken for a rejection as long as fewer than so many of the
+/// This many failures in a row, with nothing accepted in between, make a host ill. A random fifth of
+/// 503s does that once in 400,000 answers.
+const ILL_AFTER: u32 = 8;
+/// The pauses of an ill host, and of one that rejects everything: the first, and the longest. Each is
+/// twice the one before.
+const ILL: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+const REJECTING: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
+/// Jitter lengthens a pause by up to this share of it.
+const JITTER: f64 = 0.25;
+/// A host that has never answered gets no more patience than this.
+const FIRST_PATIENCE: Duration = Duration::from_secs(30);
+/// A host that asks for a longer wait than this pauses as a whole, not only the request.
+const SHORT_WAIT: Duration = Duration::from_secs(1);
+/// A 503 without a word about rates is taken for a rejection as long as fewer than this many of the
 /// last fifty replies were one: a limiter falls silent when the rate is right, a fault does not.
 const FAULTS: u32 = 6;
 
-const READY: &str = "a host that is ready has a job";
-
-/// One host: who waits for it, and when the next may go.
-pub(super) struct Host<T> {
-    fresh: VecDeque<Job<T>>,
-    /// By when they are due, and in which order they were put here.
-    again: BTreeMap<(Time, u64), Job<T>>,
-    numbers: u64,
+/// When the next request to one host may go, and if not now, why: all that was learned of the host,
+/// and none of its requests.
+#[derive(Debug)]
+pub(super) struct Host {
+    settings: Settings,
     pub(super) in_flight: usize,
-    paused_until: Time,
     ceiling: Option<Ceiling>,
-    pub(super) learner: Learner,
+    learner: Learner,
     /// Whether the learner paces from the beginning, or once something was rejected.
     eager: bool,
-    window: Option<Window>,
-    longest_reset: Duration,
-    pub(super) budget: RetryBudget,
-    pub(super) health: Health,
-    /// The last accept, or when the host was first sent anything.
+    quotas: Quotas,
+    most_in_flight: usize,
+    told_until: Time,
+    pause: Option<Pause>,
+    closed: Option<(Time, Reason)>,
+    /// Rejections in a row, and failures in a row, with nothing accepted in between.
+    rejections: u32,
+    failures: u32,
+    /// The last accept, or when the host was first sent anything; and the time that it has told to
+    /// wait since then.
     heard: Option<Time>,
-    /// Until then it is of no use to ask.
-    hopeless_until: Option<Time>,
+    told: Duration,
+    budget: RetryBudget,
+    health: Health,
     faults: u64,
     faults_believed: bool,
     pub(super) accepted: u64,
     pub(super) rejected: u64,
-    /// Where it stands in the scheduler's agenda.
-    pub(super) listed: Option<Time>,
 }
 
-/// What taking the next job comes to.
-pub(super) enum Taken<T> {
-    Job(Job<T>),
-    Hopeless(Job<T>),
-    NotBefore(Time),
-}
-
-/// What the host has announced: so many until then.
-struct Window {
-    remaining: f64,
+/// Nothing goes but one probe after the other, each after a longer pause.
+#[derive(Debug)]
+struct Pause {
+    why: Hold,
+    steps: u32,
+    since: Time,
     until: Time,
-    next: Time,
+    probing: bool,
 }
 
-impl<T> Host<T> {
-    pub(super) fn new(rate: Option<Rate>, eager: bool) -> Self {
+/// When the next request to a host may go.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Gate {
+    /// From then on; until then this is why not.
+    At(Time, Hold),
+    /// Once an answer has come in.
+    AfterReply(Hold),
+    /// Not before then, and no request is to wait for it.
+    Closed(Time, Reason),
+}
+
+/// Why a request has to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Hold {
+    /// Nothing is in its way, but a slot may be.
+    Nothing,
+    /// `--rate`, or the rate that was learned.
+    Pace,
+    /// The host is new: more may be in flight once it has answered.
+    Ramp,
+    /// What the host has announced is spread over the time that is left, or used up.
+    Quota,
+    /// The host has told how long to wait.
+    RetryAfter,
+    /// The host rejects one request after the other.
+    Rejecting,
+    /// The host does not answer, or fails at everything.
+    Ill,
+    /// Its own backoff after a failure.
+    Backoff,
+}
+
+impl Host {
+    pub(super) fn new(settings: &Settings) -> Self {
+        let Settings { rate, adaptive, .. } = *settings;
         Self {
-            fresh: VecDeque::new(),
-            again: BTreeMap::new(),
-            numbers: 0,
+            settings: settings.clone(),
             in_flight: 0,
-            paused_until: Time::ZERO,
             ceiling: rate.map(Ceiling::new),
             learner: rate.map_or_else(Learner::unknown, |rate| Learner::claimed(rate.per_second)),
-            eager: eager || rate.is_none(),
-            window: None,
-            longest_reset: Duration::ZERO,
-            budget: RetryBudget::default(),
-            health: Health::default(),
+            eager: adaptive || rate.is_none(),
+            quotas: Quotas::default(),
+            most_in_flight: usize::MAX,
+            told_until: Time::ZERO,
+            pause: None,
+            closed: None,
+            rejections: 0,
+            failures: 0,
             heard: None,
-            hopeless_until: None,
+            told: Duration::ZERO,
+            budget: RetryBudget::new(),
+            health: Health::default(),
             faults: 0,
-            faults_believed: eager || rate.is_none(),
+            faults_believed: adaptive || rate.is_none(),
             accepted: 0,
             rejected: 0,
-            listed: None,
         }
     }
 
-    pub(super) fn push(&mut self, job: Job<T>) {
-        self.fresh.push_back(job);
-    }
-
-    /// Puts a job where it goes again: before all fresh ones, but not before `due`.
-    pub(super) fn push_again(&mut self, job: Job<T>, due: Time) {
-        self.numbers += 1;
-        self.again.insert((due, self.numbers), job);
-    }
-
-    /// Takes all who wait.
-    pub(super) fn drain(&mut self) -> impl Iterator<Item = Job<T>> + use<T> {
-        let again = std::mem::take(&mut self.again);
-        again.into_values().chain(std::mem::take(&mut self.fresh))
-    }
-
-    pub(super) fn is_idle(&self) -> bool {
-        self.fresh.is_empty() && self.again.is_empty() && self.in_flight == 0
-    }
-
-    /// When the next job may go as far as is known; `None` if there is none, or a reply has to come
-    /// in first.
-    pub(super) fn ready(&self) -> Option<Time> {
-        if self.hopeless_until.is_some() {
-            return (!self.fresh.is_empty() || !self.again.is_empty()).then_some(Time::ZERO);
+    /// When the next of `waiting` requests may go, as far as is known now, and why not earlier.
+    pub(super) fn may_go(&self, waiting: usize) -> Gate {
+        if let Some((until, reason)) = self.closed {
+            return Gate::Closed(until, reason);
         }
-        let first_again = self.again.first_key_value().map(|((due, _), _)| *due);
-        let job = if self.fresh.is_empty() { first_again? } else { Time::ZERO };
-        let paced = if let Some(window) = &self.window {
-            window.next
-        } else if self.eager || self.learner.has_learned() {
-            self.learner.ready(self.in_flight)?
-        } else {
-            Time::ZERO
+        let mut gate = (Time::ZERO, Hold::Nothing);
+        let mut not_before = |time: Time, why: Hold| {
+            if time > gate.0 {
+                gate = (time, why);
+            }
         };
-        Some(job.max(paced).max(self.paused_until))
+        if let Some(ceiling) = &self.ceiling {
+            not_before(ceiling.ready(), Hold::Pace);
+        }
+        if self.eager || self.learner.has_learned() {
+            match self.learner.ready(self.in_flight) {
+                Some(ready) => not_before(ready, Hold::Pace),
+                None => return Gate::AfterReply(Hold::Ramp),
+            }
+        }
+        if self.in_flight >= self.most_in_flight {
+            return Gate::AfterReply(Hold::Quota);
+        }
+        not_before(self.quotas.ready(waiting), Hold::Quota);
+        not_before(self.told_until, Hold::RetryAfter);
+        if let Some(pause) = &self.pause {
+            if pause.probing {
+                return Gate::AfterReply(pause.why);
+            }
+            not_before(pause.until, pause.why);
+            return Gate::At(gate.0.min(self.patience_end()), gate.1);
+        }
+        Gate::At(gate.0, gate.1)
     }
 
-    /// The job whose turn it is, or when to ask again if the ceiling says no. Call it when `ready`.
-    pub(super) fn take(&mut self, now: Time) -> Taken<T> {
-        if self.hopeless_until.is_some_and(|until| now < until) {
-            let first = self.again.pop_first().map(|(_, job)| job);
-            return Taken::Hopeless(first.or_else(|| self.fresh.pop_front()).expect(READY));
+    /// Whether what the host says at all is worth waiting for, at `now`.
+    pub(super) fn pass_time(&mut self, now: Time) {
+        if self.closed.is_some_and(|(until, _)| now >= until) {
+            (self.closed, self.heard, self.told) = (None, None, Duration::ZERO); // another chance
         }
-        if self.hopeless_until.take().is_some() {
-            self.heard = None; // from here on it has another chance
+        if self.closed.is_none() && self.pause.is_some() && now >= self.patience_end() {
+            self.closed = Some((now + self.patience(), Reason::Patience));
         }
-        if let Some(Err(later)) = self.ceiling.as_ref().map(|ceiling| ceiling.check(now)) {
-            return Taken::NotBefore(later);
-        }
-        let due = self.again.first_entry().filter(|entry| entry.key().0 <= now);
-        let job = due
-            .map(std::collections::btree_map::OccupiedEntry::remove)
-            .or_else(|| self.fresh.pop_front());
-        let mut job = match job {
-            Some(job) => job,
-            // The last chance of a hopeless host: none is due, but one waits.
-            None => self.again.pop_first().map(|(_, job)| job).expect(READY),
-        };
-        job.paced = self.ceiling.is_some() || self.learner.spaces();
+    }
+
+    /// Why requests that wait are to end, if they are.
+    pub(super) fn closed(&self) -> Option<Reason> {
+        self.closed.map(|(_, reason)| reason)
+    }
+
+    fn patience(&self) -> Duration {
+        let answered = self.accepted + self.rejected > 0;
+        if answered { self.settings.patience } else { self.settings.patience.min(FIRST_PATIENCE) }
+    }
+
+    fn patience_end(&self) -> Time {
+        let told = self.told.min(self.settings.max_retry_after);
+        self.heard.map_or(Time::MAX, |heard| heard + self.patience() + told)
+    }
+
+    /// A request goes now. Returns whether it matters that it does so just now.
+    pub(super) fn sent(&mut self, now: Time) -> bool {
         self.in_flight += 1;
         self.learner.sent(now);
-        self.budget.sent(now);
+        self.budget.earn(now, self.settings.retry_budget);
+        self.quotas.sent(now);
+        if let Some(ceiling) = &mut self.ceiling {
+            ceiling.sent(now);
+        }
+        if let Some(pause) = &mut self.pause {
+            pause.probing = true;
+        }
         self.heard.get_or_insert(now);
-        if let Some(window) = &mut self.window {
-            window.sent(now);
-        }
-        Taken::Job(job)
+        self.ceiling.is_some() || self.learner.spaces()
     }
 
-    /// Whether nothing but rejections came for too long. Then all who wait are hopeless for as long
-    /// again.
-    pub(super) fn rejects_everything(&mut self, now: Time, patience: Duration) -> bool {
-        let hopeless = now.saturating_sub(self.heard.unwrap_or(now)) > patience;
-        if hopeless {
-            self.hopeless_until = Some(now + patience);
+    /// A request that went at `sent` is no longer in flight.
+    pub(super) fn answered(&mut self, sent: Time) {
+        self.in_flight -= 1;
+        if let Some(pause) = self.pause.as_mut().filter(|pause| sent > pause.since) {
+            pause.probing = false;
         }
-        hopeless
     }
 
-    pub(super) fn pause(&mut self, until: Time) {
-        self.paused_until = self.paused_until.max(until);
+    /// Takes what the headers say, and returns how long the request that was answered has to wait.
+    pub(super) fn announced(&mut self, now: Time, announced: &Announced) -> Duration {
+        let longest = self.settings.max_retry_after;
+        let wait = announced.retry_after.unwrap_or_default();
+        let used_up = announced.quotas.iter().filter(|quota| quota.remaining < 1.0);
+        let reset = used_up.map(|quota| quota.reset).max().unwrap_or_default();
+        if wait.max(reset) > longest {
+            let until = now + wait.max(reset);
+            self.closed = Some((until, Reason::ComeBack(until)));
+        }
+        if wait > SHORT_WAIT || (self.settings.polite && !wait.is_zero()) {
+            self.hold_as_told(now, now + wait);
+        }
+        for quota in &announced.quotas {
+            if let Some(rate) = self.quotas.announced(now, quota, self.in_flight) {
+                self.learner.announced(rate);
+            }
+        }
+        if let Some(most) = announced.most_in_flight {
+            self.most_in_flight = most.max(1);
+        }
+        wait
+    }
+
+    fn hold_as_told(&mut self, now: Time, until: Time) {
+        self.told += until.saturating_sub(self.told_until.max(now));
+        self.told_until = self.told_until.max(until);
     }
 
     pub(super) fn accepted(&mut self, now: Time, sent: Time) {
         self.accepted += 1;
         self.health.record(false);
-        self.heard = Some(now);
-        self.hopeless_until = None;
+        self.failures = 0;
         self.faults <<= 1;
         self.learner.accepted(now, sent);
+        (self.heard, self.told) = (Some(now), Duration::ZERO);
+        if !self.learner.is_blocked() {
+            self.rejections = 0;
+        }
+        if self.pause.as_ref().is_some_and(|pause| sent > pause.since) {
+            self.pause = None;
+        }
     }
 
-    pub(super) fn rejected(&mut self, now: Time, sent: Time) {
+    /// The first rejection after an accept is the learner's. From the second in a row, or where
+    /// nothing was ever accepted, the host gets nothing but probes. What was sent before a pause
+    /// began belongs to it.
+    pub(super) fn rejected(&mut self, now: Time, sent: Time, rng: &mut StdRng) {
         self.rejected += 1;
-        self.learner.rejected(now, sent);
+        let news = self.learner.rejected(now, sent);
+        let ended = self.pause.take_if(|pause| sent > pause.since && pause.why == Hold::Ill);
+        if ended.is_some() {
+            self.failures = 0; // it is there again
+        }
+        if !news || self.pause.as_ref().is_some_and(|pause| sent <= pause.since) {
+            return;
+        }
+        self.rejections += 1;
+        if self.rejections >= 2 || self.accepted == 0 {
+            self.pause(now, Hold::Rejecting, rng);
+        }
     }
 
-    /// A 503 that may be a rejection. Says whether it is taken for one.
-    pub(super) fn unavailable(&mut self, now: Time, sent: Time) -> bool {
+    /// Says whether the request is to be charged with it: not if it is the host that is ill.
+    /// `again` is a request that has failed before.
+    pub(super) fn failed(
+        &mut self,
+        now: Time,
+        sent: Time,
+        failing: Failing,
+        again: bool,
+        rng: &mut StdRng,
+    ) -> bool {
+        self.health.record(true);
+        if failing == Failing::Unavailable {
+            self.unavailable(now, sent);
+        }
+        let known = self.pause.as_ref();
+        if known.is_some_and(|pause| sent <= pause.since && pause.why == Hold::Ill) {
+            return false; // it was sent before
+        }
+        // A URL that always gives 500 says nothing new about its host.
+        let counts = failing.is_of_the_host() && !(failing == Failing::Internal && again);
+        self.failures += u32::from(counts);
+        let probe = known.is_some_and(|pause| sent > pause.since);
+        let ill = failing == Failing::Unreachable || self.failures >= ILL_AFTER;
+        if ill || probe {
+            let why = if ill { Hold::Ill } else { known.map_or(Hold::Ill, |pause| pause.why) };
+            self.pause(now, why, rng);
+        }
+        !self.pause.as_ref().is_some_and(|pause| pause.why == Hold::Ill)
+    }
+
+    /// Begins a pause, or goes on with a longer one.
+    fn pause(&mut self, now: Time, why: Hold, rng: &mut StdRng) {
+        let steps = self.pause.as_ref().filter(|pause| pause.why == why);
+        let steps = steps.map_or(0, |pause| pause.steps + 1);
+        let (first, longest) = if why == Hold::Ill { ILL } else { REJECTING };
+        let pause = first.saturating_mul(1 << steps.min(16)).min(longest);
+        let until = now + pause.mul_f64(1.0 + rng.random_range(0.0..JITTER));
+        self.pause = Some(Pause { why, steps, since: now, until, probing: false });
+    }
+
+    /// A 503 that may be a rejection: then the learner goes by it.
+    fn unavailable(&mut self, now: Time, sent: Time) {
         if !self.faults_believed {
-            return false;
+            return;
         }
         // One that follows another says nothing new: an outage is not a fault rate.
         if self.faults & 1 == 0 {
@@ -204,84 +325,25 @@ impl<T> Host<T> {
         if (self.faults & ((1 << 50) - 1)).count_ones() >= FAULTS {
             self.faults_believed = false;
             self.learner = Learner::unknown();
-            return false;
-        }
-        self.learner.rejected(now, sent);
-        true
-    }
-
-    /// What was announced for a window that is over does not hold for the next one.
-    pub(super) fn announced_nothing(&mut self, now: Time) {
-        self.window.take_if(|window| window.until <= now);
-    }
-
-    /// The host has said how much of its window is left.
-    pub(super) fn announced(&mut self, now: Time, quota: Quota) {
-        // A window is as long as the longest reset says, unless the host says it.
-        self.longest_reset = self.longest_reset.max(quota.reset);
-        let length = quota.window.unwrap_or(self.longest_reset);
-        if length <= SHORT_WINDOW {
-            if let (Some(length), Some(limit)) = (quota.window, quota.limit) {
-                self.learner.announced(ANNOUNCED * limit / length.as_secs_f64().max(1.0));
-            }
-            return;
-        }
-        let until = now + quota.reset.min(Duration::from_hours(24));
-        // Some of what is in flight has been counted already.
-        let remaining = quota.remaining - self.in_flight as f64 / 2.0;
-        let next = if remaining < 1.0 {
-            until
         } else {
-            self.window.as_ref().map_or(now, |window| window.next.min(until))
-        };
-        self.window = Some(Window { remaining, until, next });
-    }
-}
-
-impl Window {
-    /// Spreads what is left over the time that is left.
-    fn sent(&mut self, now: Time) {
-        self.remaining -= 1.0;
-        let left = self.until.saturating_sub(now).as_secs_f64() - RESET_ROUNDING;
-        self.next = if self.remaining < 1.0 {
-            self.until.max(now + Duration::from_millis(100))
-        } else {
-            now + Duration::from_secs_f64((left / self.remaining).max(0.0))
-        };
-    }
-}
-
-/// GCRA by the governor crate: never more than the rate, and the burst.
-struct Ceiling {
-    limiter: RateLimiter<NotKeyed, InMemoryState, ManualClock, NoOpMiddleware<Nanos>>,
-    clock: ManualClock,
-}
-
-impl Ceiling {
-    fn new(rate: Rate) -> Self {
-        let period = Duration::from_secs_f64(1.0 / rate.per_second).max(Duration::from_nanos(1));
-        let burst = NonZeroU32::new(rate.burst).unwrap_or(NonZeroU32::MIN);
-        let cells = Cells::with_period(period).expect("a period is not zero").allow_burst(burst);
-        let clock = ManualClock::default();
-        Self { limiter: RateLimiter::direct_with_clock(cells, clock.clone()), clock }
+            self.learner.rejected(now, sent);
+        }
     }
 
-    /// Takes a cell, or says when there will be one.
-    fn check(&self, now: Time) -> Result<(), Time> {
-        self.clock.0.store(now.as_nanos() as u64, Ordering::Relaxed);
-        let taken = self.limiter.check();
-        taken.map_err(|not_yet| now + not_yet.wait_time_from(self.clock.now()))
+    /// When a request that has failed this often by itself may be tried again.
+    pub(super) fn retry_at(&mut self, now: Time, failures: u32, rng: &mut StdRng) -> Time {
+        let backoff = self.backoff(self.health.steps(failures), rng);
+        self.budget.take(now).max(now + backoff)
     }
-}
 
-/// A clock that shows what it was set to.
-#[derive(Clone, Debug, Default)]
-struct ManualClock(Arc<AtomicU64>);
+    /// Exponential backoff with full jitter: the first step is 1.
+    pub(super) fn backoff(&self, step: u32, rng: &mut StdRng) -> Duration {
+        let Settings { backoff, max_backoff, .. } = self.settings;
+        let most = backoff.saturating_mul(1 << (step - 1).min(20)).min(max_backoff);
+        most.mul_f64(rng.random_range(0.0..=1.0))
+    }
 
-impl Clock for ManualClock {
-    type Instant = Nanos;
-
-    fn now(&self) -> Nanos {
-        Nanos::new(self.0.load(Ordering::Relaxed))
+    pub(super) fn allows(&self) -> Option<f64> {
+        self.learner.estimate()
     }
 }

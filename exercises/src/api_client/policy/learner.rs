@@ -5,11 +5,17 @@ use super::Time;
 use super::rejections::{Rejection, Rejections};
 
 /// The rate of a host about which nothing is known, in requests per second, and how it grows with
-/// every accept until the first rejection.
-const FIRST_RATE: f64 = 10.0;
-const SLOW_START: f64 = 1.14;
-/// While nothing is known, so many requests may be in flight, and one more for every 16 accepts.
-const FIRST_WINDOW: usize = 5;
+/// every accept until the first rejection, but by no more than `A_ROUND` with a round trip: what is in
+/// flight at the first rejection is rejected.
+const FIRST_RATE: f64 = 20.0;
+const SLOW_START: f64 = 1.07;
+const A_ROUND: f64 = 1.4;
+/// While nothing is known, this many requests may be in flight, and one more for every accept: they
+/// double with each round trip.
+const FIRST_WINDOW: usize = 10;
+/// Replies to what was in flight at a rejection are waited for no longer than this, in seconds: one of
+/// them may be a long download.
+const UNRESOLVED: f64 = 2.0;
 /// One request in ten minutes: below that, waiting is not pacing any more.
 const LOWEST_RATE: f64 = 1.0 / 600.0;
 /// The share of the rate at the first rejection to go on with.
@@ -47,23 +53,14 @@ const BELOW_LIMIT: f64 = 0.97;
 /// lost by waking up late may be made up for, up to this many seconds.
 const LATE: f64 = 0.002;
 
-/// Learns the rate that a host allows from what it accepts and what it rejects, and spaces the
-/// requests accordingly.
-///
-/// Two rejections both mark an empty bucket. So the accepts between them, divided by the time
-/// between them, are the rate at which it is refilled, whatever its size. The learner paces at that
-/// estimate, and probes upwards the more boldly the longer nothing has been rejected.
-///
-/// A host without a bucket rejects a request that comes too early, not one that is too many: there
-/// the estimate is too low, and the rate at which it rejects is the limit. A host that has accepted
-/// more than that before has a bucket. Otherwise trials tell, each half as far above the estimate as the
-/// one before, until one would be too close to it to tell anything: at a rate between both, a bucket
-/// is empty again after as many requests as it has gathered tokens for.
+#[doc = include_str!("LEARNER.md")]
 #[derive(Clone, Debug)]
 pub struct Learner {
     rate: f64,
     ceiling: f64,
     slow_start: bool,
+    /// When this round trip of the slow start began, and the rate at that time.
+    round: (f64, f64),
     kind: Kind,
     rejections: Rejections,
     accepted: u64,
@@ -109,6 +106,7 @@ impl Learner {
             rate,
             ceiling,
             slow_start,
+            round: (0.0, rate),
             kind: Kind::Unknown,
             rejections: Rejections::default(),
             accepted: 0,
@@ -140,14 +138,20 @@ impl Learner {
         self.rate * LATE < 1.0
     }
 
+    /// Whether nothing was accepted since the newest rejection.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.streak > 0
+    }
+
     /// When the next request may go; `None` as long as a reply has to come in first.
     pub fn ready(&self, in_flight: usize) -> Option<Time> {
-        let window = match usize::try_from(self.accepted / 16) {
-            Ok(more) if self.slow_start => FIRST_WINDOW + more,
+        let window = match usize::try_from(self.accepted) {
+            Ok(more) if self.slow_start => FIRST_WINDOW.saturating_add(more),
             _ => usize::MAX,
         };
-        let unresolved = self.streak > 0 && in_flight > 0;
-        (!unresolved && in_flight < window).then(|| seconds(self.next))
+        let unresolved = self.is_blocked() && in_flight > 0;
+        let next = if unresolved { self.next.max(self.cut_at + UNRESOLVED) } else { self.next };
+        (in_flight < window).then(|| seconds(next))
     }
 
     /// A request has gone.
@@ -168,7 +172,11 @@ impl Learner {
         }
         self.observe_pace(sent);
         if self.slow_start {
-            self.rate = (self.rate * SLOW_START).min(self.ceiling);
+            if sent >= self.round.0 {
+                self.round = (now, self.rate);
+            }
+            let most = (A_ROUND * self.round.1).min(self.ceiling);
+            self.rate = (self.rate * SLOW_START).min(most);
         } else if self.has_learned() && self.streak == 0 && now - self.cut_at > self.doubling() {
             self.search_again(now);
         }

@@ -1,19 +1,22 @@
-//! When may this request go, is it tried again, how long does it wait: state machines without
-//! sockets and without clocks. Time comes in as data, so ten minutes of a run are tested in a
-//! millisecond.
+//! When the next request to a host may go, and if not now, why: all decisions, and neither a socket
+//! nor a clock.
 
 mod answer;
+mod ceiling;
+mod headers;
 mod health;
-mod hints;
 mod host;
 mod learner;
+mod queue;
+mod quotas;
 mod rejections;
 mod retry_budget;
 mod scheduler;
 mod settings;
 
-pub use answer::{Answer, Trouble};
-pub use hints::{Hints, Quota};
+pub use answer::{Answer, Failing, is_success};
+pub use headers::{Announced, Quota};
+pub use host::Hold;
 pub use learner::Learner;
 pub use scheduler::{Decision, HostReport, Job, Reason, Scheduler, Turn};
 pub use settings::{Rate, Settings};

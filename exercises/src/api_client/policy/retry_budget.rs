@@ -1,79 +1,67 @@
+use std::time::Duration;
+
 use super::Time;
 
-/// The seconds that a budget looks back.
-const WINDOW: usize = 10;
-/// So many retries are always allowed: without them a small run could not retry at all.
-const AT_LEAST: f64 = 10.0;
+/// Retries that may always go at once, and the most that can be saved up.
+const AT_ONCE: f64 = 10.0;
+/// Retries a second that are always allowed: without them a small run could not retry at all.
+const ALWAYS: f64 = 1.0;
 
-/// How many retries are allowed for how many requests, so that a host in trouble is not buried
-/// under them.
-#[derive(Debug, Default)]
+/// How fast retries may go, so that a host in trouble is not buried under them: a bucket of tokens
+/// that requests and time fill, and each retry takes one from.
+#[derive(Debug)]
 pub(super) struct RetryBudget {
-    /// The requests and the retries of each of the last seconds.
-    seconds: [(u32, u32); WINDOW],
-    newest: u64,
+    tokens: f64,
+    at: Time,
 }
 
 impl RetryBudget {
-    /// A request has gone, for the first time or not.
-    pub(super) fn sent(&mut self, now: Time) {
-        self.second(now).0 += 1;
+    pub(super) fn new() -> Self {
+        Self { tokens: AT_ONCE, at: Time::ZERO }
     }
 
-    /// Takes a retry from the budget, unless it is used up.
-    pub(super) fn take(&mut self, now: Time, share: f64) -> bool {
-        self.second(now);
-        let (requests, retries) = self.seconds.iter().fold((0.0, 0.0), |sum, second| {
-            (sum.0 + f64::from(second.0), sum.1 + f64::from(second.1))
-        });
-        let allowed = retries < AT_LEAST.max(share * requests);
-        if allowed {
-            self.second(now).1 += 1;
-        }
-        allowed
+    /// A request has gone, and earns this share of a retry.
+    pub(super) fn earn(&mut self, now: Time, share: f64) {
+        self.fill(now);
+        self.tokens = (self.tokens + share).min(AT_ONCE);
     }
 
-    /// The counts of this second; those of seconds that have passed from sight are cleared.
-    fn second(&mut self, now: Time) -> &mut (u32, u32) {
-        let now = now.as_secs();
-        for stale in (self.newest + 1..=now).take(WINDOW) {
-            self.seconds[stale as usize % WINDOW] = (0, 0);
-        }
-        if now > self.newest + WINDOW as u64 {
-            self.seconds = [(0, 0); WINDOW];
-        }
-        self.newest = self.newest.max(now);
-        &mut self.seconds[now as usize % WINDOW]
+    /// Takes a retry from the budget, and returns when it may go.
+    pub(super) fn take(&mut self, now: Time) -> Time {
+        self.fill(now);
+        self.tokens -= 1.0;
+        now + Duration::from_secs_f64((-self.tokens / ALWAYS).max(0.0))
+    }
+
+    fn fill(&mut self, now: Time) {
+        let passed = now.saturating_sub(self.at).as_secs_f64();
+        self.tokens = (self.tokens + ALWAYS * passed).min(AT_ONCE);
+        self.at = self.at.max(now);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
-    fn half_of_the_requests_may_be_retries_and_ten_always() {
-        let mut budget = RetryBudget::default();
+    fn ten_retries_go_at_once_and_then_one_a_second() {
+        let mut budget = RetryBudget::new();
         let now = Duration::from_secs(3);
-        assert_eq!((0..100).filter(|_| budget.take(now, 0.5)).count(), 10);
-        for _ in 0..100 {
-            budget.sent(now);
-        }
-        assert_eq!((0..100).filter(|_| budget.take(now, 0.5)).count(), 40);
+        assert!((0..10).all(|_| budget.take(now) == now));
+        assert_eq!(budget.take(now), now + Duration::from_secs(1));
+        assert_eq!(budget.take(now), now + Duration::from_secs(2));
+        let later = Duration::from_mins(5);
+        assert!((0..10).all(|_| budget.take(later) == later));
+        assert!(budget.take(later) > later);
     }
 
     #[test]
-    fn what_is_ten_seconds_old_is_forgotten() {
-        let mut budget = RetryBudget::default();
-        for second in 0..10 {
-            assert!(budget.take(Duration::from_secs(second), 0.5), "{second}");
-        }
-        assert!(!budget.take(Duration::from_secs(9), 0.5));
-        assert!(budget.take(Duration::from_secs(10), 0.5));
-        assert!(!budget.take(Duration::from_secs(10), 0.5));
-        let later = Duration::from_mins(5);
-        assert_eq!((0..100).filter(|_| budget.take(later, 0.5)).count(), 10);
+    fn half_of_the_requests_may_be_retries() {
+        let mut budget = RetryBudget::new();
+        let now = Duration::from_secs(3);
+        while budget.take(now) == now {}
+        (0..200).for_each(|_| budget.earn(now, 0.5)); // saves up ten, and pays what was owed
+        assert_eq!((0..100).filter(|_| budget.take(now) == now).count(), 10);
     }
 }

@@ -3,16 +3,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
+use rand::SeedableRng;
 use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
 
-use super::host::{Host, Taken};
-use super::{Answer, Hints, Settings, Time, Trouble};
+use super::host::{Gate, Host};
+use super::queue::Queue;
+use super::{Announced, Answer, Failing, Hold, Settings, Time};
 
-/// When so many hosts are known, those without a request are forgotten, with what was learned.
+/// When this many hosts are known, those without a request are forgotten, with what was learned.
 const REMEMBERED_HOSTS: usize = 10_000;
-/// More than this is more than a second's pause asked for: then the whole host pauses.
-const SHORT_PAUSE: Duration = Duration::from_secs(1);
 
 /// A request on its way through the scheduler, and what has become of it so far.
 #[derive(Debug)]
@@ -29,8 +28,16 @@ pub struct Job<T> {
     pub waited: Duration,
     /// Whether it matters that it goes just now: requests to its host are spaced.
     pub paced: bool,
+    /// Whether it has to go on a new connection.
+    pub reconnect: bool,
+    /// The host it waits for, as it was added.
+    pub host: Arc<str>,
+    /// Failures of its own; and how often the answer was no HTTP, the connection was the wrong one, or it
+    /// ended before the answer.
     failures: u32,
-    host: Arc<str>,
+    malformed: u32,
+    misdirected: u32,
+    hung_up: u32,
     since: Time,
     sent: Time,
 }
@@ -40,8 +47,8 @@ pub struct Job<T> {
 pub enum Turn<T> {
     /// This one's, now. Answer it with [`Scheduler::answered`].
     Send(Job<T>),
-    /// This one's, but its host rejects everything: it is given up without being sent.
-    GiveUp(Job<T>),
+    /// This one's, but its host is not worth waiting for: it ends without being sent.
+    GiveUp(Job<T>, Reason),
     /// Nobody's before this time.
     At(Time),
     /// Nobody's until something is added or answered.
@@ -62,14 +69,14 @@ pub enum Decision<T> {
 /// Why a request is not tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// It has been tried often enough.
+    /// It has failed by itself too often.
     Retries,
-    /// It may have been acted upon, and is not idempotent.
-    Unsafe,
-    /// The retry budget is used up.
-    Budget,
-    /// The host rejects everything.
+    /// It may have been processed, and is not idempotent.
+    MayHaveBeenProcessed,
+    /// The host has been ill, or has rejected everything, for too long.
     Patience,
+    /// The host wants nothing before this time, which is too far ahead to wait for.
+    ComeBack(Time),
 }
 
 /// What is known of a host.
@@ -83,38 +90,80 @@ pub struct HostReport {
     pub rejected: u64,
     /// What it allows, in requests per second, as far as it has rejected any.
     pub allows: Option<f64>,
+    /// How many wait for it.
+    #[serde(skip)]
+    pub waiting: usize,
+    /// Why the next one does not go yet, and when it may, if that is known.
+    #[serde(skip)]
+    pub held: Option<(Hold, Option<Time>)>,
 }
 
 /// Decides which request goes when.
 ///
-/// Every job that is added comes back exactly once: as the last answer's [`Decision`], or from
-/// [`Scheduler::cancel`].
+/// Every job that is added comes back exactly once: as the last answer's [`Decision`], as
+/// [`Turn::GiveUp`], or from [`Scheduler::cancel`].
 pub struct Scheduler<T> {
-    policy: Settings,
-    hosts: HashMap<Arc<str>, Host<T>, RandomState>,
+    settings: Settings,
+    hosts: HashMap<Arc<str>, Entry<T>, RandomState>,
     /// The hosts whose next job may go at a known time.
     agenda: BTreeSet<(Time, Arc<str>)>,
+    /// The hosts whose next job may go now: who has the fewest in flight first, then who was served
+    /// longest ago.
+    ready: BTreeSet<(usize, u64, Arc<str>)>,
+    served: u64,
     waiting: usize,
     in_flight: usize,
-    /// Lower than the policy's while this machine cannot do as many.
+    /// Lower than the settings' while this machine cannot do as many.
     concurrency: usize,
     /// The answers since it was last changed.
     recovery: usize,
     rng: StdRng,
 }
 
+/// A host, its requests that wait, and where it is listed.
+struct Entry<T> {
+    host: Host,
+    queue: Queue<Job<T>>,
+    served: u64,
+    listed: Listed,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Listed {
+    Nowhere,
+    At(Time),
+    Ready(usize, u64),
+}
+
+impl<T> Entry<T> {
+    /// When its next job may go, and what holds it until then.
+    fn gate(&self) -> Option<Gate> {
+        let due = self.queue.due()?;
+        Some(match self.host.may_go(self.queue.len()) {
+            Gate::At(time, _) if time < due => Gate::At(due, Hold::Backoff),
+            gate => gate,
+        })
+    }
+
+    fn is_idle(&self) -> bool {
+        self.queue.len() == 0 && self.host.in_flight == 0
+    }
+}
+
 impl<T> Scheduler<T> {
     /// An empty scheduler.
-    pub fn new(policy: Settings) -> Self {
+    pub fn new(settings: Settings) -> Self {
         Self {
             hosts: HashMap::default(),
             agenda: BTreeSet::new(),
+            ready: BTreeSet::new(),
+            served: 0,
             waiting: 0,
             in_flight: 0,
-            concurrency: policy.concurrency.max(1),
+            concurrency: settings.concurrency.max(1),
             recovery: 0,
-            rng: StdRng::seed_from_u64(policy.seed),
-            policy,
+            rng: StdRng::seed_from_u64(settings.seed),
+            settings,
         }
     }
 
@@ -138,148 +187,176 @@ impl<T> Scheduler<T> {
             rejected: 0,
             waited: Duration::ZERO,
             paced: false,
-            failures: 0,
+            reconnect: false,
             host: host.clone(),
+            failures: 0,
+            malformed: 0,
+            misdirected: 0,
+            hung_up: 0,
             since: now,
             sent: Time::ZERO,
         };
-        self.hosts.get_mut(&host).expect("it was just named").push(job);
+        self.entry(&host).queue.push(job);
         self.waiting += 1;
-        self.list(&host);
+        self.list(now, &host);
     }
 
     /// Whose turn it is at `now`.
     pub fn next(&mut self, now: Time) -> Turn<T> {
-        while self.in_flight < self.concurrency {
-            let Some((ready, host)) = self.agenda.first().cloned() else { return Turn::Idle };
-            if ready > now {
-                return Turn::At(ready);
-            }
-            let taken = self.hosts.get_mut(&host).expect("the agenda lists hosts").take(now);
-            match taken {
-                Taken::Job(job) => return Turn::Send(self.send(now, job)),
-                Taken::Hopeless(mut job) => {
-                    self.waiting -= 1;
-                    job.waited += now.saturating_sub(job.since);
-                    self.list(&host);
-                    return Turn::GiveUp(job);
-                }
-                Taken::NotBefore(later) => self.list_at(&host, Some(later)),
-            }
+        while self.agenda.first().is_some_and(|(time, _)| *time <= now) {
+            let (_, host) = self.agenda.pop_first().expect("it was just seen");
+            let entry = self.entry(&host);
+            entry.listed = Listed::Nowhere;
+            entry.host.pass_time(now);
+            self.list(now, &host);
         }
-        Turn::Idle
-    }
-
-    fn send(&mut self, now: Time, mut job: Job<T>) -> Job<T> {
+        let Some((_, _, host)) = self.ready.first().cloned() else {
+            return self.agenda.first().map_or(Turn::Idle, |(time, _)| Turn::At(*time));
+        };
+        let entry = self.entry(&host);
+        entry.host.pass_time(now);
+        if let Some(reason) = entry.host.closed() {
+            let mut job = entry.queue.pop_any().expect("a host that is ready has a job");
+            self.waiting -= 1;
+            job.waited += now.saturating_sub(job.since);
+            self.list(now, &host);
+            return Turn::GiveUp(job, reason);
+        }
+        if self.in_flight >= self.concurrency {
+            return Turn::Idle;
+        }
+        self.served += 1;
+        let served = self.served;
+        let entry = self.entry(&host);
+        let mut job = entry.queue.pop(now).expect("a host that is ready has a job that is due");
+        entry.served = served;
+        job.paced = entry.host.sent(now);
         self.waiting -= 1;
         self.in_flight += 1;
         job.attempts += 1;
         job.waited += now.saturating_sub(job.since);
         job.sent = now;
-        self.list(&job.host);
-        job
+        self.list(now, &host);
+        Turn::Send(job)
     }
 
     /// A job has been answered at `now`.
-    pub fn answered(&mut self, now: Time, mut job: Job<T>, answer: &Answer) -> Decision<T> {
+    pub fn answered(
+        &mut self,
+        now: Time,
+        mut job: Job<T>,
+        answer: Answer,
+        announced: &Announced,
+    ) -> Decision<T> {
         self.in_flight -= 1;
         job.since = now;
+        job.reconnect = false;
         let name = job.host.clone();
-        self.host(&name).in_flight -= 1;
-        let fate = match *answer {
-            Answer::Accepted(hints) => {
-                self.apply(now, &job, hints);
-                self.host(&name).accepted(now, job.sent);
+        let (sent, entry) = (job.sent, self.hosts.get_mut(&name).expect(KNOWN));
+        let host = &mut entry.host;
+        host.answered(sent);
+        let wait = host.announced(now, announced);
+        let decision = match answer {
+            Answer::Accepted => {
+                host.accepted(now, sent);
                 self.recover();
                 Decision::Done(job)
             }
-            Answer::Rejected(hints) => self.rejected(now, job, hints),
-            Answer::Failed(trouble, hints) => self.failed(now, job, trouble, hints),
+            Answer::NotAsked => Decision::Done(job),
+            Answer::Rejected => {
+                job.rejected += 1;
+                host.rejected(now, sent, &mut self.rng);
+                self.again(now, job, now + wait)
+            }
+            Answer::Failed(failing) => self.failed(now, job, failing, wait),
+            Answer::Misdirected if job.misdirected > 0 => Decision::Done(job),
+            Answer::Misdirected => {
+                job.reconnect = true;
+                job.misdirected += 1;
+                self.again(now, job, now)
+            }
             Answer::Starved => self.starved(now, job),
         };
-        self.list(&name);
-        fate
+        self.list(now, &name);
+        decision
     }
 
     /// Moves an answered job on to another host, as a redirect does: it waits there like a new one.
     pub fn redirected(&mut self, now: Time, job: Job<T>, host: &str) {
         let host = self.host_named(host);
         let job = Job { host: host.clone(), since: now, ..job };
-        self.hosts.get_mut(&host).expect("it was just named").push_again(job, now);
+        self.entry(&host).queue.push_again(job, now);
         self.waiting += 1;
-        self.list(&host);
+        self.list(now, &host);
     }
 
     /// Takes back all that wait. What is in flight is answered as before.
     pub fn cancel(&mut self, now: Time) -> Vec<Job<T>> {
         self.agenda.clear();
+        self.ready.clear();
         self.waiting = 0;
         let mut hosts: Vec<_> = self.hosts.iter_mut().collect();
         hosts.sort_unstable_by_key(|(name, _)| *name); // in every run the same
-        let mut jobs: Vec<_> = hosts.into_iter().flat_map(|(_, host)| host.drain()).collect();
+        let mut jobs = Vec::new();
+        for (_, entry) in hosts {
+            entry.listed = Listed::Nowhere;
+            jobs.extend(std::iter::from_fn(|| entry.queue.pop_any()));
+        }
         for job in &mut jobs {
             job.waited += now.saturating_sub(job.since);
         }
-        self.hosts.values_mut().for_each(|host| host.listed = None);
         jobs
     }
 
     /// What is known of each host, by name.
     pub fn report(&self) -> Vec<HostReport> {
-        let report = |(name, host): (&Arc<str>, &Host<T>)| HostReport {
+        let report = |(name, entry): (&Arc<str>, &Entry<T>)| HostReport {
             host: name.to_string(),
-            accepted: host.accepted,
-            rejected: host.rejected,
-            allows: host.learner.estimate(),
+            accepted: entry.host.accepted,
+            rejected: entry.host.rejected,
+            allows: entry.host.allows(),
+            waiting: entry.queue.len(),
+            held: entry.gate().and_then(|gate| match gate {
+                Gate::At(_, Hold::Nothing) | Gate::Closed(..) => None,
+                Gate::At(time, why) => Some((why, Some(time))),
+                Gate::AfterReply(why) => Some((why, None)),
+            }),
         };
         let mut reports: Vec<_> = self.hosts.iter().map(report).collect();
         reports.sort_by(|a, b| a.host.cmp(&b.host));
         reports
     }
 
-    /// Goes to the front of the queue, is not charged to the retries, and waits for as long as it
-    /// was told to.
-    fn rejected(&mut self, now: Time, mut job: Job<T>, hints: Hints) -> Decision<T> {
-        job.rejected += 1;
-        let wait = self.apply(now, &job, hints);
-        let (patience, name) = (self.policy.patience, job.host.clone());
-        let host = self.host(&name);
-        host.rejected(now, job.sent);
-        if host.rejects_everything(now, patience) {
-            return Decision::GivenUp(job, Reason::Patience);
-        }
-        self.again(job, now + wait)
-    }
-
     fn failed(
         &mut self,
         now: Time,
         mut job: Job<T>,
-        trouble: Trouble,
-        hints: Hints,
+        failing: Failing,
+        wait: Duration,
     ) -> Decision<T> {
-        let wait = self.apply(now, &job, hints);
-        let name = job.host.clone();
-        self.host(&name).health.record(true);
-        let mut harmless = job.idempotent || self.policy.retry_unsafe || trouble == Trouble::Unsent;
-        if trouble == Trouble::Unavailable && self.host(&name).unavailable(now, job.sent) {
-            job.rejected += 1;
-            harmless = true;
-        }
-        job.failures += 1;
+        let entry = self.hosts.get_mut(&job.host).expect(KNOWN);
+        let again = job.failures > 0;
+        let charged = entry.host.failed(now, job.sent, failing, again, &mut self.rng);
+        job.malformed += u32::from(failing == Failing::Malformed);
+        let harmless = job.idempotent || self.settings.retry_unsafe || failing.is_unprocessed();
         if !harmless {
-            return Decision::GivenUp(job, Reason::Unsafe);
+            return Decision::GivenUp(job, Reason::MayHaveBeenProcessed);
         }
-        if job.failures > self.policy.retries {
+        if job.malformed >= 2 {
             return Decision::GivenUp(job, Reason::Retries);
         }
-        let share = self.policy.retry_budget;
-        if !self.host(&name).budget.take(now, share) {
-            return Decision::GivenUp(job, Reason::Budget);
+        job.hung_up += u32::from(failing == Failing::HungUp);
+        let idle = failing == Failing::HungUp && job.hung_up == 1;
+        let free = matches!(failing, Failing::Unprocessed | Failing::Interrupted);
+        if !charged || idle || free {
+            return self.again(now, job, now + wait);
         }
-        let steps = self.host(&name).health.steps(job.failures);
-        let backoff = self.backoff(steps);
-        self.again(job, now + wait.max(backoff))
+        job.failures += 1;
+        if job.failures > self.settings.retries {
+            return Decision::GivenUp(job, Reason::Retries);
+        }
+        let due = entry.host.retry_at(now, job.failures, &mut self.rng);
+        self.again(now, job, due.max(now + wait))
     }
 
     /// As many as are in flight now seem to be possible. The last one alone waits for better times,
@@ -288,56 +365,40 @@ impl<T> Scheduler<T> {
         self.concurrency = self.in_flight.max(1);
         self.recovery = 0;
         if self.in_flight > 0 {
-            return self.again(job, now);
+            return self.again(now, job, now);
         }
         job.failures += 1;
-        if job.failures > self.policy.retries {
+        if job.failures > self.settings.retries {
             return Decision::GivenUp(job, Reason::Retries);
         }
-        let backoff = self.backoff(job.failures);
-        self.again(job, now + backoff)
+        let host = &self.hosts.get(&job.host).expect(KNOWN).host;
+        let backoff = host.backoff(job.failures, &mut self.rng);
+        self.again(now, job, now + backoff)
     }
 
     /// One more at once after every round of as many as there are now.
     fn recover(&mut self) {
         self.recovery += 1;
-        if self.concurrency < self.policy.concurrency && self.recovery >= self.concurrency {
+        if self.concurrency < self.settings.concurrency && self.recovery >= self.concurrency {
             self.concurrency += 1;
             self.recovery = 0;
         }
     }
 
-    /// Exponential backoff with full jitter: the first step is 1.
-    fn backoff(&mut self, step: u32) -> Duration {
-        let most = self.policy.backoff.saturating_mul(1 << (step - 1).min(20));
-        let most = most.min(self.policy.max_backoff);
-        most.mul_f64(self.rng.random_range(0.0..=1.0))
-    }
-
-    /// Takes to heart what the headers say, and returns how long this job has to wait.
-    fn apply(&mut self, now: Time, job: &Job<T>, hints: Hints) -> Duration {
-        let wait = hints.retry_after.unwrap_or_default().min(self.policy.max_retry_after);
-        let pause = wait > SHORT_PAUSE || (self.policy.polite && !wait.is_zero());
-        let host = self.host(&job.host);
-        if pause {
-            host.pause(now + wait);
+    /// It waits for another try, unless its host is not worth waiting for.
+    fn again(&mut self, now: Time, job: Job<T>, due: Time) -> Decision<T> {
+        let entry = self.hosts.get_mut(&job.host).expect(KNOWN);
+        entry.host.pass_time(now);
+        if let Some(reason) = entry.host.closed() {
+            return Decision::GivenUp(job, reason);
         }
-        match hints.quota {
-            Some(quota) => host.announced(now, quota),
-            None => host.announced_nothing(now),
-        }
-        wait
-    }
-
-    fn again(&mut self, job: Job<T>, due: Time) -> Decision<T> {
-        let name = job.host.clone();
-        self.host(&name).push_again(job, due);
+        entry.queue.push_again(job, due);
         self.waiting += 1;
         Decision::Again
     }
 
-    fn host(&mut self, name: &Arc<str>) -> &mut Host<T> {
-        self.hosts.get_mut(name).expect("a host with a job is not forgotten")
+    fn entry(&mut self, name: &Arc<str>) -> &mut Entry<T> {
+        self.hosts.get_mut(name).expect(KNOWN)
     }
 
     fn host_named(&mut self, name: &str) -> Arc<str> {
@@ -345,29 +406,43 @@ impl<T> Scheduler<T> {
             return name.clone();
         }
         if self.hosts.len() >= REMEMBERED_HOSTS {
-            self.hosts.retain(|_, host| !host.is_idle());
+            self.hosts.retain(|_, entry| !entry.is_idle());
         }
         let name: Arc<str> = name.into();
-        self.hosts.insert(name.clone(), Host::new(self.policy.rate, self.policy.adaptive));
+        let host = Host::new(&self.settings);
+        let entry = Entry { host, queue: Queue::new(), served: 0, listed: Listed::Nowhere };
+        self.hosts.insert(name.clone(), entry);
         name
     }
 
-    /// Brings a host's place in the agenda up to date.
-    fn list(&mut self, name: &Arc<str>) {
-        let ready = self.hosts.get(name).and_then(Host::ready);
-        self.list_at(name, ready);
-    }
-
-    fn list_at(&mut self, name: &Arc<str>, ready: Option<Time>) {
-        let host = self.hosts.get_mut(name).expect("only hosts are listed");
-        if host.listed == ready {
+    /// Brings a host's place in the lists up to date.
+    fn list(&mut self, now: Time, name: &Arc<str>) {
+        let entry = self.hosts.get_mut(name).expect(KNOWN);
+        let ready = Listed::Ready(entry.host.in_flight, entry.served);
+        let listed = match entry.gate() {
+            None | Some(Gate::AfterReply(_)) => Listed::Nowhere,
+            Some(Gate::Closed(..)) => ready,
+            Some(Gate::At(time, _)) if time <= now => ready,
+            Some(Gate::At(time, _)) => Listed::At(time),
+        };
+        if listed == entry.listed {
             return;
         }
-        if let Some(before) = std::mem::replace(&mut host.listed, ready) {
-            self.agenda.remove(&(before, name.clone()));
+        match std::mem::replace(&mut entry.listed, listed) {
+            Listed::Nowhere => {}
+            Listed::At(time) => drop(self.agenda.remove(&(time, name.clone()))),
+            Listed::Ready(flight, served) => {
+                self.ready.remove(&(flight, served, name.clone()));
+            }
         }
-        if let Some(ready) = ready {
-            self.agenda.insert((ready, name.clone()));
+        match listed {
+            Listed::Nowhere => {}
+            Listed::At(time) => drop(self.agenda.insert((time, name.clone()))),
+            Listed::Ready(flight, served) => {
+                self.ready.insert((flight, served, name.clone()));
+            }
         }
     }
 }
+
+const KNOWN: &str = "a host with a job is not forgotten";

@@ -16,23 +16,23 @@ pub struct Settings {
     pub concurrency: usize,
     /// The ceiling for each host; without one the rate is learned from the beginning.
     pub rate: Option<Rate>,
-    /// Whether to learn from the beginning also under a ceiling, and from every 503.
+    /// Whether to learn from the beginning even under a ceiling, and from every 503.
     pub adaptive: bool,
-    /// Whether the whole host pauses also if it asks for no more than a second.
+    /// Whether the whole host pauses even if it asks for no more than a second.
     pub polite: bool,
-    /// How often a failed request is tried again.
+    /// How often a request that failed by itself is tried again.
     pub retries: u32,
-    /// The first backoff is at most so long, and twice as long with every further try...
+    /// The first backoff is at most this long, and twice as long with every further try...
     pub backoff: Duration,
     /// ... up to this.
     pub max_backoff: Duration,
-    /// Longer than this nobody is waited for, whatever `Retry-After` says.
+    /// A host that asks for a longer wait than this is left alone: its requests end at once.
     pub max_retry_after: Duration,
-    /// The retries of the last ten seconds as a share of the requests.
+    /// Retries a second as a share of the requests; one a second is always allowed, and ten at once.
     pub retry_budget: f64,
     /// Whether requests that are not idempotent are tried again too.
     pub retry_unsafe: bool,
-    /// A host that has rejected everything for so long is given up.
+    /// How long a host may be ill, or reject everything, before its requests end.
     pub patience: Duration,
     /// Same seed, same jitter.
     pub seed: u64,
@@ -48,7 +48,7 @@ impl Default for Settings {
             retries: 8,
             backoff: Duration::from_millis(100),
             max_backoff: Duration::from_secs(10),
-            max_retry_after: Duration::from_mins(1),
+            max_retry_after: Duration::from_mins(15),
             retry_budget: 0.5,
             retry_unsafe: false,
             patience: Duration::from_mins(5),

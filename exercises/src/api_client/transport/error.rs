@@ -30,8 +30,10 @@ pub enum ErrorKind {
     Redirect,
     /// The host answered, but not with success.
     Status,
-    /// It could be tried again, but the retry budget is used up.
-    Budget,
+    /// The answer is no HTTP.
+    Malformed,
+    /// The host wants nothing for longer than `--max-retry-after`.
+    Later,
     /// The run was ended before.
     Canceled,
     /// There was nothing to send.
@@ -55,7 +57,8 @@ impl fmt::Display for ErrorKind {
             Self::Body => "body",
             Self::Redirect => "redirect",
             Self::Status => "status",
-            Self::Budget => "budget",
+            Self::Malformed => "malformed",
+            Self::Later => "later",
             Self::Canceled => "canceled",
             Self::Invalid => "invalid",
         })

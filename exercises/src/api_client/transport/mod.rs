@@ -5,8 +5,7 @@ use std::future::Future;
 use std::io;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Response, header};
-use url::Url;
+use http::Response;
 
 mod error;
 mod redirect;
@@ -15,7 +14,8 @@ mod web;
 pub use self::error::{Error, ErrorKind};
 pub(super) use self::redirect::{follow, is_redirect};
 pub use self::web::{Received, Web};
-use super::policy::Trouble;
+use super::input::Request;
+use super::policy::{Answer, Failing};
 
 /// What carries requests: [`Web`] in the program, a simulated network in tests.
 pub trait Transport: Send + Sync + 'static {
@@ -29,7 +29,7 @@ pub trait Transport: Send + Sync + 'static {
     /// Dropping the future ends the exchange; the host may have acted on it.
     fn send(
         &self,
-        call: &Call,
+        request: &Request,
     ) -> impl Future<Output = Result<Response<Self::Body>, Failure>> + Send;
 
     /// Closes what is open and not in use, because this machine has no more files or ports.
@@ -42,67 +42,39 @@ pub trait Body {
     fn chunk(&mut self) -> impl Future<Output = Result<Option<Bytes>, Failure>> + Send;
 }
 
-/// What goes over the wire: a request, or where it was redirected to.
-#[derive(Clone, Debug)]
-pub struct Call {
-    /// As in the request, until a redirect changes it.
-    pub method: Method,
-    /// Where it goes.
-    pub url: Url,
-    /// As in the request.
-    pub headers: HeaderMap,
-    /// As in the request.
-    pub body: Bytes,
-}
-
-impl Call {
-    /// Whether it has no body where the method leads to expect one: some hosts wait for it unless
-    /// they are told.
-    pub(super) fn says_no_body(&self) -> bool {
-        let expected = matches!(self.method, Method::POST | Method::PUT | Method::PATCH);
-        expected && self.body.is_empty() && !self.headers.contains_key(header::TRANSFER_ENCODING)
-    }
-}
-
-/// What went wrong with one attempt, and whether another one may help.
+/// What went wrong with one attempt.
 #[derive(Clone, Debug)]
 pub struct Failure {
     /// The outcome if there is no other attempt.
     pub error: Error,
-    /// What to make of it.
-    pub remedy: Remedy,
-}
-
-/// What may help against a failure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Remedy {
-    /// Nothing.
-    None,
-    /// Another attempt.
-    Retry(Trouble),
-    /// Fewer at once: this machine has no more files or ports.
-    Fewer,
+    /// What the policy makes of it.
+    pub answer: Answer,
 }
 
 impl Failure {
-    /// A failure that another attempt would meet again.
+    /// A failure in this way.
+    pub fn new(kind: ErrorKind, detail: impl Into<String>, answer: Answer) -> Self {
+        Self { error: kind.because(detail), answer }
+    }
+
+    /// A failure that another attempt would meet again, and that says nothing about the host.
     pub fn permanent(kind: ErrorKind, detail: impl Into<String>) -> Self {
-        Self { error: kind.because(detail), remedy: Remedy::None }
+        Self::new(kind, detail, Answer::NotAsked)
     }
 
-    /// A failure of a request that the host may have seen.
-    pub fn passing(kind: ErrorKind, detail: impl Into<String>) -> Self {
-        Self { error: kind.because(detail), remedy: Remedy::Retry(Trouble::Unclear) }
+    /// An answer that broke off, or did not come: the host may have acted on the request.
+    pub fn broken(kind: ErrorKind, detail: impl Into<String>) -> Self {
+        Self::new(kind, detail, Answer::Failed(Failing::Broken))
     }
 
-    /// A failure of a request that has never left.
-    pub fn unsent(kind: ErrorKind, detail: impl Into<String>) -> Self {
-        Self { error: kind.because(detail), remedy: Remedy::Retry(Trouble::Unsent) }
+    /// There is no connection to the host.
+    pub fn unreachable(kind: ErrorKind, detail: impl Into<String>) -> Self {
+        Self::new(kind, detail, Answer::Failed(Failing::Unreachable))
     }
 
-    /// A lack on this side.
+    /// A lack on this side: no more files or ports.
     pub fn starved(kind: ErrorKind, detail: impl Into<String>) -> Self {
-        Self { error: kind.because(detail), remedy: Remedy::Fewer }
+        Self::new(kind, detail, Answer::Starved)
     }
 }
 

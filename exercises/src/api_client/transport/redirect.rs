@@ -1,8 +1,8 @@
 use http::{Method, StatusCode, header};
 use url::Url;
 
-use super::{Call, Error, ErrorKind};
-use crate::api_client::input::without_user;
+use super::{Error, ErrorKind};
+use crate::api_client::input::{Request, without_user};
 
 /// What a request must not carry to another host.
 const CREDENTIALS: [header::HeaderName; 3] =
@@ -13,37 +13,37 @@ pub(in crate::api_client) fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
 
-/// Turns a call to where its response points. As browsers do: 303 makes it a `GET`, and so do 301
+/// Turns a request to where its response points. As browsers do: 303 makes it a `GET`, and so do 301
 /// and 302 with a `POST`; to another host no credentials are taken along.
 pub(in crate::api_client) fn follow(
-    call: &mut Call,
+    request: &mut Request,
     status: StatusCode,
     location: &str,
 ) -> Result<(), Error> {
     let shown = without_user(location);
     let nowhere = |why: String| ErrorKind::Redirect.because(format!("to `{shown}`: {why}"));
-    let url = call.url.join(location).map_err(|err| nowhere(err.to_string()))?;
+    let url = request.url().join(location).map_err(|err| nowhere(err.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
         return Err(nowhere("not the web".to_owned()));
     }
     let to_get = match status.as_u16() {
-        303 => call.method != Method::HEAD,
-        301 | 302 => call.method == Method::POST,
+        303 => request.method != Method::HEAD,
+        301 | 302 => request.method == Method::POST,
         _ => false,
     };
     if to_get {
-        call.method = Method::GET;
-        call.body = bytes::Bytes::new();
-        call.headers.remove(header::CONTENT_TYPE);
-        call.headers.remove(header::CONTENT_LENGTH);
+        request.method = Method::GET;
+        request.body = bytes::Bytes::new();
+        request.headers.remove(header::CONTENT_TYPE);
+        request.headers.remove(header::CONTENT_LENGTH);
     }
-    if origin(&url) != origin(&call.url) {
+    if origin(&url) != origin(request.url()) {
         for name in &CREDENTIALS {
-            call.headers.remove(name);
+            request.headers.remove(name);
         }
     }
-    call.headers.remove(header::HOST);
-    call.url = url;
+    request.headers.remove(header::HOST);
+    request.set_url(url);
     Ok(())
 }
 
@@ -53,22 +53,21 @@ fn origin(url: &Url) -> (&str, Option<&str>, Option<u16>) {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderMap;
-
     use super::*;
 
-    fn call() -> Call {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::AUTHORIZATION, "secret".parse().expect("a header value"));
-        let url = Url::parse("http://a.example/x/y").expect("a URL");
-        Call { method: Method::POST, url, headers, body: "body".into() }
+    fn call() -> Request {
+        let mut request = Request::get("http://a.example/x/y");
+        let secret = "secret".parse().expect("a header value");
+        request.headers.insert(header::AUTHORIZATION, secret);
+        (request.method, request.body) = (Method::POST, "body".into());
+        request
     }
 
     #[test]
     fn credentials_stay_with_their_host() {
         let mut same = call();
         follow(&mut same, StatusCode::TEMPORARY_REDIRECT, "../z").expect("somewhere");
-        assert_eq!(same.url.as_str(), "http://a.example/z");
+        assert_eq!(same.url().as_str(), "http://a.example/z");
         assert!(same.headers.contains_key(header::AUTHORIZATION));
         for other in ["http://b.example/", "https://a.example/", "http://a.example:81/"] {
             let mut call = call();

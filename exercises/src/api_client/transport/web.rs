@@ -1,32 +1,38 @@
 use std::error::Error as StdError;
+use std::fmt;
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{Response, header};
+use reqwest::ClientBuilder;
 
-use super::{Body, Call, ErrorKind, Failure, Transport, causes, is_starved};
+use super::{Body, ErrorKind, Failure, Transport, causes, is_starved};
+use crate::api_client::input::Request;
+use crate::api_client::policy::{Answer, Failing};
 
 /// An idle connection is closed after this long: the files of a run over thousands of hosts are those
 /// of its last seconds.
 const IDLE_CONNECTION: Duration = Duration::from_secs(10);
+/// Idle connections are closed for lack of files no more often than this.
+const CLOSING: Duration = Duration::from_millis(100);
+/// Headers of a response: hyper's own bound of 100 refuses what browsers and curl take.
+const MOST_HEADERS: usize = 1000;
 
 const USER_AGENT: &str = concat!("api-client/", env!("CARGO_PKG_VERSION"));
 
-/// Idle connections are closed for lack of files no more often than this.
-const CLOSING: Duration = Duration::from_millis(100);
-
 /// The web by reqwest: connections, TLS by rustls with the system's certificates, HTTP/2, and proxies
 /// from the environment.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Web {
-    connect_timeout: Duration,
-    connections: usize,
+    build: Arc<Build>,
     pool: Arc<Mutex<Pool>>,
 }
 
+type Build = dyn Fn() -> ClientBuilder + Send + Sync;
+
 /// reqwest closes idle connections by dropping the client that has them.
-#[derive(Debug)]
 struct Pool {
     /// `None` until the next request, once the idle connections were closed.
     client: Option<reqwest::Client>,
@@ -34,27 +40,57 @@ struct Pool {
 }
 
 impl Web {
-    /// A pool of connections. A connection that is not there after `connect_timeout` is given up.
+    /// A pool of connections. A connection that is not there after `connect_timeout` is given up; the
+    /// addresses of a host share that time.
     ///
     /// # Errors
     ///
     /// If the system's certificates or proxy settings cannot be used.
     pub fn new(connect_timeout: Duration, connections: usize) -> Result<Self, reqwest::Error> {
-        // Fails if the process has chosen another provider: then that one serves as well.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = Some(client(connect_timeout, connections)?);
-        let pool = Arc::new(Mutex::new(Pool { client, since: Instant::now() }));
-        Ok(Self { connect_timeout, connections, pool })
+        Self::with(connect_timeout, connections, |builder| builder)
     }
 
-    fn client(&self) -> Result<reqwest::Client, Failure> {
+    /// The same with more of reqwest's settings. What the policy decides is not reqwest's: redirects
+    /// and retries stay off, except where HTTP/2 says that a request was not processed.
+    ///
+    /// # Errors
+    ///
+    /// If the certificates, the proxy or the settings cannot be used.
+    pub fn with(
+        connect_timeout: Duration,
+        connections: usize,
+        settings: impl Fn(ClientBuilder) -> ClientBuilder + Send + Sync + 'static,
+    ) -> Result<Self, reqwest::Error> {
+        // Fails if the process has chosen another provider: then that one serves as well.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let build = move || {
+            let builder = reqwest::Client::builder()
+                .connect_timeout(connect_timeout)
+                .pool_max_idle_per_host(connections)
+                .pool_idle_timeout(IDLE_CONNECTION)
+                .tcp_nodelay(true)
+                .http1_max_headers(MOST_HEADERS)
+                .http1_allow_obsolete_multiline_headers_in_responses(true)
+                .referer(false)
+                .user_agent(USER_AGENT);
+            settings(builder).redirect(reqwest::redirect::Policy::none())
+        };
+        let client = Some(build().build()?);
+        let pool = Pool { client, since: Instant::now() };
+        Ok(Self { build: Arc::new(build), pool: Arc::new(Mutex::new(pool)) })
+    }
+
+    fn client(&self, request: &Request) -> Result<reqwest::Client, Failure> {
+        // Made once before, so it lacks nothing but the files to read certificates from.
+        let starved = |err| Failure::starved(ErrorKind::Connect, innermost(&err));
+        if request.reconnect {
+            return (self.build)().pool_max_idle_per_host(0).build().map_err(starved);
+        }
         let mut pool = self.pool();
         if let Some(client) = &pool.client {
             return Ok(client.clone());
         }
-        // Made once before, so it lacks nothing but the files to read certificates from.
-        let client = client(self.connect_timeout, self.connections)
-            .map_err(|err| Failure::starved(ErrorKind::Connect, innermost(&err)))?;
+        let client = (self.build)().build().map_err(starved)?;
         Ok(pool.client.insert(client).clone())
     }
 
@@ -63,39 +99,32 @@ impl Web {
     }
 }
 
-fn client(
-    connect_timeout: Duration,
-    connections: usize,
-) -> Result<reqwest::Client, reqwest::Error> {
-    reqwest::Client::builder()
-        .connect_timeout(connect_timeout)
-        .pool_max_idle_per_host(connections)
-        .pool_idle_timeout(IDLE_CONNECTION)
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .referer(false)
-        .user_agent(USER_AGENT)
-        .build()
+impl fmt::Debug for Web {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Web").finish_non_exhaustive()
+    }
 }
 
 impl Transport for Web {
     type Body = Received;
 
-    async fn send(&self, call: &Call) -> Result<Response<Received>, Failure> {
+    async fn send(&self, request: &Request) -> Result<Response<Received>, Failure> {
         // The builder makes a header of the user and the password in a URL; ours go before it.
-        let mut request = self.client()?.request(call.method.clone(), call.url.clone());
-        if !call.headers.is_empty() {
-            request = request.headers(call.headers.clone());
+        let mut to_send =
+            self.client(request)?.request(request.method.clone(), request.url().clone());
+        if !request.headers.is_empty() {
+            to_send = to_send.headers(request.headers.clone());
         }
-        if !call.body.is_empty() {
-            request = request.body(call.body.clone());
-        } else if call.says_no_body() {
-            request = request.header(header::CONTENT_LENGTH, 0);
+        if !request.body.is_empty() {
+            to_send = to_send.body(request.body.clone());
+        } else if request.says_no_body() {
+            to_send = to_send.header(header::CONTENT_LENGTH, 0);
         }
-        let response = request.send().await;
+        let response = to_send.send().await;
         let mut response = response.map_err(|err| failure(&err.without_url()))?;
         let mut head = Response::new(());
         *head.status_mut() = response.status();
+        *head.version_mut() = response.version();
         *head.headers_mut() = std::mem::take(response.headers_mut());
         Ok(head.map(|()| Received(response)))
     }
@@ -115,7 +144,10 @@ pub struct Received(reqwest::Response);
 impl Body for Received {
     async fn chunk(&mut self) -> Result<Option<Bytes>, Failure> {
         let chunk = self.0.chunk().await.map_err(reqwest::Error::without_url);
-        chunk.map_err(|err| Failure::passing(ErrorKind::Body, innermost(&err)))
+        chunk.map_err(|err| Failure {
+            error: ErrorKind::Body.because(innermost(&err)),
+            ..failure(&err)
+        })
     }
 }
 
@@ -128,25 +160,64 @@ fn failure(err: &reqwest::Error) -> Failure {
     if err.is_builder() {
         return Failure::permanent(ErrorKind::Invalid, detail);
     }
-    if err.is_timeout() {
-        return Failure::unsent(ErrorKind::Timeout, "no connection within the time for it");
+    if err.is_connect() {
+        return unconnected(err, detail);
     }
-    if !err.is_connect() {
-        return Failure::passing(ErrorKind::Connect, detail);
+    let failed =
+        |failing| Failure::new(ErrorKind::Connect, detail.clone(), Answer::Failed(failing));
+    if causes(err).filter_map(|cause| cause.downcast_ref::<h2::Error>()).any(is_unprocessed) {
+        return failed(Failing::Unprocessed);
+    }
+    let hyper = causes(err).find_map(|cause| cause.downcast_ref::<hyper::Error>());
+    match hyper {
+        Some(err) if err.is_canceled() => failed(Failing::Unprocessed), // it was never written
+        Some(err) if err.is_parse() || err.is_parse_too_large() => {
+            let detail = format!("the answer is no HTTP: {detail}");
+            Failure::new(ErrorKind::Malformed, detail, Answer::Failed(Failing::Malformed))
+        }
+        Some(err) if err.is_incomplete_message() => failed(Failing::HungUp),
+        _ if hung_up(err) => failed(Failing::HungUp),
+        _ => failed(Failing::Broken),
+    }
+}
+
+/// There is no connection.
+fn unconnected(err: &reqwest::Error, detail: String) -> Failure {
+    if err.is_timeout() {
+        let detail = "no connection within --connect-timeout";
+        return Failure::unreachable(ErrorKind::Timeout, detail);
     }
     if causes(err).any(<dyn StdError>::is::<rustls::Error>) {
         return Failure::permanent(ErrorKind::Tls, detail);
     }
     if !causes(err).any(|cause| cause.to_string().starts_with("dns error")) {
-        return Failure::unsent(ErrorKind::Connect, detail);
+        return Failure::unreachable(ErrorKind::Connect, detail);
     }
     // The resolver tells a name that does not exist from one that it could not look up only in
     // words.
     if detail.contains("not known") || detail.contains("No address") {
         Failure::permanent(ErrorKind::Dns, detail)
     } else {
-        Failure::unsent(ErrorKind::Dns, detail)
+        Failure::unreachable(ErrorKind::Dns, detail)
     }
+}
+
+/// RFC 9113 §8.7: a stream that was refused, or that is above the last one of a GOAWAY, was not
+/// processed.
+fn is_unprocessed(err: &h2::Error) -> bool {
+    let nothing_wrong = err.is_go_away() && err.reason() == Some(h2::Reason::NO_ERROR);
+    let refused = err.is_reset() && err.reason() == Some(h2::Reason::REFUSED_STREAM);
+    err.is_remote() && (nothing_wrong || refused)
+}
+
+/// The connection ended before an answer: often one that was idle for as long as the host allows.
+fn hung_up(err: &reqwest::Error) -> bool {
+    let io = causes(err).filter_map(|cause| cause.downcast_ref::<io::Error>());
+    err.is_request()
+        && io.map(io::Error::kind).any(|kind| {
+            use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+            matches!(kind, BrokenPipe | ConnectionReset | UnexpectedEof)
+        })
 }
 
 fn innermost(err: &(dyn StdError + 'static)) -> String {

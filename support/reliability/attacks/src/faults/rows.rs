@@ -253,7 +253,7 @@ pub const ROWS: &[(&str, &str, How)] = &[
             "api_client",
             &[
                 "local::a_host_without_an_address_is_a_dns_error",
-                "local::a_refused_connection_is_tried_again_and_then_an_error",
+                "local::a_refused_connection_is_tried_again_until_patience_ends",
             ],
         ),
     ),
@@ -276,7 +276,7 @@ pub const ROWS: &[(&str, &str, How)] = &[
     (
         "api-client",
         "no HTTP at all",
-        How::Tests("api_client", &["local::what_speaks_no_http_is_a_connect_error"]),
+        How::Tests("api_client", &["local::what_speaks_no_http_is_malformed_and_tried_twice"]),
     ),
     (
         "api-client",
@@ -319,7 +319,7 @@ pub const ROWS: &[(&str, &str, How)] = &[
     (
         "api-client",
         "Retry-After garbage, negative, past, a year ahead",
-        How::Tests("api_client", &["local::whatever_retry_after_says_the_request_is_fetched"]),
+        How::Tests("api_client", &["local::whatever_retry_after_says_the_request_is_fetched_or_told_when_to_come_back"]),
     ),
     (
         "api-client",
