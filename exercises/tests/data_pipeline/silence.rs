@@ -68,7 +68,7 @@ fn fields_that_no_event_had_and_late_events_are_told_at_the_end() {
     for text in [
         "--by servce: none of 3 events had the field",
         "--p latency: none of 3 events had a number in the field",
-        "1 events were late, and are in no window; --lateness",
+        "late events: 1, which are in no window; --lateness",
     ] {
         assert_eq!(told(&run.stderr, text), 1, "{text}: {run:#?}");
     }

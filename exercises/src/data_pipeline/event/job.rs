@@ -96,3 +96,27 @@ pub(crate) fn is_same(saved: &str, ours: &str) -> bool {
     };
     saved == ours || ours == NO_WINDOWS && before(saved)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_windows_tie_a_checkpoint_to_settings() {
+        let config = |aggregates: Option<&str>, condition: &str| Config {
+            aggregates: aggregates.map(str::to_owned),
+            conditions: vec![condition.to_owned()],
+            time: Some("ts".to_owned()),
+            ..Config::default()
+        };
+        let none = |condition| identity(&config(None, condition));
+        let windows = |condition| identity(&config(Some("-"), condition));
+        assert!(is_same(&none("a>1"), &none("b>1")));
+        assert!(is_same(&windows("a>1"), &windows("a>1")));
+        assert!(!is_same(&windows("a>1"), &windows("b>1")));
+        assert!(!is_same(&windows("a>1"), &none("a>1")), "the open ones would be lost");
+        assert!(!is_same(&none("a>1"), &windows("a>1")), "the first would begin in its middle");
+        let before = r#"time, by, p, windows: (Some("ts"), None, None, false); window: None; derive: []; where: ["a>1"]"#;
+        assert!(is_same(before, &none("b>1")) && !is_same(before, &windows("a>1")));
+    }
+}

@@ -48,10 +48,7 @@ struct Hosts {
 impl Hosts {
     /// Whether this is one of them, with a port or without.
     fn have(&self, host: &str) -> bool {
-        let host = match host.rsplit_once(':') {
-            Some((name, port)) if port.bytes().all(|digit| digit.is_ascii_digit()) => name,
-            _ => host,
-        };
+        let host = without_port(host);
         let inner = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         if let Ok(ip) = inner.parse::<IpAddr>() {
             return self.bound.is_some_and(|bound| {
@@ -59,9 +56,14 @@ impl Hosts {
                 ip == bound || bound.is_unspecified() || bound.is_loopback() && ip.is_loopback()
             });
         }
-        let mut names = self.names.iter().map(String::as_str).chain(["localhost"]);
-        names.any(|name| name.eq_ignore_ascii_case(host))
+        let names = self.names.iter().map(|name| without_port(name));
+        names.chain(["localhost"]).any(|name| name.eq_ignore_ascii_case(host))
     }
+}
+
+fn without_port(host: &str) -> &str {
+    let is_port = |port: &str| port.bytes().all(|digit| digit.is_ascii_digit());
+    host.rsplit_once(':').filter(|(_, port)| is_port(port)).map_or(host, |(name, _)| name)
 }
 
 /// Serves until it is dropped, under the bound address, localhost and these names.
@@ -151,7 +153,7 @@ mod tests {
     fn only_the_bound_address_localhost_and_given_names_are_answered() {
         let hosts = |bound: &str| Hosts {
             bound: Some(bound.parse().unwrap()),
-            names: vec!["logs.example".to_owned()],
+            names: vec!["logs.example".to_owned(), "other.example:9000".to_owned()],
         };
         for (bound, host, is_ours) in [
             ("127.0.0.1", "127.0.0.1:9000", true),
@@ -159,6 +161,7 @@ mod tests {
             ("127.0.0.1", "LocalHost", true),
             ("127.0.0.1", "[::1]:9000", true),
             ("127.0.0.1", "Logs.example:1", true),
+            ("127.0.0.1", "other.example:9000", true),
             ("127.0.0.1", "evil.example:9000", false),
             ("127.0.0.1", "127.0.0.1.evil.example", false),
             ("127.0.0.1", "localhost.evil.example", false),

@@ -191,7 +191,7 @@ impl Observer {
         }
         let sinks: Vec<_> = stages.iter().filter(|stage| stage.kind == "sink").collect();
         let holder = bottleneck(stages).filter(|id| sinks.iter().any(|sink| sink.id == *id));
-        stalled.or_else(|| holder.map(|id| format!("{id} holds everything up")))
+        holder.map(|id| format!("{id} holds everything up")).or(stalled)
     }
 
     fn look_at_latency(&mut self) {

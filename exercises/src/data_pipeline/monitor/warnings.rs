@@ -273,9 +273,7 @@ impl Warnings {
         if counts.late > 0 {
             let late = counts.late;
             self.once(Case::LateEvents, || {
-                format!(
-                    "{late} events were late, and are in no window; --lateness SPAN waits longer"
-                )
+                format!("late events: {late}, which are in no window; --lateness SPAN waits longer")
             });
         }
         for (sink, content) in sinks {

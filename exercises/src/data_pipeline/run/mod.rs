@@ -141,6 +141,7 @@ pub(crate) async fn run_with(
     let workers = workers.map_err(|err| format!("cannot start the workers: {err}"))?;
     drop(worker); // its ends of the channels would keep the workers and the core waiting
 
+    let hosts = config.http.iter().chain(&config.http_host).cloned().collect();
     let ledger = stats.ledger.clone();
     let failure = OnceLock::new();
     let core = async {
@@ -157,7 +158,7 @@ pub(crate) async fn run_with(
     };
     let ended = tokio::select! {
         (ended, ()) = all => Some(ended),
-        () = monitor::watch(stats, http, config.http_host.clone(), lines) => unreachable!("it watches without end"),
+        () = monitor::watch(stats, http, hosts, lines) => unreachable!("it watches without end"),
         counts = late => match failure.get() {
             None => return Ok(Ended { counts, cut_short: true }),
             Some(_) => None, // a source has not noticed
