@@ -210,6 +210,11 @@ impl Config {
         if config.follow {
             config.idle.get_or_insert(IDLE); // a file may stay silent for ever
         }
+        if let (true, None, Some(flag)) =
+            (!config.out.is_empty(), &config.aggregates, config.of_windows())
+        {
+            return Err(format!("{flag} is for windows; add --aggregates FILE for them to go to"));
+        }
         if config.out.is_empty() && config.aggregates.is_none() {
             // Nowhere to put anything: what was asked for goes to stdout.
             if asks_for_windows {
@@ -221,6 +226,12 @@ impl Config {
         config.workers.get_or_insert_with(|| available_parallelism().map_or(2, usize::from));
         config.check()?;
         Ok(config)
+    }
+
+    /// A setting that has no effect without windows.
+    fn of_windows(&self) -> Option<&'static str> {
+        let (by, p) = (self.by.as_ref().map(|_| "--by"), self.p.as_ref().map(|_| "--p"));
+        by.or(p)
     }
 
     /// What is set, by key.
@@ -421,6 +432,8 @@ mod tests {
         assert!(with(|config| config.policy = vec![WhenFull::Block; 2]).is_err());
         assert!(with(|config| config.window = Some(Duration::ZERO)).is_err());
         assert!(with(|config| config.id_field = Some("a.b".into())).is_err());
+        let by = with(|config| (config.by, config.out) = (Some("k".into()), vec!["o".into()]));
+        assert_eq!(by.unwrap_err(), "--by is for windows; add --aggregates FILE for them to go to");
         assert!(with(|config| config.out = vec!["same".into(), "same".into()]).is_err());
     }
 }

@@ -99,6 +99,8 @@ fn an_error_in_any_setting_leaves_all_outputs_as_they_were() {
     refused(&kit, &args(&["--http", "foo"]), &["--http foo: expected PORT or HOST:PORT"]);
     refused(&kit, &args(&["--listen", "foo"]), &["--listen foo: expected PORT or HOST:PORT"]);
     refused(&kit, &args(&["--out", "dir"]), &["--out dir: it is a directory"]);
+    refused(&kit, &args(&["--out", "new/"]), &["--out new/: a file's name does not end with /"]);
+    refused(&kit, &args(&["--p", "v"]), &["--p is for windows; add --aggregates"]);
     refused(&kit, &args(&["--out", "new", "--out", "no/such"]), &["--out no/such", "No such file"]);
     refused(&kit, &args(&["--checkpoint", "no/such"]), &["--checkpoint no/such", "No such file"]);
     kit.write("ck", "torn");

@@ -110,7 +110,7 @@ pub(crate) async fn run_with(
     let store = config.checkpoint.as_deref().map(Store::open).transpose()?.map(Arc::new);
     let saved = load(store.as_deref(), config)?;
     let doors = Doors::open(config).await?;
-    let mut core = core(config, store, saved, sink, &budget).await?;
+    let (mut core, mut drains) = core(config, store, saved, sink, &budget).await?;
     for warning in warnings {
         core.warnings.tell(warning);
     }
@@ -135,6 +135,9 @@ pub(crate) async fn run_with(
         started: Timestamp::now().as_millisecond().unsigned_abs(),
     });
     let (sources, http) = sources(config, demo, &inlet, &mut core.feeds, doors)?;
+    // Now all is known to be right, and nobody has written yet.
+    drains.iter_mut().try_for_each(Drain::begin)?;
+    core.running = drains.into_iter().map(Drain::run).collect();
     drop(inlet); // the sources have their own: the workers end with the last of them
     let worker = Worker { job, demo: demo.clone(), stats: stats.clone(), pool, work: queue, done };
     let workers = worker.spawn(stats.workers);
@@ -176,29 +179,27 @@ pub(crate) async fn run_with(
     Ok(Ended { counts: ledger.counts(), cut_short: false })
 }
 
-/// Opens the sinks, all of them before the first one is cut, and restores the rest from `saved`.
+/// Opens the sinks, none of which is made or cut before it [begins](Drain::begin), and restores the
+/// rest from `saved`.
 async fn core(
     config: &Config,
     store: Option<Arc<Store>>,
     saved: Checkpoint,
     mut given: Option<Writer>,
     budget: &ByteBudget,
-) -> Result<Core> {
-    let (mut writers, mut opened) = (Vec::new(), Vec::new());
-    for (name, content, _) in config.sinks() {
-        writers.push(match given.take() {
+) -> Result<(Core, Vec<Drain>)> {
+    let mut opened = Vec::new();
+    for (sink, id) in config.sinks().zip(&ids(config)) {
+        let (name, content, _) = sink;
+        let writer = match given.take() {
             Some(writer) => writer,
             None => Writer::open(name, content, saved.output(name)).await?,
-        });
-    }
-    let ids = ids(config);
-    for ((sink, id), mut writer) in config.sinks().zip(&ids).zip(writers) {
-        let length = writer.begin()?;
-        let most = match sink.1 {
+        };
+        let most = match content {
             Content::DeadLetters => config.dead_letters_max.map_or(u64::MAX, |most| most.as_u64()),
             Content::Lines | Content::Windows => u64::MAX,
         };
-        opened.push(Sink::new(sink, id, writer, length, most));
+        opened.push(Sink::new(sink, id, writer, most));
     }
     let (sinks, drains): (Vec<_>, Vec<_>) = opened.into_iter().unzip();
     let mut windows = Windows::new(
@@ -215,7 +216,7 @@ async fn core(
         output_files.remove(&sink.name);
     }
     let stats = Arc::new(stats(config, &sinks, budget));
-    Ok(Core {
+    let core = Core {
         warnings: Warnings::new(config, stats.told.clone()),
         stats,
         order: Order::new(),
@@ -223,7 +224,7 @@ async fn core(
         feeds: Feeds::new(sources, config.idle),
         windows,
         outlets: Outlets::new(sinks),
-        running: drains.into_iter().map(Drain::run).collect(),
+        running: JoinSet::new(),
         store,
         committing: None,
         paused: watch::Sender::default(),
@@ -234,7 +235,8 @@ async fn core(
         idle: config.idle,
         waited: None,
         lose_after: config.lose_chunk,
-    })
+    };
+    Ok((core, drains))
 }
 
 /// A name for each sink that no other has, for the ledger and the metrics: two may go to stdout.

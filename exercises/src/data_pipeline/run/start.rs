@@ -166,7 +166,12 @@ fn output(path: &Path, name: String) -> Result<Option<Role>, String> {
             File::options().write(true).open(path).map_err(failed)?; // neither made nor cut
             place(&metadata)
         }
-        Err(err) if err.kind() == ErrorKind::NotFound => Place::Free(free(path).map_err(failed)?),
+        Err(err) if err.kind() == ErrorKind::NotFound => {
+            if path.as_os_str().as_encoded_bytes().ends_with(b"/") {
+                return Err(format!("cannot write to {name}: a file's name does not end with /"));
+            }
+            Place::Free(free(path).map_err(failed)?)
+        }
         Err(err) => return Err(failed(err)),
     };
     Ok(Some(Role { place, name }))

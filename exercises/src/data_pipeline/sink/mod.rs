@@ -82,20 +82,18 @@ pub(crate) struct Drain {
 }
 
 impl Sink {
-    /// A sink around what was opened for it, `length` bytes long by now if it is a file. With `most`,
-    /// it becomes no longer than that.
+    /// A sink around what was opened for it. A file becomes no longer than `most` bytes.
     pub(crate) fn new(
         (name, content, policy): (&str, Content, WhenFull),
         id: &str,
         writer: Writer,
-        length: Option<u64>,
         most: u64,
     ) -> (Self, Drain) {
         let budget = ByteBudget::new(QUEUE);
         // Room for every batch that the budget allows, and for the barrier.
         let (sender, queue) = mpsc::channel(budget.chunks() + 2);
         let stage = Stage::new(id, "sink", writer.kind(), Some(budget.clone()));
-        let acks = JoinSet::new();
+        let (acks, length) = (JoinSet::new(), writer.length());
         let drain = Drain { budget: budget.clone(), stage: stage.clone(), writer, queue, acks };
         let name = name.to_owned();
         (Self { name, content, policy, budget, length, most, queue: sender, stage }, drain)
@@ -114,6 +112,11 @@ impl Sink {
 }
 
 impl Drain {
+    /// Makes a file, or cuts it to where it goes on.
+    pub(crate) fn begin(&mut self) -> Result<(), String> {
+        self.writer.begin()
+    }
+
     /// Writes what comes until the stages before it are done. A failure ends the run: nothing that
     /// may be lost is ever covered by a checkpoint.
     pub(crate) async fn run(mut self) -> Result<(), String> {

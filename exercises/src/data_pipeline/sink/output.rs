@@ -93,22 +93,28 @@ impl Output {
         Ok(Self { path, file: file.map(Arc::new), key, start, length })
     }
 
-    /// Makes the file, or cuts it to where it goes on, which is its length then.
-    pub(crate) fn begin(&mut self) -> Result<u64, String> {
-        let failed = |path: &Path, err| cannot_open(path, &err);
+    /// Makes the file, or cuts it to where it goes on.
+    pub(crate) fn begin(&mut self) -> Result<(), String> {
+        self.make_or_cut().map_err(|err| cannot_open(&self.path, &err))
+    }
+
+    /// How long it is with all that was written to it.
+    pub(crate) fn length(&self) -> u64 {
+        self.length
+    }
+
+    fn make_or_cut(&mut self) -> io::Result<()> {
         if self.file.is_none() {
-            self.make().map_err(|err| failed(&self.path, err))?;
+            self.make()?;
         }
-        let Some(file) = self.file.clone().filter(|_| self.key.is_some()) else { return Ok(0) };
-        let begin = || {
+        if let (Some(file), Some(_)) = (&self.file, self.key) {
             // Or a checkpoint could vouch for a file that a crash takes away.
             sync_name(&self.path.canonicalize()?)?;
             if let Start::At(length) = self.start {
                 file.set_len(length)?;
             }
-            Ok(self.length)
-        };
-        begin().map_err(|err| failed(&self.path, err))
+        }
+        Ok(())
     }
 
     fn make(&mut self) -> io::Result<()> {

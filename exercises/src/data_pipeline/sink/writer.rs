@@ -87,12 +87,14 @@ impl Writer {
         }
     }
 
-    /// Makes a file, or cuts it to where it goes on. Gives its length then; `None` for everything else.
-    pub(crate) fn begin(&mut self) -> Result<Option<u64>, String> {
-        match self {
-            Self::File(output) => output.begin().map(Some),
-            _ => Ok(None),
-        }
+    /// How long a file is with all that was written to it; `None` for everything else.
+    pub(crate) fn length(&self) -> Option<u64> {
+        if let Self::File(output) = self { Some(output.length()) } else { None }
+    }
+
+    /// Makes a file, or cuts it to where it goes on.
+    pub(crate) fn begin(&mut self) -> Result<(), String> {
+        if let Self::File(output) = self { output.begin() } else { Ok(()) }
     }
 
     /// Vector's `component_type`.

@@ -15,10 +15,10 @@ async fn core(dir: &Path) -> (Core, Drain) {
 
 async fn core_to(out: &Path, dir: &Path) -> (Core, Drain) {
     let name = out.to_str().unwrap();
-    let mut writer = Writer::open(name, Content::Lines, None).await.unwrap();
-    let length = writer.begin().unwrap();
+    let writer = Writer::open(name, Content::Lines, None).await.unwrap();
     let sink = (name, Content::Lines, WhenFull::Block);
-    let (sink, drain) = Sink::new(sink, name, writer, length, u64::MAX);
+    let (sink, mut drain) = Sink::new(sink, name, writer, u64::MAX);
+    drain.begin().unwrap();
     let core = Core {
         order: Order::new(),
         feeds: Feeds::default(),
