@@ -150,9 +150,11 @@ impl Context {
     }
 
     /// As [`cancel`](Context::cancel), and says why: [`cause`](Context::cause) gives this error, for
-    /// this context and those that end with it.
+    /// this context and those that end with it. One that is shared already, an
+    /// `Arc<dyn Error + Send + Sync>`, stays the same one.
     pub fn cancel_with(&self, reason: impl Into<Box<dyn Error + Send + Sync>>) {
-        self.end_for(Some(reason.into().into()));
+        let reason = reason.into().downcast::<Reason>().map_or_else(Reason::from, |shared| *shared);
+        self.end_for(Some(reason));
     }
 
     /// Why the context ended, or `None` while it is alive. The first cause stands for ever.

@@ -56,8 +56,8 @@ impl Group {
         self
     }
 
-    /// What the tasks share. It ends with the first error, with the parent, or when
-    /// [`wait`](Self::wait) returns.
+    /// What the tasks share. It ends with the first error, which is its cause then, with the parent, or
+    /// when [`wait`](Self::wait) returns.
     pub fn context(&self) -> &Context {
         &self.0.ctx
     }
@@ -144,8 +144,9 @@ impl Spawner {
     }
 
     fn fail(&self, err: Box<dyn Error + Send + Sync>) {
-        if self.first.set(err.into()).is_ok() {
-            self.ctx.cancel();
+        let err = GroupError::from(err);
+        if self.first.set(Arc::clone(&err)).is_ok() {
+            self.ctx.cancel_with(err);
         }
     }
 }

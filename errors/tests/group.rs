@@ -93,6 +93,32 @@ async fn an_error_ends_the_context_at_once_and_nobody_has_to_wait_for_that() {
 
 #[leak_check]
 #[tokio::test(start_paused = true)]
+async fn the_first_error_is_the_cause_of_the_context_and_those_below_it() {
+    let group = group();
+    let (ctx, below) = (group.context().clone(), group.context().with_cancel());
+    group.spawn(async { Err(io::Error::other("disk full")) }).await;
+    group.spawn(fails_after(1, "a later one")).await;
+    let first = ended(group).await.unwrap_err();
+    for ctx in [ctx, below] {
+        assert!(Arc::ptr_eq(&ctx.cause().unwrap(), &first));
+    }
+    assert!(first.is::<io::Error>(), "it can be told by its type");
+}
+
+#[leak_check]
+#[tokio::test(start_paused = true)]
+async fn an_error_after_the_end_of_the_parent_is_told_and_does_not_become_the_cause() {
+    let parent = Context::background();
+    let group = Group::new(&parent);
+    let ctx = group.context().clone();
+    group.spawn(fails_after(1, "a task's")).await;
+    parent.cancel_with("the parent's");
+    assert_eq!(ended(group).await.unwrap_err().to_string(), "a task's");
+    assert_eq!(ctx.cause().unwrap().to_string(), "the parent's");
+}
+
+#[leak_check]
+#[tokio::test(start_paused = true)]
 async fn the_context_ends_when_wait_returns_and_never_the_parent() {
     for fails in [false, true] {
         let parent = Context::background();
