@@ -2,9 +2,11 @@
 
 use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
+use std::fs::Metadata;
 use std::io::{self, IsTerminal, Write};
 use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread::available_parallelism;
@@ -59,6 +61,10 @@ struct Cli {
     #[arg(value_name = "PATH", value_parser = any_path())]
     paths: Vec<PathBuf>,
 
+    /// Read the paths from FILE (`-`: stdin), each with a NUL behind it
+    #[arg(long, value_name = "FILE", conflicts_with = "paths")]
+    files0_from: Option<PathBuf>,
+
     #[command(flatten)]
     columns: ColumnFlags,
 
@@ -73,19 +79,15 @@ struct Cli {
     type_list: bool,
 
     /// Binary files, with a NUL in the first 8 KiB [default: count, with --top skip]
-    #[arg(long, value_enum, value_name = "WHAT")]
+    #[arg(long, value_enum, value_name = "WHAT", help_heading = "Which files of a directory")]
     binary: Option<Binary>,
-
-    /// Read the paths from FILE (`-`: stdin), each with a NUL behind it
-    #[arg(long, value_name = "FILE", conflicts_with = "paths")]
-    files0_from: Option<PathBuf>,
 
     /// Threads; more than CPUs, such as 32, for a disk that is not cached
     /// [default: one for each CPU]
-    #[arg(short, long, value_name = "N")]
+    #[arg(short, long, value_name = "N", help_heading = "How to run")]
     jobs: Option<NonZeroUsize>,
 
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "How to run")]
     record: RecordFlags,
 
     /// Panic in the N-th piece of work
@@ -127,7 +129,7 @@ struct ColumnFlags {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "What to print")]
 struct ReportFlags {
-    /// List the N most frequent words of all files
+    /// List the N most frequent words of all files, of up to 256 bytes each
     #[arg(long, value_name = "N")]
     top: Option<NonZeroUsize>,
 
@@ -225,6 +227,9 @@ pub fn main() -> ExitCode {
     cli.report.check();
     if closed::stdout() {
         usage("stdout is closed: there is nowhere to print to");
+    }
+    if let Some(errors) = cli.report.errors.as_deref().filter(|errors| cli.reads(errors)) {
+        usage(&format!("--errors {}: that file is to be counted", errors.display()));
     }
     // The first thing that is created, when all flags are known to be right.
     let log = cli.report.errors.as_deref().map(open_log);
@@ -347,6 +352,15 @@ impl Cli {
         if let (FormatName::Csv, Some(note)) = (self.report.format, long_words(summary)) {
             say(format_args!("note: {note}"));
         }
+    }
+
+    /// Whether a file is one of those that are named, which creating it would empty.
+    fn reads(&self, file: &Path) -> bool {
+        let identity = |path: &Path| {
+            path.metadata().ok().filter(Metadata::is_file).map(|it| (it.dev(), it.ino()))
+        };
+        let Some(file) = identity(file) else { return false };
+        self.paths.iter().chain(&self.files0_from).any(|path| identity(path) == Some(file))
     }
 
     fn inputs(&self) -> Inputs {

@@ -166,6 +166,15 @@ fn errors_that_cannot_be_written_cost_nothing_else() {
 }
 
 #[test]
+fn a_file_that_is_to_be_counted_is_not_emptied_for_errors() {
+    let dir = plant(&[("a", "x\n"), ("list", "a\0")]);
+    for args in [&["--errors", "./a", "a"][..], &["--errors", "list", "--files0-from", "list"]] {
+        assert!(run(dir.path(), args, 2).1.contains("that file is to be counted"));
+    }
+    assert_eq!(json(dir.path(), &["--errors", "new", "a"], 0)["total"]["lines"], 1);
+}
+
+#[test]
 fn many_errors_need_no_temporary_file() {
     let dir = tempdir().unwrap();
     let list: Vec<u8> =

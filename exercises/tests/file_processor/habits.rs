@@ -200,3 +200,67 @@ fn a_thread_that_cannot_be_started_says_how_many_were_asked_for() {
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert!(stderr.contains(" of 2000: ") && stderr.contains("try fewer with --jobs"), "{stderr}");
 }
+
+/// The two commands of each row of the page's table.
+fn instead_of() -> Vec<(String, String)> {
+    let page = include_str!("../../src/file_processor/README.md");
+    let table = page.split("| instead of | write |").nth(1).unwrap();
+    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    let cells = |row: &str| {
+        let row = row.replace("\\|", "\0");
+        let mut cells = row.split('|').map(|cell| cell.trim().trim_matches('`').replace('\0', "|"));
+        (cells.nth(1).unwrap(), cells.next().unwrap())
+    };
+    rows.map(cells).collect()
+}
+
+/// All numbers in a text, sorted.
+fn numbers(text: &str) -> Vec<u64> {
+    let words = text.split(|c: char| !c.is_ascii_digit()).filter(|word| !word.is_empty());
+    let mut numbers: Vec<u64> = words.map(|word| word.parse().unwrap()).collect();
+    numbers.sort_unstable();
+    numbers
+}
+
+#[test]
+fn each_line_of_the_pages_table_gives_the_same_numbers() {
+    let dir = plant(&[
+        ("notes.md", "one two one\nthree two one\n"),
+        ("src/a.rs", "fn main() {\n    run();\n}\n"),
+        ("src/b.rs", "// one\n\nfn run() {}\n// two\n"),
+    ]);
+    let shell = |command: &str| {
+        let bin = Path::new(PROGRAM).parent().unwrap();
+        let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+        let mut shell = Command::new("sh");
+        shell.args(["-c", command]).current_dir(&dir).env("PATH", path).env("LC_ALL", "C.UTF-8");
+        let output = output(shell.stdin(Stdio::null()));
+        assert!(output.status.success(), "{command}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let rows = instead_of();
+    assert!(rows.len() >= 10, "{rows:?}");
+    for (theirs, ours) in rows {
+        let tool = ["git", "rg", "tokei", "cloc"].into_iter().find(|tool| theirs.contains(tool));
+        if tool.is_some_and(|tool| !has(tool)) {
+            continue;
+        }
+        if tool == Some("git") {
+            shell("git init --quiet && git add notes.md src");
+        }
+        let (their_text, our_text) = (shell(&theirs), shell(&ours));
+        let (their_numbers, our_numbers) = (numbers(&their_text), numbers(&our_text));
+        assert!(!our_numbers.is_empty(), "{ours}: {our_text}");
+        match tool {
+            // These count more than lines; what both count is the same.
+            Some("tokei" | "cloc") => {
+                let theirs_too = |number: &u64| their_numbers.contains(number);
+                assert!(our_numbers.iter().all(theirs_too), "{their_text}\n{our_text}");
+            }
+            _ => assert_eq!(our_numbers, their_numbers, "{theirs}: {their_text}\n{our_text}"),
+        }
+        if tool == Some("git") {
+            fs::remove_dir_all(dir.path().join(".git")).unwrap();
+        }
+    }
+}

@@ -16,6 +16,9 @@ use crate::terminal::plain;
 /// The width that `wc` gives its columns when it cannot know the size of a file beforehand.
 const UNKNOWN_SIZE: usize = 7;
 
+/// As many as a column and the gap before it: a number has 20 digits at most.
+const SPACES: [u8; 21] = [b' '; 21];
+
 /// `wc` looks at the files that a list names beforehand, if the list is not longer than this.
 const LONGEST_LIST: u64 = 10 * 1024 * 1024;
 
@@ -35,10 +38,12 @@ impl Wc {
     }
 
     fn line(&self, out: &mut dyn Write, counts: &Counts, name: Option<&[u8]>) -> io::Result<()> {
-        let width = self.width;
         for (at, column) in self.listing.columns.iter().enumerate() {
-            let gap = if at == 0 { "" } else { " " };
-            write!(out, "{gap}{:>width$}", counts.get(column))?;
+            let number = counts.get(column);
+            // `{number:>width$}` writes each space by itself.
+            let spaces = usize::from(at > 0) + self.width.saturating_sub(digits(number));
+            out.write_all(&SPACES[..spaces])?;
+            write!(out, "{number}")?;
         }
         if let Some(name) = name {
             out.write_all(b" ")?;
