@@ -1,14 +1,15 @@
 //! What comes out of a stage.
 
+use std::collections::{VecDeque, vec_deque::Drain};
 use std::future::poll_fn;
+use std::mem;
 use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::vec::Drain;
 
 use futures_core::Stream;
 use tokio::sync::mpsc;
-use tokio::task::{JoinError, JoinSet, yield_now};
+use tokio::task::{JoinError, JoinSet};
 
 /// The most items that are taken from a channel at once.
 pub(crate) const MANY: usize = 256;
@@ -21,10 +22,10 @@ pub(crate) const MANY: usize = 256;
 #[must_use = "dropping the receiver stops its stages"]
 pub struct Receiver<T> {
     pub(crate) items: mpsc::Receiver<T>,
-    /// Memory for the items of a chunk; empty between two calls.
-    pub(crate) chunk: Vec<T>,
-    /// How many items have been given in chunks since other tasks had their turn.
-    pub(crate) given: usize,
+    /// What has been taken from the channel and not yet been read.
+    pub(crate) ahead: VecDeque<T>,
+    /// How many items have been taken since other tasks had their turn.
+    pub(crate) taken: usize,
     /// Every stage before this point. A `JoinSet` aborts its tasks when it is dropped.
     pub(crate) stages: JoinSet<()>,
 }
@@ -46,17 +47,8 @@ impl<T> Receiver<T> {
     /// All the items that are there, 1 to 256, or `None` after the last one. Panics and is cancel
     /// safe as [`next`](Receiver::next) is.
     pub async fn next_chunk(&mut self) -> Option<Drain<'_, T>> {
-        if self.given >= MANY {
-            self.given = 0;
-            yield_now().await; // a channel that is never empty is never waited for
-        }
-        let count = self.items.recv_many(&mut self.chunk, MANY).await;
-        if count == 0 {
-            poll_fn(|cx| self.poll_stages(cx)).await;
-            return None;
-        }
-        self.given += count;
-        Some(self.chunk.drain(..))
+        poll_fn(|cx| self.poll_ahead(cx)).await;
+        if self.ahead.is_empty() { None } else { Some(self.ahead.drain(..)) }
     }
 
     /// All the items that are left.
@@ -68,9 +60,23 @@ impl<T> Receiver<T> {
         items
     }
 
-    /// Joins the stages. They end by themselves once their last item has been taken.
-    fn poll_stages(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        while let Some(ended) = ready!(self.stages.poll_join_next(cx)) {
+    /// Waits until there are items, and takes all that are there. None once the stages have ended.
+    fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.ahead.is_empty() {
+            return Poll::Ready(());
+        }
+        if self.taken >= MANY {
+            self.taken = 0;
+            cx.waker().wake_by_ref(); // a channel that is never empty is never waited for
+            return Poll::Pending;
+        }
+        let mut items = Vec::from(mem::take(&mut self.ahead)); // its memory is used again
+        let received = self.items.poll_recv_many(cx, &mut items, MANY);
+        self.ahead = items.into();
+        self.taken += ready!(received);
+        while self.ahead.is_empty()
+            && let Some(ended) = ready!(self.stages.poll_join_next(cx))
+        {
             unless_canceled(ended);
         }
         Poll::Ready(())
@@ -84,11 +90,8 @@ impl<T> Stream for Receiver<T> {
     type Item = T;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        let item = ready!(self.items.poll_recv(cx));
-        if item.is_none() {
-            ready!(self.poll_stages(cx));
-        }
-        Poll::Ready(item)
+        ready!(self.poll_ahead(cx));
+        Poll::Ready(self.ahead.pop_front())
     }
 }
 

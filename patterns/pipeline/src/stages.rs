@@ -10,7 +10,7 @@ use futures_core::Stream;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{self, error::SendError};
 use tokio::sync::{Semaphore, oneshot};
-use tokio::task::{JoinError, JoinSet, consume_budget, spawn_blocking, yield_now};
+use tokio::task::{JoinSet, consume_budget, spawn_blocking, yield_now};
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -144,7 +144,7 @@ where
             // and a receive that is dropped has taken no item.
             tokio::select! {
                 biased; // results first: their room is what the next items wait for
-                Some(result) = front(&mut running) => {
+                Some(result) = async { Some(running.front_mut()?.await) } => {
                     running.pop_front();
                     let Some(result) = unless_canceled(result) else { return };
                     if output.send(result).await.is_err() {
@@ -161,25 +161,24 @@ where
     })
 }
 
-async fn front<U>(running: &mut VecDeque<AbortOnDropHandle<U>>) -> Option<Result<U, JoinError>> {
-    Some(running.front_mut()?.await)
-}
-
 /// Any other stage: a task that receives from one channel and sends to another. What has been built
 /// before it, and it, is now owned by the receiver that comes out.
 ///
 /// The stage may end before its input does. Those before it end then too, as they do when it is
 /// dropped itself: `run` is dropped, wherever it waits, once nobody receives from it.
-pub fn stage<T, U, Fut>(
-    input: Receiver<T>,
+pub fn stage<T: Send + 'static, U: Send + 'static, Fut>(
+    mut input: Receiver<T>,
     run: impl FnOnce(mpsc::Receiver<T>, mpsc::Sender<U>) -> Fut,
 ) -> Receiver<U>
 where
-    U: Send + 'static,
     Fut: Future<Output = ()> + Send + 'static,
 {
+    let bound = input.items.max_capacity();
+    if !input.ahead.is_empty() {
+        input = from_stream(input, bound); // what has been taken goes through a channel once more
+    }
     let Receiver { items, stages, .. } = input;
-    start(stages, items.max_capacity(), |output| run(items, output))
+    start(stages, bound, |output| run(items, output))
 }
 
 /// Starts one more stage in a task, behind those that are there.
@@ -199,7 +198,7 @@ fn start<U: Send + 'static, Fut: Future<Output = ()> + Send + 'static>(
             () = run => {}
         }
     });
-    Receiver { items, chunk: Vec::new(), given: 0, stages }
+    Receiver { items, ahead: VecDeque::new(), taken: 0, stages }
 }
 
 /// Sends the results of a stage: as many with one look at the channel as there is room for.
