@@ -26,15 +26,13 @@ pub const RESULT_BOUND: usize = 64;
 /// # Panics
 ///
 /// Without workers, and outside a runtime.
-pub fn fan_out<T: Send + 'static, R: Send + 'static, F>(
+#[must_use = "dropping the results stops the stage"]
+pub fn fan_out<T: Send + 'static, F: Future<Output: Send + 'static> + Send + 'static>(
     tasks: &mut JoinSet<()>,
     input: Receiver<T>,
     workers: usize,
     work: impl Fn(T) -> F + Clone + Send + 'static,
-) -> Receiver<R>
-where
-    F: Future<Output = R> + Send + 'static,
-{
+) -> Receiver<F::Output> {
     let (output, results) = bounded(RESULT_BOUND);
     let sender = output.clone();
     let worker = move || worker(input.clone(), sender.clone(), work.clone());

@@ -23,15 +23,13 @@ pub struct Panicked;
 /// # Panics
 ///
 /// As [`fan_out`](crate::fan_out).
-pub fn fan_out_ordered<T: Send + 'static, R: Send + 'static, F>(
+#[must_use = "dropping the results stops the stage"]
+pub fn fan_out_ordered<T: Send + 'static, F: Future<Output: Send + 'static> + Send + 'static>(
     tasks: &mut JoinSet<()>,
     input: Receiver<T>,
     workers: usize,
     work: impl Fn(T) -> F + Clone + Send + 'static,
-) -> Receiver<Result<R, Panicked>>
-where
-    F: Future<Output = R> + Send + 'static,
-{
+) -> Receiver<Result<F::Output, Panicked>> {
     let (output, results) = bounded(RESULT_BOUND);
     let (places, order) = mpsc::channel(WINDOW);
     let line = Arc::new(Mutex::new((input, places)));

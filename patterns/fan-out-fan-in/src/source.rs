@@ -14,6 +14,7 @@ use super::RESULT_BOUND;
 /// # Panics
 ///
 /// Outside a runtime.
+#[must_use = "dropping the receiver stops the source"]
 pub fn generate<T: Send + 'static>(
     tasks: &mut JoinSet<()>,
     items: impl Iterator<Item = T> + Send + 'static,
@@ -29,6 +30,7 @@ pub fn generate<T: Send + 'static>(
 /// # Panics
 ///
 /// Outside a runtime.
+#[must_use = "dropping the receiver stops the source"]
 pub fn from_stream<S>(tasks: &mut JoinSet<()>, stream: S) -> Receiver<S::Item>
 where
     S: Stream<Item: Send + 'static> + Send + 'static,
@@ -42,6 +44,7 @@ where
 /// # Panics
 ///
 /// Outside a runtime.
+#[must_use = "dropping the receiver stops the source"]
 pub fn merge<S>(tasks: &mut JoinSet<()>, inputs: impl IntoIterator<Item = S>) -> Receiver<S::Item>
 where
     S: Stream<Item: Send + 'static> + Send + 'static,

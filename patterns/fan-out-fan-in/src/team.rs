@@ -8,14 +8,11 @@ use tokio::task::JoinSet;
 ///
 /// Watching for the dropped receiver here, once for all, stops a task wherever it waits: for the
 /// next item, in its work, or for room among the results.
-pub(crate) fn own<R, F>(
+pub(crate) fn own<R, F: Future<Output = ()> + Send + 'static>(
     workers: usize,
     mut worker: impl FnMut() -> F,
     results: Sender<R>,
-) -> impl Future<Output = ()>
-where
-    F: Future<Output = ()> + Send + 'static,
-{
+) -> impl Future<Output = ()> {
     assert!(workers > 0, "without workers nothing would be done");
     let mut team: JoinSet<()> = (0..workers).map(|_| worker()).collect();
     async move {

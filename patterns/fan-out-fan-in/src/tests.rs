@@ -99,6 +99,45 @@ async fn several_streams_become_one_in_the_order_in_which_items_are_ready() {
 
 #[leak_check]
 #[tokio::test(start_paused = true)]
+async fn what_is_merged_of_nothing_ends_at_once() {
+    let mut tasks = JoinSet::new();
+    let merged = merge(&mut tasks, [] as [Receiver<()>; 0]);
+    assert_eq!(timeout(HOUR, all(merged)).await, Ok(vec![]));
+    assert_ends(tasks).await;
+}
+
+#[leak_check]
+#[tokio::test(start_paused = true)]
+async fn workers_that_get_no_item_end_with_the_others() {
+    let mut tasks = JoinSet::new();
+    let few = generate(&mut tasks, 0..3, Duration::ZERO);
+    let none = generate(&mut tasks, 0..0, Duration::ZERO);
+    let few = fan_out_ordered(&mut tasks, few, 100, async |n| n);
+    let none = fan_out(&mut tasks, none, 100, async |n| n);
+    assert_eq!(all(few).await, [Ok(0), Ok(1), Ok(2)]);
+    assert!(all(none).await.is_empty());
+    assert_ends(tasks).await;
+}
+
+#[leak_check]
+#[tokio::test(start_paused = true)]
+async fn every_error_can_be_collected_or_the_first_ends_all() {
+    let odd = async |n: u64| if n % 2 == 1 { Ok(n) } else { Err(n) };
+    let mut tasks = JoinSet::new();
+    let numbers = generate(&mut tasks, 0..10, Duration::ZERO);
+    let results = all(fan_out_ordered(&mut tasks, numbers, 3, odd)).await;
+    let failed: Vec<_> =
+        results.into_iter().filter_map(|n| n.expect("none panics").err()).collect();
+    assert_eq!(failed, [0, 2, 4, 6, 8]);
+
+    let endless = generate(&mut tasks, 1.., Duration::ZERO);
+    let results: Result<Vec<_>, _> = fan_out(&mut tasks, endless, 3, odd).try_collect().await;
+    assert_eq!(results.map(|_| ()), Err(2));
+    assert_ends(tasks).await; // nobody reads on
+}
+
+#[leak_check]
+#[tokio::test(start_paused = true)]
 async fn dropping_what_was_merged_stops_idle_streams() {
     let mut tasks = JoinSet::new();
     let numbers = generate(&mut tasks, 0..10, HOUR * 24);

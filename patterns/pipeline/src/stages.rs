@@ -25,7 +25,6 @@ use super::receiver::{MANY, Receiver, unless_canceled};
 /// # Panics
 ///
 /// If `bound` is 0: a channel holds one item at least.
-#[must_use = "dropping the receiver stops the stage"]
 pub fn generate<I>(items: I, bound: usize) -> Receiver<I::Item>
 where
     I: IntoIterator<Item: Send + 'static, IntoIter: Send + 'static>,
@@ -41,7 +40,6 @@ where
 ///
 /// A thread that blocks cannot be aborted. Once the receiver or its runtime has been dropped, no
 /// further item is asked for.
-#[must_use = "dropping the receiver stops the stage"]
 pub fn generate_blocking<I>(items: I, bound: usize) -> Receiver<I::Item>
 where
     I: IntoIterator<Item: Send + 'static> + Send + 'static,
@@ -68,7 +66,6 @@ where
 
 /// A first stage that hands out the items of an asynchronous source: a socket, a timer, another
 /// receiver. It asks for an item when there is room for it.
-#[must_use = "dropping the receiver stops the stage"]
 pub fn from_stream<S>(stream: S, bound: usize) -> Receiver<S::Item>
 where
     S: Stream<Item: Send + 'static> + Send + 'static,

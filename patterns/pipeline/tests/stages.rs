@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use futures_util::StreamExt;
+use futures_util::{StreamExt, TryStreamExt};
 use leaks::leak_check;
 use pipeline::{
     Item, Receiver, add_constant, filter, filter_even, filter_map, from_stream, generate,
@@ -324,11 +324,37 @@ async fn a_panic_in_a_stage_goes_on_in_the_reader() {
 
 #[leak_check]
 #[tokio::test]
-async fn a_panic_in_a_parallel_item_goes_on_in_the_reader() {
-    let failing = par_map(generate(1..=9, 1), 4, async |item| {
+async fn a_panic_in_a_parallel_item_goes_on_in_the_reader_after_the_results_before_it() {
+    let mut failing = par_map(generate(1..=9, 1), 4, async |item| {
         assert_ne!(item, 3, "a bad item");
+        item
     });
-    assert!(tokio::spawn(failing.collect()).await.expect_err("it panics").is_panic());
+    assert_eq!(failing.next().await, Some(1));
+    assert_eq!(failing.next().await, Some(2));
+    let panic = tokio::spawn(failing.collect()).await.expect_err("it panics").into_panic();
+    assert!(panic.downcast_ref::<String>().is_some_and(|text| text.contains("a bad item")));
+}
+
+#[leak_check]
+#[tokio::test]
+async fn where_there_are_no_items_there_are_no_results() {
+    let none = par_map(map(generate(Vec::<i32>::new(), 4), |item| item), 4, async |item| item);
+    assert!(none.collect().await.is_empty());
+}
+
+#[leak_check]
+#[tokio::test]
+async fn the_first_error_can_end_the_whole_pipeline() {
+    let (items, made) = counted();
+    let checked = par_map(generate(items, 4), 2, async |item| {
+        if item < 10 { Ok(item) } else { Err(format!("{item} is too large")) }
+    });
+    let results: Result<Vec<_>, _> = map(checked, |item| item).try_collect().await;
+    assert_eq!(results, Err("10 is too large".to_owned()));
+    settle().await;
+    let after = made.load(Relaxed);
+    settle().await;
+    assert_eq!(made.load(Relaxed), after, "the source has ended");
 }
 
 #[leak_check]
