@@ -22,18 +22,7 @@ fn on_every_page(check: impl Fn(&Page, &str) -> Vec<String>) {
 
 #[test]
 fn the_parts_are_there_and_in_order() {
-    const PARTS: [&str; 9] = [
-        "# ",
-        "\n| Go | ",
-        "\n```console",
-        "](timeline.svg)",
-        "\n## Not like Go\n",
-        "\n## What bites\n",
-        "\n## What it costs\n",
-        "\n## Threads, tasks or neither\n",
-        "\nNext: [",
-    ];
-    const LESSON: [&str; 17] = [
+    const PARTS: [&str; 17] = [
         "# ",
         "[source](src/",
         "[the Go program](go/main.go)",
@@ -55,7 +44,7 @@ fn the_parts_are_there_and_in_order() {
     on_every_page(|page, _| {
         let mut at = 0;
         let mut missing = Vec::new();
-        for part in if is_lesson(page) { &LESSON[..] } else { &PARTS } {
+        for part in PARTS {
             match page.text[at..].find(part) {
                 Some(found) => at += found,
                 None => missing.push(format!("no {part:?} after the part before it")),
@@ -65,17 +54,9 @@ fn the_parts_are_there_and_in_order() {
     });
 }
 
-/// Whether the page opens with its program.
-fn is_lesson(page: &Page) -> bool {
-    page.headings.iter().any(|heading| heading == "The program")
-}
-
 #[test]
 fn a_page_opens_with_its_program_as_it_is_in_its_file() {
     on_every_page(|page, _| {
-        if !is_lesson(page) {
-            return vec![];
-        }
         let folder = page.path.parent().expect("a page is in a folder");
         let read = |path| fs::read_to_string(root().join(folder).join(path)).expect("it is there");
         let mut wrong = Vec::new();
