@@ -48,6 +48,7 @@ pub const MODELS: &[Model] = &[
         errors::first_error,
     ),
     good("errors: giving up on a result loses none", errors::given_up),
+    good("errors: a group tells its first error, which is the cause, after all", errors::group),
     good("shutdown: all are drained, or named as late or panicked", shutdown::drain),
     good("shutdown: work that has begun is carried through", shutdown::every_tick),
     good("wait-group: tasks are waited for, and every panic is told", wait_group::tasks),

@@ -2,8 +2,10 @@ use std::io;
 use std::time::Duration;
 
 use common::{Cause, Context};
-use errors::{Failure, Summary, process_all};
+use errors::{Failure, Group, Summary, process_all};
 use model::future::block_on;
+use model::sync::Arc;
+use model::sync::atomic::{AtomicUsize, Ordering};
 use tokio::task::yield_now;
 use tokio::time::{advance, sleep};
 
@@ -77,5 +79,43 @@ pub fn given_up() {
         ids.sort_unstable();
         assert_eq!(ids, [1, 2, 3]);
         clock.await.expect("it does not panic");
+    });
+}
+
+pub fn group() {
+    block_on(async {
+        let group = Group::new(&Context::background()).limit(2);
+        let (ctx, spawner) = (group.context().clone(), group.spawner());
+        let ended = Arc::new(AtomicUsize::new(0));
+        for id in 1..=3 {
+            let (ctx, spawner, ended) = (ctx.clone(), spawner.clone(), ended.clone());
+            let work = async move {
+                yield_now().await;
+                match id {
+                    1 => {
+                        let sibling = ended.clone();
+                        spawner.spawn(async move {
+                            yield_now().await;
+                            sibling.fetch_add(1, Ordering::SeqCst);
+                            Err("the sibling's")
+                        });
+                    }
+                    2 => {
+                        ended.fetch_add(1, Ordering::SeqCst);
+                        return Err("the second's");
+                    }
+                    _ => drop(ctx.done().await),
+                }
+                ended.fetch_add(1, Ordering::SeqCst);
+                Ok(())
+            };
+            group.spawn(work).await;
+        }
+        let first = group.wait().await.expect_err("two fail");
+        assert_eq!(ended.load(Ordering::SeqCst), 4, "it has waited for all");
+        assert!(["the sibling's", "the second's"].contains(&&*first.to_string()));
+        assert_eq!(ctx.err(), Some(Cause::Canceled));
+        let cause = ctx.cause().expect("it has ended");
+        assert!(Arc::ptr_eq(&cause, &first), "{first} is told, and {cause} is the cause");
     });
 }

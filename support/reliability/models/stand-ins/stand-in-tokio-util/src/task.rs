@@ -49,6 +49,11 @@ struct State {
 }
 
 impl TaskTracker {
+    /// One without tasks.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
     /// Starts a task that counts until it is dropped.
     pub fn spawn<F>(&self, work: F) -> JoinHandle<F::Output>
     where
