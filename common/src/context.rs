@@ -1,9 +1,9 @@
 use std::any::{Any, TypeId};
 use std::error::Error;
 use std::fmt;
-use std::iter::{successors, zip};
+use std::iter::successors;
 use std::pin::Pin;
-use std::task::{self, Poll, ready};
+use std::task::{self, Poll};
 use std::time::Duration;
 
 use event_listener::{Event, EventListener};
@@ -277,12 +277,14 @@ impl Context {
     }
 
     /// This context and those above it that carry a value, or that do not.
+    #[inline]
     fn to_root_of(&self, kind: bool) -> impl Iterator<Item = &Self> {
         successors(self.nearest_of(kind), move |context| {
             context.node.parent.as_ref()?.nearest_of(kind)
         })
     }
 
+    #[inline] // a look-up is a few of these
     fn nearest_of(&self, kind: bool) -> Option<&Self> {
         if self.node.value.is_some() == kind { Some(self) } else { self.node.other.as_ref() }
     }
@@ -331,36 +333,30 @@ struct Wait<'ctx> {
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl Wait<'_> {
-    /// Ready when the context may have ended since the last look at it.
-    fn poll_woken(&mut self, cx: &mut task::Context<'_>) -> Poll<()> {
-        let contexts = self.context.to_root_of(PLAIN);
-        if self.listeners.is_empty() {
-            self.listeners.extend(contexts.map(|context| context.node.ended.listen()));
-            self.timer = self.context.node.deadline.map(|at| Box::pin(sleep_until(at)));
-            fence(Ordering::SeqCst); // the other half of the one in `end_for`
-            return Poll::Ready(()); // look again, now that it listens
-        }
-        for (listener, context) in zip(&mut self.listeners, contexts) {
-            if Pin::new(&mut *listener).poll(cx).is_ready() {
-                *listener = context.node.ended.listen(); // it may have ended beside this one
-                fence(Ordering::SeqCst);
-                return Poll::Ready(());
-            }
-        }
-        self.timer.as_mut().map_or(Poll::Pending, |timer| timer.as_mut().poll(cx))
-    }
-}
-
 impl Future for Wait<'_> {
     type Output = Cause;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Cause> {
+        let Self { context, listeners, timer } = &mut *self;
         loop {
-            if let Some(cause) = self.context.err() {
+            if listeners.is_empty() {
+                if let Some(cause) = context.err() {
+                    return Poll::Ready(cause);
+                }
+                listeners.extend(context.to_root_of(PLAIN).map(|above| above.node.ended.listen()));
+                fence(Ordering::SeqCst); // the other half of the one in `end_for`
+                *timer = context.node.deadline.map(|deadline| Box::pin(sleep_until(deadline)));
+            }
+            // These first: a listener that is dropped unheard passes on what it was told.
+            let told = listeners.iter_mut().any(|listener| Pin::new(listener).poll(cx).is_ready())
+                || timer.as_mut().is_some_and(|timer| timer.as_mut().poll(cx).is_ready());
+            if let Some(cause) = context.err() {
                 return Poll::Ready(cause);
             }
-            ready!(self.poll_woken(cx));
+            if !told {
+                return Poll::Pending;
+            }
+            listeners.clear(); // a context beside this one has ended: listen anew
         }
     }
 }
@@ -380,14 +376,13 @@ impl<F: Future> Future for Run<'_, F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
         let run = self.project();
-        if let Some(cause) = run.wait.context.err() {
-            return Poll::Ready(Err(cause));
-        }
         // A future that is ready at once, such as a receive from a full queue, needs no listener.
-        match run.future.poll(cx) {
-            Poll::Ready(output) => Poll::Ready(Ok(output)),
-            Poll::Pending => Pin::new(run.wait).poll(cx).map(Err),
+        if run.wait.context.err().is_none()
+            && let Poll::Ready(output) = run.future.poll(cx)
+        {
+            return Poll::Ready(Ok(output));
         }
+        Pin::new(run.wait).poll(cx).map(Err)
     }
 }
 

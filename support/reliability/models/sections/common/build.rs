@@ -12,8 +12,8 @@ fn main() {
         ("cancel_looks_at_no_clock", "if self.end().is_some() {", "if false {"),
         (
             "run_polls_first",
-            "if let Some(cause) = run.wait.context.err() {",
-            "if let Some(cause) = None {",
+            "if run.wait.context.err().is_none()",
+            "if true",
         ),
         ("one_is_woken", "nearest.node.ended.notify(usize::MAX)", "nearest.node.ended.notify(1)"),
     ];
