@@ -24,7 +24,8 @@ fn refused(kit: &Kit, args: &[&str], says: &[&str]) {
         for part in says {
             assert!(run.stderr.contains(part), "{part}: {run:#?}");
         }
-        assert_eq!(run.stderr.lines().count(), 1, "{run:#?}");
+        let shown = if says[0].starts_with("invalid condition") { 3 } else { 1 }; // with its place
+        assert_eq!(run.stderr.lines().count(), shown, "{run:#?}");
         assert_eq!(kit.read("o"), KEPT, "{args:?}");
         assert_eq!(kit.read("in.log"), lines(0..10), "{args:?}");
         assert!(!kit.path("new").exists(), "{args:?}");
@@ -91,8 +92,14 @@ fn an_error_in_any_setting_leaves_all_outputs_as_they_were() {
     let args = |more: &[&'static str]| [&["--file", "in.log", "--out", "o"], more].concat();
     refused(&kit, &["--file", "typo*", "--out", "o"], &["no file matches --file typo*"]);
     refused(&kit, &args(&["--file", "a[b"]), &["in --file a[b"]);
-    refused(&kit, &args(&["--where", "v"]), &["`v` is no condition"]);
-    refused(&kit, &args(&["--derive", "v"]), &["`v` derives nothing"]);
+    refused(
+        &kit,
+        &args(&["--where", "v"]),
+        &["invalid condition: expected FIELD OP VALUE", "\n  v\n   ^"],
+    );
+    let slip = ["invalid condition: `5OO` is no number", "\n  v>=5OO\n     ^"];
+    refused(&kit, &args(&["--where", "v>=5OO"]), &slip);
+    refused(&kit, &args(&["--derive", "v"]), &["invalid --derive `v`: expected NAME=FORMULA"]);
     refused(&kit, &args(&["--out", "s3://bucket/key"]), &["s3://bucket/key", "expected a path"]);
     refused(&kit, &args(&["--out", "kafka://host/topic"]), &["kafka://host/topic"]);
     refused(&kit, &args(&["--out", "tcp://host"]), &["tcp://host: expected tcp://HOST:PORT"]);

@@ -1,6 +1,6 @@
 //! The settings compiled: which fields to read, what to test, what to count.
 
-use super::expr::{Condition, Derive, Scope};
+use super::expr::{Condition, Derive, Field, Operand, Scope};
 use super::value::Fields;
 use crate::data_pipeline::config::{Config, is_tagged};
 
@@ -32,9 +32,9 @@ pub(crate) struct Id {
 #[derive(Clone, Debug)]
 pub(crate) struct Counted {
     pub(crate) time_field: String,
-    pub(crate) time: usize,
-    pub(crate) key: Option<usize>,
-    pub(crate) value: Option<usize>,
+    pub(crate) time: Field,
+    pub(crate) key: Option<Operand>,
+    pub(crate) value: Option<Operand>,
 }
 
 impl Job {
@@ -46,16 +46,20 @@ impl Job {
         let conditions = config.conditions.iter().map(|text| Condition::parse(text, &mut scope));
         let conditions = conditions.collect::<Result<_, _>>()?;
         let time_field = config.time.clone().unwrap_or_default();
+        let by = config.by.as_deref().map(|text| Operand::parse("--by", text, &mut scope));
+        let p = config.p.as_deref().map(|text| Operand::parse("--p", text, &mut scope));
+        let (key, value) = (by.transpose()?, p.transpose()?);
+        let names: Vec<_> = time_field.split('.').collect();
         let counted = config.aggregates.is_some().then(|| Counted {
-            time: scope.slot(&time_field),
-            time_field,
-            key: config.by.as_deref().map(|field| scope.slot(field)),
-            value: config.p.as_deref().map(|field| scope.slot(field)),
+            time: scope.field(&names),
+            time_field: time_field.clone(),
+            key,
+            value,
         });
         let tagged = config.out.iter().filter(|out| is_tagged(out)).count();
         let id = (tagged > 0).then(|| {
             let field = config.id_field.clone().unwrap_or_default();
-            Id { slot: scope.fields.slot(&field), field } // of the line, never a derived one
+            Id { slot: scope.fields.slot([&*field]), field } // of the line, never a derived one
         });
         Ok(Self {
             fields: scope.fields,

@@ -145,7 +145,7 @@ impl<'j> Output<'j> {
 
     /// The time of an event, and the latest one in the chunk up to it.
     fn time(&mut self, counted: &Counted, slots: &[Value<'_>]) -> Result<(i64, i64), String> {
-        let value = &slots[counted.time];
+        let value = counted.time.get(slots);
         let Some(time) = time::millis(value) else {
             return Err(time::problem(&counted.time_field, value));
         };
@@ -164,11 +164,9 @@ impl<'j> Output<'j> {
     }
 
     fn row(&mut self, counted: &Counted, slots: &[Value<'_>], time: i64, latest: i64) {
-        let value = counted.value.and_then(|slot| match slots[slot] {
-            Value::Number(number) => Some(number.as_f64()),
-            _ => None,
-        });
-        let key = counted.key.map_or(NO_KEY.into(), |slot| key(&slots[slot]));
+        let value = counted.value.as_ref().and_then(|value| value.number(slots));
+        let keyed = counted.key.as_ref().map(|key| key.get(slots));
+        let key = keyed.as_ref().map_or(NO_KEY.into(), |value| key(value));
         let number = self.keys.get(&*key).copied().unwrap_or_else(|| {
             let number = u32::try_from(self.made.rows.keys.len()).expect("a chunk has fewer lines");
             self.keys.insert((*key).into(), number);

@@ -19,7 +19,7 @@ pub(crate) fn millis(value: &Value<'_>) -> Option<i64> {
         Value::Text(text) => fast(text.as_bytes())
             .or_else(|| text.parse::<Timestamp>().ok().map(Timestamp::as_millisecond)),
         Value::Number(number) => from_number(*number),
-        Value::Missing | Value::Opaque | Value::Bool(_) => None,
+        Value::Missing | Value::Null | Value::Opaque | Value::Bool(_) => None,
     }
     .filter(|millis| millis.abs() <= LIMIT)
 }
@@ -31,7 +31,8 @@ const SHOWN: usize = 80;
 pub(crate) fn problem(field: &str, value: &Value<'_>) -> String {
     let there = match value {
         Value::Missing => return format!("no time: there is no field {field}"),
-        Value::Opaque => "null, an array or an object".to_owned(),
+        Value::Null => "null".to_owned(),
+        Value::Opaque => "an array or an object".to_owned(),
         Value::Bool(value) => value.to_string(),
         Value::Number(Number::Integer(number)) => number.to_string(),
         Value::Number(Number::Float(number)) => number.to_string(),
@@ -121,7 +122,7 @@ mod tests {
         let text = problem(Value::Text("yesterday".into()));
         assert!(text.starts_with(r#"no time: the field at holds "yesterday", which"#), "{text}");
         assert!(problem(Value::Number(Number::Float(1e300))).contains(" holds 1000"));
-        assert!(problem(Value::Opaque).contains("holds null, an array or an object"));
+        assert!(problem(Value::Opaque).contains("holds an array or an object"));
         assert!(problem(Value::Text("x".repeat(1000).into())).len() < 200);
     }
 

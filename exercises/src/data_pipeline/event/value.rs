@@ -14,7 +14,8 @@ pub(crate) enum Value<'a> {
     /// Not there.
     #[default]
     Missing,
-    /// There, but `null`, an array or an object, none of which can be compared.
+    Null,
+    /// There, but an array or an object, which cannot be compared.
     Opaque,
     Bool(bool),
     Number(Number),
@@ -81,10 +82,10 @@ struct Node {
 }
 
 impl Fields {
-    /// The slot in which [`read`](Fields::read) puts the field with this path.
-    pub(crate) fn slot(&mut self, path: &str) -> usize {
+    /// The slot in which [`read`](Fields::read) puts the field with this path, name by name.
+    pub(crate) fn slot<'p>(&mut self, path: impl IntoIterator<Item = &'p str>) -> usize {
         let mut node = &mut self.root;
-        for name in path.split('.') {
+        for name in path {
             let known = node.children.iter().position(|(child, _)| **child == *name);
             let at = known.unwrap_or_else(|| {
                 node.children.push((name.into(), Node::default()));
@@ -217,7 +218,7 @@ impl<'a> Visitor<'a> for Field<'_, '_, 'a> {
     }
 
     fn visit_unit<E>(self) -> Result<(), E> {
-        self.put(Value::Opaque);
+        self.put(Value::Null);
         Ok(())
     }
 
@@ -253,7 +254,7 @@ mod tests {
 
     fn read<'a>(paths: &[&str], line: &'a str) -> Result<Vec<Value<'a>>, String> {
         let mut fields = Fields::default();
-        let at: Vec<_> = paths.iter().map(|path| fields.slot(path)).collect();
+        let at: Vec<_> = paths.iter().map(|path| fields.slot(path.split('.'))).collect();
         let mut slots = Vec::new();
         fields.read(line, &mut slots).map_err(|err| err.to_string())?;
         Ok(at.into_iter().map(|slot| slots[slot].clone()).collect())
@@ -285,7 +286,7 @@ mod tests {
         for (last, left) in [
             ("1", Value::Missing),
             ("{}", Value::Missing),
-            (r#"{"b":null}"#, Value::Opaque),
+            (r#"{"b":null}"#, Value::Null),
             (r#"{"c":"x"}"#, Value::Missing),
         ] {
             let line = format!(r#"{{"a":{{"b":"x"}},"a":{last}}}"#);

@@ -1,0 +1,413 @@
+//! How `--where` and `--derive` are written: one grammar, read by winnow.
+//!
+//! ```text
+//! condition = and ("or" and)*        and = not ("and" not)*        not = "not" not | test
+//! test      = sum SIGN LITERAL | sum "~" REGEX | sum "in" "[" LITERAL ("," LITERAL)* "]"
+//!           | "exists" "(" path ")" | "(" condition ")"
+//! sum       = product (("+" | "-") product)*      product = unary (("*" | "/" | "%") unary)*
+//! unary     = "-" unary | NUMBER | FUNCTION "(" sum ")" | "(" sum ")" | path
+//! path      = NAME ("." NAME)*
+//! ```
+//!
+//! `&&`, `||` and `!` stand for `and`, `or` and `not` as well. Left of a sign a word is a field, right of
+//! it a value.
+
+use regex::Regex;
+use winnow::ascii::multispace0;
+use winnow::combinator::{alt, cut_err, delimited, eof, opt, peek, preceded, terminated};
+use winnow::error::{ErrMode, Needed, ParserError};
+use winnow::stream::{LocatingSlice, Location, Stateful};
+use winnow::token::{one_of, take_while};
+use winnow::{ModalParser, Parser};
+
+use super::{Condition, Function, Literal, Operand, Scope, Sign, parse_number};
+
+type Input<'i, 's> = Stateful<LocatingSlice<&'i str>, Place<'s>>;
+type Parsed<T> = Result<T, ErrMode<Refusal>>;
+
+/// What names stand for, and where.
+#[derive(Debug)]
+struct Place<'s> {
+    scope: &'s mut Scope,
+    /// A hyphen inside a word is part of it, as in `content-length`; otherwise it is a minus.
+    hyphens: bool,
+    /// Parentheses and signs that are open.
+    depth: usize,
+}
+
+/// Bytes of an expression: nobody writes more, and what is built of it is bounded.
+const LONGEST: usize = 4096;
+
+/// Parentheses and signs within each other.
+const DEEPEST: usize = 64;
+
+/// What cannot be read, from which byte on.
+#[derive(Debug)]
+struct Refusal {
+    at: usize,
+    /// Empty where nothing more is known than the place.
+    why: String,
+}
+
+impl<'i, 's> ParserError<Input<'i, 's>> for Refusal {
+    type Inner = Self;
+
+    fn from_input(input: &Input<'i, 's>) -> Self {
+        Self { at: input.current_token_start(), why: String::new() }
+    }
+
+    fn incomplete(input: &Input<'i, 's>, _: Needed) -> Self {
+        Self::from_input(input)
+    }
+
+    /// Of two ways to read it, the one that comes further tells more.
+    fn or(self, other: Self) -> Self {
+        if (self.at, !self.why.is_empty()) > (other.at, !other.why.is_empty()) {
+            self
+        } else {
+            other
+        }
+    }
+
+    fn into_inner(self) -> Result<Self::Inner, Self> {
+        Ok(self)
+    }
+}
+
+fn refuse<T>(at: usize, why: impl Into<String>) -> Parsed<T> {
+    Err(ErrMode::Cut(Refusal { at, why: why.into() }))
+}
+
+/// Reads a condition.
+pub(super) fn condition(text: &str, scope: &mut Scope) -> Result<Condition, String> {
+    let hint = "expected FIELD OP VALUE with one of = != < <= > >= ~ !~, or FIELD in [VALUE, ..], joined \
+                by and, or, not";
+    whole("condition", text, 0, Place { scope, hyphens: true, depth: 0 }, either, hint)
+}
+
+/// Reads what gives a value: `hyphens` tells whether `a-b` is a name.
+pub(super) fn operand(
+    kind: &str,
+    text: &str,
+    from: usize,
+    scope: &mut Scope,
+    hyphens: bool,
+) -> Result<Operand, String> {
+    let hint = "expected fields, numbers, + - * / %, num(FIELD), text(FIELD) or lower(FIELD)";
+    whole(kind, text, from, Place { scope, hyphens, depth: 0 }, sum, hint)
+}
+
+/// Reads all of the text, from a byte on.
+fn whole<'i, 's, T>(
+    kind: &str,
+    text: &'i str,
+    from: usize,
+    state: Place<'s>,
+    parser: impl ModalParser<Input<'i, 's>, T, Refusal>,
+    hint: &str,
+) -> Result<T, String> {
+    if text.len() > LONGEST {
+        return Err(format!(
+            "a {kind} of {} bytes is longer than the {LONGEST} that are read",
+            text.len()
+        ));
+    }
+    let mut input = Stateful { input: LocatingSlice::new(&text[from..]), state };
+    let read = delimited(multispace0, parser, eof).parse_next(&mut input);
+    read.map_err(|err| {
+        let Refusal { at, why } = err.into_inner().expect("the text is all there");
+        let why = if why.is_empty() { hint } else { &why };
+        let before = text[..from + at].chars().count();
+        let shown: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        format!("invalid {kind}: {why}\n  {shown}\n  {:before$}^", "")
+    })
+}
+
+/// A token, and the white space behind it.
+fn token<'i, 's, T>(
+    parser: impl ModalParser<Input<'i, 's>, T, Refusal>,
+) -> impl ModalParser<Input<'i, 's>, T, Refusal> {
+    terminated(parser, multispace0)
+}
+
+/// A word of the grammar, which is a name where something else follows.
+fn keyword<'i, 's>(word: &'static str) -> impl ModalParser<Input<'i, 's>, (), Refusal> {
+    let end = alt((one_of(|c: char| c.is_whitespace() || "([!".contains(c)).void(), eof.void()));
+    terminated(terminated(word, peek(end)), multispace0).void()
+}
+
+fn either(input: &mut Input<'_, '_>) -> Parsed<Condition> {
+    let mut left = both(input)?;
+    while opt(alt((keyword("or"), token("||").void()))).parse_next(input)?.is_some() {
+        left = Condition::Or(Box::new([left, cut_err(both).parse_next(input)?]));
+    }
+    Ok(left)
+}
+
+fn both(input: &mut Input<'_, '_>) -> Parsed<Condition> {
+    let mut left = negation(input)?;
+    while opt(alt((keyword("and"), token("&&").void()))).parse_next(input)?.is_some() {
+        left = Condition::And(Box::new([left, cut_err(negation).parse_next(input)?]));
+    }
+    Ok(left)
+}
+
+/// One level deeper.
+fn nested<'i, 's, T>(
+    input: &mut Input<'i, 's>,
+    parser: fn(&mut Input<'i, 's>) -> Parsed<T>,
+) -> Parsed<T> {
+    if input.state.depth == DEEPEST {
+        return refuse(input.current_token_start(), "nested too deep");
+    }
+    input.state.depth += 1;
+    let parsed = parser(input);
+    input.state.depth -= 1;
+    parsed
+}
+
+fn negation(input: &mut Input<'_, '_>) -> Parsed<Condition> {
+    nested(input, negated)
+}
+
+fn negated(input: &mut Input<'_, '_>) -> Parsed<Condition> {
+    if opt(alt((keyword("not"), token("!").void()))).parse_next(input)?.is_some() {
+        return Ok(Condition::Not(Box::new(cut_err(negation).parse_next(input)?)));
+    }
+    let group = delimited(token("("), either, cut_err(token(")")));
+    alt((exists, test, group)).parse_next(input)
+}
+
+fn exists(input: &mut Input<'_, '_>) -> Parsed<Condition> {
+    let (_, names, _) =
+        (token(("exists", multispace0, "(")), path, token(")")).parse_next(input)?;
+    Ok(Condition::Exists(input.state.scope.field(&names)))
+}
+
+fn test(input: &mut Input<'_, '_>) -> Parsed<Condition> {
+    let left = sum(input)?;
+    if opt(keyword("in")).parse_next(input)?.is_some() {
+        return Ok(Condition::In(left, cut_err(list).parse_next(input)?));
+    }
+    let at = input.current_token_start();
+    let sign = token(take_while(1..=2, ['=', '!', '<', '>', '~'])).parse_next(input)?;
+    let right = input.current_token_start();
+    if let "~" | "!~" = sign {
+        let (pattern, _) = word(input, false)?;
+        let regex = match Regex::new(&pattern) {
+            Ok(regex) => regex,
+            Err(err) => {
+                let reason = err.to_string().lines().last().unwrap_or_default().to_owned();
+                return refuse(right, format!("not a regular expression, {reason}"));
+            }
+        };
+        return Ok(Condition::Matches { left, regex, negated: sign == "!~" });
+    }
+    let Some(known) = Sign::of(sign) else {
+        let why = format!("`{sign}` is no operator; there are = != < <= > >= ~ !~");
+        return refuse(at, why);
+    };
+    if let Some(more) = opt(peek(one_of(['=', '!', '<', '>', '~']))).parse_next(input)? {
+        let why = format!(
+            "the operator `{sign}` has one more behind it, `{more}`; put a text that begins \
+                           like this into quotes"
+        );
+        return refuse(right, why);
+    }
+    let (literal, is_quoted) = literal(input)?;
+    if known.is_order() && !is_quoted && !matches!(literal, Literal::Number(_)) {
+        let text = text_of(&literal);
+        let why = format!("`{text}` is no number; a text is compared in quotes, {sign}\"{text}\"");
+        return refuse(right, why);
+    }
+    Ok(Condition::Compare { left, sign: known, right: literal })
+}
+
+fn list(input: &mut Input<'_, '_>) -> Parsed<Vec<Literal>> {
+    token("[").parse_next(input)?;
+    let mut literals = Vec::new();
+    loop {
+        literals.push(item(input)?);
+        if opt(token(",")).parse_next(input)?.is_none() {
+            break;
+        }
+    }
+    token("]").parse_next(input)?;
+    Ok(literals)
+}
+
+fn literal(input: &mut Input<'_, '_>) -> Parsed<(Literal, bool)> {
+    let (text, is_quoted) = word(input, false)?;
+    Ok((Literal::of(text, is_quoted), is_quoted))
+}
+
+fn item(input: &mut Input<'_, '_>) -> Parsed<Literal> {
+    let at = input.current_token_start();
+    let (text, is_quoted) = word(input, true)?;
+    if text.is_empty() && !is_quoted {
+        return refuse(at, "expected a value; an empty text is \"\"");
+    }
+    Ok(Literal::of(text, is_quoted))
+}
+
+/// A value: in quotes, or up to white space, `&&`, `||`, or a bracket that was opened before it.
+fn word(input: &mut Input<'_, '_>, in_list: bool) -> Parsed<(String, bool)> {
+    if let Some(text) = opt(quoted).parse_next(input)? {
+        return Ok((text, true));
+    }
+    let mut depth = 0_usize;
+    let rest: &str = input.input.as_ref();
+    let mut last = ' ';
+    let end = rest.char_indices().find(|(at, c)| {
+        let joins = matches!(c, '&' | '|')
+            && rest[*at..].starts_with([*c; 2].iter().collect::<String>().as_str());
+        let closes = match c {
+            '(' | '[' => {
+                depth += 1;
+                false
+            }
+            ')' | ']' if last == '\\' => false,
+            ')' | ']' if depth > 0 => {
+                depth -= 1;
+                false
+            }
+            ')' => true,
+            ']' | ',' => in_list,
+            _ => false,
+        };
+        last = *c;
+        c.is_whitespace() || joins || closes
+    });
+    let length = end.map_or(rest.len(), |(at, _)| at);
+    let text = token(winnow::token::take(rest[..length].chars().count())).parse_next(input)?;
+    Ok((text.to_owned(), false))
+}
+
+/// A text in double quotes. `\"` stands for a quote; any other backslash for itself, as regular
+/// expressions are full of them.
+fn quoted(input: &mut Input<'_, '_>) -> Parsed<String> {
+    let at = input.current_token_start();
+    "\"".parse_next(input)?;
+    let rest: &str = input.input.as_ref();
+    let mut escaped = false;
+    let end = rest.char_indices().find(|(_, c)| {
+        let ends = *c == '"' && !escaped;
+        escaped = *c == '\\' && !escaped;
+        ends
+    });
+    let Some((end, _)) = end else { return refuse(at, "the quotes are not closed") };
+    let length = rest[..end].chars().count();
+    let text = terminated(winnow::token::take(length), token("\"")).parse_next(input)?;
+    Ok(text.replace("\\\"", "\""))
+}
+
+fn sum(input: &mut Input<'_, '_>) -> Parsed<Operand> {
+    chain(input, product, &['+', '-'])
+}
+
+fn product(input: &mut Input<'_, '_>) -> Parsed<Operand> {
+    chain(input, unary, &['*', '/', '%'])
+}
+
+/// Operands with signs between them, from left to right.
+fn chain<'i, 's>(
+    input: &mut Input<'i, 's>,
+    part: fn(&mut Input<'i, 's>) -> Parsed<Operand>,
+    signs: &'static [char],
+) -> Parsed<Operand> {
+    let mut left = part(input)?;
+    while let Some(sign) = opt(token(one_of(signs))).parse_next(input)? {
+        left = Operand::Sum(Box::new((left, sign, cut_err(part).parse_next(input)?)));
+    }
+    Ok(left)
+}
+
+fn unary(input: &mut Input<'_, '_>) -> Parsed<Operand> {
+    nested(input, signed)
+}
+
+fn signed(input: &mut Input<'_, '_>) -> Parsed<Operand> {
+    if opt(token("-")).parse_next(input)?.is_some() {
+        let operand = cut_err(unary).parse_next(input)?;
+        return Ok(Operand::Sum(Box::new((Operand::Number(0.0), '-', operand))));
+    }
+    let group = delimited(token("("), sum, token(")"));
+    alt((number, call, group, field)).parse_next(input)
+}
+
+fn number(input: &mut Input<'_, '_>) -> Parsed<Operand> {
+    let is_digit = |c: char| c.is_ascii_digit() || c == '.';
+    let text =
+        preceded(peek(one_of('0'..='9')), token(take_while(1.., is_digit))).parse_next(input)?;
+    let number =
+        parse_number(text).ok_or_else(|| ErrMode::Backtrack(Refusal::from_input(input)))?;
+    Ok(Operand::Number(number.as_f64()))
+}
+
+fn call(input: &mut Input<'_, '_>) -> Parsed<Operand> {
+    let at = input.current_token_start();
+    let name = terminated(name, (multispace0, token("("))).parse_next(input)?;
+    if name == "exists" || name == "not" {
+        return Err(ErrMode::Backtrack(Refusal::from_input(input))); // they give no value
+    }
+    let Some(function) = Function::of(&name) else {
+        return refuse(
+            at,
+            format!("unknown function `{name}`; there are num, text, lower and exists"),
+        );
+    };
+    let operand = cut_err(terminated(sum, token(")"))).parse_next(input)?;
+    Ok(Operand::Call(function, Box::new(operand)))
+}
+
+fn field(input: &mut Input<'_, '_>) -> Parsed<Operand> {
+    let names = path(input)?;
+    Ok(Operand::Field(input.state.scope.field(&names)))
+}
+
+fn path(input: &mut Input<'_, '_>) -> Parsed<Vec<String>> {
+    let mut names = vec![segment(input)?];
+    while opt(".").parse_next(input)?.is_some() {
+        names.push(cut_err(segment).parse_next(input)?);
+    }
+    multispace0.parse_next(input)?;
+    Ok(names)
+}
+
+fn segment(input: &mut Input<'_, '_>) -> Parsed<String> {
+    if peek(opt("\"")).parse_next(input)?.is_none() {
+        return name(input);
+    }
+    let start = input.current_token_start();
+    let text = quoted_name(input)?;
+    if text.is_empty() { refuse(start, "a field has a name") } else { Ok(text) }
+}
+
+/// As [`quoted`], without the white space behind it.
+fn quoted_name(input: &mut Input<'_, '_>) -> Parsed<String> {
+    delimited("\"", take_while(0.., |c: char| c != '"'), "\"").map(str::to_owned).parse_next(input)
+}
+
+fn name(input: &mut Input<'_, '_>) -> Parsed<String> {
+    let in_name = |c: char| c.is_alphanumeric() || "_$@".contains(c);
+    let mut name = take_while(1.., in_name).parse_next(input)?.to_owned();
+    while input.state.hyphens {
+        let more = preceded("-", take_while(1.., in_name));
+        let starts = (|c: char| c.is_alphabetic()) as fn(char) -> bool;
+        let Some(more) = opt(preceded(peek(("-", one_of(starts))), more)).parse_next(input)? else {
+            break;
+        };
+        name = format!("{name}-{more}");
+    }
+    Ok(name)
+}
+
+/// A literal as it may be written.
+fn text_of(literal: &Literal) -> String {
+    match literal {
+        Literal::Null => "null".to_owned(),
+        Literal::Bool(value) => value.to_string(),
+        Literal::Number(number) => number.as_f64().to_string(),
+        Literal::Text(text) => text.clone(),
+    }
+}
