@@ -59,11 +59,10 @@ fn draw(line: &Line, y: f64) -> String {
         go.time,
         y + 4.0
     );
-    if let Some(goal) = line.row.goal {
-        svg += &format!("<path class=\"goal\" d=\"M{:.1} {}v14\"/>", place(goal.time), y - 7.0);
-    }
+    let goal = line.row.goal;
+    svg += &format!("<path class=\"goal\" d=\"M{:.1} {}v14\"/>", place(goal.time), y - 7.0);
     svg += &format!("<circle class=\"time\" cx=\"{:.1}\" cy=\"{y}\" r=\"5\"/>", place(go.time));
-    if line.row.goal.is_some_and(|goal| goal.memory.is_some()) {
+    if goal.memory.is_some() {
         let x = place(go.memory);
         svg += &format!("<path class=\"memory\" d=\"M{x:.1} {}l5 5-5 5-5-5z\"/>", y - 5.0);
     }

@@ -37,11 +37,17 @@ pub struct Against {
 }
 
 impl Line {
-    /// Whether the row is at or below its goal; `None` without Go, or without a goal.
+    /// Whether the row is at or below its goal; `None` without Go.
     pub fn met(&self) -> Option<bool> {
-        let (go, goal) = (self.go.first()?, self.row.goal?);
+        let (go, goal) = (self.go.first()?, self.row.goal);
         let memory = goal.memory.is_none_or(|goal| go.memory <= goal);
         Some(memory && go.time <= goal.time)
+    }
+
+    /// How we compare with Go's own trick; `None` where that is no faster than plain Go.
+    pub fn to_best(&self) -> Option<f64> {
+        let (plain, best) = (self.go.first()?, self.go.get(1)?);
+        (best.figures.seconds < plain.figures.seconds).then_some(best.time)
     }
 }
 
@@ -120,6 +126,17 @@ mod tests {
     fn the_median_is_the_middle_value() {
         assert!((median(vec![3.0, 1.0, 2.0]) - 2.0).abs() < 1e-9);
         assert!((median(vec![4.0, 1.0, 2.0, 3.0]) - 2.5).abs() < 1e-9);
+    }
+
+    #[test]
+    fn gos_trick_is_compared_only_where_it_is_faster() {
+        let figures = |seconds| Figures { seconds, memory: 0.0 };
+        let way = |seconds| Against { figures: figures(seconds), time: 1.0 / seconds, memory: 1.0 };
+        let row = &crate::rows::ROWS[0];
+        let line = |go: Vec<Against>| Line { row, ours: figures(1.0), go }.to_best();
+        assert_eq!(line(vec![way(2.0), way(4.0)]), None);
+        assert_eq!(line(vec![way(4.0), way(2.0)]), Some(0.5));
+        assert_eq!(line(vec![way(4.0)]), None);
     }
 
     #[test]

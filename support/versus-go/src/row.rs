@@ -15,9 +15,8 @@ pub struct Row {
     pub items: u64,
     /// The rows of the Go program: the same contract first, then Go with a trick of its own.
     pub go: &'static [&'static str],
-    /// What the ratios of ours to Go's should not exceed; `None` for a row that stands beside the
-    /// one above it, for comparison.
-    pub goal: Option<Goal>,
+    /// What the ratios of ours to Go's should not exceed.
+    pub goal: Goal,
     /// How our side is run.
     pub work: Work,
 }

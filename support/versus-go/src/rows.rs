@@ -7,9 +7,6 @@ const STAGES: &str = "pipeline::{generate, map, filter}";
 const FAN: &str = "fan_out_fan_in::fan_out";
 const POOL: &str = "worker_pool::WorkerPool";
 
-/// A row without a goal stands beside the one above it: the same with a short queue.
-const BESIDE: Option<Goal> = None;
-
 const fn time(time: f64) -> Goal {
     Goal { time, memory: None }
 }
@@ -26,7 +23,7 @@ pub const ROWS: &[Row] = &[
         measures: GROUP,
         items: MILLION,
         go: &["spawn", "spawn-best"],
-        goal: Some(both(0.50, 0.50)),
+        goal: both(0.60, 0.50),
         work: Work::Function(ours::spawn),
     },
     Row {
@@ -35,7 +32,7 @@ pub const ROWS: &[Row] = &[
         measures: "creating::in_tasks",
         items: MILLION,
         go: &["spawn", "spawn-best"],
-        goal: Some(both(0.50, 0.50)),
+        goal: both(0.75, 0.50),
         work: Work::Function(ours::spawn_for_results),
     },
     Row {
@@ -44,7 +41,7 @@ pub const ROWS: &[Row] = &[
         measures: GROUP,
         items: MILLION,
         go: &["sleep"],
-        goal: Some(both(0.36, 0.45)),
+        goal: both(0.20, 0.45),
         work: Work::Function(ours::sleeping),
     },
     Row {
@@ -53,16 +50,16 @@ pub const ROWS: &[Row] = &[
         measures: GROUP,
         items: MILLION,
         go: &["parked"],
-        goal: Some(both(0.17, 0.10)),
+        goal: both(0.16, 0.10),
         work: Work::Function(ours::parked),
     },
     Row {
         name: "channel",
-        what: "channel of 64, what is ready",
+        what: "channel of 64, one operation an item",
         measures: "pipeline::generate, Receiver::next",
         items: 5 * MILLION,
         go: &["channel", "channel-best"],
-        goal: Some(time(0.50)),
+        goal: time(0.80),
         work: Work::Function(|n| ours::channel(n, CAPACITY)),
     },
     Row {
@@ -71,7 +68,7 @@ pub const ROWS: &[Row] = &[
         measures: STAGES,
         items: MILLION,
         go: &["pipeline", "pipeline-best"],
-        goal: Some(time(0.50)),
+        goal: time(0.50),
         work: Work::Function(|n| ours::chapter_pipeline(n, CAPACITY / 2)),
     },
     Row {
@@ -80,7 +77,7 @@ pub const ROWS: &[Row] = &[
         measures: STAGES,
         items: 10 * MILLION,
         go: &["pipeline"],
-        goal: Some(time(0.015)),
+        goal: time(0.03),
         work: Work::Function(ours::chapter_pipeline_in_chunks),
     },
     Row {
@@ -89,7 +86,7 @@ pub const ROWS: &[Row] = &[
         measures: STAGES,
         items: 10 * MILLION,
         go: &["pipeline-bulk"],
-        goal: Some(time(1.00)),
+        goal: time(1.00),
         work: Work::Function(ours::chapter_pipeline_in_chunks),
     },
     Row {
@@ -98,7 +95,7 @@ pub const ROWS: &[Row] = &[
         measures: FAN,
         items: MILLION,
         go: &["fan-3", "fan-3-best"],
-        goal: Some(time(0.50)),
+        goal: time(0.80),
         work: Work::Function(|n| ours::fan(n, 3)),
     },
     Row {
@@ -106,8 +103,17 @@ pub const ROWS: &[Row] = &[
         what: "fan-out to 3 over vectors of 1,024, to Go item by item",
         measures: FAN,
         items: 10 * MILLION,
-        go: &["fan-3", "fan-3-bulk"],
-        goal: Some(time(0.06)),
+        go: &["fan-3"],
+        goal: time(0.03),
+        work: Work::Function(|n| ours::fan_in_chunks(n, 3)),
+    },
+    Row {
+        name: "fan-3-chunks",
+        what: "fan-out to 3 over vectors of 1,024, to Go in chunks",
+        measures: FAN,
+        items: 10 * MILLION,
+        go: &["fan-3-bulk"],
+        goal: time(1.00),
         work: Work::Function(|n| ours::fan_in_chunks(n, 3)),
     },
     Row {
@@ -116,7 +122,7 @@ pub const ROWS: &[Row] = &[
         measures: FAN,
         items: MILLION,
         go: &["fan-8", "fan-8-best"],
-        goal: Some(time(0.50)),
+        goal: time(0.80),
         work: Work::Function(|n| ours::fan(n, 8)),
     },
     Row {
@@ -124,8 +130,17 @@ pub const ROWS: &[Row] = &[
         what: "fan-out to 8 over vectors of 1,024, to Go item by item",
         measures: FAN,
         items: 10 * MILLION,
-        go: &["fan-8", "fan-8-bulk"],
-        goal: Some(time(0.06)),
+        go: &["fan-8"],
+        goal: time(0.03),
+        work: Work::Function(|n| ours::fan_in_chunks(n, 8)),
+    },
+    Row {
+        name: "fan-8-chunks",
+        what: "fan-out to 8 over vectors of 1,024, to Go in chunks",
+        measures: FAN,
+        items: 10 * MILLION,
+        go: &["fan-8-bulk"],
+        goal: time(1.00),
         work: Work::Function(|n| ours::fan_in_chunks(n, 8)),
     },
     Row {
@@ -133,8 +148,8 @@ pub const ROWS: &[Row] = &[
         what: "pool of 2, queue of 1,024, 1M hashes of 64 bytes",
         measures: POOL,
         items: MILLION,
-        go: &["pool", "pool-bulk"],
-        goal: Some(time(0.35)),
+        go: &["pool"],
+        goal: time(0.80),
         work: Work::Function(|n| ours::pool(n, LONG_QUEUE)),
     },
     Row {
@@ -143,7 +158,7 @@ pub const ROWS: &[Row] = &[
         measures: POOL,
         items: MILLION,
         go: &["pool-64"],
-        goal: BESIDE,
+        goal: time(1.00),
         work: Work::Function(|n| ours::pool(n, CAPACITY)),
     },
     Row {
@@ -151,8 +166,8 @@ pub const ROWS: &[Row] = &[
         what: "pool of 2, 1M hashes in batches of 256, to Go job by job",
         measures: POOL,
         items: MILLION,
-        go: &["pool", "pool-bulk"],
-        goal: Some(time(0.22)),
+        go: &["pool"],
+        goal: time(0.10),
         work: Work::Function(|n| ours::pool_in_batches(n, 2)),
     },
     Row {
@@ -161,7 +176,7 @@ pub const ROWS: &[Row] = &[
         measures: POOL,
         items: 10 * MILLION,
         go: &["pool-bulk-1"],
-        goal: Some(time(1.00)),
+        goal: time(1.00),
         work: Work::Function(|n| ours::pool_in_batches(n, 1)),
     },
     Row {
@@ -170,7 +185,7 @@ pub const ROWS: &[Row] = &[
         measures: POOL,
         items: 10 * MILLION,
         go: &["pool-bulk"],
-        goal: Some(time(1.00)),
+        goal: time(1.00),
         work: Work::Function(|n| ours::pool_in_batches(n, 2)),
     },
     Row {
@@ -179,7 +194,7 @@ pub const ROWS: &[Row] = &[
         measures: POOL,
         items: 1000,
         go: &["pool-sleep"],
-        goal: Some(time(1.00)),
+        goal: time(1.00),
         work: Work::Function(ours::pool_of_sleepers),
     },
     Row {
@@ -188,7 +203,7 @@ pub const ROWS: &[Row] = &[
         measures: GROUP,
         items: 1000,
         go: &["unlimited-sleep"],
-        goal: Some(both(1.00, 0.80)),
+        goal: both(1.00, 0.80),
         work: Work::Function(ours::sleeping),
     },
     Row {
@@ -197,7 +212,7 @@ pub const ROWS: &[Row] = &[
         measures: "common::Context::{done, cancel}",
         items: 100_000,
         go: &["cancel"],
-        goal: Some(both(0.50, 0.25)),
+        goal: both(0.35, 0.25),
         work: Work::Function(ours::cancel),
     },
     Row {
@@ -206,16 +221,16 @@ pub const ROWS: &[Row] = &[
         measures: "common::Context::{with_cancel, done, cancel}",
         items: 100_000,
         go: &["cancel-children"],
-        goal: Some(time(0.30)),
+        goal: time(0.25),
         work: Work::Function(ours::cancel_children),
     },
     Row {
         name: "receive-cancellable",
-        what: "receive under a context, what is ready",
+        what: "receive under a context",
         measures: "common::Context::run, pipeline::Receiver::next",
         items: 5 * MILLION,
         go: &["receive-cancellable", "receive-cancellable-best"],
-        goal: Some(time(0.42)),
+        goal: time(1.00),
         work: Work::Function(|n| ours::receive_cancellable(n, CAPACITY)),
     },
     Row {
@@ -224,7 +239,7 @@ pub const ROWS: &[Row] = &[
         measures: "common::Context::{with_cancel, err, cancel}",
         items: MILLION,
         go: &["context"],
-        goal: Some(time(0.50)),
+        goal: time(0.50),
         work: Work::Function(ours::create_contexts),
     },
     Row {
@@ -233,7 +248,7 @@ pub const ROWS: &[Row] = &[
         measures: "common::Context::value",
         items: 10 * MILLION,
         go: &["context-value"],
-        goal: Some(time(0.50)),
+        goal: time(0.30),
         work: Work::Function(ours::look_up_value),
     },
     Row {
@@ -242,7 +257,7 @@ pub const ROWS: &[Row] = &[
         measures: "pipeline -",
         items: MILLION,
         go: &["stdin"],
-        goal: Some(both(0.30, 1.50)),
+        goal: both(0.60, 1.50),
         work: Work::Program("pipeline"),
     },
 ];

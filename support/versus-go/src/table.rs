@@ -17,7 +17,7 @@ pub fn markdown(lines: &[Line]) -> String {
             line.go.first().map_or("-".to_owned(), |go| format!("{:.3}", go.time)),
             line.go.first().map_or("-".to_owned(), |go| format!("{:.2}", go.memory)),
             goal(line),
-            line.go.get(1).map_or("-".to_owned(), |best| format!("{:.3}", best.time)),
+            line.to_best().map_or("-".to_owned(), |ratio| format!("{ratio:.3}")),
         );
     }
     text
@@ -33,7 +33,7 @@ fn figures(seconds: f64, bytes: f64) -> String {
 }
 
 fn goal(line: &Line) -> String {
-    let Some(goal) = line.row.goal else { return "beside the row above".to_owned() };
+    let goal = line.row.goal;
     let memory = goal.memory.map_or(String::new(), |memory| format!(", memory ≤ {memory}"));
     let mark = match line.met() {
         Some(true) => " ✓",
@@ -61,8 +61,8 @@ pub fn json(lines: &[Line]) -> String {
             line.row.measures,
             line.ours.seconds,
             line.ours.memory,
-            number(goal.map(|goal| goal.time)),
-            number(goal.and_then(|goal| goal.memory)),
+            goal.time,
+            number(goal.memory),
             go.collect::<Vec<_>>().join(", ")
         )
     });
