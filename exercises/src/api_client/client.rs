@@ -6,25 +6,11 @@ use std::sync::Arc;
 use common::Context;
 use futures_util::Stream;
 
-use super::attempt::Limits;
+use super::config::{Config, Shared};
 use super::input::Request;
 use super::output::Store;
-use super::policy::Settings;
 use super::run::Outcomes;
 use super::transport::{Transport, Web};
-
-/// What a client goes by. [`Default`] learns every host's rate and stores nothing.
-#[derive(Clone, Debug, Default)]
-pub struct Config {
-    /// When a request may go, and whether it is tried again.
-    pub policy: Settings,
-    /// What one attempt may take.
-    pub limits: Limits,
-    /// Where bodies are stored; without it they are counted and dropped.
-    pub output: Option<PathBuf>,
-    /// Whether all hosts share one limit, as behind one gateway.
-    pub one_limit: bool,
-}
 
 /// A client that loses no request: what goes in comes out, as one [`Outcome`](super::Outcome) each.
 ///
@@ -46,12 +32,6 @@ pub struct Config {
 /// ```
 pub struct Client<T = Web> {
     pub(super) shared: Arc<Shared<T>>,
-}
-
-pub(super) struct Shared<T> {
-    pub(super) transport: T,
-    pub(super) config: Config,
-    pub(super) store: Option<Store>,
 }
 
 /// Why there is no client.

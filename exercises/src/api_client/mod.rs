@@ -9,8 +9,10 @@ pub mod transport;
 pub mod output;
 
 mod attempt;
-mod client;
+mod config;
 mod run;
+
+mod client;
 
 pub mod cli;
 
@@ -18,7 +20,8 @@ pub mod cli;
 pub mod fuzz;
 
 pub use attempt::Limits;
-pub use client::{Client, Config, Unusable};
+pub use client::{Client, Unusable};
+pub use config::Config;
 pub use input::{Id, Request};
 pub use output::{Journal, JournalError, Latency, Outcome, Report, Summary};
 pub use run::{Outcomes, READ_AHEAD};

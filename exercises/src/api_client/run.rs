@@ -13,7 +13,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use url::{Position, Url};
 
 use super::attempt::Pending;
-use super::client::Shared;
+use super::config::Shared;
 use super::input::Request;
 use super::output::{Journal, JournalError, Outcome, millis};
 use super::policy::{

@@ -16,7 +16,14 @@ use crate::{Result, name_of};
 const IN_FRONT: [&str; 2] = ["docs/from-go.md", "docs/README.md"];
 
 /// What is behind it, in this order; the other pages follow.
-const BEHIND: [&str; 3] = ["docs/glossary.md", "docs/reliability.md", "CONTRIBUTING.md"];
+const BEHIND: [&str; 6] = [
+    "docs/programs.md",
+    "docs/install.md",
+    "docs/glossary.md",
+    "docs/reliability.md",
+    "docs/reliability-runs.md",
+    "CONTRIBUTING.md",
+];
 
 const MDBOOK: &str = "mdbook@0.5.4";
 

@@ -7,7 +7,7 @@ use super::ceiling::Ceiling;
 use super::health::Health;
 use super::quotas::Quotas;
 use super::retry_budget::RetryBudget;
-use super::{Announced, Failing, Learner, Reason, Settings, Time};
+use super::{Announced, Failing, Learner, Settings, Time};
 
 /// This many failures in a row, with nothing accepted in between, make a host ill. A random fifth of
 /// 503s does that once in 400,000 answers.
@@ -75,6 +75,19 @@ pub(super) enum Gate {
     AfterReply(Hold),
     /// Not before then, and no request is to wait for it.
     Closed(Time, Reason),
+}
+
+/// Why a request is not tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// It has failed by itself too often.
+    Retries,
+    /// It may have been processed, and is not idempotent.
+    MayHaveBeenProcessed,
+    /// The host has been ill, or has rejected everything, for too long.
+    Patience,
+    /// The host wants nothing before this time, which is too far ahead to wait for.
+    ComeBack(Time),
 }
 
 /// Why a request has to wait.

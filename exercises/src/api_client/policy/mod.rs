@@ -16,9 +16,9 @@ mod settings;
 
 pub use answer::{Answer, Failing, is_success};
 pub use headers::{Announced, Quota};
-pub use host::Hold;
+pub use host::{Hold, Reason};
 pub use learner::Learner;
-pub use scheduler::{Decision, HostReport, Job, Reason, Scheduler, Turn};
+pub use scheduler::{Decision, HostReport, Job, Scheduler, Turn};
 pub use settings::{Rate, Settings};
 
 /// The time since the start of the run.

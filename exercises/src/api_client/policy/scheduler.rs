@@ -6,7 +6,7 @@ use foldhash::fast::RandomState;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use super::host::{Gate, Host};
+use super::host::{Gate, Host, Reason};
 use super::queue::Queue;
 use super::{Announced, Answer, Failing, Hold, Settings, Time};
 
@@ -64,19 +64,6 @@ pub enum Decision<T> {
     Again,
     /// It could be tried again, but is not.
     GivenUp(Job<T>, Reason),
-}
-
-/// Why a request is not tried again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// It has failed by itself too often.
-    Retries,
-    /// It may have been processed, and is not idempotent.
-    MayHaveBeenProcessed,
-    /// The host has been ill, or has rejected everything, for too long.
-    Patience,
-    /// The host wants nothing before this time, which is too far ahead to wait for.
-    ComeBack(Time),
 }
 
 /// What is known of a host.

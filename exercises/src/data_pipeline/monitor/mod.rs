@@ -1,11 +1,13 @@
 //! What a run shows of itself: Prometheus metrics, a live page, a line on the terminal. All three
 //! tell from the same snapshot; the stages only count, once per chunk.
 
+mod count;
 pub(crate) mod http;
 mod prometheus;
 mod server;
 mod snapshot;
 pub(crate) mod stats;
+mod told;
 pub(crate) mod warnings;
 
 use std::io::{self, IsTerminal, Write};

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use common::{Work, bar};
 
-use super::warnings::Told;
+pub(crate) use super::count::Count;
+use super::told::Told;
 use crate::data_pipeline::secrets::without_users;
 use crate::data_pipeline::state::budget::ByteBudget;
 use crate::data_pipeline::state::ledger::Ledger;
@@ -98,20 +99,6 @@ pub(crate) async fn drawn<T>(bar: Option<Work>, work: impl Future<Output = T>) -
     match bar {
         Some(bar) => bar.of(work).await,
         None => work.await,
-    }
-}
-
-/// A total that only grows.
-#[derive(Debug, Default)]
-pub(crate) struct Count(AtomicU64);
-
-impl Count {
-    pub(crate) fn add(&self, more: u64) {
-        self.0.fetch_add(more, Ordering::Relaxed);
-    }
-
-    pub(crate) fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
     }
 }
 

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::stats::{Count, Stage};
+use super::stats::Stage;
+pub(crate) use super::told::{Case, Told};
 use crate::data_pipeline::config::{Config, Content};
 use crate::data_pipeline::event::rows::{NO_KEY, Rows};
 use crate::data_pipeline::secrets::without_users;
@@ -15,43 +16,11 @@ use crate::data_pipeline::state::ledger::Counts;
 /// Events after which a condition is judged while the run goes on; at its end it always is.
 const ENOUGH: u64 = 100_000;
 
-/// Texts of warnings that are kept for the live page.
-const SHOWN: usize = 20;
-
 /// Writes a warning to stderr.
 pub(crate) fn warn(what: fmt::Arguments<'_>) {
     // There is nobody left to tell if stderr is closed.
     let _ = writeln!(io::stderr().lock(), "warning: {}", without_users(&what.to_string()));
 }
-
-/// What a warning is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Case {
-    SourceGaveNothing,
-    WindowsHeldOpen,
-    ConditionMatchedAllOrNothing,
-    FieldMissing,
-    LateEvents,
-    SinkGotNothing,
-    KeysOverflow,
-    ValuesBeyondRange,
-    DeadLettersNotKept,
-    DeadLettersFull,
-}
-
-/// The cases in their order, as `warnings_total` names them.
-const CASES: [&str; 10] = [
-    "source_gave_nothing",
-    "windows_held_open",
-    "condition_matched_all_or_nothing",
-    "field_missing",
-    "late_events",
-    "sink_got_nothing",
-    "keys_overflow",
-    "values_beyond_range",
-    "dead_letters_not_kept",
-    "dead_letters_full",
-];
 
 /// A warning that is still to be given.
 #[derive(Debug)]
@@ -60,33 +29,6 @@ pub(crate) struct Warning {
     /// Such as the source that it is about: with the case, it is told once.
     pub(crate) subject: String,
     pub(crate) text: String,
-}
-
-/// What has been told, for those who show it.
-#[derive(Debug, Default)]
-pub(crate) struct Told {
-    counts: [Count; CASES.len()],
-    texts: Mutex<Vec<String>>,
-}
-
-impl Told {
-    /// How many warnings there were of each case.
-    pub(crate) fn counts(&self) -> Vec<(&'static str, u64)> {
-        CASES.into_iter().zip(self.counts.iter().map(Count::get)).collect()
-    }
-
-    /// The first ones.
-    pub(crate) fn texts(&self) -> Vec<String> {
-        self.texts.lock().expect("nobody panics while holding this").clone()
-    }
-
-    fn add(&self, case: Case, text: &str) {
-        self.counts[case as usize].add(1);
-        let mut texts = self.texts.lock().expect("nobody panics while holding this");
-        if texts.len() < SHOWN {
-            texts.push(without_users(text));
-        }
-    }
 }
 
 /// A field that the settings name, and whether some event had it.
