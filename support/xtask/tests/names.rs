@@ -46,7 +46,8 @@ fn leads_somewhere(page: &Page, target: &str) -> bool {
 fn every_name_is_in_the_sources() {
     let sources = Sources::read();
     let mut wrong = Vec::new();
-    for page in pages() {
+    // The changes name what is gone, too.
+    for page in pages().into_iter().filter(|page| !page.path.ends_with("CHANGELOG.md")) {
         for span in page.spans.iter().filter(|span| !is_go(span)) {
             for name in sources.missing(&page, &span.text) {
                 wrong.push(format!("{}:{}: {name}", page.path.display(), span.line));
