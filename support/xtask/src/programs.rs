@@ -87,7 +87,7 @@ pub fn run_all() -> Result {
 /// If a test fails.
 pub fn test_for_leaks() -> Result {
     let mut command = Command::new("cargo");
-    command.args(["test", "--quiet", "--lib"]).env("LEAK_CHECK_PROCESS", "1");
+    command.args(["test", "--quiet", "--no-fail-fast", "--lib"]).env("LEAK_CHECK_PROCESS", "1");
     for member in sections().into_iter().chain(["common".to_owned()]) {
         command.args(["-p", name_of(&member)]);
         for test in tracked(&format!("{member}/tests/*.rs"))? {
