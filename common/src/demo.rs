@@ -9,7 +9,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use timeline::{RecordFlags, bar};
 
-use crate::{Outcome, run};
+use crate::{Result, run};
 
 #[cfg(feature = "tasks")]
 mod tasks;
@@ -45,7 +45,7 @@ pub struct Demo {
 
 impl Demo {
     /// Runs a program of threads. At pace 0 they skip their sleeps.
-    pub fn threads(self, body: impl FnOnce(Demo) -> Outcome) -> ExitCode {
+    pub fn threads(self, body: impl FnOnce(Demo) -> Result) -> ExitCode {
         let record = self.record.clone();
         run(|| record.of(|| body(self))?)
     }

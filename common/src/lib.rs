@@ -20,7 +20,7 @@ pub use interrupt::interrupted;
 pub use interrupt::interrupted_channel;
 pub use output::{Stdout, print_line, stdout};
 pub use panics::{discard, panic_message, resume_panic};
-pub use program::{Outcome, duration, parse, run};
+pub use program::{Result, duration, parse, run};
 #[cfg(feature = "record")]
 pub use timeline::RecordFlags;
 pub use timeline::{Ending, Work, bar};

@@ -9,7 +9,7 @@ use clap::Parser;
 use crate::output::complain;
 
 /// What a program's body returns: an error becomes one line on stderr and exit status 1.
-pub type Outcome = Result<(), Box<dyn Error + Send + Sync>>;
+pub type Result<T = (), E = Box<dyn Error + Send + Sync>> = std::result::Result<T, E>;
 
 /// Parses the command line, as `clap`'s `parse` does. Of a flag that is given twice, the last one
 /// wins. `--help` and `--version` go through [`say!`](crate::say), so that they too survive a closed
@@ -29,7 +29,7 @@ pub fn parse<A: Parser>() -> A {
 }
 
 /// Runs `body`: an error is printed with its causes, and it or a panic gives exit status 1.
-pub fn run(body: impl FnOnce() -> Outcome) -> ExitCode {
+pub fn run(body: impl FnOnce() -> Result) -> ExitCode {
     let outcome = catch_unwind(AssertUnwindSafe(body));
     if let Ok(Err(err)) = &outcome {
         let mut message = err.to_string();

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use clap::Parser;
-use common::{Cause, Demo, Outcome, duration, run};
+use common::{Cause, Demo, Result, duration, run};
 use rand::RngExt;
 use tokio::time::{Instant, sleep};
 
@@ -29,7 +29,7 @@ fn status(exit: ExitCode) -> String {
 }
 
 /// The ways to run a program, each with a body that does not wait.
-fn everywhere(args: &[&str], body: fn(&Demo) -> Outcome) -> [String; 3] {
+fn everywhere(args: &[&str], body: fn(&Demo) -> Result) -> [String; 3] {
     [
         status(demo(args).threads(|demo| body(&demo))),
         status(demo(args).tasks(async |demo| body(&demo))),

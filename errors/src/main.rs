@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use common::{Context, Demo, Ending, Outcome, bar, parse, say};
+use common::{Context, Demo, Ending, Result, bar, parse, say};
 use errors::{Failure, ProcessingError, Summary, TaskFailed, TaskResult, draw, process_all};
 use tokio::time::sleep;
 
@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     demo.tasks(|demo| run(demo, first_error))
 }
 
-async fn run(demo: Demo, first_error: bool) -> Outcome {
+async fn run(demo: Demo, first_error: bool) -> Result {
     let ctx = Context::background();
     let tasks = (1..=TASKS).map(|id| (id, process(id, demo.clone())));
     let mut results = process_all(&ctx, WORKERS, tasks);

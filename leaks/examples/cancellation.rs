@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use common::{Cause, Context, Demo, Outcome, parse, say};
+use common::{Cause, Context, Demo, Result, parse, say};
 use tokio::time::sleep;
 
 /// Two tasks; one of them is cancelled half-way.
@@ -18,7 +18,7 @@ fn main() -> ExitCode {
     parse::<Args>().demo.tasks(run)
 }
 
-async fn run(demo: Demo) -> Outcome {
+async fn run(demo: Demo) -> Result {
     let [patient, hasty] = [(); 2].map(|()| Context::background().with_cancel());
     let works = tokio::spawn(work("patient", patient, demo.clone()));
     let is_cancelled = tokio::spawn(work("hasty", hasty.clone(), demo.clone()));

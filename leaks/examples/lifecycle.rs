@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use common::{Demo, Outcome, parse, say};
+use common::{Demo, Result, parse, say};
 use leaks::practices::run_all;
 
 const WORKERS: u64 = 3;
@@ -20,7 +20,7 @@ fn main() -> ExitCode {
     parse::<Args>().demo.tasks(run)
 }
 
-async fn run(demo: Demo) -> Outcome {
+async fn run(demo: Demo) -> Result {
     let work = (1..=WORKERS).map(|id| {
         let demo = demo.clone();
         async move {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use clap::Parser;
-use common::{Demo, Outcome, parse, say};
+use common::{Demo, Result, parse, say};
 use leaks::practices::limited;
 
 const TASKS: usize = 30;
@@ -22,7 +22,7 @@ fn main() -> ExitCode {
     parse::<Args>().demo.tasks(run)
 }
 
-async fn run(demo: Demo) -> Outcome {
+async fn run(demo: Demo) -> Result {
     static RUNNING: AtomicUsize = AtomicUsize::new(0);
     let work = (0..TASKS).map(|_| {
         let demo = demo.clone();

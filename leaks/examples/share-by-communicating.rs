@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use common::{Demo, Outcome, parse, say};
+use common::{Demo, Result, parse, say};
 use leaks::practices::{Counter, run_all};
 
 const TASKS: u64 = 10;
@@ -21,7 +21,7 @@ fn main() -> ExitCode {
     parse::<Args>().demo.tasks(run)
 }
 
-async fn run(demo: Demo) -> Outcome {
+async fn run(demo: Demo) -> Result {
     let counter = Counter::start();
     let work = (0..TASKS).map(|_| {
         let (adder, demo) = (counter.adder(), demo.clone());

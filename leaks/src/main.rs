@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use common::{Demo, Ending, Outcome, bar, duration, parse, say};
+use common::{Demo, Ending, Result, bar, duration, parse, say};
 use leaks::{GRACE, NamedTasks, bad, best, good, literal, live_tasks, settled};
 use tokio::time::sleep;
 
@@ -26,7 +26,7 @@ fn main() -> ExitCode {
     demo.tasks(|demo| async move { tokio::spawn(run(demo, timeout)).await? })
 }
 
-async fn run(demo: Demo, timeout: Option<Duration>) -> Outcome {
+async fn run(demo: Demo, timeout: Option<Duration>) -> Result {
     let start = live_tasks();
     say!("Start: {start} tasks");
     // The runtime may take its time to count a task out, and that is real time at any pace.
@@ -61,7 +61,7 @@ async fn run(demo: Demo, timeout: Option<Duration>) -> Outcome {
     Ok(())
 }
 
-async fn show_good(demo: Demo, timeout: Duration) -> Outcome {
+async fn show_good(demo: Demo, timeout: Duration) -> Result {
     let work = async move {
         demo.work("good example", "works", 0).await;
         42
@@ -73,7 +73,7 @@ async fn show_good(demo: Demo, timeout: Duration) -> Outcome {
     Ok(())
 }
 
-async fn show_best(demo: Demo, timeout: Duration) -> Outcome {
+async fn show_best(demo: Demo, timeout: Duration) -> Result {
     let work = async move {
         demo.work("best example", "works", 0).await;
         42

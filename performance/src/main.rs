@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use common::{Demo, Outcome, Work, bar, duration, parse, say};
+use common::{Demo, Result, Work, bar, duration, parse, say};
 use performance::{Design, Load, apart, json, measure, table};
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
@@ -54,7 +54,7 @@ fn main() -> ExitCode {
     })
 }
 
-async fn measure_here(design: Design, load: Load, demo: Demo) -> Outcome {
+async fn measure_here(design: Design, load: Load, demo: Demo) -> Result {
     say!("{}", measure(design, load, begin(design, demo)).await?);
     Ok(())
 }
@@ -68,7 +68,7 @@ fn begin(design: Design, demo: Demo) -> impl Fn() -> Work + Clone {
     }
 }
 
-async fn run(load: Load, demo: Demo, as_json: bool) -> Outcome {
+async fn run(load: Load, demo: Demo, as_json: bool) -> Result {
     if !as_json {
         show_chapter(load, demo).await?;
         say!("\n=== Each design in a process of its own ===");
@@ -86,7 +86,7 @@ async fn run(load: Load, demo: Demo, as_json: bool) -> Outcome {
     if failures.is_empty() { Ok(()) } else { Err(failures.join("; ").into()) }
 }
 
-async fn show_chapter(load: Load, demo: Demo) -> Outcome {
+async fn show_chapter(load: Load, demo: Demo) -> Result {
     let start = live_tasks();
     say!("Initial tasks: {start}");
     let all = measure(Design::Tasks, load, begin(Design::Tasks, demo.clone())).await?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, value_parser};
-use common::{Cause, Context, Demo, Outcome, bar, duration, interrupted, parse, say};
+use common::{Cause, Context, Demo, Result, bar, duration, interrupted, parse, say};
 use shutdown::{Server, every};
 
 const WORKERS: u8 = 3;
@@ -42,7 +42,7 @@ fn main() -> ExitCode {
     args.demo.clone().mixed(|demo| run(demo, args))
 }
 
-async fn run(demo: Demo, args: Args) -> Outcome {
+async fn run(demo: Demo, args: Args) -> Result {
     let stop = interrupted();
     let mut server = start(&demo, args.stubborn);
     let stop = match args.time {

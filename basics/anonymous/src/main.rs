@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anonymous::{in_tasks, in_threads};
 use clap::Parser;
-use common::{Demo, Outcome, parse, say};
+use common::{Demo, Result, parse, say};
 
 const COUNT: usize = 3;
 
@@ -20,7 +20,7 @@ fn main() -> ExitCode {
     parse::<Args>().demo.mixed(run)
 }
 
-async fn run(demo: Demo) -> Outcome {
+async fn run(demo: Demo) -> Result {
     let in_a_task = {
         let demo = demo.clone(); // one for the task
         move |number| {

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use common::{Demo, Outcome, parse, say};
+use common::{Demo, Result, parse, say};
 use creating::{in_tasks, in_threads};
 
 /// Says hello one after the other, in tasks, and in threads.
@@ -18,7 +18,7 @@ fn main() -> ExitCode {
     parse::<Args>().demo.mixed(run)
 }
 
-async fn run(demo: Demo) -> Outcome {
+async fn run(demo: Demo) -> Result {
     say!("=== Synchronous execution ===");
     say_hello(&demo, "Alice");
     say_hello(&demo, "Bob");

@@ -10,7 +10,7 @@ use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 
 use super::Demo;
-use crate::{Outcome, run};
+use crate::{Result, run};
 
 impl Demo {
     /// Runs a program of tasks. At pace 0 it runs on one thread whose clock jumps to the next
@@ -21,7 +21,7 @@ impl Demo {
     /// its time-outs meanwhile.
     pub fn tasks<F>(mut self, body: impl FnOnce(Demo) -> F) -> ExitCode
     where
-        F: Future<Output = Outcome>,
+        F: Future<Output = Result>,
     {
         if self.pace() > 0.0 {
             return self.mixed(body);
@@ -34,7 +34,7 @@ impl Demo {
     /// sleeps, on a clock that is never paused.
     pub fn mixed<F>(self, body: impl FnOnce(Demo) -> F) -> ExitCode
     where
-        F: Future<Output = Outcome>,
+        F: Future<Output = Result>,
     {
         block_on(Builder::new_multi_thread().enable_all().build(), self, body)
     }
@@ -61,7 +61,7 @@ impl Demo {
 
 fn block_on<F>(runtime: io::Result<Runtime>, demo: Demo, body: impl FnOnce(Demo) -> F) -> ExitCode
 where
-    F: Future<Output = Outcome>,
+    F: Future<Output = Result>,
 {
     run(|| {
         let runtime = runtime?;

@@ -5,7 +5,7 @@ use std::thread;
 
 use channels::start_workers;
 use clap::Parser;
-use common::{Demo, Outcome, parse, say};
+use common::{Demo, Result, parse, say};
 use crossbeam::channel::bounded;
 
 const WORKERS: usize = 3;
@@ -23,7 +23,7 @@ fn main() -> ExitCode {
     parse::<Args>().demo.threads(run)
 }
 
-fn run(demo: Demo) -> Outcome {
+fn run(demo: Demo) -> Result {
     thread::scope(|scope| {
         let (jobs, queue) = bounded(JOBS);
         let results = start_workers(scope, WORKERS, &queue, move |worker, job| {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::thread;
 
 use clap::Parser;
-use common::{Demo, Outcome, parse, say};
+use common::{Demo, Result, parse, say};
 use wait_group::{Panicked, TaskGroup, ThreadGroup};
 
 const WORKERS: u64 = 5;
@@ -25,7 +25,7 @@ fn main() -> ExitCode {
     })
 }
 
-fn threads(demo: &Demo) -> Outcome {
+fn threads(demo: &Demo) -> Result {
     thread::scope(|scope| {
         let mut group = ThreadGroup::new(scope);
         for id in 1..=WORKERS {
@@ -40,7 +40,7 @@ fn threads(demo: &Demo) -> Outcome {
     })
 }
 
-async fn tasks(demo: &Demo) -> Outcome {
+async fn tasks(demo: &Demo) -> Result {
     let mut group = TaskGroup::new();
     for id in 1..=WORKERS {
         let demo = demo.clone();
@@ -55,7 +55,7 @@ async fn tasks(demo: &Demo) -> Outcome {
 }
 
 /// All have ended; whether all have completed is another question.
-fn completed(panics: Vec<Panicked>) -> Outcome {
+fn completed(panics: Vec<Panicked>) -> Result {
     if let Some(first) = panics.into_iter().next() {
         return Err(first.into());
     }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use cancellation::repeat;
 use clap::Parser;
-use common::{Context, Demo, Outcome, parse, say};
+use common::{Context, Demo, Result, parse, say};
 use tokio::task::JoinSet;
 
 const WORKERS: usize = 3;
@@ -21,7 +21,7 @@ fn main() -> ExitCode {
     parse::<Args>().demo.tasks(run)
 }
 
-async fn run(demo: Demo) -> Outcome {
+async fn run(demo: Demo) -> Result {
     let ctx = Context::background();
     let mut workers = JoinSet::new();
     for id in 1..=WORKERS {

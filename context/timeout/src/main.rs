@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use common::{Context, Demo, Outcome, duration, parse, say};
+use common::{Context, Demo, Result, duration, parse, say};
 use timeout::run_steps;
 use tokio::task::JoinSet;
 
@@ -30,7 +30,7 @@ fn main() -> ExitCode {
     demo.tasks(|demo| run(demo, timeout))
 }
 
-async fn run(demo: Demo, timeout: Duration) -> Outcome {
+async fn run(demo: Demo, timeout: Duration) -> Result {
     let ctx = Context::background().with_timeout(demo.time(timeout));
     let mut tasks = JoinSet::new();
     for id in 1..=TASKS {

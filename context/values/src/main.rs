@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use common::{Context, Demo, Outcome, duration, parse, say};
+use common::{Context, Demo, Result, duration, parse, say};
 use values::{Request, RequestId, UserId};
 
 /// A request carries its values in its context.
@@ -24,7 +24,7 @@ fn main() -> ExitCode {
     demo.tasks(|demo| run(demo, timeout))
 }
 
-async fn run(demo: Demo, timeout: Duration) -> Outcome {
+async fn run(demo: Demo, timeout: Duration) -> Result {
     let ctx = Context::background()
         .with_value(UserId("user123".to_owned()))
         .with_value(RequestId("req456".to_owned()))
@@ -32,7 +32,7 @@ async fn run(demo: Demo, timeout: Duration) -> Outcome {
     tokio::spawn(process(ctx, demo)).await?
 }
 
-async fn process(ctx: Context, demo: Demo) -> Outcome {
+async fn process(ctx: Context, demo: Demo) -> Result {
     let request = Request::of(&ctx)?;
     say!("Processing request {} for user {}", request.id, request.user);
     match ctx.run(demo.work("request", &request.id.0, 1000)).await {

@@ -6,7 +6,7 @@ use std::process::{self, ExitCode};
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use common::{Demo, Outcome, duration, interrupted, say};
+use common::{Demo, Result, duration, interrupted, say};
 use exercises::data_pipeline::{self, Config, without_users};
 
 /// A pipeline that is real-time, exact and observable
@@ -60,7 +60,7 @@ fn main() -> ExitCode {
     })
 }
 
-async fn run(pipeline: Pipeline, demo: &Demo) -> Outcome {
+async fn run(pipeline: Pipeline, demo: &Demo) -> Result {
     let config = pipeline.config.load(pipeline.settings.as_deref())?;
     let ended = data_pipeline::run(&config, demo, &interrupted()).await?;
     data_pipeline::report(&ended);
@@ -70,7 +70,7 @@ async fn run(pipeline: Pipeline, demo: &Demo) -> Outcome {
     Ok(())
 }
 
-fn check(pipeline: Pipeline) -> Outcome {
+fn check(pipeline: Pipeline) -> Result {
     let config = pipeline.config.load(pipeline.settings.as_deref())?;
     data_pipeline::check(&config)?;
     say!("{}", without_users(&config.explain()));

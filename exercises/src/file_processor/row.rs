@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::atomic::AtomicU64;
 
+use common::panic_message;
 use smallvec::SmallVec;
 
 use super::columns::Counts;
@@ -205,10 +206,8 @@ impl Failure {
         Self::new(Operation::Read, "interrupted")
     }
 
-    pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Self {
-        let text = panic.downcast_ref::<String>().map(String::as_str);
-        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-        Self::new(Operation::Count, format!("panicked: {}", text.unwrap_or("with no message")))
+    pub(crate) fn panicked(panic: Box<dyn Any + Send>) -> Self {
+        Self::new(Operation::Count, format!("panicked: {}", panic_message(panic)))
     }
 }
 

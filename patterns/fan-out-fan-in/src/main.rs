@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use common::{Demo, Outcome, parse, say};
+use common::{Demo, Result, parse, say};
 use fan_out_fan_in::{fan_out, fan_out_ordered, generate};
 use rand::RngExt;
 use tokio::task::JoinSet;
@@ -28,7 +28,7 @@ fn main() -> ExitCode {
     demo.tasks(|demo| run(demo, ordered))
 }
 
-async fn run(demo: Demo, ordered: bool) -> Outcome {
+async fn run(demo: Demo, ordered: bool) -> Result {
     let mut tasks = JoinSet::new();
     let numbers = generate(&mut tasks, 1..=ITEMS, demo.millis(100));
     let work = move |number| square(demo.clone(), number);

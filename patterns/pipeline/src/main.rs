@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use common::{Demo, Outcome, parse, stdout};
+use common::{Demo, Result, parse, stdout};
 use pipeline::{
     Item, Receiver, add_constant, filter_even, generate, generate_blocking, square, stage,
 };
@@ -31,7 +31,7 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run(demo: &Demo, input: Input, bound: usize, summary: bool) -> Outcome {
+async fn run(demo: &Demo, input: Input, bound: usize, summary: bool) -> Result {
     let started = Instant::now();
     let read = Arc::new(AtomicU64::new(0));
 

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::thread;
 
 use clap::Parser;
-use common::{Demo, Outcome, parse, say};
+use common::{Demo, Result, parse, say};
 use rand::RngExt;
 use worker_pool::{Bounds, Done, Results, WorkerPool};
 
@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     parse::<Args>().demo.threads(run)
 }
 
-fn run(demo: Demo) -> Outcome {
+fn run(demo: Demo) -> Result {
     let pool = WorkerPool::start(Bounds::new(WORKERS, QUEUE), move |worker, job: Job| {
         say!("Worker {worker} processing job {}", job.id);
         let millis = demo.rng(job.id).random_range(0..500);
@@ -50,7 +50,7 @@ fn run(demo: Demo) -> Outcome {
 }
 
 /// Prints the results as they come. The first panic is the error, once everything is read.
-fn report(results: Results<String>) -> Outcome {
+fn report(results: Results<String>) -> Result {
     let mut outcome = Ok(());
     for Done { job, result } in results {
         match result {

@@ -8,7 +8,7 @@ use std::process::{Command, ExitCode};
 use std::thread::available_parallelism;
 
 use clap::Parser;
-use common::{Outcome, parse, say};
+use common::{Result, parse, say};
 use versus_go::{Go, Line, ROWS, RUN, Row, Work, ensure_built, json, markdown, plot, race, row};
 
 /// What allocates decides rows in which a hundred thousand tasks end at once; Go has an allocator of
@@ -58,14 +58,14 @@ fn one_row() -> Option<(&'static Row, u64)> {
     Some((row(name.to_str()?)?, items.to_str()?.parse().ok()?))
 }
 
-fn run_here(row: &Row, items: u64) -> Outcome {
+fn run_here(row: &Row, items: u64) -> Result {
     match row.work {
         Work::Function(run) => Ok(writeln!(io::stderr(), "{}", run(items))?),
         Work::Program(name) => Err(format!("{name} is a program of its own").into()),
     }
 }
 
-fn compare(args: &Args) -> Outcome {
+fn compare(args: &Args) -> Result {
     let go = Go::build()?;
     let machine = machine(go.as_ref());
     say!("{machine}\n");

@@ -324,7 +324,7 @@ impl SharedFile {
 fn guarded<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
     // The counters that a panic may leave half-way are plain numbers.
     let result = catch_unwind(AssertUnwindSafe(work));
-    result.unwrap_or_else(|panic| Err(Failure::panicked(&*panic)))
+    result.unwrap_or_else(|panic| Err(Failure::panicked(panic)))
 }
 
 /// Whether text can be ruled out: `grep`'s and git's rule, a NUL near the start.
