@@ -20,8 +20,8 @@ pub const RESULT_BOUND: usize = 64;
 /// reader slows `input` down. Where items are tiny, let the item be a batch.
 ///
 /// The stage ends when `input` does; or at once, with work in progress dropped where it waits,
-/// when the returned receiver is dropped. A panic in `work` costs its item; another worker takes the
-/// place of the one that panicked, and the first panic surfaces in `tasks` when all is done.
+/// when the returned receiver is dropped. A panic in `work` costs its item; another worker takes
+/// the place of the one that panicked, and the first panic surfaces in `tasks` when all is done.
 ///
 /// # Panics
 ///

@@ -38,8 +38,8 @@ where
     merge(tasks, [stream])
 }
 
-/// Fan-in: makes one stream of several, in the order in which their items are ready. It ends with the
-/// last of `inputs`.
+/// Fan-in: makes one stream of several, in the order in which their items are ready. It ends with
+/// the last of `inputs`.
 ///
 /// # Panics
 ///

@@ -4,7 +4,8 @@ use async_channel::Sender;
 use tokio::task::JoinSet;
 
 /// Owns the `workers` of a stage: starts them, puts a new one in the place of one that panicked,
-/// joins all of them, and stops them when nobody reads `results`. The first panic goes on at the end.
+/// joins all of them, and stops them when nobody reads `results`. The first panic goes on at the
+/// end.
 ///
 /// Watching for the dropped receiver here, once for all, stops a task wherever it waits: for the
 /// next item, in its work, or for room among the results.

@@ -7,8 +7,8 @@ use pipeline::{Item, ItemError};
 /// The longest line that can be a number, in bytes. The rest of a longer one is not kept.
 const LONGEST: usize = 64;
 
-/// Reads a number from each line; a read that fails is the last item. It blocks only while there is no
-/// whole line, so a slow input is passed on line by line.
+/// Reads a number from each line; a read that fails is the last item. It blocks only while there is
+/// no whole line, so a slow input is passed on line by line.
 pub struct Lines<R> {
     reader: R,
     /// How many lines have been begun.

@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use futures_core::Stream;
 use tokio::runtime::Handle;
-use tokio::sync::mpsc::{self, error::SendError};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::{JoinSet, consume_budget, spawn_blocking, yield_now};
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
@@ -18,9 +17,9 @@ use super::receiver::{MANY, Receiver, unless_canceled};
 
 /// The first stage: hands out `items`, and ends with them.
 ///
-/// At most `bound` items wait between this stage and the next one, and between each two behind it. An
-/// item is made when there is room for it, and can be received as soon as it is made. An iterator that
-/// blocks belongs in [`generate_blocking`].
+/// At most `bound` items wait between this stage and the next one, and between each two behind it.
+/// An item is made when there is room for it, and can be received as soon as it is made. An
+/// iterator that blocks belongs in [`generate_blocking`].
 ///
 /// # Panics
 ///
@@ -31,7 +30,8 @@ where
 {
     let items = items.into_iter();
     start(JoinSet::new(), bound, |output| async move {
-        let _ = Output { items: output, burst: 1 }.send_all(items).await; // an error: nobody reads any more
+        let mut output = Output { items: output, burst: 1 };
+        output.send_all(items.map(Some)).await;
     })
 }
 
@@ -45,15 +45,17 @@ where
     I: IntoIterator<Item: Send + 'static> + Send + 'static,
 {
     start(JoinSet::new(), bound, |output| {
+        // Nothing is ever sent: the thread hears that `owner` has been dropped, with the task
+        // below, by an early stop or with the runtime.
         let (owner, dropped) = oneshot::channel::<Infallible>();
         let runtime = Handle::current();
         let thread = spawn_blocking(move || {
+            let mut output = Output { items: output, burst: 1 };
             runtime.block_on(async {
-                let mut output = Output { items: output, burst: 1 };
                 tokio::select! {
                     biased;
-                    _ = dropped => {} // the task below, by an early stop or with its runtime
-                    _ = output.send_all(items.into_iter()) => {}
+                    _ = dropped => {} // even while it waits for room
+                    _ = output.send_all(items.into_iter().map(Some)) => {}
                 }
             });
         });
@@ -98,8 +100,8 @@ pub fn filter<T: Send + 'static>(
 
 /// A stage that hands on what `work` makes of each item, if it makes anything.
 ///
-/// It takes all items that are there, and never waits for more. `work` runs on the runtime's thread, so
-/// it must not block; work that waits, or takes milliseconds, belongs in [`par_map`].
+/// It takes all items that are there, and never waits for more. `work` runs on the runtime's
+/// thread, so it must not block; work that waits, or takes milliseconds, belongs in [`par_map`].
 pub fn filter_map<T: Send + 'static, U: Send + 'static>(
     input: Receiver<T>,
     mut work: impl FnMut(T) -> Option<U> + Send + 'static,
@@ -107,7 +109,7 @@ pub fn filter_map<T: Send + 'static, U: Send + 'static>(
     stage(input, |mut input, output| async move {
         let (mut items, mut output) = (Vec::new(), Output { items: output, burst: 1 });
         while input.recv_many(&mut items, MANY).await > 0 {
-            if output.send_all(items.drain(..).filter_map(&mut work)).await.is_err() {
+            if !output.send_all(items.drain(..).map(&mut work)).await {
                 return;
             }
         }
@@ -178,7 +180,9 @@ where
     start(stages, bound, |output| run(items, output))
 }
 
-/// Starts one more stage in a task, behind those that are there.
+/// Starts one more stage in a task, behind those that are there. As soon as nobody receives from
+/// the stage, the task drops `run`, and with it what the stage receives from: so the one before it
+/// ends, too.
 fn start<U: Send + 'static, Fut: Future<Output = ()> + Send + 'static>(
     mut stages: JoinSet<()>,
     bound: usize,
@@ -201,7 +205,7 @@ fn start<U: Send + 'static, Fut: Future<Output = ()> + Send + 'static>(
 /// Sends the results of a stage: as many with one look at the channel as there is room for.
 struct Output<T> {
     items: mpsc::Sender<T>,
-    /// The most items before others are let in: few while an item takes long.
+    /// The most items to make before the next look at the clock: few while an item takes long.
     burst: usize,
 }
 
@@ -209,21 +213,23 @@ struct Output<T> {
 const LONG: Duration = Duration::from_millis(1);
 
 impl<T> Output<T> {
-    /// Sends each of `items` as soon as it is made, and makes none without room for it. An error once
-    /// nobody receives any more.
-    async fn send_all(&mut self, mut items: impl Iterator<Item = T>) -> Result<(), SendError<()>> {
+    /// Sends each of `items` as soon as it is made, and makes none without room for it: `None` is
+    /// what a filter takes out. `false` once nobody receives any more.
+    async fn send_all(&mut self, mut items: impl Iterator<Item = Option<T>>) -> bool {
         while items.size_hint().1 != Some(0) {
             // Not more than is free, unless nothing is: `reserve_many` waits for all that it is
             // asked for.
             let free = self.items.capacity().clamp(1, self.burst);
-            let room = self.items.reserve_many(free).await?;
+            let Ok(mut room) = self.items.reserve_many(free).await else { return false };
             let started = Instant::now();
-            for place in room {
+            for _ in 0..free {
                 if self.items.is_closed() {
-                    return Err(SendError(()));
+                    return false;
                 }
-                let Some(item) = items.next() else { return Ok(()) };
-                place.send(item);
+                let Some(made) = items.next() else { return true };
+                if let Some(item) = made {
+                    room.next().expect("there is a place for each").send(item);
+                }
                 consume_budget().await; // one item, one unit: others have their turn after 128
             }
             if started.elapsed() < LONG {
@@ -233,6 +239,6 @@ impl<T> Output<T> {
                 yield_now().await;
             }
         }
-        Ok(())
+        true
     }
 }

@@ -278,6 +278,17 @@ async fn no_stage_and_no_reader_hogs_its_thread() {
     turns.wait_for(2 * ITEMS).await;
     assert_fair("map");
 
+    let (source, stage) = (turns.clone(), turns.clone());
+    let ready = generate((0..ITEMS).inspect(move |_| source.item()), ITEMS);
+    turns.wait_for(ITEMS).await;
+    turns.take();
+    let nothing = filter(ready, move |_| {
+        stage.item();
+        false
+    });
+    assert!(nothing.collect().await.is_empty());
+    assert_fair("filter");
+
     for _ in 0..ITEMS {
         items.next().await;
         turns.item();
