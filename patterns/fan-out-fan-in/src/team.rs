@@ -1,6 +1,7 @@
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::resume_unwind;
 
 use async_channel::Sender;
+use common::discard;
 use tokio::task::JoinSet;
 
 /// Owns the `workers` of a stage: starts them, puts a new one in the place of one that panicked,
@@ -33,9 +34,10 @@ pub(crate) fn own<R, F: Future<Output = ()> + Send + 'static>(
                 if !stopped {
                     team.spawn(worker());
                 }
-                // Another payload than the first is dropped, and that may panic once more.
-                let kept = catch_unwind(AssertUnwindSafe(|| _ = first.get_or_insert(panic)));
-                kept.unwrap_or_else(std::mem::forget);
+                match first {
+                    None => first = Some(panic),
+                    Some(_) => discard(panic), // it may panic once more when it is dropped
+                }
             }
         }
         if let Some(panic) = first {
