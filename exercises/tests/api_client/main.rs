@@ -14,6 +14,7 @@ mod scheduling;
 mod security;
 mod server;
 mod simulation;
+mod wire;
 
 use std::time::Duration;
 

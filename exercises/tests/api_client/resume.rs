@@ -190,3 +190,66 @@ fn a_journal_is_neither_mixed_up_nor_destroyed() {
     refused("a letter\nto somebody\n", true, "line 1 of");
     assert!(!Path::new(&job.path("out")).exists());
 }
+
+/// Runs it with these further arguments, and returns how often the server was asked in that.
+fn asked(job: &Job, more: &[&str], input: &str, status: i32) -> u32 {
+    let journal = job.path("journal").display().to_string();
+    let args = ["-i", "-", "--journal", &journal, "--resume", "--format", "ndjson"];
+    let before = job.server.hits("/ok");
+    let run = testkit::run_with_input(PROGRAM, &[&args[..], more].concat(), input);
+    drop(run.expect_status(status));
+    job.server.hits("/ok") - before
+}
+
+#[test]
+fn a_url_is_done_only_if_what_the_run_promises_is_there() {
+    let job = Job::new();
+    let url = job.server.url("/ok");
+    let [out, other] = ["out", "other"].map(|name| job.path(name).display().to_string());
+    assert_eq!(asked(&job, &[], &url, 0), 1, "nothing is stored");
+    assert_eq!(asked(&job, &[], &url, 0), 0);
+    assert_eq!(asked(&job, &["-o", &out], &url, 0), 1, "now it is");
+    assert_eq!(asked(&job, &["-o", &out], &url, 0), 0);
+    assert_eq!(asked(&job, &[], &url, 0), 0);
+    let file = fs::read_dir(&out).expect("it is there").next().expect("a body").expect("a body");
+    fs::write(file.path(), "longer than it was").expect("it is writable");
+    assert_eq!(asked(&job, &["-o", &out], &url, 0), 1, "its length is another one");
+    fs::remove_dir_all(&out).expect("it is there");
+    assert_eq!(asked(&job, &["-o", &out], &url, 0), 1, "it is gone");
+    assert_eq!(asked(&job, &["-o", &other], &url, 0), 1, "another directory");
+}
+
+#[test]
+fn a_request_is_known_by_its_line_and_not_by_the_runs_flags() {
+    let job = Job::new();
+    let url = job.server.url("/ok");
+    let own = format!("{{\"url\":\"{url}\",\"headers\":{{\"Accept\":\"a/b\"}}}}");
+    assert_eq!(asked(&job, &["-H", "Authorization: Bearer 1"], &url, 0), 1);
+    assert_eq!(asked(&job, &["-H", "Authorization: Bearer 2"], &url, 0), 0, "a renewed token");
+    assert_eq!(asked(&job, &["-H", "Authorization: Bearer 2"], &own, 0), 1, "another request");
+    assert_eq!(asked(&job, &[], &own, 0), 0);
+}
+
+#[test]
+fn what_is_accepted_as_input_can_be_journaled() {
+    let job = Job::new();
+    let id = "x".repeat(2_000_000);
+    let line = format!("{{\"url\":\"{}\",\"id\":\"{id}\"}}", job.server.url("/ok"));
+    assert_eq!(asked(&job, &[], &line, 0), 1);
+    assert_eq!(asked(&job, &[], &line, 0), 0);
+}
+
+#[test]
+fn a_journal_of_version_1_is_read() {
+    let job = Job::new();
+    let (url, token) = (job.server.url("/ok"), "Authorization: Bearer 1");
+    let mut request = exercises::api_client::Request::get(&url);
+    request.headers.insert("authorization", "Bearer 1".parse().expect("a value"));
+    let line = format!(
+        "{{\"key\":\"{:032x}\",\"id\":1,\"url\":\"{url}\",\"status\":200,\"attempts\":1,\
+         \"rejected\":0,\"waited_ms\":0,\"took_ms\":1,\"bytes\":2,\"file\":null,\"error\":null}}\n",
+        request.key()
+    );
+    fs::write(job.path("journal"), line).expect("a file");
+    assert_eq!(asked(&job, &["-H", token], &url, 0), 0);
+}

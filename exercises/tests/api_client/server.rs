@@ -56,6 +56,16 @@ impl Server {
         self.hits.lock().expect("no panic").get(path).copied().unwrap_or(0)
     }
 
+    /// How many bytes of a large file were sent.
+    pub(crate) fn sent_of(&self, path: &str) -> usize {
+        self.hits(&format!("sent {path}")) as usize
+    }
+
+    /// How many requests asked for the rest of a file, and got it.
+    pub(crate) fn ranges(&self) -> u32 {
+        self.hits("ranges")
+    }
+
     pub(crate) fn connections(&self) -> u32 {
         self.hits("")
     }
@@ -87,7 +97,7 @@ async fn serve(stream: TcpStream, hits: Hits) {
             *hit
         };
         let stream = stream.get_mut();
-        if answer(stream, &path, &headers, hit).await.is_none() {
+        if answer(stream, &hits, &path, &headers, hit).await.is_none() {
             return;
         }
     }
@@ -111,9 +121,39 @@ async fn read_head(stream: &mut BufReader<TcpStream>) -> Option<(String, String)
 }
 
 /// `None` ends the connection.
-async fn answer(stream: &mut TcpStream, path: &str, head: &str, hit: u32) -> Option<()> {
+async fn answer(
+    stream: &mut TcpStream,
+    hits: &Hits,
+    path: &str,
+    head: &str,
+    hit: u32,
+) -> Option<()> {
     let (kind, rest) = path[1..].split_once('/').unwrap_or((&path[1..], ""));
     match kind {
+        "many-headers" => {
+            let many: String = (0..300).map(|n| format!("X-{n}: {n}\r\n")).collect();
+            status(stream, "200 OK", &many).await
+        }
+        "folded" => status(stream, "200 OK", "X-Long: a\r\n  b\r\n").await,
+        "raw-location" => redirect(stream, "/ziel/\u{fc}").await,
+        "see-other" => status(stream, "303 See Other", &format!("Location: /{rest}\r\n")).await,
+        "signed" => redirect(stream, "/files/photo.jpg?signature=secret").await,
+        "closes" => {
+            status(stream, "200 OK", "").await?;
+            None
+        }
+        "breaks" => part(stream, hits, path, head, "v1", Some(4 << 20)).await,
+        "changes" if hit == 1 => {
+            let old = format!("HTTP/1.1 200 OK\r\nETag: \"v1\"\r\nContent-Length: {LARGE}\r\n\r\n");
+            write(stream, &(old + &"x".repeat(4 << 20))).await?;
+            None
+        }
+        "changes" => part(stream, hits, path, head, "v2", None).await,
+        "stalls" if hit == 1 => {
+            part(stream, hits, path, head, "v1", Some(4 << 20)).await;
+            pending().await
+        }
+        "stalls" => part(stream, hits, path, head, "v1", None).await,
         "reset-before" if hit == 1 => reset(stream),
         "reset-in-body" if hit == 1 => {
             write(stream, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf").await?;
@@ -170,6 +210,47 @@ async fn answer(stream: &mut TcpStream, path: &str, head: &str, hit: u32) -> Opt
         }
         _ => status(stream, "200 OK", "").await,
     }
+}
+
+/// How long what `part` sends is, and what is in it.
+pub(crate) const LARGE: usize = 24 * 1024 * 1024;
+
+pub(crate) fn large(length: usize) -> Vec<u8> {
+    (0..length).map(|n| (n * 31 % 251) as u8).collect()
+}
+
+/// A large file, or the rest of it, but no more than `most` of it before the connection ends.
+async fn part(
+    stream: &mut TcpStream,
+    hits: &Hits,
+    path: &str,
+    head: &str,
+    tag: &str,
+    most: Option<usize>,
+) -> Option<()> {
+    let field = |name: &str| head.split(name).nth(1).and_then(|rest| rest.lines().next());
+    let same = field("if-range: ").is_none_or(|given| given == format!("\"{tag}\""));
+    let from = field("range: bytes=").and_then(|range| range.trim_end_matches('-').parse().ok());
+    let from: usize = from.filter(|_| same).unwrap_or(0);
+    let (line, range) = match from {
+        0 => ("200 OK", String::new()),
+        _ => (
+            "206 Partial Content",
+            format!("Content-Range: bytes {from}-{}/{LARGE}\r\n", LARGE - 1),
+        ),
+    };
+    let left = LARGE - from;
+    let head =
+        format!("HTTP/1.1 {line}\r\nETag: \"{tag}\"\r\n{range}Content-Length: {left}\r\n\r\n");
+    write(stream, &head).await?;
+    let send = most.unwrap_or(left).min(left);
+    {
+        let mut hits = hits.lock().expect("no panic");
+        *hits.entry(format!("sent {path}")).or_default() += send as u32;
+        *hits.entry("ranges".to_owned()).or_default() += u32::from(from > 0);
+    }
+    stream.write_all(&large(LARGE)[from..from + send]).await.ok()?;
+    (send == left).then_some(())
 }
 
 async fn redirect(stream: &mut TcpStream, to: &str) -> Option<()> {

@@ -48,6 +48,12 @@ impl Nginx {
         (0..count).map(|n| format!("http://127.0.0.1:{}/{n}", self.port)).collect()
     }
 
+    /// How many requests it has answered, as far as it has written them down.
+    pub(crate) fn requests(&self) -> usize {
+        let log = fs::read_to_string(self.directory.path().join("access.log")).expect("a log");
+        log.lines().filter(|line| line.contains(" 200 ")).count()
+    }
+
     fn wait_until_it_listens(&self) {
         let started = Instant::now();
         while TcpStream::connect(("127.0.0.1", self.port)).is_err() {

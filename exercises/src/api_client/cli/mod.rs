@@ -80,6 +80,7 @@ async fn run(args: &Args) -> Result<ExitCode, Failed> {
         None => Context::background(),
     };
     let config = args.config(files::most_requests(args.output.stores()));
+    proxies_make_sense()?;
     let web = Web::new(config.limits.connect, config.policy.concurrency)?;
     let transport = Planted { web, panic_at: args.panic_at, sent: AtomicU64::new(0) };
     let client = Client::with_transport(config, transport)?;
@@ -126,6 +127,25 @@ async fn run(args: &Args) -> Result<ExitCode, Failed> {
         () if summary.failed() > 0 || !journal_is_whole => 1,
         () => 0,
     }))
+}
+
+/// reqwest passes over a proxy that it cannot read, and would go there directly.
+fn proxies_make_sense() -> Result<(), Failed> {
+    let names = ["http_proxy", "https_proxy", "all_proxy"];
+    for name in names.iter().flat_map(|name| [(*name).to_owned(), name.to_uppercase()]) {
+        let Ok(proxy) = std::env::var(&name) else { continue };
+        let address = if proxy.contains("://") { proxy } else { format!("http://{proxy}") };
+        let readable = url::Url::parse(&address).is_ok_and(|url| {
+            url.has_host()
+                && matches!(url.scheme(), "http" | "https" | "socks4" | "socks5" | "socks5h")
+        });
+        if !readable && address != "http://" {
+            return Err(
+                format!("the environment's {name} is no proxy: write http://HOST:PORT").into()
+            );
+        }
+    }
+    Ok(())
 }
 
 /// The end of the run, at which an input that waits is left; `left` says that it was.

@@ -1,0 +1,245 @@
+//! What goes over the wire and onto the disk: addresses, heads, redirects, ranges, names.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use common::Context;
+use exercises::api_client::{Client, Config, ErrorKind, Outcome, Request, Web};
+use futures_util::{StreamExt, stream};
+use testkit::run;
+
+use crate::program::{PROGRAM, outcomes};
+use crate::server::{LARGE, Server, large};
+use crate::{fetch, fetch_one, quick};
+
+fn kind(outcome: &Outcome) -> Option<ErrorKind> {
+    outcome.error.as_ref().map(|error| error.kind)
+}
+
+async fn fetch_requests(config: Config, web: Web, requests: Vec<Request>) -> Vec<Outcome> {
+    let client = Client::with_transport(config, web).expect("a client");
+    client.fetch_all(&Context::background(), stream::iter(requests)).collect().await
+}
+
+fn post(url: &str) -> Request {
+    let mut request = Request::get(url);
+    (request.method, request.body) = (http::Method::POST, "once".into());
+    request
+}
+
+/// An address at which connections hang: its backlog is full.
+fn dead(address: SocketAddr) -> (tokio::net::TcpListener, Vec<TcpStream>) {
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket.bind(address).expect("a loopback address");
+    let listener = socket.listen(1).expect("a free port");
+    let wait = Duration::from_millis(100);
+    let filling = (0..8).map_while(|_| TcpStream::connect_timeout(&address, wait).ok()).collect();
+    (listener, filling)
+}
+
+#[tokio::test]
+async fn a_dead_first_address_leaves_time_for_the_second() {
+    let server = Server::start();
+    let port = server.address.port();
+    let (_dead, _filling) = dead(([127, 0, 0, 2], port).into());
+    let addresses: [SocketAddr; 2] = [([127, 0, 0, 2], port).into(), ([127, 0, 0, 1], port).into()];
+    let mut config = quick();
+    config.limits.connect = Duration::from_secs(4); // two for each
+    let web = Web::with(config.limits.connect, 1, move |builder| {
+        builder.resolve_to_addrs("two.test", &addresses)
+    });
+    let url = format!("http://two.test:{port}/ok");
+    let outcomes = fetch_requests(config, web.expect("a client"), vec![Request::get(&url)]).await;
+    assert_eq!((kind(&outcomes[0]), outcomes[0].attempts), (None, 1), "{outcomes:?}");
+}
+
+#[tokio::test]
+async fn many_headers_folded_ones_and_a_raw_location_are_taken() {
+    let server = Server::start();
+    for path in ["/many-headers", "/folded", "/raw-location"] {
+        let outcome = fetch_one(quick(), &server.url(path)).await;
+        assert_eq!((kind(&outcome), outcome.status), (None, Some(200)), "{path}: {outcome:?}");
+    }
+    assert_eq!(server.hits("/ziel/%C3%BC"), 1);
+}
+
+#[tokio::test]
+async fn a_connection_that_the_host_closes_while_idle_costs_no_try() {
+    let server = Server::start();
+    let mut config = quick();
+    config.policy.retries = 0;
+    config.policy.concurrency = 1;
+    let requests = (0..20).map(|n| Request::get(&server.url(&format!("/closes/{n}"))));
+    let web = Web::new(config.limits.connect, 1).expect("a client");
+    let outcomes = fetch_requests(config, web, requests.collect()).await;
+    assert!(outcomes.iter().all(|outcome| kind(outcome).is_none()), "{outcomes:#?}");
+}
+
+#[tokio::test]
+async fn a_post_on_a_connection_that_ends_is_never_doubled_and_never_silently_lost() {
+    let server = Server::start();
+    let mut config = quick();
+    config.policy.concurrency = 1;
+    let requests = (0..20).map(|n| post(&server.url(&format!("/closes/{n}"))));
+    let web = Web::new(config.limits.connect, 1).expect("a client");
+    for outcome in fetch_requests(config, web, requests.collect()).await {
+        let path = &outcome.url[outcome.url.find("/closes").expect("its path")..];
+        let hits = server.hits(path);
+        match &outcome.error {
+            None => assert_eq!(hits, 1, "{outcome:?}"),
+            Some(error) => {
+                assert!(error.detail.contains("may have been processed"), "{outcome:?}");
+                assert!(hits <= 1, "{outcome:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_303_makes_of_a_post_is_tried_again_as_the_get_that_it_is() {
+    let server = Server::start();
+    let request = post(&server.url("/see-other/post/x"));
+    let web = Web::new(Duration::from_secs(5), 1).expect("a client");
+    let outcomes = fetch_requests(quick(), web, vec![request]).await;
+    assert_eq!((outcomes[0].status, outcomes[0].attempts), (Some(200), 3), "{outcomes:?}");
+}
+
+#[tokio::test]
+async fn a_file_has_the_name_that_was_asked_for_and_a_second_one_a_number() {
+    let server = Server::start();
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut config = quick();
+    config.output = Some(directory.path().to_owned());
+    let photo = server.url("/signed/photo.jpg");
+    let outcomes = fetch(config, &[photo.clone(), photo]).await;
+    let stem = server.address.to_string().replace(':', "_");
+    let mut names: Vec<_> = outcomes
+        .iter()
+        .map(|outcome| outcome.file.as_ref().expect("a body").file_name().expect("a name"))
+        .map(|name| name.to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    let expected = [format!("{stem}_signed_photo-2.jpg"), format!("{stem}_signed_photo.jpg")];
+    assert_eq!(names, expected);
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_is_continued_and_each_byte_comes_once() {
+    let server = Server::start();
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut config = quick();
+    config.policy.retries = 0;
+    config.output = Some(directory.path().to_owned());
+    let outcome = fetch_one(config, &server.url("/breaks/large")).await;
+    assert_eq!((kind(&outcome), outcome.bytes), (None, LARGE as u64), "{outcome:?}");
+    let body = fs::read(outcome.file.expect("a body")).expect("it is there");
+    assert!(body == large(LARGE), "the bytes are those of the server");
+    let sent = server.sent_of("/breaks/large");
+    assert!(sent < LARGE + LARGE / 4, "{sent} bytes for {LARGE}");
+    assert_eq!(fs::read_dir(directory.path()).expect("it is there").count(), 1, "no part is left");
+}
+
+#[tokio::test]
+async fn a_file_that_changes_on_the_way_is_started_over() {
+    let server = Server::start();
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut config = quick();
+    config.output = Some(directory.path().to_owned());
+    let outcome = fetch_one(config, &server.url("/changes/large")).await;
+    assert_eq!((kind(&outcome), outcome.bytes), (None, LARGE as u64), "{outcome:?}");
+    let body = fs::read(outcome.file.expect("a body")).expect("it is there");
+    assert!(body == large(LARGE), "the bytes are those of the second version");
+}
+
+#[test]
+fn a_download_of_a_run_that_was_killed_goes_on_in_the_next_one() {
+    let server = Server::start();
+    let directory = tempfile::tempdir().expect("a directory");
+    let (out, url) = (directory.path().join("out"), server.url("/stalls/large"));
+    fs::create_dir(&out).expect("a directory");
+    fs::write(out.join(".0123456789abcdef.part"), "of nobody").expect("a file");
+    let mut child = Command::new(PROGRAM)
+        .args([&url, "-o"])
+        .arg(&out)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the program");
+    let long = |entry: &fs::DirEntry| entry.metadata().is_ok_and(|file| file.len() > 2_000_000);
+    while !fs::read_dir(&out).expect("it is there").flatten().any(|entry| long(&entry)) {
+        std::thread::sleep(Duration::from_millis(10)); // another process: nothing to wait on
+    }
+    child.kill().expect("it runs");
+    child.wait().expect("it was started");
+    let out_arg = out.display().to_string();
+    let args = ["--format", "ndjson", "-o", &out_arg, &url];
+    let outcome = outcomes(&run(PROGRAM, &args).expect_status(0).stdout).remove(0);
+    let file = outcome["file"].as_str().expect("a body");
+    assert!(fs::read(file).expect("it is there") == large(LARGE));
+    assert_eq!(fs::read_dir(&out).expect("it is there").count(), 1, "no part is left");
+    assert!(server.ranges() > 0, "the second run has asked for the rest");
+}
+
+#[test]
+fn a_run_that_stdout_cuts_short_is_incomplete() {
+    let server = Server::start();
+    let urls: Vec<_> = (0..40).map(|n| server.url(&format!("/slow/{n}"))).collect();
+    let mut child = Command::new(PROGRAM)
+        .args(["-c", "2", "--summary", "none"])
+        .args(&urls)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program");
+    let mut line = String::new();
+    let stdout = child.stdout.take().expect("it is piped");
+    BufReader::new(stdout).read_line(&mut line).expect("a line"); // and nobody reads on
+    let output = child.wait_with_output().expect("it was started");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    assert!(stderr.contains("incomplete"), "{stderr}");
+}
+
+#[test]
+fn a_deadline_after_an_answer_keeps_that_answers_status() {
+    let server = Server::start();
+    let args = ["--deadline", "1s", "--format", "ndjson", &server.url("/storm")];
+    let outcome = outcomes(&run(PROGRAM, &args).expect_status(124).stdout).remove(0);
+    assert_eq!((&outcome["status"], &outcome["error"]["kind"]), (&429.into(), &"timeout".into()));
+}
+
+#[test]
+fn a_content_length_that_is_not_the_bodys_is_refused() {
+    let server = Server::start();
+    let args = ["--format", "ndjson", "-H", "Content-Length: 5", "-d", "four", &server.url("/ok")];
+    let outcome = outcomes(&run(PROGRAM, &args).expect_status(1).stdout).remove(0);
+    assert_eq!(outcome["error"]["kind"], "invalid");
+    assert_eq!((outcome["attempts"].as_u64(), server.hits("/ok")), (Some(0), 0));
+}
+
+#[test]
+fn nothing_that_is_printed_moves_the_cursor() {
+    let url = "http://127.0.0.1:1/\u{1b}[2Jx\u{202e}";
+    let invalid = "nonsense\u{1b}[2J\u{7}";
+    let run = run(PROGRAM, &["--patience", "1s", url, invalid]).expect_status(1);
+    for text in [&run.stdout, &run.stderr] {
+        let bad = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        assert!(!text.contains(bad), "{text:?}");
+    }
+}
+
+#[test]
+fn a_proxy_that_makes_no_sense_is_an_error() {
+    let output = Command::new(PROGRAM)
+        .args(["http://127.0.0.1:1/x"])
+        .env("http_proxy", "no such:proxy")
+        .output()
+        .expect("it runs");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("http_proxy"), "{stderr}");
+}
