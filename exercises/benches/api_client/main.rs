@@ -1,5 +1,5 @@
-//! How fast `api-client` is: without a limit next to `wrk`, `oha` and `curl`, and how much of
-//! nginx's `limit_req` it gets.
+//! How fast `api-client` is: without a limit next to `oha`, `wrk`, `curl`, `wget2` and
+//! `aria2c`, with answers of two bytes and with files written to disk, and how much of nginx's `limit_req` it gets.
 //!
 //! ```text
 //! cargo bench -p exercises --bench api_client [-- --rounds 5] [--requests 60000] [--only WORD]
@@ -46,6 +46,9 @@ fn main() {
     }
     if "unlimited".contains(&args.only) {
         unlimited::race(args.rounds, args.requests);
+    }
+    if "files".contains(&args.only) {
+        unlimited::files(args.rounds);
     }
     pace::measure(&args.only, args.rounds);
 }

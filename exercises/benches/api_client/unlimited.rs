@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -17,10 +18,15 @@ const OURS: &str = env!("CARGO_BIN_EXE_api-client");
 
 /// The connections of each contender.
 const CONNECTIONS: usize = 50;
-/// Of the requests per second of `wrk` and of `oha`.
-const GOAL: f64 = 0.8;
-/// curl starts slowly with many URLs on its command line: it gets fewer.
-const CURL_SHARE: usize = 6;
+/// Of the requests per second of `oha`, which sends one URL again and again and keeps nothing.
+const GOAL: f64 = 0.35;
+/// Of the fetching tools.
+const AHEAD: f64 = 1.0;
+/// The files of the second race: how many, and how long each is.
+const FILES: usize = 5_000;
+const FILE: usize = 100_000;
+/// The tools that fetch get fewer, because they take longer.
+const CURL_SHARE: usize = 3;
 
 /// A contender: what it is called, its arguments, and how many requests it makes.
 struct Contender {
@@ -66,6 +72,53 @@ pub(crate) fn race(rounds: usize, requests: usize) {
     }
 }
 
+/// Files written to disk, next to the tools that fetch: each into a directory of its own.
+pub(crate) fn files(rounds: usize) {
+    let Some(nginx) = Nginx::start("unlimited.conf", 1) else { return };
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(nginx.directory.path().join("file"), vec![b'x'; FILE]).unwrap();
+    let url = |n| format!("http://127.0.0.1:{}/files/{n}", nginx.port);
+    let urls: Vec<_> = (0..FILES).map(url).collect();
+    let list = directory.path().join("urls");
+    fs::write(&list, urls.join("\n")).unwrap();
+    let config = directory.path().join("curl");
+    let lines = urls.iter().enumerate();
+    let lines = lines.map(|(n, url)| format!("url = {url}\noutput = @/{n}\n"));
+    fs::write(&config, lines.collect::<String>()).unwrap();
+    let (list, config) = (list.display(), config.display());
+    let contenders = [
+        (OURS, format!("-c {CONNECTIONS} --rate 1000000/s --summary none -o @ -i {list}")),
+        ("curl", format!("-s -Z --create-dirs --parallel-max {CONNECTIONS} -K {config}")),
+        ("wget2", format!("-q --max-threads={CONNECTIONS} -P @ -i {list}")),
+        ("aria2c", format!("-q -j {CONNECTIONS} -d @ -i {list}")),
+    ];
+    let contenders: Vec<_> = contenders
+        .into_iter()
+        .map(|(name, args)| Contender {
+            name,
+            args: args.split_whitespace().map(str::to_owned).collect(),
+            requests: Requests::Exactly(FILES),
+            goal: (name != OURS).then_some(AHEAD),
+        })
+        .filter(Contender::is_installed)
+        .collect();
+    let mut turns: Vec<Vec<Turn>> = contenders.iter().map(|_| Vec::new()).collect();
+    for round in 0..rounds {
+        for (index, (turns, contender)) in turns.iter_mut().zip(&contenders).enumerate() {
+            let into = directory.path().join(format!("{round}-{index}"));
+            fs::create_dir(&into).unwrap();
+            turns.push(contender.in_directory(&into).turn());
+            let written = fs::read_dir(&into).unwrap().count();
+            assert_eq!(written, FILES, "{} has not fetched them all", contender.name);
+            fs::remove_dir_all(&into).unwrap();
+        }
+    }
+    println!("\nfiles: {FILES} of {FILE} bytes, {CONNECTIONS} connections, {rounds} rounds");
+    for (contender, theirs) in contenders.iter().zip(&turns) {
+        contender.print(theirs, &turns[0]);
+    }
+}
+
 fn contenders(nginx: &Nginx, directory: &TempDir, requests: usize) -> Vec<Contender> {
     let urls = nginx.urls(requests);
     let file = |name: &str, text: String| {
@@ -80,6 +133,8 @@ fn contenders(nginx: &Nginx, directory: &TempDir, requests: usize) -> Vec<Conten
         config
     });
     let config = file("curl", config);
+    let few_urls = file("few", urls[..few].join("\n"));
+    let scratch = directory.path().join("scratch").display().to_string();
     let split = |args: String| args.split_whitespace().map(str::to_owned).collect();
     let contender =
         |name, args: String, requests, goal| Contender { name, args: split(args), requests, goal };
@@ -97,7 +152,7 @@ fn contenders(nginx: &Nginx, directory: &TempDir, requests: usize) -> Vec<Conten
             Requests::Exactly(requests),
             None,
         ),
-        contender("wrk", format!("-t1 -c{at} -d2s {url}"), Requests::AsItSays, Some(GOAL)),
+        contender("wrk", format!("-t1 -c{at} -d2s {url}"), Requests::AsItSays, None),
         contender(
             "oha",
             format!("-c {at} -n {requests} --no-tui --output-format quiet {url}"),
@@ -108,12 +163,43 @@ fn contenders(nginx: &Nginx, directory: &TempDir, requests: usize) -> Vec<Conten
             "curl",
             format!("-s -Z --parallel-max {at} -K {config}"),
             Requests::Exactly(few),
-            None,
+            Some(AHEAD),
+        ),
+        contender(
+            "wget2",
+            format!("-q --max-threads={at} -O /dev/null -i {few_urls}"),
+            Requests::Exactly(few),
+            Some(AHEAD),
+        ),
+        contender(
+            "aria2c",
+            format!("-q -j {at} --allow-overwrite=true -d {scratch} -i {few_urls}"),
+            Requests::Exactly(few),
+            Some(AHEAD),
         ),
     ]
 }
 
 impl Contender {
+    /// The same with `@` in its arguments, and in the configuration that they name, replaced.
+    fn in_directory(&self, into: &Path) -> Self {
+        let replace = |text: &str| text.replace('@', &into.display().to_string());
+        let args = self.args.iter().map(|arg| {
+            if !arg.ends_with("/curl") {
+                return replace(arg);
+            }
+            let config = into.with_extension("curl");
+            fs::write(&config, replace(&fs::read_to_string(arg).unwrap())).unwrap();
+            config.display().to_string()
+        });
+        Self {
+            name: self.name,
+            args: args.collect(),
+            requests: Requests::Exactly(FILES),
+            goal: self.goal,
+        }
+    }
+
     fn is_installed(&self) -> bool {
         let probe = Command::new(self.name).arg("--version").stdout(Stdio::null()).status();
         if probe.is_err() {

@@ -131,17 +131,13 @@ async fn answer(
     let (kind, rest) = path[1..].split_once('/').unwrap_or((&path[1..], ""));
     match kind {
         "many-headers" => {
-            let many: String = (0..300).map(|n| format!("X-{n}: {n}\r\n")).collect();
-            status(stream, "200 OK", &many).await
+            let many: Vec<_> = (0..300).map(|n| format!("X-{n}: {n}\r\n")).collect();
+            status(stream, "200 OK", &many.concat()).await
         }
         "folded" => status(stream, "200 OK", "X-Long: a\r\n  b\r\n").await,
         "raw-location" => redirect(stream, "/ziel/\u{fc}").await,
         "see-other" => status(stream, "303 See Other", &format!("Location: /{rest}\r\n")).await,
         "signed" => redirect(stream, "/files/photo.jpg?signature=secret").await,
-        "closes" => {
-            status(stream, "200 OK", "").await?;
-            None
-        }
         "breaks" => part(stream, hits, path, head, "v1", Some(4 << 20)).await,
         "changes" if hit == 1 => {
             let old = format!("HTTP/1.1 200 OK\r\nETag: \"v1\"\r\nContent-Length: {LARGE}\r\n\r\n");

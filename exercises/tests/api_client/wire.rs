@@ -72,7 +72,7 @@ async fn a_connection_that_the_host_closes_while_idle_costs_no_try() {
     let mut config = quick();
     config.policy.retries = 0;
     config.policy.concurrency = 1;
-    let requests = (0..20).map(|n| Request::get(&server.url(&format!("/closes/{n}"))));
+    let requests = (0..20).map(|n| Request::get(&server.url(&format!("/hang-up/{n}"))));
     let web = Web::new(config.limits.connect, 1).expect("a client");
     let outcomes = fetch_requests(config, web, requests.collect()).await;
     assert!(outcomes.iter().all(|outcome| kind(outcome).is_none()), "{outcomes:#?}");
@@ -83,10 +83,10 @@ async fn a_post_on_a_connection_that_ends_is_never_doubled_and_never_silently_lo
     let server = Server::start();
     let mut config = quick();
     config.policy.concurrency = 1;
-    let requests = (0..20).map(|n| post(&server.url(&format!("/closes/{n}"))));
+    let requests = (0..20).map(|n| post(&server.url(&format!("/hang-up/{n}"))));
     let web = Web::new(config.limits.connect, 1).expect("a client");
     for outcome in fetch_requests(config, web, requests.collect()).await {
-        let path = &outcome.url[outcome.url.find("/closes").expect("its path")..];
+        let path = &outcome.url[outcome.url.find("/hang-up").expect("its path")..];
         let hits = server.hits(path);
         match &outcome.error {
             None => assert_eq!(hits, 1, "{outcome:?}"),

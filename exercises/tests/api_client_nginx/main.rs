@@ -98,7 +98,8 @@ async fn a_limit_that_is_halved_and_raised_again_is_followed_within_five_seconds
 async fn http2_connections_that_end_after_twenty_requests_lose_nothing() {
     for method in [Method::GET, Method::POST] {
         let Some(nginx) = Nginx::start("http2.conf", LIMIT) else { return };
-        let web = Web::with(Duration::from_secs(10), 50, |builder| builder.http2_prior_knowledge());
+        let settings = reqwest::ClientBuilder::http2_prior_knowledge;
+        let web = Web::with(Duration::from_secs(10), 50, settings);
         let policy =
             Settings { rate: Some(Rate { per_second: 4000.0, burst: 50 }), ..Settings::default() };
         let config = Config { policy, ..Config::default() };

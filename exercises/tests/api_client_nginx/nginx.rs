@@ -14,7 +14,8 @@ pub(crate) struct Nginx {
     pub(crate) port: u16,
     child: Child,
     config: &'static str,
-    directory: TempDir,
+    /// Its own, with its log and what it serves.
+    pub(crate) directory: TempDir,
 }
 
 impl Nginx {

@@ -10,12 +10,13 @@ use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::CommandFactory;
 use common::{Context, interrupted};
 use futures_util::{Stream, StreamExt, future, stream};
 use tokio::runtime::Builder;
+use tokio::time::timeout;
 
 use self::args::{Args, SummaryFormat};
 use self::planted::Planted;
@@ -24,6 +25,9 @@ use super::input::Request;
 use super::input::lines::Input;
 use super::output::{Journal, Printer, Summary, plain};
 use super::transport::{ErrorKind, Web};
+
+/// The bar is brought up to date this long after the last outcome, and while there is none.
+const TICK: Duration = Duration::from_millis(200);
 
 /// So many outcomes are printed together, if they are there together.
 const PRINTED_TOGETHER: usize = 256;
@@ -92,13 +96,21 @@ async fn run(args: &Args) -> Result<ExitCode, Failed> {
 
     let started = Instant::now();
     let mut summary = Summary::new();
-    let mut printer = Printer::new(args.output.format).map_err(|err| unprinted(&err))?;
+    let printer = Printer::new(args.output.format).map_err(|err| unprinted(&err))?;
     let mut outcomes = client.fetch_all(&ctx, requests).drain_when(&interrupted);
     if let Some(journal) = journal {
         outcomes = outcomes.with_journal(journal);
     }
     let mut outcomes = outcomes.ready_chunks(PRINTED_TOGETHER);
-    while let Some(chunk) = outcomes.next().await {
+    loop {
+        let next = outcomes.next();
+        let Ok(chunk) = timeout(if printer.has_bar() { TICK } else { Duration::MAX }, next).await
+        else {
+            let (hosts, now) = (outcomes.get_ref().hosts(), outcomes.get_ref().elapsed());
+            printer.progress(summary.requests(), summary.failed(), &hosts, now);
+            continue;
+        };
+        let Some(chunk) = chunk else { break };
         for outcome in &chunk {
             summary.add(outcome);
         }
@@ -106,7 +118,7 @@ async fn run(args: &Args) -> Result<ExitCode, Failed> {
             complain(&err.into());
             journal_is_whole = false; // the run goes on without it
         }
-        if let Err(err) = printer.print(&chunk, summary.requests()) {
+        if let Err(err) = printer.print(&chunk) {
             printer.finish();
             complain(&unprinted(&err));
             return Ok(ExitCode::FAILURE);

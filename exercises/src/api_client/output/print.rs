@@ -6,6 +6,7 @@ use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Outcome;
+use crate::api_client::policy::{Hold, HostReport, Time};
 
 /// How outcomes are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -31,15 +32,11 @@ impl Printer {
         {
             return Err(err);
         }
-        Ok(Self { format, bar: shows_progress().then(progress_bar) })
+        Ok(Self { format, bar: io::stderr().is_terminal().then(progress_bar) })
     }
 
-    /// Prints some outcomes, of which `so_far` have come in all. Fails if nobody reads them any more.
-    pub(in crate::api_client) fn print(
-        &mut self,
-        outcomes: &[Outcome],
-        so_far: u64,
-    ) -> io::Result<()> {
+    /// Prints some outcomes. Fails if nobody reads them any more.
+    pub(in crate::api_client) fn print(&self, outcomes: &[Outcome]) -> io::Result<()> {
         let mut lines = Vec::new();
         for outcome in outcomes {
             match self.format {
@@ -50,11 +47,34 @@ impl Printer {
                 }
             }
         }
-        write_out(&lines)?;
-        if let Some(bar) = &self.bar {
-            bar.set_position(so_far);
+        match &self.bar {
+            Some(bar) => bar.suspend(|| write_out(&lines)),
+            None => write_out(&lines),
         }
-        Ok(())
+    }
+
+    /// Whether there is a bar to be kept up to date.
+    pub(in crate::api_client) fn has_bar(&self) -> bool {
+        self.bar.is_some()
+    }
+
+    /// How far the run is, and what holds the host for which most requests wait.
+    pub(in crate::api_client) fn progress(
+        &self,
+        done: u64,
+        failed: u64,
+        hosts: &[HostReport],
+        now: Time,
+    ) {
+        let Some(bar) = &self.bar else { return };
+        bar.set_position(done);
+        let mut message = if failed > 0 { format!("{failed} failed") } else { String::new() };
+        let held = hosts.iter().filter(|host| host.waiting > 0).max_by_key(|host| host.waiting);
+        if let Some(line) = held.and_then(|host| hold(host, now)) {
+            let gap = if message.is_empty() { "" } else { ", " };
+            message = format!("{message}{gap}{line}");
+        }
+        bar.set_message(message);
     }
 
     pub(in crate::api_client) fn finish(&self) {
@@ -87,13 +107,26 @@ fn row(outcome: &Outcome) -> String {
     plain(&row).into_owned()
 }
 
-/// Whether a progress bar would be seen, and would not run into the outcomes.
-fn shows_progress() -> bool {
-    io::stderr().is_terminal() && !io::stdout().is_terminal()
+/// `api.example.com:443: paused 48 s (Retry-After), 312 waiting`.
+fn hold(host: &HostReport, now: Time) -> Option<String> {
+    let (why, until) = host.held?;
+    let why = match why {
+        Hold::Nothing | Hold::Pace | Hold::Ramp | Hold::Backoff => return None,
+        Hold::Quota => "announced quota",
+        Hold::RetryAfter => "Retry-After",
+        Hold::Rejecting => "it rejects everything",
+        Hold::Ill => "it does not answer as it should",
+    };
+    let paused = match until.map(|until| until.saturating_sub(now).as_secs()) {
+        Some(seconds) => format!("paused {seconds} s"),
+        None => "waiting for a probe".to_owned(),
+    };
+    Some(format!("{}: {paused} ({why}), {} waiting", host.host, host.waiting))
 }
 
 fn progress_bar() -> ProgressBar {
-    let style = ProgressStyle::with_template("{spinner} {pos} done, {per_sec}, {elapsed}");
+    let style =
+        ProgressStyle::with_template("{spinner} {pos} done, {per_sec}, {elapsed} {wide_msg}");
     let bar = ProgressBar::no_length();
     bar.set_style(style.expect("the template is well formed"));
     bar.enable_steady_tick(Duration::from_millis(200));
@@ -112,4 +145,27 @@ pub(in crate::api_client) fn plain(text: &str) -> Cow<'_, str> {
     }
     let escape = |c: char| if bad(c) { c.escape_default().to_string() } else { c.to_string() };
     Cow::Owned(text.chars().map(escape).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_bar_says_why_nothing_moves() {
+        let mut host = HostReport {
+            host: "api.example.com:443".to_owned(),
+            accepted: 0,
+            rejected: 1,
+            allows: None,
+            waiting: 312,
+            held: Some((Hold::RetryAfter, Some(Duration::from_secs(50)))),
+        };
+        let line = hold(&host, Duration::from_secs(2)).expect("it is held");
+        assert_eq!(line, "api.example.com:443: paused 48 s (Retry-After), 312 waiting");
+        host.held = Some((Hold::Pace, None));
+        assert_eq!(hold(&host, Duration::ZERO), None, "it moves");
+    }
 }

@@ -357,6 +357,6 @@ impl Host {
     }
 
     pub(super) fn allows(&self) -> Option<f64> {
-        self.learner.estimate()
+        self.learner.estimate().filter(|_| self.accepted > 0) // else it is a guess
     }
 }
