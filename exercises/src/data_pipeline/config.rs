@@ -14,7 +14,8 @@ use toml::{Table, Value};
 
 /// What holds where neither the flags nor the file say otherwise.
 const DEFAULTS: &str = "time = 'ts'\nwindow = '1s'\nlateness = '2s'\nmax-keys = 10_000
-max-line = '1MiB'\npolicy = ['block']\nid-field = '_source_id'\ndead-letters-max = '1GiB'\n";
+max-line = '1MiB'\npolicy = ['block']\nid-field = '_source_id'\ndead-letters-max = '1GiB'
+poll = '200ms'\nrotate-wait = '5s'\n";
 
 /// How long a followed file holds windows open.
 const IDLE: Duration = Duration::from_mins(1);
@@ -30,6 +31,21 @@ pub struct Config {
     /// Go on reading as the files grow and are rotated, and find new ones
     #[arg(long, help_heading = "Sources")]
     pub follow: bool,
+
+    /// How often followed files are looked at [default: 200ms]
+    #[arg(long, value_name = "SPAN", help_heading = "Sources", value_parser = duration)]
+    #[serde(with = "humantime_serde")]
+    pub poll: Option<Duration>,
+
+    /// Go on with a file that was renamed or deleted until nothing was added for so long [default: 5s]
+    #[arg(long, value_name = "SPAN", help_heading = "Sources", value_parser = duration)]
+    #[serde(with = "humantime_serde")]
+    pub rotate_wait: Option<Duration>,
+
+    /// With a checkpoint, take also a last line that has no line feed, instead of leaving it for the
+    /// next run
+    #[arg(long, help_heading = "Sources")]
+    pub final_line: bool,
 
     /// Read stdin
     #[arg(long, help_heading = "Sources")]

@@ -199,7 +199,13 @@ fn after_a_failed_sync_the_run_ends_and_the_next_one_replays() {
     let preload = [("LD_PRELOAD", library.to_str().unwrap())];
     let mut running = kit.start_with(&[&args[..], &["--follow"]].concat(), &preload);
     kit.wait_until("a checkpoint", || kit.path("ck").exists());
-    kit.append("in", &lines(1000..2000));
+    for n in 10..20 {
+        kit.append("in", &lines(n * 100..(n + 1) * 100)); // each is something to sync
+        let before = kit.read("ck");
+        kit.wait_until("its checkpoint", || {
+            kit.read("ck") != before || running.0.try_wait().unwrap().is_some()
+        });
+    }
     assert_eq!(running.0.wait().unwrap().code(), Some(1), "{}", kit.read("stderr"));
     assert!(kit.read("stderr").contains("cannot write to out: Input/output error"));
 

@@ -7,6 +7,7 @@ mod kit;
 mod nats;
 mod page;
 mod program;
+mod rotation;
 mod silence;
 mod stall;
 mod start;

@@ -208,8 +208,8 @@ fn a_full_disk_is_an_error_and_no_checkpoint_covers_it() {
     let run = kit.run(&["--file", "in", "--out", "/dev/full", "--checkpoint", "ck"]);
     let run = run.expect_status(1);
     assert!(run.stderr.contains("cannot write to /dev/full"), "{run:#?}");
-    let position = fs::read_to_string(kit.path("ck")).unwrap_or_default();
-    assert!(!position.contains("\"in\":{\"generation\":1"), "{position}");
+    let checkpoint = kit.read("ck");
+    assert!(checkpoint.is_empty() || checkpoint.contains("\"position\":0,"), "{checkpoint}");
     kit.ok(&["--file", "in", "--out", "out", "--checkpoint", "ck"]);
     assert!(kit.read("out") == lines(0..100_000), "not all lines came");
 }
@@ -323,8 +323,8 @@ fn the_run_can_be_drawn() {
         assert!(picture.contains(&format!(" {lane}: ")), "{lane} is missing in {picture}");
         assert!(trace.contains(lane.trim_end_matches(" 1")), "{lane} is missing in {trace}");
     }
-    let chunks = text.len().div_ceil(256 * 1024);
-    assert!(picture.contains(&format!("worker 1: {} pieces of work", chunks + 1)), "{picture}");
+    let chunks = text.len().div_ceil(256 * 1024); // beside those with the start and the end
+    assert!(picture.contains(&format!("worker 1: {} pieces of work", chunks + 2)), "{picture}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use foldhash::fast::FixedState;
 use super::expr::{json, key};
 use super::job::{Counted, Id, Job};
 use super::rows::{NO_KEY, Row, Rows};
-use super::splitter::{Kind, Segment};
+use super::splitter::{Kind, Segment, hole};
 use super::time;
 use super::value::Value;
 
@@ -20,6 +20,8 @@ pub(crate) struct Parsed {
     pub(crate) end: u64,
     /// How many parts of an overlong line end here, if it goes on.
     pub(crate) parts: u64,
+    /// Bytes that are no event: NULs where a line begins.
+    pub(crate) skipped: u64,
     pub(crate) filtered: u64,
     pub(crate) dead: u64,
     pub(crate) accepted: u64,
@@ -47,6 +49,8 @@ pub(crate) fn parse(source: &str, segment: Segment, job: &Job) -> (Parsed, Vec<u
             output.letter(segment.offset, reason, &segment.bytes);
             output.made.dead = segment.events();
         }
+        (Kind::Hole, _) => output.made.skipped = segment.bytes.len() as u64,
+        (Kind::Position(parts), _) => output.made.parts = parts,
         // Checked once for all lines. A parser over bytes would let a skipped string pass.
         (Kind::Lines, Ok(text)) => output.lines(segment.offset, text),
         (Kind::Lines, Err(_)) => output.mixed_lines(segment.offset, &segment.bytes),
@@ -73,6 +77,7 @@ impl<'j> Output<'j> {
                 Kind::Part(part) if segment.bytes.last() != Some(&b'\n') => part,
                 _ => 0,
             },
+            skipped: 0,
             filtered: 0,
             dead: 0,
             accepted: 0,
@@ -89,11 +94,19 @@ impl<'j> Output<'j> {
         let mut slots = Vec::new();
         let mut start = 0;
         for end in line_ends(text.as_bytes()) {
-            let line = &text[start..end];
+            let (at, line) = self.without_head(offset + start as u64, &text[start..end]);
             let verdict = self.judge(line, &mut slots);
-            self.file(offset + start as u64, line, verdict, &slots);
+            self.file(at, line, verdict, &slots);
             start = end;
         }
+    }
+
+    /// A line without what is no part of it: NULs, and the mark that some files begin with.
+    fn without_head<'t>(&mut self, offset: u64, line: &'t str) -> (u64, &'t str) {
+        let marked = if offset == 0 { line.strip_prefix('\u{feff}').unwrap_or(line) } else { line };
+        let rest = marked.trim_start_matches('\0');
+        self.made.skipped += (marked.len() - rest.len()) as u64;
+        (offset + (line.len() - rest.len()) as u64, rest)
     }
 
     /// Some line is not UTF-8: the others are as good as ever.
@@ -104,7 +117,9 @@ impl<'j> Output<'j> {
             if let Ok(text) = simdutf8::basic::from_utf8(line) {
                 self.lines(at, text);
             } else {
-                self.letter(at, "not UTF-8", line);
+                let hole = hole(line);
+                self.made.skipped += hole as u64;
+                self.letter(at + hole as u64, "not UTF-8", &line[hole..]);
                 self.made.dead += 1;
             }
             start = end;
@@ -218,9 +233,11 @@ impl<'j> Output<'j> {
     }
 
     fn letter(&mut self, offset: u64, reason: &str, line: &[u8]) {
-        let raw = match std::str::from_utf8(line) {
-            Ok(text) => format!(r#""raw":{}"#, json(text.trim_end_matches('\n'))),
-            Err(_) => format!(r#""raw_base64":"{}""#, BASE64.encode(line)),
+        // Escaped, a control byte would take six times its length.
+        let is_text = |text: &&str| !text.trim_end_matches('\n').chars().any(is_control);
+        let raw = match std::str::from_utf8(line).ok().filter(is_text) {
+            Some(text) => format!(r#""raw":{}"#, json(text.trim_end_matches('\n'))),
+            None => format!(r#""raw_base64":"{}""#, BASE64.encode(line)),
         };
         let reason = json(reason);
         let letter = format!(
@@ -229,6 +246,11 @@ impl<'j> Output<'j> {
         );
         self.made.letters.extend_from_slice(letter.as_bytes());
     }
+}
+
+/// A tab is one that belongs in a text, and so is the other half of a line end.
+fn is_control(char: char) -> bool {
+    char.is_control() && !matches!(char, '\t' | '\r')
 }
 
 /// The ends of all lines, behind the line feed. The last line may lack it.

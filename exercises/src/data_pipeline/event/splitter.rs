@@ -16,6 +16,10 @@ pub(crate) enum Kind {
     Lines,
     /// The `n`th part (from 1) of a line that is longer than the limit.
     Part(u64),
+    /// NULs where a line begins: the hole that a writer leaves whose file was truncated under it.
+    Hole,
+    /// No bytes: this is where the source is, in the middle of a line of which so many parts are out.
+    Position(u64),
     /// Something that no lines can be made of, and why.
     #[cfg_attr(not(feature = "nats"), expect(dead_code, reason = "only a message can be so"))]
     Broken(&'static str),
@@ -53,6 +57,7 @@ impl Segment {
         match self.kind {
             Kind::Part(part) => u64::from(part == 1),
             Kind::Broken(_) => 1,
+            Kind::Hole | Kind::Position(_) => 0,
             Kind::Lines => {
                 let unfinished = !self.bytes.is_empty() && self.bytes.last() != Some(&b'\n');
                 memchr::memchr_iter(b'\n', &self.bytes).count() as u64 + u64::from(unfinished)
@@ -90,6 +95,11 @@ impl Splitter {
         self.offset + self.carry.len() as u64
     }
 
+    /// Where the first byte is that is not out yet, and how many parts of its line are.
+    pub(crate) fn done(&self) -> (u64, u64) {
+        (self.offset, self.parts)
+    }
+
     /// How many bytes of an unfinished line are held.
     pub(crate) fn carried(&self) -> usize {
         self.carry.len()
@@ -119,6 +129,12 @@ impl Splitter {
             segments.push(self.segment(bytes, Kind::Lines));
         }
         self.carry = carry;
+        let hole = if self.parts == 0 { hole(&self.carry) } else { 0 };
+        if hole > 0 {
+            let mut bytes = self.buffer();
+            self.carry = bytes.split_off(hole);
+            segments.push(self.segment(bytes, Kind::Hole));
+        }
         if self.carry.len() > self.max_line {
             let bytes = self.buffer();
             segments.push(self.part(bytes));
@@ -142,6 +158,11 @@ impl Splitter {
         self.offset += bytes.len() as u64;
         Segment { offset, bytes, kind }
     }
+}
+
+/// How many NULs a line begins with.
+pub(crate) fn hole(line: &[u8]) -> usize {
+    line.iter().take_while(|byte| **byte == 0).count()
 }
 
 #[cfg(test)]
@@ -214,6 +235,19 @@ mod tests {
         assert_eq!(kinds, [(8, Kind::Part(2)), (27, Kind::Lines)]);
     }
 
+    #[test]
+    fn a_hole_is_no_line_however_long_it_is() {
+        let input = [b"one\n".to_vec(), vec![0; 100], b"two\n".to_vec(), vec![0; 5]].concat();
+        for read in [3, 7, 200] {
+            let segments = split(&input, read, 20);
+            let lines = segments.iter().filter(|segment| segment.kind != Kind::Hole);
+            assert_eq!(lines.clone().map(Segment::events).sum::<u64>(), 2);
+            let rest: Vec<u8> = lines.flat_map(|segment| segment.bytes.clone()).collect();
+            // What is before a line in the same read goes along with it: the parser skips it.
+            assert_eq!(rest.split(|byte| *byte == 0).collect::<Vec<_>>().concat(), b"one\ntwo\n");
+        }
+    }
+
     proptest! {
         #[test]
         fn no_byte_is_lost_or_moved(
@@ -229,7 +263,8 @@ mod tests {
             }
             let joined: Vec<u8> = segments.iter().flat_map(|segment| segment.bytes.clone()).collect();
             prop_assert_eq!(&joined, &input);
-            let lines = input.split_inclusive(|byte| *byte == b'\n').count() as u64;
+            let lines = input.split_inclusive(|byte| *byte == b'\n');
+            let lines = lines.filter(|line| hole(line) < line.len()).count() as u64;
             prop_assert_eq!(segments.iter().map(Segment::events).sum::<u64>(), lines);
         }
     }

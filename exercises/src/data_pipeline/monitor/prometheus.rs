@@ -97,6 +97,7 @@ fn publish_run(snapshot: &Snapshot) {
         counter!("warnings_total", "case" => *case).absolute(*count);
     }
     gauge!("ready").set(f64::from(u8::from(snapshot.not_ready.is_none())));
+    counter!("skipped_nul_bytes_total").absolute(snapshot.skipped);
     gauge!("ledger_imbalance").set(snapshot.imbalance as f64);
     gauge!("open_windows").set(snapshot.open_windows as f64);
     gauge!("open_cells").set(snapshot.open_cells as f64);

@@ -37,6 +37,8 @@ pub(crate) struct Snapshot {
     pub(crate) bottleneck: Option<String>,
     pub(crate) ledger: Counts,
     pub(crate) imbalance: u64,
+    /// NULs at the heads of lines, in bytes.
+    pub(crate) skipped: u64,
     /// From reading to the sinks' queues, in milliseconds.
     pub(crate) latency_p50: f64,
     pub(crate) latency_p99: f64,
@@ -125,6 +127,7 @@ impl Observer {
             stages,
             imbalance: ledger.imbalance(),
             ledger,
+            skipped: stats.skipped.get(),
             latency_p50: self.latency.0,
             latency_p99: self.latency.1,
             watermark_lag: progress.latest.map(|latest| (clock - latest).max(0) as f64 / 1000.0),

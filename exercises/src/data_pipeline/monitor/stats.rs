@@ -29,6 +29,8 @@ pub(crate) struct Stats {
     pub(crate) windows: Arc<Stage>,
     pub(crate) sinks: Vec<Arc<Stage>>,
     pub(crate) workers: usize,
+    /// Bytes that were no event: NULs at the head of a line.
+    pub(crate) skipped: Count,
     /// How long chunks took from their reading to the sinks' queues.
     pub(crate) latency: Samples,
     pub(crate) progress: Mutex<Progress>,

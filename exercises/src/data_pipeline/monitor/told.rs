@@ -21,10 +21,11 @@ pub(crate) enum Case {
     ValuesBeyondRange,
     DeadLettersNotKept,
     DeadLettersFull,
+    HolesSkipped,
 }
 
 /// The cases in their order, as `warnings_total` names them.
-const CASES: [&str; 10] = [
+const CASES: [&str; 11] = [
     "source_gave_nothing",
     "windows_held_open",
     "condition_matched_all_or_nothing",
@@ -35,6 +36,7 @@ const CASES: [&str; 10] = [
     "values_beyond_range",
     "dead_letters_not_kept",
     "dead_letters_full",
+    "holes_skipped",
 ];
 
 /// What has been told, for those who show it.

@@ -144,6 +144,18 @@ impl Warnings {
         }
     }
 
+    /// Lines of `source` began with so many NULs.
+    pub(crate) fn skipped(&mut self, source: &str, nuls: u64) {
+        if nuls > 0 {
+            self.once(Case::HolesSkipped, || {
+                format!(
+                    "{source}: NUL bytes at the head of a line are skipped, and counted in \
+                     skipped_nul_bytes_total: a hole that a writer leaves whose file is truncated"
+                )
+            });
+        }
+    }
+
     /// There are dead letters, and nobody keeps them.
     pub(crate) fn letters(&mut self, dead: u64, letters: &[u8]) {
         if dead > 0 {

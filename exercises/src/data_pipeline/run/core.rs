@@ -5,11 +5,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::data_pipeline::config::Content;
+use crate::data_pipeline::event::parse::Parsed;
 use crate::data_pipeline::monitor::stats::{Progress, Stats};
 use crate::data_pipeline::monitor::warnings::Warnings;
 use crate::data_pipeline::sink::Settled;
@@ -42,6 +44,8 @@ pub(crate) struct Core {
     pub(crate) acks_of_last: Vec<Ack>,
     /// The sources that shall wait for others.
     pub(crate) paused: watch::Sender<Vec<u64>>,
+    /// Something has happened that no checkpoint holds.
+    pub(crate) changed: bool,
     /// The settings that a checkpoint belongs to.
     pub(crate) job: String,
     pub(crate) warnings: Warnings,
@@ -113,9 +117,11 @@ impl Core {
     }
 
     fn account(&mut self, mut chunk: ParsedChunk, now: Instant) {
-        if self.is_to_be_lost() {
+        let Parsed { filtered, dead, accepted, .. } = chunk.parsed;
+        if filtered + dead + accepted > 0 && self.is_to_be_lost() {
             return; // and what it held with it: the ledger shows it
         }
+        self.changed = true;
         let late = self.windows.observe(self.feeds.latest(chunk.tag.feed), &chunk.parsed.rows);
         self.feeds.advance(&chunk, now);
         if chunk.tag.last {
@@ -123,6 +129,8 @@ impl Core {
         }
         self.warnings.conditions(&chunk.parsed.met);
         self.warnings.rows(&chunk.parsed.rows);
+        self.warnings.skipped(&chunk.tag.origin.name, chunk.parsed.skipped);
+        self.stats.skipped.add(chunk.parsed.skipped);
         self.warnings.keys(self.windows.sizes().2);
         self.warnings.values(self.windows.beyond());
         if !self.outlets.take(Content::DeadLetters) {
@@ -152,6 +160,7 @@ impl Core {
 
     fn close_up_to(&mut self, watermark: i64, now: Instant) {
         let (lines, cells) = self.windows.close(watermark);
+        self.changed |= cells > 0;
         self.outlets.put_other(Content::Windows, lines.into(), cells, now);
     }
 
@@ -159,8 +168,13 @@ impl Core {
         self.close_windows(now); // a source may have become idle
         self.look_for_held_windows(now);
         self.tell(now, |progress| progress.beat = Some(now));
-        if self.committing.is_none() {
+        if self.committing.is_some() {
+            return;
+        }
+        if self.changed || !self.acks.is_empty() || !self.acks_of_last.is_empty() {
             self.commit();
+        } else if self.store.is_some() {
+            self.tell(now, |progress| progress.saved = Some(now)); // the last one still holds
         }
     }
 
@@ -190,10 +204,12 @@ impl Core {
             }));
             return;
         }
+        self.changed = false;
+        self.feeds.forget(Timestamp::now().as_second());
         let (lengths, settled) = (self.outlets.lengths(), self.outlets.barriers());
         let mut checkpoint = Checkpoint {
             job: self.job.clone(),
-            sources: self.feeds.positions(),
+            files: self.feeds.files().clone(),
             windows: Some(self.windows.save()),
             ..self.unused.clone()
         };

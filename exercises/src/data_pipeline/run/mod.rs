@@ -20,7 +20,7 @@ use tokio::time::sleep;
 
 use crate::data_pipeline::config::{Config, Content};
 use crate::data_pipeline::event::job;
-use crate::data_pipeline::monitor::stats::{PARSE, Samples, Stage, Stats, WINDOWS};
+use crate::data_pipeline::monitor::stats::{Count, PARSE, Samples, Stage, Stats, WINDOWS};
 use crate::data_pipeline::monitor::warnings::{Warnings, warn};
 use crate::data_pipeline::monitor::{self, Lines};
 use crate::data_pipeline::secrets::without_users;
@@ -207,7 +207,7 @@ async fn core(
         millis(config.lateness),
         config.max_keys.unwrap_or(usize::MAX),
     );
-    let Checkpoint { sources, windows: of_before, mut outputs, mut output_files, .. } = saved;
+    let Checkpoint { files, windows: of_before, mut outputs, mut output_files, .. } = saved;
     if let Some(saved) = of_before {
         windows.restore(saved);
     }
@@ -220,8 +220,8 @@ async fn core(
         warnings: Warnings::new(config, stats.told.clone()),
         stats,
         order: Order::new(),
-        resumed: !sources.is_empty(),
-        feeds: Feeds::new(sources, config.idle),
+        resumed: !files.is_empty(),
+        feeds: Feeds::new(files, config.idle),
         windows,
         outlets: Outlets::new(sinks),
         running: JoinSet::new(),
@@ -230,6 +230,7 @@ async fn core(
         paused: watch::Sender::default(),
         acks: Vec::new(),
         acks_of_last: Vec::new(),
+        changed: true,
         job: job::identity(config),
         unused: Checkpoint { outputs, output_files, ..Checkpoint::default() },
         idle: config.idle,
@@ -295,6 +296,7 @@ fn stats(config: &Config, sinks: &[Sink], budget: &ByteBudget) -> Stats {
         windows: Stage::new(WINDOWS, "transform", "aggregate", None),
         sinks: sinks.iter().map(|sink| sink.stage.clone()).collect(),
         workers: config.workers.unwrap_or(1),
+        skipped: Count::default(),
         latency: Samples::default(),
         progress: Mutex::default(),
         told: Arc::default(),
@@ -366,19 +368,19 @@ fn sources(
             #[cfg(feature = "nats")]
             "nats" => {
                 if let Some(nats) = doors.nats.take() {
-                    let feed = inlet.stream(&name, name.clone());
+                    let feed = inlet.stream(&name, &name);
                     sources.spawn(warn_if_failed(nats.run(feed)));
                 }
             }
             "stdin" | "generator" => {
-                let feed = inlet.stream(&name, name.clone());
+                let feed = inlet.stream(&name, &name);
                 feeds.register(feed.id, &feed.origin, Instant::now());
                 streams.push((feed, kind));
             }
             _ => {} // all files are found together
         }
     }
-    let files = Files::new(inlet.clone(), config, feeds)?;
+    let files = Files::new(inlet, config, feeds)?;
     for (number, (feed, kind)) in (1..).zip(streams) {
         match kind {
             "stdin" => sources.spawn(warn_if_failed(stdin::run(feed))),

@@ -1,128 +1,406 @@
 //! Which files there are: those that match at the start, and when following those that come later.
+//! What each of them is, the registry says.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
+use glob::{MatchOptions, Pattern};
+use jiff::Timestamp;
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::sleep;
 
-use super::file::{self, POLL, Tail};
-use super::identity::Known;
-use super::{Feed, Inlet, Stopped, join, named, warn_if_failed};
+use super::content::Stored;
+use super::registry::{Registry, Seen, Verdict};
+use super::tail::{self, Ended, How, Opened, Order, Orders, Shared};
+use super::{Feed, Inlet, Stopped, join, warn_if_failed};
 use crate::data_pipeline::config::{Config, sink_path};
-use crate::data_pipeline::state::checkpoint::Position;
+use crate::data_pipeline::monitor::warnings::warn;
+use crate::data_pipeline::state::checkpoint::own_files;
 use crate::data_pipeline::state::chunk::Origin;
-use crate::data_pipeline::state::feeds::Feeds;
+use crate::data_pipeline::state::feeds::{Feeds, KEEP};
+use crate::data_pipeline::state::file::{FileId, FileRecord, Fingerprint, Found};
 
-/// So many files are open at once when they are read to their end.
+/// So many paths are read at once when files are read to their ends.
 const OPEN: usize = 512;
 
-/// All files of a run, one source each.
+/// A file that cannot be read is tried again after so long.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// So many files are named in one message.
+const NAMED: usize = 5;
+
+/// All files of a run; those of one path are one source.
 #[derive(Debug)]
 pub(crate) struct Files {
     inlet: Arc<Inlet>,
     patterns: Vec<String>,
-    follow: bool,
+    how: How,
     /// All of them are read to their end, at once.
     finite: bool,
     /// The run's own outputs: reading them would feed it with itself.
     outputs: Vec<PathBuf>,
-    known: Known,
-    seen: HashSet<PathBuf>,
-    tails: Vec<(Feed, Tail)>,
+    registry: Registry,
+    /// Those that are being read, by name.
+    open: HashMap<String, Reading>,
+    /// The readers by the path, as far as they have not come to their end.
+    readers: HashMap<String, Arc<Orders>>,
+    /// Readers that are still to be started.
+    new: Vec<(Feed, Arc<Orders>)>,
+    /// Files that could not be read: their paths, and when to try again.
+    failed: HashMap<FileId, (String, Instant)>,
+    /// What was told, so that it is told once.
+    told: HashSet<String>,
+}
+
+#[derive(Debug)]
+struct Reading {
+    id: FileId,
+    /// `None` where the reader opens it itself, and nobody asks whether it is intact.
+    file: Option<Arc<File>>,
+    shared: Arc<Shared>,
+}
+
+/// A file that some path leads to.
+#[derive(Debug)]
+struct Place {
+    path: PathBuf,
+    watched: bool,
 }
 
 impl Files {
     /// Finds the files that are there and registers them.
     pub(crate) fn new(
-        inlet: Arc<Inlet>,
+        inlet: &Arc<Inlet>,
         config: &Config,
         feeds: &mut Feeds,
     ) -> Result<Self, String> {
-        let outputs = config.sinks().filter_map(|(name, ..)| sink_path(name)?.canonicalize().ok());
-        let outputs = outputs.collect();
-        let (patterns, follow) = (config.file.clone(), config.follow);
-        let (known, seen, tails) = Default::default();
-        let mut files =
-            Self { inlet, patterns, follow, finite: false, outputs, known, seen, tails };
-        feeds.file_ids().for_each(|id| files.known.add(id));
-        let found = files.find()?;
-        files.finite = !follow && found.len() <= OPEN;
-        for (path, pattern) in found {
-            let position = feeds.position(&source_name(&path));
-            if position.is_none() && follow && files.known.has(&path) {
-                continue; // a rotated file that an earlier run knew by another name
-            }
-            files.add(path, &pattern, position);
+        let outputs = config.sinks().filter_map(|(name, ..)| sink_path(name)).map(Path::to_owned);
+        let checkpoint = config.checkpoint.iter().flat_map(|path| own_files(path));
+        let how = How {
+            follow: config.follow,
+            poll: config.poll.unwrap_or_default(),
+            rotate_wait: config.rotate_wait.unwrap_or_default(),
+            final_line: config.final_line || config.checkpoint.is_none(),
+        };
+        let records = feeds.files().values().cloned();
+        let mut files = Self {
+            inlet: inlet.clone(),
+            patterns: config.file.clone(),
+            how,
+            finite: false,
+            outputs: outputs.chain(checkpoint).collect(),
+            registry: Registry::new(records, how.follow.then_some(how.rotate_wait)),
+            open: HashMap::new(),
+            readers: HashMap::new(),
+            new: Vec::new(),
+            failed: HashMap::new(),
+            told: HashSet::new(),
+        };
+        files.start(feeds)?;
+        Ok(files)
+    }
+
+    /// The first look, which is also for what has become of the files of an earlier run.
+    fn start(&mut self, feeds: &mut Feeds) -> Result<(), String> {
+        let mut places = BTreeMap::new();
+        for pattern in &self.patterns.clone() {
+            self.find(pattern, &mut places)?;
         }
-        for (feed, _) in &files.tails {
+        self.finite = !self.how.follow && places.len() <= OPEN;
+        let there: HashSet<_> = places.keys().copied().collect();
+        let missing: Vec<_> = self.registry.missing(&there).cloned().collect();
+        let missing: Vec<_> =
+            missing.into_iter().filter(|file| self.pattern_of(file).is_some()).collect();
+        self.look_beside(&missing, &mut places);
+        let there: HashSet<_> = places.keys().copied().collect();
+        self.look(places);
+        // What is not found even so is gone.
+        let now = Timestamp::now().as_second();
+        let gone = missing.into_iter().filter(|file| !self.open.contains_key(&file.name()));
+        let gone = gone.filter(|file| file.closed.is_none());
+        let mut told = Vec::new();
+        for file in gone.filter(|file| !there.contains(&file.id)).collect::<Vec<_>>() {
+            self.registry.gone(&file.name(), now);
+            feeds.gone(&file.name(), now);
+            if file.packed.is_none() {
+                told.push(format!("{} (read up to byte {})", file.name(), file.read.position));
+            }
+        }
+        if !told.is_empty() {
+            let more = told.len().saturating_sub(NAMED);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            told.truncate(NAMED);
+            warn(format_args!(
+                "not there any more, and not read any further: {}{more}",
+                told.join(", ")
+            ));
+        }
+        for (feed, _) in &self.new {
             feeds.register(feed.id, &feed.origin, Instant::now());
         }
-        Ok(files)
+        Ok(())
     }
 
     /// Reads all of them.
     pub(crate) async fn run(mut self) -> Result<(), Stopped> {
+        let ctx = self.inlet.ctx.clone();
         let mut tasks = JoinSet::new();
-        let open =
-            Arc::new(Semaphore::new(if self.follow { Semaphore::MAX_PERMITS } else { OPEN }));
+        let open = if self.how.follow { Semaphore::MAX_PERMITS } else { OPEN };
+        let open = Arc::new(Semaphore::new(open));
         loop {
-            for (feed, tail) in self.tails.drain(..) {
-                let open = open.clone();
+            for (feed, orders) in self.new.drain(..) {
+                let (open, how) = (open.clone(), self.how);
                 tasks.spawn(async move {
                     let _open = open.acquire_owned().await;
-                    warn_if_failed(file::run(feed, tail)).await
+                    warn_if_failed(tail::run(feed, orders, how)).await
                 });
             }
-            if !self.follow || self.inlet.ctx.run(sleep(POLL)).await.is_err() {
+            if !self.how.follow || ctx.run(sleep(self.how.poll)).await.is_err() {
                 break;
             }
-            for (path, pattern) in self.find().map_err(Stopped::Failed)? {
-                if !self.known.has(&path) {
-                    self.add(path, &pattern, None);
+            let look = spawn_blocking(move || {
+                let found = self.look_again();
+                (self, found)
+            });
+            let (back, found) = look.await.map_err(|err| Stopped::Failed(err.to_string()))?;
+            found.map_err(Stopped::Failed)?;
+            self = back;
+        }
+        let ended = join(tasks).await;
+        match self.failed.into_values().next() {
+            Some((failure, _)) if !matches!(ended, Err(Stopped::Failed(_))) => {
+                Err(Stopped::Failed(failure))
+            }
+            _ => ended,
+        }
+    }
+
+    fn look_again(&mut self) -> Result<(), String> {
+        self.collect();
+        let mut places = BTreeMap::new();
+        for pattern in &self.patterns.clone() {
+            self.find(pattern, &mut places)?;
+        }
+        for reading in self.open.values() {
+            let is_watched = places.contains_key(&reading.id);
+            reading.shared.is_watched.store(is_watched, Ordering::Relaxed);
+        }
+        let cut: Vec<_> = self.registry.cut_ones().cloned().collect();
+        self.look_beside(&cut, &mut places);
+        self.look(places);
+        self.registry.forget(Timestamp::now().as_second() - KEEP);
+        Ok(())
+    }
+
+    /// Takes note of the files that are not read any more.
+    fn collect(&mut self) {
+        let ended = |reading: &Reading| reading.shared.ended.lock().expect("no panic").take();
+        let ended = self
+            .open
+            .iter()
+            .filter_map(|(name, reading)| ended(reading).map(|ended| (name.clone(), ended)));
+        for (name, ended) in ended.collect::<Vec<_>>() {
+            let reading = self.open.remove(&name).expect("it was found here");
+            match ended {
+                Ended::Cut => self.registry.cut(&name),
+                Ended::Gone => self.registry.gone(&name, Timestamp::now().as_second()),
+                Ended::Packed(length) => self.registry.left(&name, Some(length)),
+                Ended::Failed(err) => {
+                    self.registry.left(&name, None);
+                    self.fail(reading.id, Path::new(&name), &err);
                 }
             }
         }
-        join(tasks).await
     }
 
-    fn add(&mut self, path: PathBuf, pattern: &str, position: Option<Position>) {
-        let source = source_name(&path);
-        let saved = position.clone().unwrap_or(Position { generation: 1, ..Position::default() });
-        let origin = Origin {
-            name: named(&source, saved.generation),
-            source,
-            generation: saved.generation,
-            file: saved.file,
-            retired: saved.retired,
-            replayable: true,
-            finite: self.finite,
-        };
-        let tail =
-            Tail { path: path.clone(), follow: self.follow, position, known: self.known.clone() };
-        self.seen.insert(path);
-        self.tails.push((self.inlet.feed(pattern, origin), tail));
+    /// Tells once that a file cannot be read, and lets it rest for a while.
+    fn fail(&mut self, id: FileId, path: &Path, err: &io::Error) {
+        let failure = format!("cannot read {}: {err}", path.display());
+        self.tell(&format!("{failure}; it is tried again"));
+        self.failed.insert(id, (failure, Instant::now() + RETRY));
     }
 
-    /// The matching files that were not found before, in the order of their names, each with the
-    /// first pattern that it matches.
-    fn find(&self) -> Result<BTreeMap<PathBuf, String>, String> {
-        let mut found = BTreeMap::new();
-        for pattern in &self.patterns {
-            for path in matching(pattern)?.into_iter().filter(|path| self.is_new(path)) {
-                found.entry(path).or_insert_with(|| pattern.clone());
+    fn tell(&mut self, what: &str) {
+        if self.told.insert(what.to_owned()) {
+            warn(format_args!("{what}"));
+        }
+    }
+
+    /// Adds the files that match, by identity, each with the first path that leads to it.
+    fn find(&mut self, pattern: &str, places: &mut BTreeMap<FileId, Place>) -> Result<(), String> {
+        let outputs: Vec<_> = self.outputs.iter().filter_map(|path| id_of(path).ok()).collect();
+        for path in matching(pattern)? {
+            let Ok(metadata) = fs::metadata(&path) else { continue }; // gone, or a link to nothing
+            let id = FileId::of(&metadata);
+            if outputs.contains(&id) {
+                continue;
+            }
+            if !metadata.is_file() {
+                if self.readers.contains_key(&*path.to_string_lossy()) {
+                    let is =
+                        if metadata.is_dir() { "Is a directory" } else { "not a regular file" };
+                    let err = io::Error::other(is);
+                    self.fail(id, &path, &err);
+                }
+                continue;
+            }
+            places.entry(id).or_insert(Place { path, watched: true });
+        }
+        Ok(())
+    }
+
+    /// Adds the files that lie where these lay: they may have been renamed, copied or compressed.
+    fn look_beside(&self, files: &[FileRecord], places: &mut BTreeMap<FileId, Place>) {
+        let folders = files.iter().flat_map(|file| [&file.path, &file.resolved]);
+        let folders = folders.filter_map(|path| Path::new(path).parent());
+        let folders: HashSet<_> = folders.map(folder).collect();
+        for entry in folders.into_iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten() {
+            let Ok(entry) = entry else { continue };
+            let Ok(metadata) = entry.metadata() else { continue };
+            let (id, path) = (FileId::of(&metadata), entry.path());
+            if metadata.is_file() && !self.outputs.iter().any(|output| is_same(output, &path)) {
+                places.entry(id).or_insert(Place { path, watched: false });
             }
         }
-        Ok(found)
     }
 
-    fn is_new(&self, path: &Path) -> bool {
-        let is_output = || path.canonicalize().is_ok_and(|path| self.outputs.contains(&path));
-        !self.seen.contains(path) && path.is_file() && !is_output()
+    /// The pattern that matches the path under which a file was found.
+    fn pattern_of(&self, file: &FileRecord) -> Option<&String> {
+        let options = MatchOptions { require_literal_separator: true, ..MatchOptions::new() };
+        let absolute = |path: &str| std::path::absolute(path).unwrap_or_else(|_| path.into());
+        let path = absolute(&file.path);
+        self.patterns.iter().find(|pattern| {
+            let absolute = Pattern::new(&absolute(pattern).to_string_lossy());
+            absolute.is_ok_and(|pattern| pattern.matches_path_with(&path, options))
+                || **pattern == file.path
+        })
     }
+
+    /// Has the registry say what these files are, and gives the readers their orders.
+    fn look(&mut self, places: BTreeMap<FileId, Place>) {
+        let now = Instant::now();
+        let mut there: HashSet<_> = places.keys().copied().collect();
+        self.failed.retain(|id, (_, again)| there.contains(id) || *again > now);
+        let mut seen = Vec::new();
+        for (id, place) in places {
+            let rests = self.failed.get(&id).is_some_and(|(_, again)| *again > now);
+            if self.registry.open(id).is_some() || rests {
+                continue;
+            }
+            match look_into(&place, id) {
+                Ok(new) => seen.push(new),
+                Err(err) if err.kind() == io::ErrorKind::NotFound => drop(there.remove(&id)),
+                Err(err) if place.watched => self.fail(id, &place.path, &err),
+                Err(_) => {}
+            }
+        }
+        // In the order of their names, whatever their identities are.
+        seen.sort_by(|left, right| left.path.cmp(&right.path));
+        let orders = self.judge(now, &mut there, seen);
+        for file in self.registry.cut_ones().cloned().collect::<Vec<_>>() {
+            self.registry.gone(&file.name(), Timestamp::now().as_second());
+            if let Some(reader) = self.readers.get(&file.path) {
+                let _ = reader.push(Order::Forget(file.name())); // at its end it has nothing to forget
+            }
+        }
+        for opened in orders {
+            self.order(opened);
+        }
+    }
+
+    /// What the registry wants to be read, the older files of a path first.
+    fn judge(
+        &mut self,
+        now: Instant,
+        there: &mut HashSet<FileId>,
+        mut seen: Vec<Seen<Stored>>,
+    ) -> Vec<Opened> {
+        let mut orders = Vec::new();
+        for round in 0..2 {
+            let open = &self.open;
+            let is_intact = &mut |name: &str, read: &Fingerprint| {
+                let file = open.get(name).and_then(|reading| reading.file.clone());
+                let content = file.and_then(|file| Stored::new(file).ok());
+                content.is_some_and(|mut content| {
+                    read.found_in(&mut content).is_ok_and(|found| found == Found::All)
+                })
+            };
+            let verdicts = self.registry.look(now, there, &mut seen, is_intact);
+            for (seen, verdict) in seen.drain(..).zip(verdicts) {
+                match verdict {
+                    Ok(Verdict::Read(record)) => {
+                        if let Some(opened) = self.opened(seen, record) {
+                            orders.push(opened);
+                        }
+                    }
+                    Err(err) if seen.watched => self.fail(seen.id, &seen.path, &err),
+                    Ok(Verdict::Nothing | Verdict::Wait) | Err(_) => {}
+                }
+            }
+            // What turned out to be cut just now: its copy may lie beside it.
+            let cut: Vec<_> = self.registry.cut_ones().cloned().collect();
+            if round > 0 || cut.is_empty() {
+                break;
+            }
+            let mut places = BTreeMap::new();
+            self.look_beside(&cut, &mut places);
+            places.retain(|id, _| there.insert(*id));
+            seen.extend(places.iter().filter_map(|(id, place)| look_into(place, *id).ok()));
+        }
+        orders.sort_by(|left, right| {
+            let by = |opened: &Opened| (opened.record.path.clone(), opened.record.generation);
+            by(left).cmp(&by(right))
+        });
+        orders
+    }
+
+    fn opened(&mut self, seen: Seen<Stored>, record: FileRecord) -> Option<Opened> {
+        let name = record.name();
+        let progress = self.registry.progress(&name)?;
+        let shared = Arc::new(Shared::default());
+        shared.is_watched.store(seen.watched, Ordering::Relaxed);
+        let content = self.how.follow.then_some(seen.content);
+        let file = content.as_ref().map(|content| content.file().clone());
+        self.open.insert(name, Reading { id: record.id, file, shared: shared.clone() });
+        Some(Opened { path: seen.path, record, content, progress, shared })
+    }
+
+    /// Has a file read by the reader of its path; there may have to be a new one.
+    fn order(&mut self, opened: Opened) {
+        let path = opened.record.path.clone();
+        let (record, mut order) = (opened.record.clone(), Order::Read(opened.into()));
+        if let Some(reader) = self.readers.get(&path) {
+            match reader.push(order) {
+                Ok(()) => return,
+                Err(back) => order = back,
+            }
+        }
+        let pattern = self.pattern_of(&record).unwrap_or(&self.patterns[0]).clone();
+        let origin = Origin { name: record.name(), finite: self.finite, file: Some(record) };
+        let orders = Arc::new(Orders::default());
+        orders.push(order).expect("it has just been made");
+        self.readers.insert(path, orders.clone());
+        self.new.push((self.inlet.feed(&pattern, origin), orders));
+    }
+}
+
+/// Opens what was seen at a place, if that is still there.
+fn look_into(place: &Place, id: FileId) -> io::Result<Seen<Stored>> {
+    let file = File::open(&place.path)?;
+    let metadata = file.metadata()?;
+    if FileId::of(&metadata) != id {
+        return Err(io::ErrorKind::NotFound.into()); // the next look sees what is there now
+    }
+    let resolved = place.path.canonicalize().unwrap_or_default().to_string_lossy().into_owned();
+    let content = Stored::new(file.into())?;
+    let (path, watched, length) = (place.path.clone(), place.watched, metadata.len());
+    Ok(Seen { path, id, resolved, length, watched, content })
 }
 
 /// The paths that match a pattern, in the order of their names. A pattern that is the name of a file
@@ -135,6 +413,15 @@ pub(crate) fn matching(pattern: &str) -> Result<Vec<PathBuf>, String> {
     Ok(paths.flatten().collect())
 }
 
-fn source_name(path: &Path) -> String {
-    path.to_string_lossy().into_owned()
+fn id_of(path: &Path) -> io::Result<FileId> {
+    Ok(FileId::of(&fs::metadata(path)?))
+}
+
+fn is_same(left: &Path, right: &Path) -> bool {
+    id_of(left).is_ok_and(|left| id_of(right).is_ok_and(|right| left == right))
+}
+
+/// The folder that this is; an empty path is the one that the run was started in.
+fn folder(path: &Path) -> PathBuf {
+    if path.as_os_str().is_empty() { ".".into() } else { path.to_owned() }
 }

@@ -1,13 +1,14 @@
 //! The sources: each is a task that reads chunks and feeds them to the workers.
 
-pub(crate) mod file;
+pub(crate) mod content;
 pub(crate) mod files;
 pub(crate) mod generator;
-pub(crate) mod identity;
 #[cfg(feature = "nats")]
 pub(crate) mod nats;
 pub(crate) mod pool;
+pub(crate) mod registry;
 pub(crate) mod stdin;
+pub(crate) mod tail;
 pub(crate) mod tcp;
 
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use crate::data_pipeline::monitor::stats::{Stage, Stats};
 use crate::data_pipeline::monitor::warnings::warn;
 use crate::data_pipeline::state::budget::{ByteBudget, Share};
 use crate::data_pipeline::state::chunk::{Ack, CHUNK, Chunk, Origin, Tag, Work};
+use crate::data_pipeline::state::file::{Fingerprint, named};
 use pool::Pool;
 
 /// Whether there can be a server where `--nats` says. Nobody is asked.
@@ -110,15 +112,10 @@ impl Inlet {
 
     /// For a source that can be read only once: in every run it is another one, whose ids must not
     /// be those of the last run.
-    pub(crate) fn stream(self: &Arc<Self>, component: &str, source: String) -> Feed {
-        let name = named(&source, self.started);
-        self.feed(component, Origin { source, name, generation: self.started, ..Origin::default() })
+    pub(crate) fn stream(self: &Arc<Self>, component: &str, source: &str) -> Feed {
+        let name = named(source, self.started);
+        self.feed(component, Origin { name, ..Origin::default() })
     }
-}
-
-/// Offsets start over in each generation, so ids have to name it.
-pub(crate) fn named(source: &str, generation: u64) -> String {
-    if generation == 1 { source.to_owned() } else { format!("{source}@{generation}") }
 }
 
 impl Feed {
@@ -173,7 +170,7 @@ impl Feed {
     /// Sends the segments of one read, for which `share` made room. With an `ack` the source is told
     /// when they are safe.
     pub(crate) fn send(&mut self, segments: Vec<Segment>, share: Share, ack: Option<Ack>) {
-        let chunks = self.chunks(segments, share, ack);
+        let chunks = self.chunks(segments, share, ack, |_| None);
         if !chunks.is_empty() {
             self.push(Box::new(|| chunks));
         }
@@ -183,23 +180,29 @@ impl Feed {
     pub(crate) async fn finish(mut self, rest: Option<Segment>) -> Result<(), Cause> {
         let share = self.room().await?;
         let end = Segment { offset: 0, bytes: Vec::new(), kind: Kind::Lines };
-        let mut chunks = self.chunks(rest.into_iter().chain([end]).collect(), share, None);
+        let mut chunks =
+            self.chunks(rest.into_iter().chain([end]).collect(), share, None, |_| None);
         chunks.last_mut().expect("the end is one").tag.last = true;
         self.push(Box::new(|| chunks));
         Ok(())
     }
 
-    /// Counts the segments as read. The last one brings the `ack`.
+    /// Counts the segments as read. The last one brings the `ack`. Of a file, `read` says what has
+    /// been read of it up to the end of a segment.
     pub(crate) fn chunks(
         &mut self,
         segments: Vec<Segment>,
         mut share: Share,
         ack: Option<Ack>,
+        mut read: impl FnMut(&Segment) -> Option<Fingerprint>,
     ) -> Vec<Chunk> {
         share.shrink(segments.iter().map(|segment| segment.bytes.len()).sum());
         let share = Arc::new(share);
         let segments = segments.into_iter().flat_map(Segment::cut);
-        let chunk = |(segment, events)| self.chunk(segment, events, share.clone());
+        let chunk = |(segment, events)| {
+            let read = read(&segment);
+            self.chunk(segment, events, share.clone(), read)
+        };
         let mut chunks: Vec<_> = segments.map(chunk).collect();
         match chunks.last_mut() {
             Some(last) => last.tag.ack = ack,
@@ -208,7 +211,13 @@ impl Feed {
         chunks
     }
 
-    fn chunk(&mut self, segment: Segment, events: u64, share: Arc<Share>) -> Chunk {
+    fn chunk(
+        &mut self,
+        segment: Segment,
+        events: u64,
+        share: Arc<Share>,
+        read: Option<Fingerprint>,
+    ) -> Chunk {
         self.stage.bytes.add(segment.bytes.len() as u64);
         self.stage.received.add(events);
         self.stage.sent.add(events);
@@ -221,6 +230,7 @@ impl Feed {
             born: Instant::now(),
             ack: None,
             last: false,
+            read,
         };
         self.sequence += 1;
         Chunk { tag, segment }

@@ -172,12 +172,8 @@ impl Nats {
     }
 
     fn send(&self, feed: &mut Feed, message: &Message, share: Share, ack: Ack) {
-        let origin = Origin {
-            source: self.name.clone(),
-            name: format!("nats:{}:{}", self.name, ack.sequence),
-            generation: 1,
-            ..Origin::default()
-        };
+        let origin =
+            Origin { name: format!("nats:{}:{}", self.name, ack.sequence), ..Origin::default() };
         feed.origin = Arc::new(origin);
         let _bar = feed.bar(ack.sequence);
         let mut bytes = feed.inlet.pool.take();

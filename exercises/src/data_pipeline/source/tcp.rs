@@ -62,7 +62,7 @@ pub(crate) async fn run(
         number += 1;
         let name =
             stream.peer_addr().map_or("tcp".to_owned(), |peer| format!("tcp:{peer}#{number}"));
-        let (feed, unfinished) = (inlet.stream(&component, name), unfinished.clone());
+        let (feed, unfinished) = (inlet.stream(&component, &name), unfinished.clone());
         connections.spawn(async move {
             let _place = place;
             serve(feed, stream, &unfinished).await

@@ -10,21 +10,25 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::file::FileRecord;
 use crate::data_pipeline::window;
 
 /// How often the state is saved.
 pub(crate) const BEAT: Duration = Duration::from_millis(250);
 
-const MAGIC: &str = "data-pipeline checkpoint 1";
+const MAGIC: &str = "data-pipeline checkpoint 2";
+
+/// What a checkpoint of the version before begins with: it knew files by their paths.
+const OLD: &[u8] = b"data-pipeline checkpoint 1 ";
 
 /// All that a resumed run has to know. It is consistent: the outputs up to their lengths and the
-/// open windows hold exactly the events before the sources' positions.
+/// open windows hold exactly the events before the files' positions.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Checkpoint {
     /// The settings that the windows depend on; a run with others cannot resume.
     pub(crate) job: String,
-    /// By source.
-    pub(crate) sources: BTreeMap<String, Position>,
+    /// All files that are read or were, by name.
+    pub(crate) files: BTreeMap<String, FileRecord>,
     pub(crate) windows: Option<window::Saved>,
     /// Lengths in bytes, by path.
     pub(crate) outputs: BTreeMap<String, u64>,
@@ -80,32 +84,6 @@ pub(crate) fn newest(path: &Path) -> Result<Option<(Checkpoint, Option<String>)>
     }
     let remedy = "delete it and the outputs to start over";
     broken.map_or(Ok(None), |broken| Err(format!("no usable checkpoint, {broken}; {remedy}")))
-}
-
-/// How far a source has been read.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Position {
-    /// Which file under this name, from 1: rotation puts a new one there.
-    pub(crate) generation: u64,
-    /// How that file is told from others.
-    pub(crate) file: FileId,
-    /// The files that were read under this name before, the newest last.
-    pub(crate) retired: Vec<FileId>,
-    /// Of the first byte that was not processed.
-    pub(crate) offset: u64,
-    /// How many parts of an overlong line end here, if it is in the middle of one.
-    pub(crate) parts: u64,
-    /// The latest event time, the base of the watermark.
-    pub(crate) latest: Option<i64>,
-}
-
-/// A file by its inode and its beginning, since an inode is used again for another file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct FileId {
-    pub(crate) device: u64,
-    pub(crate) inode: u64,
-    pub(crate) head: u32,
-    pub(crate) head_crc: u32,
 }
 
 /// The checkpoint file, locked for this process.
@@ -188,6 +166,10 @@ pub(crate) fn head(body: &[u8]) -> String {
 }
 
 pub(crate) fn decode(bytes: &[u8]) -> Result<Checkpoint, String> {
+    if bytes.starts_with(OLD) {
+        let old = "it is of an earlier version, which can finish with it";
+        return Err(old.to_owned());
+    }
     let end = memchr::memchr(b'\n', bytes).ok_or("it is empty or torn")?;
     let (line, body) = bytes.split_at(end + 1);
     if line != head(body).as_bytes() {
@@ -201,12 +183,12 @@ mod tests {
     use super::*;
 
     fn checkpoint(offset: u64) -> Checkpoint {
-        let position = Position { offset, ..Position::default() };
-        Checkpoint { sources: [("a".to_owned(), position)].into(), ..Checkpoint::default() }
+        let file = FileRecord { parts: offset, ..FileRecord::default() };
+        Checkpoint { files: [("a".to_owned(), file)].into(), ..Checkpoint::default() }
     }
 
     fn offset(store: &Store) -> Option<u64> {
-        store.load().unwrap().map(|(checkpoint, _)| checkpoint.sources["a"].offset)
+        store.load().unwrap().map(|(checkpoint, _)| checkpoint.files["a"].parts)
     }
 
     #[test]
@@ -247,6 +229,15 @@ mod tests {
         fs::write(&path, "").unwrap();
         let err = Store::open(&path).unwrap().load().unwrap_err();
         assert!(err.contains("no usable checkpoint"), "{err}");
+    }
+
+    #[test]
+    fn a_checkpoint_of_an_earlier_version_is_refused_in_one_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("c");
+        fs::write(&path, "data-pipeline checkpoint 1 12345678\n{}").unwrap();
+        let err = Store::open(&path).unwrap().load().unwrap_err();
+        assert!(err.contains("earlier version") && !err.contains('\n'), "{err}");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Instant;
 use tokio::sync::mpsc;
 
 use super::budget::Share;
-use super::checkpoint::FileId;
+use super::file::{FileRecord, Fingerprint};
 use super::ledger::Held;
 use crate::data_pipeline::event::parse::Parsed;
 use crate::data_pipeline::event::splitter::Segment;
@@ -42,23 +42,19 @@ pub(crate) struct Tag {
     pub(crate) ack: Option<Ack>,
     /// The source ends with this chunk.
     pub(crate) last: bool,
+    /// What had been read of the file up to the end of this chunk, if it is from a file.
+    pub(crate) read: Option<Fingerprint>,
 }
 
 /// A source as its chunks name it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Origin {
-    /// As a checkpoint knows it.
-    pub(crate) source: String,
     /// As ids and dead letters name it: with its generation, if that is not the first.
     pub(crate) name: String,
-    pub(crate) generation: u64,
-    pub(crate) file: FileId,
     /// Whether it has an end that it comes to when it is read: then others may wait for it.
     pub(crate) finite: bool,
-    /// Files that were read under this name before.
-    pub(crate) retired: Vec<FileId>,
-    /// Whether it can be read again from an offset: then its position is worth saving.
-    pub(crate) replayable: bool,
+    /// The file that it is, if it is one: it can be read again from a position.
+    pub(crate) file: Option<FileRecord>,
 }
 
 /// A chunk parsed.

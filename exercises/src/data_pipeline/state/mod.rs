@@ -5,5 +5,6 @@ pub(crate) mod budget;
 pub(crate) mod checkpoint;
 pub(crate) mod chunk;
 pub(crate) mod feeds;
+pub(crate) mod file;
 pub(crate) mod ledger;
 pub(crate) mod order;

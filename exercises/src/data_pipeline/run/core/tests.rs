@@ -30,6 +30,7 @@ async fn core_to(out: &Path, dir: &Path) -> (Core, Drain) {
         acks: Vec::new(),
         acks_of_last: Vec::new(),
         paused: watch::Sender::default(),
+        changed: true,
         job: String::new(),
         warnings: Warnings::default(),
         unused: Checkpoint::default(),

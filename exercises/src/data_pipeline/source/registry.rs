@@ -1,0 +1,572 @@
+//! What has been read: a pure state machine. Given what was seen of a path, it says which known
+//! file that is, and from where to read it. It opens nothing and asks no clock.
+//!
+//! - A file is a known one if its identity is, and it still begins with what was read.
+//! - With another identity it is a known one if it begins with what was read, and the known one is
+//!   gone or has been cut: a restored file, a copy across file systems, a compressed one, or the
+//!   copy that copytruncate made. Then it is read on from where the known one was left.
+//! - Two files that are both there are two. A new one that looks like a copy waits until it shows
+//!   whether the other one is cut.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use crate::data_pipeline::state::file::{
+    Content, FileId, FileRecord, Fingerprint, Fingerprinter, Found,
+};
+
+/// All files that are read or were, by their names.
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    known: BTreeMap<String, Known>,
+    /// The names of those that are being read.
+    open: HashMap<FileId, String>,
+    /// Files that look like a copy of one that is there: since when, how long, and of which.
+    held: HashMap<FileId, (Instant, u64, String)>,
+    /// How long a copy waits for the original to be cut; `None` for not at all.
+    wait: Option<Duration>,
+}
+
+#[derive(Debug)]
+struct Known {
+    record: FileRecord,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// It is being read; so far as this says.
+    Open(Arc<Mutex<Fingerprinter>>),
+    /// It was read before; whether it is still there has to be seen.
+    Left,
+    /// It holds something else now: what had not been read of it may be in a copy.
+    Cut,
+    /// It is not there any more.
+    Gone,
+}
+
+/// A file that was seen and is not being read.
+#[derive(Debug)]
+pub(crate) struct Seen<C> {
+    /// As it was found.
+    pub(crate) path: PathBuf,
+    pub(crate) id: FileId,
+    /// Where that leads to.
+    pub(crate) resolved: String,
+    /// Its length on the disk.
+    pub(crate) length: u64,
+    /// Some pattern matches its path. Others are looked at only for what known files have become.
+    pub(crate) watched: bool,
+    pub(crate) content: C,
+}
+
+/// What to do with a file that was seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Read it from the position of this record.
+    Read(FileRecord),
+    /// It is known, and there is nothing new in it.
+    Nothing,
+    /// It may be a copy of one that is there: look again.
+    Wait,
+}
+
+impl Registry {
+    pub(crate) fn new(
+        records: impl IntoIterator<Item = FileRecord>,
+        wait: Option<Duration>,
+    ) -> Self {
+        let known = |record: FileRecord| {
+            let state = if record.closed.is_some() { State::Gone } else { State::Left };
+            (record.name(), Known { record, state })
+        };
+        let known = records.into_iter().map(known).collect();
+        Self { known, wait, ..Self::default() }
+    }
+
+    /// The name of the file with this identity that is being read.
+    pub(crate) fn open(&self, id: FileId) -> Option<&str> {
+        self.open.get(&id).map(String::as_str)
+    }
+
+    /// Those that an earlier run has read and whose identity is not among `there`.
+    pub(crate) fn missing(&self, there: &HashSet<FileId>) -> impl Iterator<Item = &FileRecord> {
+        let missing = |known: &&Known| match known.state {
+            State::Open(_) | State::Cut => false,
+            State::Left | State::Gone => !there.contains(&known.record.id),
+        };
+        self.known.values().filter(missing).map(|known| &known.record)
+    }
+
+    /// Those that have been cut: what had not been read of them may be in a copy.
+    pub(crate) fn cut_ones(&self) -> impl Iterator<Item = &FileRecord> {
+        let is_cut = |known: &&Known| matches!(known.state, State::Cut);
+        self.known.values().filter(is_cut).map(|known| &known.record)
+    }
+
+    /// Says of each file what it is, in this order. All identities that are `there` are known to it,
+    /// those too of files that are being read; `is_intact` says of one of these, by its name, whether
+    /// it still holds what was read of it.
+    pub(crate) fn look<C: Content>(
+        &mut self,
+        now: Instant,
+        there: &HashSet<FileId>,
+        seen: &mut [Seen<C>],
+        is_intact: &mut dyn FnMut(&str, &Fingerprint) -> bool,
+    ) -> Vec<io::Result<Verdict>> {
+        self.held.retain(|id, _| there.contains(id));
+        // Those whose identity is known first: only then is it clear which ones are missing.
+        let ids = self.identities();
+        let known: Vec<_> = seen.iter_mut().map(|seen| self.by_identity(&ids, seen)).collect();
+        let judge = |(seen, known): (&mut Seen<C>, io::Result<Option<Verdict>>)| match known? {
+            Some(verdict) => Ok(verdict),
+            None => match self.by_content(now, seen, there, is_intact)? {
+                Some(verdict) => Ok(verdict),
+                None if seen.watched => {
+                    let record = self.record_of(seen);
+                    self.start(record, seen)
+                }
+                None => Ok(Verdict::Nothing),
+            },
+        };
+        seen.iter_mut().zip(known).map(judge).collect()
+    }
+
+    /// The names of those that are not read and not cut, by identity: the latest of each.
+    fn identities(&self) -> HashMap<FileId, String> {
+        let rests = |known: &Known| matches!(known.state, State::Left | State::Gone);
+        let mut ids = HashMap::new();
+        for (name, known) in self.known.iter().filter(|(_, known)| rests(known)) {
+            let entry = ids.entry(known.record.id).or_insert((0, name));
+            if known.record.generation >= entry.0 {
+                *entry = (known.record.generation, name);
+            }
+        }
+        ids.into_iter().map(|(id, (_, name))| (id, name.clone())).collect()
+    }
+
+    fn by_identity<C: Content>(
+        &mut self,
+        ids: &HashMap<FileId, String>,
+        seen: &mut Seen<C>,
+    ) -> io::Result<Option<Verdict>> {
+        if self.open.contains_key(&seen.id) {
+            return Ok(Some(Verdict::Nothing)); // another path to it
+        }
+        let Some(name) = ids.get(&seen.id) else { return Ok(None) };
+        let known = &self.known[name];
+        let has_ended = matches!(known.state, State::Gone);
+        if has_ended && !seen.watched && known.record.read.position == seen.length {
+            return Ok(Some(Verdict::Nothing)); // nothing was added since it went out of sight
+        }
+        if known.record.packed == Some(seen.length) && seen.id.born.is_some() {
+            return Ok(Some(Verdict::Nothing)); // nobody adds to a file that is compressed
+        }
+        match known.record.read.found_in(&mut seen.content)? {
+            Found::All => self.read_on(name, seen).map(Some),
+            Found::Part | Found::No => {
+                self.cut(name);
+                Ok(None)
+            }
+        }
+    }
+
+    /// The known file that this one has become a copy of, or may be.
+    fn by_content<C: Content>(
+        &mut self,
+        now: Instant,
+        seen: &mut Seen<C>,
+        there: &HashSet<FileId>,
+        is_intact: &mut dyn FnMut(&str, &Fingerprint) -> bool,
+    ) -> io::Result<Option<Verdict>> {
+        if self.open.contains_key(&seen.id) {
+            return Ok(Some(Verdict::Nothing)); // another path to it
+        }
+        if let Some((since, length, original)) = self.held.get(&seen.id)
+            && *length == seen.length
+            && let Some(progress) = self.progress(original)
+        {
+            let read = progress.lock().expect("nobody panics while holding this").read().clone();
+            let waited = now.saturating_duration_since(*since);
+            let is_over = self.wait.is_none_or(|wait| waited >= wait) && is_intact(original, &read);
+            return Ok((!is_over).then_some(Verdict::Wait)); // after that they are two
+        }
+        let mut best: Option<(Found, u64, String)> = None;
+        for (name, known) in &self.known {
+            let progress = match &known.state {
+                State::Open(progress) => Some(progress.lock().expect("nobody panics holding this")),
+                State::Left if there.contains(&known.record.id) => continue,
+                State::Left | State::Cut | State::Gone => None,
+            };
+            let read = progress.as_ref().map_or(&known.record.read, |progress| progress.read());
+            if read.position == 0 {
+                continue;
+            }
+            let mut found = read.found_in(&mut seen.content)?;
+            if let Some(progress) = &progress
+                && found == Found::No
+                && seen.content.length()? < read.position
+                && progress.begins_like(&mut seen.content)?
+            {
+                found = Found::Part; // a copy that is being made
+            }
+            let has_its_name = is_named_after(&seen.path, &known.record);
+            let counts = match (found, &known.state) {
+                (Found::No, _) | (Found::Part, State::Left | State::Gone) => false,
+                (Found::Part, State::Cut) => has_its_name,
+                (Found::Part, State::Open(_)) => true,
+                (Found::All, _) => has_its_name || read.is_telling(&mut seen.content)?,
+            };
+            let more = (found == Found::All, read.position);
+            let best_is_less =
+                best.as_ref().is_none_or(|(found, read, _)| (*found == Found::All, *read) < more);
+            if counts && best_is_less {
+                best = Some((found, read.position, name.clone()));
+            }
+        }
+        let Some((found, _, name)) = best else { return Ok(None) };
+        if let State::Open(_) = self.known[&name].state {
+            if self.wait.is_none() || !seen.watched {
+                return Ok((!seen.watched).then_some(Verdict::Nothing));
+            }
+            self.held.insert(seen.id, (now, seen.length, name));
+            return Ok(Some(Verdict::Wait));
+        }
+        if found == Found::All {
+            return self.read_on(&name, seen).map(Some);
+        }
+        // All of it had been read before the original was cut.
+        let length = seen.content.length()?;
+        let mut record = self.record_of(seen);
+        record.read = Fingerprinter::at(length, &mut seen.content)?;
+        self.start(record, seen).map(Some)
+    }
+
+    fn record_of<C>(&self, seen: &Seen<C>) -> FileRecord {
+        let path = seen.path.to_string_lossy().into_owned();
+        let before = self.known.values().filter(|known| known.record.path == path);
+        let generation = before.map(|known| known.record.generation).max().unwrap_or(0) + 1;
+        FileRecord {
+            path,
+            generation,
+            resolved: seen.resolved.clone(),
+            id: seen.id,
+            ..FileRecord::default()
+        }
+    }
+
+    fn read_on<C: Content>(&mut self, name: &str, seen: &mut Seen<C>) -> io::Result<Verdict> {
+        let mut record = self.known[name].record.clone();
+        (record.id, record.closed, record.packed) = (seen.id, None, None);
+        record.resolved.clone_from(&seen.resolved);
+        self.start(record, seen)
+    }
+
+    fn start<C: Content>(&mut self, record: FileRecord, seen: &mut Seen<C>) -> io::Result<Verdict> {
+        let progress = Fingerprinter::resume(record.read.clone(), &mut seen.content)?;
+        let name = record.name();
+        self.held.remove(&record.id);
+        self.open.insert(record.id, name.clone());
+        let state = State::Open(Arc::new(Mutex::new(progress)));
+        self.known.insert(name, Known { record: record.clone(), state });
+        Ok(Verdict::Read(record))
+    }
+
+    /// How far a file that is being read has been read: its reader keeps it up to date.
+    pub(crate) fn progress(&self, name: &str) -> Option<Arc<Mutex<Fingerprinter>>> {
+        match &self.known.get(name)?.state {
+            State::Open(progress) => Some(progress.clone()),
+            State::Left | State::Cut | State::Gone => None,
+        }
+    }
+
+    /// The file holds something else now.
+    pub(crate) fn cut(&mut self, name: &str) {
+        self.leave(name, State::Cut);
+    }
+
+    /// It is not read any more, since `now` in seconds since 1970.
+    pub(crate) fn gone(&mut self, name: &str, now: i64) {
+        self.leave(name, State::Gone);
+        if let Some(known) = self.known.get_mut(name) {
+            known.record.closed = Some(now);
+        }
+    }
+
+    /// It is not read for now, and looked at again; not if it is compressed and of this length.
+    pub(crate) fn left(&mut self, name: &str, packed: Option<u64>) {
+        self.leave(name, State::Left);
+        if let Some(known) = self.known.get_mut(name) {
+            known.record.packed = packed;
+        }
+    }
+
+    fn leave(&mut self, name: &str, to: State) {
+        let Some(known) = self.known.get_mut(name) else { return };
+        if let State::Open(progress) = std::mem::replace(&mut known.state, to) {
+            let progress = progress.lock().expect("nobody panics while holding this");
+            known.record.read = progress.read().clone();
+            self.open.remove(&known.record.id);
+        }
+    }
+
+    /// Forgets what has been gone since before `then`.
+    pub(crate) fn forget(&mut self, then: i64) {
+        self.known.retain(|_, known| known.record.closed.is_none_or(|since| since >= then));
+    }
+}
+
+/// Whether a file has the name of a known one, with something more: `app.log.1` of `app.log`.
+fn is_named_after(path: &Path, known: &FileRecord) -> bool {
+    let is_longer = |known: &str| {
+        let name = Path::new(known).file_name().unwrap_or_default().as_encoded_bytes();
+        let this = path.file_name().unwrap_or_default().as_encoded_bytes();
+        this.len() > name.len() && !name.is_empty() && this.starts_with(name)
+    };
+    is_longer(&known.path) || is_longer(&known.resolved)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WAIT: Duration = Duration::from_secs(5);
+
+    /// Files in memory, by path; the numbers are inodes.
+    #[derive(Default)]
+    struct Disk {
+        files: BTreeMap<&'static str, (u64, String)>,
+        /// What lies beside them, where no pattern looks.
+        beside: BTreeMap<&'static str, (u64, String)>,
+    }
+
+    struct Program {
+        registry: Registry,
+        now: Instant,
+    }
+
+    fn id(inode: u64) -> FileId {
+        FileId { device: 1, inode, born: None }
+    }
+
+    fn text(from: u32, to: u32) -> String {
+        (from..to).map(|n| format!("{{\"n\":{n}}}\n")).collect()
+    }
+
+    impl Disk {
+        fn put(&mut self, path: &'static str, inode: u64, text: String) {
+            self.files.insert(path, (inode, text));
+        }
+
+        fn seen(&self) -> Vec<Seen<Vec<u8>>> {
+            let seen = |(path, (inode, text)): (&&str, &(u64, String)), watched| Seen {
+                path: path.into(),
+                resolved: (*path).to_owned(),
+                id: id(*inode),
+                length: text.len() as u64,
+                watched,
+                content: text.clone().into_bytes(),
+            };
+            let watched = self.files.iter().map(|file| seen(file, true));
+            watched.chain(self.beside.iter().map(|file| seen(file, false))).collect()
+        }
+    }
+
+    impl Program {
+        fn new(records: impl IntoIterator<Item = FileRecord>) -> Self {
+            Self { registry: Registry::new(records, Some(WAIT)), now: Instant::now() }
+        }
+
+        /// Looks, and reads all that there is to read: gives the path and the first byte of each.
+        fn reads(&mut self, disk: &Disk) -> Vec<(String, u64)> {
+            let mut seen = disk.seen();
+            let there = seen.iter().map(|seen| seen.id).collect();
+            let texts: HashMap<_, _> =
+                disk.files.values().map(|(inode, text)| (id(*inode), text.clone())).collect();
+            let names: HashMap<_, _> =
+                self.registry.open.iter().map(|(id, name)| (name.clone(), *id)).collect();
+            let is_intact = &mut |name: &str, read: &Fingerprint| {
+                let text = names.get(name).and_then(|id| texts.get(id)).cloned();
+                text.is_some_and(|text| {
+                    read.found_in(&mut text.into_bytes()).unwrap() == Found::All
+                })
+            };
+            let verdicts = self.registry.look(self.now, &there, &mut seen, is_intact);
+            let mut reads = Vec::new();
+            for (seen, verdict) in seen.iter().zip(verdicts) {
+                if let Verdict::Read(record) = verdict.unwrap() {
+                    self.read(&record.name(), &seen.content);
+                    let path = seen.path.to_string_lossy().into_owned();
+                    reads.push((path, record.read.position));
+                }
+            }
+            reads
+        }
+
+        fn read(&mut self, name: &str, content: &[u8]) {
+            let progress = self.registry.progress(name).unwrap();
+            let mut progress = progress.lock().unwrap();
+            let position = progress.read().position as usize;
+            progress.advance(&content[position..]);
+        }
+
+        /// What a checkpoint keeps.
+        fn records(self) -> Vec<FileRecord> {
+            let record = |known: Known| match known.state {
+                State::Open(progress) => {
+                    FileRecord { read: progress.lock().unwrap().read().clone(), ..known.record }
+                }
+                _ => known.record,
+            };
+            self.registry.known.into_values().map(record).collect()
+        }
+
+        fn restart(self) -> Self {
+            Self::new(self.records())
+        }
+    }
+
+    fn read_one(length: u32) -> (Disk, Program) {
+        let (mut disk, mut program) = (Disk::default(), Program::new([]));
+        disk.put("app.log", 1, text(0, length));
+        assert_eq!(program.reads(&disk), [("app.log".to_owned(), 0)]);
+        (disk, program)
+    }
+
+    fn length(from: u32, to: u32) -> u64 {
+        text(from, to).len() as u64
+    }
+
+    #[test]
+    fn a_file_goes_on_under_any_name_and_a_second_path_to_it_is_nothing_new() {
+        let (mut disk, program) = read_one(100);
+        let mut program = program.restart();
+        let (inode, _) = disk.files.remove("app.log").unwrap();
+        disk.put("app.log.1", inode, text(0, 150));
+        disk.put("app.log", 2, text(150, 200));
+        let reads = program.reads(&disk);
+        let wanted = [("app.log".to_owned(), 0), ("app.log.1".to_owned(), length(0, 100))];
+        assert_eq!(reads, wanted);
+        disk.put("hard-link", 2, text(150, 200));
+        assert_eq!(program.reads(&disk), []);
+    }
+
+    #[test]
+    fn another_file_with_the_same_inode_is_another_file_also_if_it_is_longer() {
+        for new in [text(500, 501), text(500, 900), String::new()] {
+            let (mut disk, program) = read_one(100);
+            let mut program = program.restart();
+            disk.put("app.log", 1, new);
+            assert_eq!(program.reads(&disk), [("app.log".to_owned(), 0)]);
+            assert_eq!(program.registry.open(id(1)), Some("app.log@2"));
+        }
+    }
+
+    #[test]
+    fn equal_banners_do_not_make_two_files_one() {
+        for banner in ["# a banner\n".to_owned(), text(0, 300)] {
+            let (mut disk, mut program) = (Disk::default(), Program::new([]));
+            disk.put("a", 1, banner.clone());
+            program.reads(&disk);
+            disk.put("a", 1, banner.clone() + &text(1000, 1100));
+            let all = disk.files["a"].1.clone();
+            program.read("a", all.as_bytes());
+            let mut program = program.restart();
+            disk.files.clear();
+            disk.put("b", 2, banner.clone() + &text(2000, 2200));
+            assert_eq!(program.reads(&disk), [("b".to_owned(), 0)]);
+        }
+    }
+
+    /// A restore, a remount, a copy whose original is gone.
+    #[test]
+    fn with_another_identity_it_is_known_by_what_was_read() {
+        let (mut disk, program) = read_one(100);
+        let mut program = program.restart();
+        disk.put("app.log", 7, text(0, 120));
+        assert_eq!(program.reads(&disk), [("app.log".to_owned(), length(0, 100))]);
+        assert_eq!(program.registry.open(id(7)), Some("app.log"), "the same as before");
+    }
+
+    #[test]
+    fn two_files_that_are_both_there_are_two_but_not_before_it_shows() {
+        let (mut disk, mut program) = read_one(100);
+        disk.put("copy", 2, text(0, 60));
+        assert_eq!(program.reads(&disk), [], "it is being made");
+        disk.put("copy", 2, text(0, 100));
+        assert_eq!(program.reads(&disk), []);
+        program.now += WAIT;
+        assert_eq!(program.reads(&disk), [("copy".to_owned(), 0)]);
+    }
+
+    #[test]
+    fn the_copy_that_copytruncate_made_is_the_originals_past() {
+        for stopped in [false, true] {
+            let (mut disk, mut program) = read_one(100);
+            disk.put("app.log.1", 2, text(0, 130)); // 30 lines more than were read
+            if stopped {
+                program = program.restart();
+            } else {
+                assert_eq!(program.reads(&disk), []);
+                program.now += WAIT * 2;
+                disk.put("app.log", 1, text(130, 400));
+                assert_eq!(
+                    program.reads(&disk),
+                    [],
+                    "the original does not hold any more what it did"
+                );
+                program.registry.cut("app.log");
+            }
+            disk.put("app.log", 1, text(130, 400));
+            let wanted = [("app.log".to_owned(), 0), ("app.log.1".to_owned(), length(0, 100))];
+            assert_eq!(program.reads(&disk), wanted, "stopped: {stopped}");
+            assert_eq!(program.registry.open(id(2)), Some("app.log"));
+            assert_eq!(program.registry.open(id(1)), Some("app.log@2"));
+        }
+    }
+
+    /// What was written between the copy and the truncation, and read in time, is not read twice.
+    #[test]
+    fn a_copy_that_ends_before_the_position_holds_nothing_new() {
+        for stopped in [false, true] {
+            let (mut disk, mut program) = read_one(100);
+            let all = text(0, 110);
+            program.read("app.log", all.as_bytes());
+            if stopped {
+                program = program.restart();
+            } else {
+                program.registry.cut("app.log");
+            }
+            disk.put("app.log.1", 2, text(0, 100));
+            disk.put("app.log", 1, text(110, 112));
+            let wanted = [("app.log".to_owned(), 0), ("app.log.1".to_owned(), length(0, 100))];
+            assert_eq!(program.reads(&disk), wanted);
+        }
+    }
+
+    #[test]
+    fn what_lies_beside_is_read_only_as_the_past_of_a_known_file() {
+        let (mut disk, program) = read_one(100);
+        let mut program = program.restart();
+        disk.files.clear();
+        disk.beside.insert("app.log.old", (1, text(0, 140)));
+        disk.beside.insert("unknown", (8, text(500, 600)));
+        assert_eq!(program.reads(&disk), [("app.log.old".to_owned(), length(0, 100))]);
+    }
+
+    #[test]
+    fn a_copy_of_what_is_gone_goes_on_where_that_was_left() {
+        let (mut disk, mut program) = read_one(100);
+        disk.put("moved", 9, text(0, 105));
+        assert_eq!(program.reads(&disk), []);
+        disk.files.remove("app.log");
+        program.registry.gone("app.log", 1);
+        assert_eq!(program.reads(&disk), [("moved".to_owned(), length(0, 100))]);
+        program.registry.gone("app.log", 1);
+        program.registry.forget(2);
+        assert_eq!(program.registry.known.len(), 0);
+    }
+}

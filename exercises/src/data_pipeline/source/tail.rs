@@ -1,0 +1,460 @@
+//! All files that were found under one path, one after the other: read to their ends, or followed as
+//! they grow and are rotated.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use common::Cause;
+use jiff::Timestamp;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep};
+
+use super::content::Stored;
+use super::{Feed, Stopped};
+use crate::data_pipeline::event::splitter::{Kind, Segment, Splitter, read_length};
+use crate::data_pipeline::monitor::warnings::warn;
+use crate::data_pipeline::state::budget::Share;
+use crate::data_pipeline::state::chunk::{CHUNK, Chunk, Origin};
+use crate::data_pipeline::state::file::{FileId, FileRecord, Fingerprinter, Found};
+
+/// How files are read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct How {
+    /// Go on as they grow; otherwise to their ends.
+    pub(crate) follow: bool,
+    /// How often a followed file is looked at.
+    pub(crate) poll: Duration,
+    /// A file that is under no path any more is read until nothing has come for so long.
+    pub(crate) rotate_wait: Duration,
+    /// At the end of a file, take a last line that has no line feed.
+    pub(crate) final_line: bool,
+}
+
+/// A file to read, from where its record says.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) path: PathBuf,
+    pub(crate) record: FileRecord,
+    /// `None` if it is to be opened when its turn comes: then it has to be the same file still.
+    pub(crate) content: Option<Stored>,
+    pub(crate) progress: Arc<Mutex<Fingerprinter>>,
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// What the one who looks for files and the one who reads this file tell each other.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    /// Some path that is read leads to it.
+    pub(crate) is_watched: AtomicBool,
+    /// It is not read any more.
+    pub(crate) ended: Mutex<Option<Ended>>,
+}
+
+/// Why a file is not read any more.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    /// It does not hold any more what was read.
+    Cut,
+    /// It is under no path any more, and its writer has let go of it.
+    Gone,
+    /// It is compressed, so long on the disk, and has been read to its end.
+    Packed(u64),
+    /// It cannot be read for now.
+    Failed(io::Error),
+}
+
+impl Shared {
+    fn end(&self, why: Ended) {
+        *self.ended.lock().expect("nobody panics while holding this") = Some(why);
+    }
+
+    fn is_watched(&self) -> bool {
+        self.is_watched.load(Ordering::Relaxed)
+    }
+}
+
+/// What is to be done next with the files of one path.
+#[derive(Debug)]
+pub(crate) enum Order {
+    Read(Box<Opened>),
+    /// What this file held is in no copy: its last line will get no end.
+    Forget(String),
+}
+
+/// The orders for the reader of one path. There are never more than files.
+#[derive(Debug, Default)]
+pub(crate) struct Orders(Mutex<(VecDeque<Order>, bool)>);
+
+impl Orders {
+    /// Gives the order back if the reader has come to its end.
+    pub(crate) fn push(&self, order: Order) -> Result<(), Order> {
+        let mut orders = self.0.lock().expect("nobody panics while holding this");
+        if orders.1 {
+            return Err(order);
+        }
+        orders.0.push_back(order);
+        Ok(())
+    }
+
+    fn take(&self) -> VecDeque<Order> {
+        std::mem::take(&mut self.0.lock().expect("nobody panics while holding this").0)
+    }
+
+    /// Whether there are none, and from now on there will be none.
+    fn close(&self) -> bool {
+        let mut orders = self.0.lock().expect("nobody panics while holding this");
+        orders.1 |= orders.0.is_empty();
+        orders.1
+    }
+}
+
+/// Reads all files of a path, until they have ended or the run stops.
+pub(crate) async fn run(mut feed: Feed, orders: Arc<Orders>, how: How) -> Result<(), Stopped> {
+    let (mut tail, mut failed) = (Tail { how, readings: Vec::new(), cut: Vec::new() }, None);
+    loop {
+        for order in orders.take() {
+            match order {
+                Order::Read(opened) => tail.open(&mut feed, *opened, &mut failed).await?,
+                Order::Forget(name) => tail.forget(&mut feed, &name).await?,
+            }
+        }
+        tail.read(&mut feed, &mut failed).await?;
+        if tail.is_empty() && orders.close() {
+            break;
+        }
+        feed.inlet.ctx.run(sleep(how.poll)).await?;
+    }
+    feed.finish(None).await?; // or it would hold back the others' windows
+    failed.map_or(Ok(()), |failure| Err(Stopped::Failed(failure)))
+}
+
+#[derive(Debug)]
+struct Tail {
+    how: How,
+    /// The oldest first: what is still written to it comes before what is written to the next one.
+    readings: Vec<Reading>,
+    /// Those that have been cut, until it is known whether there is a copy.
+    cut: Vec<Reading>,
+}
+
+/// A file that is being read.
+#[derive(Debug)]
+struct Reading {
+    path: PathBuf,
+    origin: Arc<Origin>,
+    content: Stored,
+    splitter: Splitter,
+    progress: Arc<Mutex<Fingerprinter>>,
+    shared: Arc<Shared>,
+    /// Its length on the disk and its time when all of it had been read.
+    whole: Option<(u64, SystemTime)>,
+    /// When something was last read of it.
+    moved: Instant,
+}
+
+/// What there was to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    More,
+    /// That was all for now.
+    All,
+    /// It does not hold any more what was read before.
+    Cut,
+}
+
+impl Tail {
+    fn is_empty(&self) -> bool {
+        self.readings.is_empty() && self.cut.is_empty()
+    }
+
+    /// Takes up a file. What was cut and is found again in a copy goes on there.
+    async fn open(
+        &mut self,
+        feed: &mut Feed,
+        opened: Opened,
+        failed: &mut Option<String>,
+    ) -> Result<(), Stopped> {
+        let shared = opened.shared.clone();
+        match Reading::new(feed, opened) {
+            Ok(mut reading) => {
+                self.cut.retain(|cut| cut.origin.name != reading.origin.name);
+                reading.mark(feed).await?;
+                self.readings.push(reading);
+            }
+            Err((path, err)) if !self.how.follow => fail(failed, &path, &err),
+            Err((_, err)) => shared.end(Ended::Failed(err)),
+        }
+        Ok(())
+    }
+
+    /// What was cut is in no copy: what there is of its last line is all there will be.
+    async fn forget(&mut self, feed: &mut Feed, name: &str) -> Result<(), Stopped> {
+        let (cut, others) = self.cut.drain(..).partition(|cut| cut.origin.name == name);
+        self.cut = others;
+        for mut reading in Vec::from_iter::<Vec<_>>(cut) {
+            reading.flush(feed).await?;
+            reading.close(feed).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads what there is, the oldest file first.
+    async fn read(&mut self, feed: &mut Feed, failed: &mut Option<String>) -> Result<(), Stopped> {
+        let mut kept = Vec::with_capacity(self.readings.len());
+        let mut readings = std::mem::take(&mut self.readings).into_iter().peekable();
+        while let Some(reading) = readings.next() {
+            let is_last = readings.peek().is_none();
+            let (path, shared) = (reading.path.clone(), reading.shared.clone());
+            let (mut reading, step) = match drain(feed, reading).await? {
+                Ok(read) => read,
+                Err(err) if self.how.follow => {
+                    shared.end(Ended::Failed(err));
+                    continue;
+                }
+                Err(err) => {
+                    fail(failed, &path, &err);
+                    continue;
+                }
+            };
+            let is_watched = shared.is_watched();
+            if !self.how.follow {
+                if self.how.final_line || !is_watched {
+                    reading.flush(feed).await?;
+                }
+                reading.end(feed, is_watched).await?;
+                continue;
+            }
+            if step == Step::Cut {
+                shared.end(Ended::Cut);
+                self.cut.push(reading);
+                continue;
+            }
+            let is_quiet = reading.moved.elapsed() >= self.how.rotate_wait;
+            if is_quiet && (!is_watched || !is_last) {
+                reading.flush(feed).await?; // its writer has gone on to the next one
+            }
+            if is_quiet && !is_watched {
+                reading.close(feed).await?;
+                shared.end(Ended::Gone);
+                continue;
+            }
+            if is_watched && reading.content.is_packed() {
+                reading.flush(feed).await?;
+                if let Some(length) = reading.whole_packed(feed).await? {
+                    shared.end(Ended::Packed(length));
+                    continue;
+                }
+            }
+            kept.push(reading);
+        }
+        self.readings = kept;
+        Ok(())
+    }
+}
+
+fn fail(failed: &mut Option<String>, path: &Path, err: &io::Error) {
+    let failure = format!("cannot read {}: {err}", path.display());
+    warn(format_args!("{failure}; the other sources go on"));
+    failed.get_or_insert(failure);
+}
+
+/// Has the workers read all that is there.
+async fn drain(
+    feed: &mut Feed,
+    mut reading: Reading,
+) -> Result<io::Result<(Reading, Step)>, Stopped> {
+    if reading.is_unchanged() {
+        return Ok(Ok((reading, Step::All)));
+    }
+    feed.origin = reading.origin.clone();
+    loop {
+        let share = feed.room().await?;
+        let (reply, done) = oneshot::channel();
+        read_on(feed.clone(), share, reading, reply);
+        // Once the run has failed, the workers are gone and what they were to read is left in their
+        // queue: it is the cancellation that ends this wait.
+        let (back, outcome) = feed.inlet.ctx.run(done).await?.map_err(|_| Cause::Canceled)?;
+        *feed = back;
+        match outcome {
+            Ok((back, Step::More)) => reading = back,
+            outcome => return Ok(outcome),
+        }
+    }
+}
+
+/// The source back, and what there was to read.
+type Reply = oneshot::Sender<(Feed, io::Result<(Reading, Step)>)>;
+
+/// Has a worker read a stretch, the next one the stretch behind it, and so on until all is read or
+/// there is no room. Each goes on to parse what it has read. No task has to wake up in between.
+fn read_on(mut feed: Feed, share: Share, mut reading: Reading, reply: Reply) {
+    let workers = feed.clone();
+    let work = move || {
+        let (segments, step) = match reading.next(&mut feed) {
+            Ok(read) => read,
+            Err(err) => {
+                drop(reply.send((feed, Err(err)))); // nobody waits any more once the run has failed
+                return Vec::new();
+            }
+        };
+        let chunks = reading.chunks(&mut feed, segments, share);
+        match if step == Step::More { feed.try_room() } else { None } {
+            Some(share) => read_on(feed, share, reading, reply),
+            None => drop(reply.send((feed, Ok((reading, step))))), // as above
+        }
+        chunks
+    };
+    workers.push(Box::new(work));
+}
+
+impl Reading {
+    fn new(feed: &Feed, opened: Opened) -> Result<Self, (PathBuf, io::Error)> {
+        let Opened { path, record, content, progress, shared } = opened;
+        let content = match content.map_or_else(|| reopen(&path, record.id), Ok) {
+            Ok(content) => content,
+            Err(err) => return Err((path, err)),
+        };
+        let splitter = Splitter::new(record.read.position, record.parts, feed.inlet.max_line);
+        let (name, finite) = (record.name(), feed.origin.finite);
+        let origin = Origin { name, finite, file: Some(record) }.into();
+        let (whole, moved) = (None, Instant::now());
+        Ok(Self { path, origin, content, splitter, progress, shared, whole, moved })
+    }
+
+    /// Whether nothing can have come since all of it was read. That costs one system call.
+    fn is_unchanged(&self) -> bool {
+        self.whole.is_some() && self.content.stamp().ok() == self.whole
+    }
+
+    /// The segments that the next stretch completes.
+    fn next(&mut self, feed: &mut Feed) -> io::Result<(Vec<Segment>, Step)> {
+        let before = self.splitter.position();
+        let _bar = feed.bar(before);
+        let stamp = self.content.stamp()?;
+        if before == 0 && !self.content.is_packed() {
+            self.content = Stored::new(self.content.file().clone())?; // it may have been empty
+        } else if self.whole.take().is_some() && self.content.is_packed() {
+            self.content = Stored::new(self.content.file().clone())?; // something was added to it
+        }
+        let carry = self.splitter.buffer();
+        let buffer = match self.read_behind(&carry, feed.inlet.pool.take(), before) {
+            Ok(buffer) => buffer,
+            Err(err) => {
+                self.splitter.push(carry);
+                return Err(err);
+            }
+        };
+        // After the reading: what was read is what comes next only if nothing before it has changed.
+        if !self.is_intact(before)? {
+            self.splitter.push(carry);
+            return Ok((Vec::new(), Step::Cut));
+        }
+        let segments = self.splitter.push(buffer);
+        if self.splitter.position() == before {
+            self.whole = Some(stamp);
+            return Ok((segments, Step::All));
+        }
+        self.moved = Instant::now();
+        Ok((segments, Step::More))
+    }
+
+    /// Puts what is carried and what is read behind it into `buffer`.
+    fn read_behind(
+        &mut self,
+        carry: &[u8],
+        mut buffer: Vec<u8>,
+        position: u64,
+    ) -> io::Result<Vec<u8>> {
+        let start = carry.len();
+        buffer.resize(start + read_length(position, CHUNK), 0); // a used one is long enough already
+        buffer[..start].copy_from_slice(carry);
+        let read = self.content.fill(&mut buffer[start..], position)?;
+        buffer.truncate(start + read);
+        Ok(buffer)
+    }
+
+    /// Whether the file still holds what was read up to this position.
+    fn is_intact(&mut self, position: u64) -> io::Result<bool> {
+        if self.content.is_packed() {
+            return Ok(true); // nobody cuts one
+        }
+        let progress = self.progress.lock().expect("nobody panics while holding this");
+        let found = progress.read().found_in(&mut self.content)?;
+        Ok(found == Found::All && self.content.stamp()?.0 >= position)
+    }
+
+    /// The segments as chunks, each with what has been read up to its end.
+    fn chunks(&mut self, feed: &mut Feed, segments: Vec<Segment>, share: Share) -> Vec<Chunk> {
+        let mut progress = self.progress.lock().expect("nobody panics while holding this");
+        feed.chunks(segments, share, None, |segment| Some(progress.advance(&segment.bytes)))
+    }
+
+    async fn send(&mut self, feed: &mut Feed, segment: Segment) -> Result<(), Stopped> {
+        feed.origin = self.origin.clone();
+        let share = feed.room().await?;
+        let chunks = self.chunks(feed, vec![segment], share);
+        feed.push(Box::new(|| chunks));
+        Ok(())
+    }
+
+    /// Says where the file is, so that a checkpoint knows it.
+    async fn mark(&mut self, feed: &mut Feed) -> Result<(), Stopped> {
+        let (offset, parts) = self.splitter.done();
+        let segment = Segment { offset, bytes: Vec::new(), kind: Kind::Position(parts) };
+        self.send(feed, segment).await
+    }
+
+    /// Sends the last line, if its line feed is missing.
+    async fn flush(&mut self, feed: &mut Feed) -> Result<(), Stopped> {
+        match self.splitter.finish() {
+            Some(rest) => self.send(feed, rest).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The file was read to its end, in a run that does not follow it.
+    async fn end(&mut self, feed: &mut Feed, is_watched: bool) -> Result<(), Stopped> {
+        if self.splitter.carried() > 0 {
+            warn(format_args!(
+                "{}: the last line has no line feed yet; it is left for the next run (--final-line \
+                 takes it)",
+                self.path.display()
+            ));
+        } else if self.content.is_packed() {
+            self.whole_packed(feed).await?;
+        }
+        if is_watched { Ok(()) } else { self.close(feed).await }
+    }
+
+    /// A compressed file was read to its end: nobody adds to it, and it need not be open.
+    async fn whole_packed(&mut self, feed: &mut Feed) -> Result<Option<u64>, Stopped> {
+        let length = self.whole.map(|(length, _)| length);
+        self.record().packed = length;
+        self.mark(feed).await?;
+        Ok(length.filter(|_| self.record().id.born.is_some()))
+    }
+
+    /// Says that the file is not read any more.
+    async fn close(&mut self, feed: &mut Feed) -> Result<(), Stopped> {
+        self.record().closed = Some(Timestamp::now().as_second());
+        self.mark(feed).await
+    }
+
+    fn record(&mut self) -> &mut FileRecord {
+        Arc::make_mut(&mut self.origin).file.as_mut().expect("it is a file")
+    }
+}
+
+/// Opens the file at `path`, which must still be this one.
+fn reopen(path: &Path, id: FileId) -> io::Result<Stored> {
+    let file = File::open(path)?;
+    if FileId::of(&file.metadata()?) != id {
+        return Err(io::Error::other("another file is there since the run has begun"));
+    }
+    Stored::new(file.into())
+}

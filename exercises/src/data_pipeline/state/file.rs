@@ -1,0 +1,284 @@
+//! A file as it is known: which one it is, how far it has been read, and what was read.
+
+use std::collections::VecDeque;
+use std::io;
+
+use serde::{Deserialize, Serialize};
+
+/// So many bytes of the beginning are compared.
+pub(crate) const HEAD: usize = 1024;
+
+/// So many bytes before a position are compared.
+const TAIL: usize = 256;
+
+/// Marks that are kept, the one at the position included.
+const MARKS: usize = 8;
+
+/// A file as the system tells it from others, for as long as it exists.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub(crate) struct FileId {
+    pub(crate) device: u64,
+    pub(crate) inode: u64,
+    /// When it was made, in nanoseconds since 1970, where the file system says so: inodes are used
+    /// again.
+    pub(crate) born: Option<u64>,
+}
+
+/// A file that is being read, or was: what a checkpoint keeps of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FileRecord {
+    /// The path under which it was found. A label: what is at this path now may be another file.
+    pub(crate) path: String,
+    /// Which file under this path, from 1.
+    pub(crate) generation: u64,
+    /// Where the path led to when the file was found.
+    pub(crate) resolved: String,
+    pub(crate) id: FileId,
+    pub(crate) read: Fingerprint,
+    /// How many parts of an overlong line end at the position, if it is in the middle of one.
+    pub(crate) parts: u64,
+    /// The latest event time of its source, the base of the watermark.
+    pub(crate) latest: Option<i64>,
+    /// The compressed length, if the file is compressed and has been read to its end.
+    pub(crate) packed: Option<u64>,
+    /// Since when it is not read any more, in seconds since 1970: deleted, or under no path that
+    /// is read.
+    pub(crate) closed: Option<i64>,
+}
+
+impl FileRecord {
+    /// As ids, dead letters and the checkpoint name it: offsets start over in each generation.
+    pub(crate) fn name(&self) -> String {
+        named(&self.path, self.generation)
+    }
+}
+
+/// The name of one generation of a source; the first has the source's own.
+pub(crate) fn named(source: &str, generation: u64) -> String {
+    if generation == 1 { source.to_owned() } else { format!("{source}@{generation}") }
+}
+
+/// What was read of a file, as far as it takes to find it again in another one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Fingerprint {
+    /// Of the first byte that was not read. In a compressed file, of what is in it.
+    pub(crate) position: u64,
+    /// How many bytes of the beginning the checksum is of.
+    head: usize,
+    head_crc: u32,
+    /// Positions, and the checksums of the bytes before each. The last one is the position; those
+    /// before it are for a copy that was made when less had been read.
+    marks: Vec<(u64, u32)>,
+}
+
+/// The bytes of a file that may be a known one, as far as they are asked for.
+pub(crate) trait Content {
+    /// So many bytes at `offset`, or fewer where the content ends before.
+    fn read(&mut self, offset: u64, length: usize) -> io::Result<Vec<u8>>;
+
+    /// How long it is.
+    fn length(&mut self) -> io::Result<u64>;
+}
+
+/// How much of what was read is found again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// It is another file.
+    No,
+    /// It ends before the position: a copy that was made when less had been read.
+    Part,
+    /// All of it.
+    All,
+}
+
+impl Fingerprint {
+    /// How much of what was read the `content` begins with.
+    pub(crate) fn found_in(&self, content: &mut dyn Content) -> io::Result<Found> {
+        let head = content.read(0, self.head)?;
+        if head.len() == self.head {
+            if crc32fast::hash(&head) != self.head_crc {
+                return Ok(Found::No);
+            }
+            if self.position == 0 || has_mark(content, self.marks.last().copied())? {
+                return Ok(Found::All);
+            }
+        }
+        let length = content.length()?;
+        let before = self.marks.iter().rev().find(|(position, _)| *position <= length);
+        let is_copy = length < self.position && has_mark(content, before.copied())?;
+        Ok(if is_copy { Found::Part } else { Found::No })
+    }
+
+    /// Whether so much was read that an equal beginning says something: more than one line, which
+    /// may be a banner that many files begin with.
+    pub(crate) fn is_telling(&self, content: &mut dyn Content) -> io::Result<bool> {
+        let head = content.read(0, self.head)?;
+        let lines = memchr::memchr_iter(b'\n', &head).count();
+        Ok(lines > 1 || self.position > HEAD as u64)
+    }
+}
+
+fn has_mark(content: &mut dyn Content, mark: Option<(u64, u32)>) -> io::Result<bool> {
+    let Some((position, crc)) = mark else { return Ok(false) };
+    let (offset, length) = before(position);
+    let bytes = content.read(offset, length)?;
+    Ok(bytes.len() == length && crc32fast::hash(&bytes) == crc)
+}
+
+/// The stretch before a position that is compared.
+fn before(position: u64) -> (u64, usize) {
+    let length = position.min(TAIL as u64);
+    (position - length, length as usize)
+}
+
+/// Makes the fingerprint of what is read, as it is read.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Fingerprinter {
+    head: Vec<u8>,
+    tail: VecDeque<u8>,
+    read: Fingerprint,
+}
+
+impl Fingerprinter {
+    /// Goes on where `read` ends, in a file that holds all of it.
+    pub(crate) fn resume(read: Fingerprint, content: &mut dyn Content) -> io::Result<Self> {
+        let (offset, length) = before(read.position);
+        let (head, tail) = (content.read(0, read.head)?, content.read(offset, length)?);
+        Ok(Self { head, tail: tail.into(), read })
+    }
+
+    /// Of a file of which nothing before `position` is to be read.
+    pub(crate) fn at(position: u64, content: &mut dyn Content) -> io::Result<Fingerprint> {
+        let (offset, length) = before(position);
+        let head = content.read(0, HEAD.min(position as usize))?;
+        let tail = content.read(offset, length)?;
+        let (head, head_crc) = (head.len(), crc32fast::hash(&head));
+        let marks = vec![(position, crc32fast::hash(&tail))];
+        Ok(Fingerprint { position, head, head_crc, marks })
+    }
+
+    /// Takes the next bytes, and gives the fingerprint of all up to their end.
+    pub(crate) fn advance(&mut self, bytes: &[u8]) -> Fingerprint {
+        if bytes.is_empty() {
+            return self.read.clone();
+        }
+        if self.head.len() < HEAD {
+            let room = HEAD - self.head.len();
+            self.head.extend_from_slice(&bytes[..bytes.len().min(room)]);
+            self.read.head = self.head.len();
+            self.read.head_crc = crc32fast::hash(&self.head);
+        }
+        self.tail.extend(&bytes[bytes.len().saturating_sub(TAIL)..]);
+        self.tail.drain(..self.tail.len().saturating_sub(TAIL));
+        self.read.position += bytes.len() as u64;
+        let crc = crc32fast::hash(self.tail.make_contiguous());
+        self.read.mark(crc);
+        self.read.clone()
+    }
+
+    /// Whether `content` begins as this file does, as far as both go.
+    pub(crate) fn begins_like(&self, content: &mut dyn Content) -> io::Result<bool> {
+        let head = content.read(0, self.head.len())?;
+        Ok(!head.is_empty() && self.head.starts_with(&head))
+    }
+
+    pub(crate) fn read(&self) -> &Fingerprint {
+        &self.read
+    }
+}
+
+impl Fingerprint {
+    /// Marks the position. When there are too many marks, one goes: the one whose neighbours are the
+    /// closest for how far back they lie. So the marks lie the farther apart the older they are.
+    fn mark(&mut self, crc: u32) {
+        self.marks.push((self.position, crc));
+        if self.marks.len() > MARKS {
+            let gap = |at: &usize| {
+                let before = at.checked_sub(1).map_or(0, |before| self.marks[before].0);
+                let gap = self.marks[at + 1].0 - before;
+                (gap as f64 / (self.position - before) as f64 * 1e6) as u64
+            };
+            let least = (0..self.marks.len() - 1).min_by_key(gap).expect("there are several");
+            self.marks.remove(least);
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    impl Content for Vec<u8> {
+        fn read(&mut self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+            let from = self.len().min(offset as usize);
+            Ok(self[from..self.len().min(from + length)].to_vec())
+        }
+
+        fn length(&mut self) -> io::Result<u64> {
+            Ok(self.len() as u64)
+        }
+    }
+
+    /// The fingerprint after `text` was read in stretches of so many bytes.
+    pub(crate) fn fingerprint(text: &str, stretch: usize) -> Fingerprint {
+        let mut made = Fingerprinter::default();
+        text.as_bytes().chunks(stretch).for_each(|bytes| drop(made.advance(bytes)));
+        made.read
+    }
+
+    fn numbered(lines: std::ops::Range<u32>) -> String {
+        lines.map(|n| format!("{{\"n\":{n}}}\n")).collect()
+    }
+
+    #[test]
+    fn what_was_read_is_found_in_a_longer_file_and_in_no_other() {
+        for stretch in [7, 100, 5000] {
+            let (old, banner) = (numbered(0..500), numbered(0..150));
+            let read = fingerprint(&old, stretch);
+            let found = |text: String| read.found_in(&mut text.into_bytes()).unwrap();
+            assert_eq!(found(old.clone()), Found::All);
+            assert_eq!(found(old.clone() + "more\n"), Found::All);
+            assert_eq!(found(banner.clone() + &numbered(1000..2000)), Found::No, "equal banners");
+            assert_eq!(found(numbered(1..600)), Found::No);
+            assert_eq!(found(String::new()), Found::No);
+            assert_eq!(found(banner + &"\0".repeat(9000)), Found::No);
+        }
+    }
+
+    #[test]
+    fn a_copy_that_was_made_when_less_had_been_read_is_found() {
+        let text = numbered(0..5000);
+        let read = fingerprint(&text, 64);
+        for length in [text.len() - 10_000, text.len() - 500, text.len() - 70, text.len() - 1] {
+            let mut copy = text[..length].to_owned().into_bytes();
+            assert_eq!(read.found_in(&mut copy).unwrap(), Found::Part, "{length}");
+        }
+        let mut other = (numbered(0..200) + &numbered(900..1000)).into_bytes();
+        assert_eq!(read.found_in(&mut other).unwrap(), Found::No);
+    }
+
+    #[test]
+    fn a_fingerprint_goes_on_where_it_was_saved_and_stays_small() {
+        let text = numbered(0..3000);
+        let whole = fingerprint(&text, 50);
+        let saved = serde_json::to_string(&fingerprint(&text[..10_000], 50)).unwrap();
+        assert!(saved.len() < 300, "{saved}");
+        let saved = serde_json::from_str(&saved).unwrap();
+        let mut content = text.clone().into_bytes();
+        let mut resumed = Fingerprinter::resume(saved, &mut content).unwrap();
+        text.as_bytes()[10_000..].chunks(50).for_each(|bytes| drop(resumed.advance(bytes)));
+        assert_eq!(resumed.read, whole);
+    }
+
+    #[test]
+    fn one_line_is_no_more_than_a_banner() {
+        let telling = |text: &str| {
+            let read = fingerprint(text, 10);
+            read.is_telling(&mut text.to_owned().into_bytes()).unwrap()
+        };
+        assert!(!telling("one line\n") && telling("two\nlines\n"));
+        assert!(telling(&("x".repeat(3000) + "\n")));
+    }
+}
