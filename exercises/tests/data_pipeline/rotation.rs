@@ -88,7 +88,7 @@ impl Followed {
         match self.meanwhile {
             Meanwhile::Runs => self.running = Some(running),
             Meanwhile::Stopped => {
-                assert_eq!(running.stop(), Some(0), "{}", self.kit.read("stderr"))
+                assert_eq!(running.stop(), Some(0), "{}", self.kit.read("stderr"));
             }
             Meanwhile::Killed => {
                 // What no checkpoint knows of, nobody can look for.

@@ -54,6 +54,8 @@ pub(crate) struct Files {
     new: Vec<(Feed, Arc<Orders>)>,
     /// Files that could not be read: their paths, and when to try again.
     failed: HashMap<FileId, (String, Instant)>,
+    /// Compressed files that had no end.
+    torn: HashSet<FileId>,
     /// What was told, so that it is told once.
     told: HashSet<String>,
 }
@@ -100,6 +102,7 @@ impl Files {
             readers: HashMap::new(),
             new: Vec::new(),
             failed: HashMap::new(),
+            torn: HashSet::new(),
             told: HashSet::new(),
         };
         files.start(feeds)?;
@@ -128,7 +131,7 @@ impl Files {
         for file in gone.filter(|file| !there.contains(&file.id)).collect::<Vec<_>>() {
             self.registry.gone(&file.name(), now);
             feeds.gone(&file.name(), now);
-            if file.packed.is_none() {
+            if file.packed.is_none() && file.read.position > 0 {
                 told.push(format!("{} (read up to byte {})", file.name(), file.read.position));
             }
         }
@@ -210,6 +213,7 @@ impl Files {
             match ended {
                 Ended::Cut => self.registry.cut(&name),
                 Ended::Gone => self.registry.gone(&name, Timestamp::now().as_second()),
+                Ended::Filled => self.registry.left(&name, None),
                 Ended::Packed(length) => self.registry.left(&name, Some(length)),
                 Ended::Failed(err) => {
                     self.registry.left(&name, None);
@@ -222,7 +226,10 @@ impl Files {
     /// Tells once that a file cannot be read, and lets it rest for a while.
     fn fail(&mut self, id: FileId, path: &Path, err: &io::Error) {
         let failure = format!("cannot read {}: {err}", path.display());
-        self.tell(&format!("{failure}; it is tried again"));
+        // A compressed file that has no end yet is probably being written: that is told if it lasts.
+        if err.kind() != io::ErrorKind::UnexpectedEof || !self.torn.insert(id) {
+            self.tell(&format!("{failure}; it is tried again"));
+        }
         self.failed.insert(id, (failure, Instant::now() + RETRY));
     }
 
@@ -368,7 +375,8 @@ impl Files {
         let content = self.how.follow.then_some(seen.content);
         let file = content.as_ref().map(|content| content.file().clone());
         self.open.insert(name, Reading { id: record.id, file, shared: shared.clone() });
-        Some(Opened { path: seen.path, record, content, progress, shared })
+        let is_empty = self.how.follow && seen.length == 0;
+        Some(Opened { path: seen.path, record, content, is_empty, progress, shared })
     }
 
     /// Has a file read by the reader of its path; there may have to be a new one.

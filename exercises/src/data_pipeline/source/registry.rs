@@ -125,27 +125,29 @@ impl Registry {
             Some(verdict) => Ok(verdict),
             None => match self.by_content(now, seen, there, is_intact)? {
                 Some(verdict) => Ok(verdict),
-                None if seen.watched => {
-                    let record = self.record_of(seen);
-                    self.start(record, seen)
-                }
-                None => Ok(Verdict::Nothing),
+                None => self.by_itself(&ids, seen),
             },
         };
         seen.iter_mut().zip(known).map(judge).collect()
     }
 
-    /// The names of those that are not read and not cut, by identity: the latest of each.
+    /// The names of those that are not read and not cut, by identity: of one path the latest, of
+    /// several one of which something was read.
     fn identities(&self) -> HashMap<FileId, String> {
-        let rests = |known: &Known| matches!(known.state, State::Left | State::Gone);
-        let mut ids = HashMap::new();
-        for (name, known) in self.known.iter().filter(|(_, known)| rests(known)) {
-            let entry = ids.entry(known.record.id).or_insert((0, name));
-            if known.record.generation >= entry.0 {
-                *entry = (known.record.generation, name);
+        let mut ids: HashMap<FileId, &FileRecord> = HashMap::new();
+        let rests = |known: &&Known| matches!(known.state, State::Left | State::Gone);
+        for Known { record, .. } in self.known.values().filter(rests) {
+            let best = ids.entry(record.id).or_insert(record);
+            let is_better = if best.path == record.path {
+                best.generation < record.generation
+            } else {
+                best.read.position == 0
+            };
+            if is_better {
+                *best = record;
             }
         }
-        ids.into_iter().map(|(id, (_, name))| (id, name.clone())).collect()
+        ids.into_iter().map(|(id, record)| (id, record.name())).collect()
     }
 
     fn by_identity<C: Content>(
@@ -158,6 +160,9 @@ impl Registry {
         }
         let Some(name) = ids.get(&seen.id) else { return Ok(None) };
         let known = &self.known[name];
+        if known.record.read.position == 0 && seen.length > 0 {
+            return Ok(None); // it was empty: what has come of it has to be seen
+        }
         let has_ended = matches!(known.state, State::Gone);
         if has_ended && !seen.watched && known.record.read.position == seen.length {
             return Ok(Some(Verdict::Nothing)); // nothing was added since it went out of sight
@@ -191,7 +196,10 @@ impl Registry {
         {
             let read = progress.lock().expect("nobody panics while holding this").read().clone();
             let waited = now.saturating_duration_since(*since);
-            let is_over = self.wait.is_none_or(|wait| waited >= wait) && is_intact(original, &read);
+            // One that no path leads to any more is about to be gone.
+            let stays =
+                there.contains(&self.known[original].record.id) && is_intact(original, &read);
+            let is_over = self.wait.is_none_or(|wait| waited >= wait) && stays;
             return Ok((!is_over).then_some(Verdict::Wait)); // after that they are two
         }
         let mut best: Option<(Found, u64, String)> = None;
@@ -243,6 +251,22 @@ impl Registry {
         let mut record = self.record_of(seen);
         record.read = Fingerprinter::at(length, &mut seen.content)?;
         self.start(record, seen).map(Some)
+    }
+
+    /// One that nothing that was read is found in.
+    fn by_itself<C: Content>(
+        &mut self,
+        ids: &HashMap<FileId, String>,
+        seen: &mut Seen<C>,
+    ) -> io::Result<Verdict> {
+        match ids.get(&seen.id) {
+            Some(name) if self.known[name].record.read.position == 0 => self.read_on(name, seen),
+            _ if seen.watched => {
+                let record = self.record_of(seen);
+                self.start(record, seen)
+            }
+            _ => Ok(Verdict::Nothing),
+        }
     }
 
     fn record_of<C>(&self, seen: &Seen<C>) -> FileRecord {
@@ -332,6 +356,7 @@ fn is_named_after(path: &Path, known: &FileRecord) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data_pipeline::state::file::tests::numbered;
 
     const WAIT: Duration = Duration::from_secs(5);
 
@@ -353,7 +378,7 @@ mod tests {
     }
 
     fn text(from: u32, to: u32) -> String {
-        (from..to).map(|n| format!("{{\"n\":{n}}}\n")).collect()
+        numbered(from..to)
     }
 
     impl Disk {
@@ -563,6 +588,8 @@ mod tests {
         disk.put("moved", 9, text(0, 105));
         assert_eq!(program.reads(&disk), []);
         disk.files.remove("app.log");
+        program.now += WAIT * 2;
+        assert_eq!(program.reads(&disk), [], "what is open is still being read");
         program.registry.gone("app.log", 1);
         assert_eq!(program.reads(&disk), [("moved".to_owned(), length(0, 100))]);
         program.registry.gone("app.log", 1);

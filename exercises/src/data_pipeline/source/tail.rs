@@ -42,6 +42,8 @@ pub(crate) struct Opened {
     pub(crate) record: FileRecord,
     /// `None` if it is to be opened when its turn comes: then it has to be the same file still.
     pub(crate) content: Option<Stored>,
+    /// There was nothing in it.
+    pub(crate) is_empty: bool,
     pub(crate) progress: Arc<Mutex<Fingerprinter>>,
     pub(crate) shared: Arc<Shared>,
 }
@@ -62,6 +64,8 @@ pub(crate) enum Ended {
     Cut,
     /// It is under no path any more, and its writer has let go of it.
     Gone,
+    /// It was empty when it was found, and is not any more: it may be a copy of another one.
+    Filled,
     /// It is compressed, so long on the disk, and has been read to its end.
     Packed(u64),
     /// It cannot be read for now.
@@ -151,6 +155,8 @@ struct Reading {
     splitter: Splitter,
     progress: Arc<Mutex<Fingerprinter>>,
     shared: Arc<Shared>,
+    /// There was nothing in it when it was found.
+    is_empty: bool,
     /// Its length on the disk and its time when all of it had been read.
     whole: Option<(u64, SystemTime)>,
     /// When something was last read of it.
@@ -165,6 +171,8 @@ enum Step {
     All,
     /// It does not hold any more what was read before.
     Cut,
+    /// There is something in it for the first time.
+    Filled,
 }
 
 impl Tail {
@@ -232,6 +240,10 @@ impl Tail {
             if step == Step::Cut {
                 shared.end(Ended::Cut);
                 self.cut.push(reading);
+                continue;
+            }
+            if step == Step::Filled {
+                shared.end(Ended::Filled);
                 continue;
             }
             let is_quiet = reading.moved.elapsed() >= self.how.rotate_wait;
@@ -314,7 +326,7 @@ fn read_on(mut feed: Feed, share: Share, mut reading: Reading, reply: Reply) {
 
 impl Reading {
     fn new(feed: &Feed, opened: Opened) -> Result<Self, (PathBuf, io::Error)> {
-        let Opened { path, record, content, progress, shared } = opened;
+        let Opened { path, record, content, is_empty, progress, shared } = opened;
         let content = match content.map_or_else(|| reopen(&path, record.id), Ok) {
             Ok(content) => content,
             Err(err) => return Err((path, err)),
@@ -323,7 +335,7 @@ impl Reading {
         let (name, finite) = (record.name(), feed.origin.finite);
         let origin = Origin { name, finite, file: Some(record) }.into();
         let (whole, moved) = (None, Instant::now());
-        Ok(Self { path, origin, content, splitter, progress, shared, whole, moved })
+        Ok(Self { path, origin, content, splitter, progress, shared, is_empty, whole, moved })
     }
 
     /// Whether nothing can have come since all of it was read. That costs one system call.
@@ -336,9 +348,10 @@ impl Reading {
         let before = self.splitter.position();
         let _bar = feed.bar(before);
         let stamp = self.content.stamp()?;
-        if before == 0 && !self.content.is_packed() {
-            self.content = Stored::new(self.content.file().clone())?; // it may have been empty
-        } else if self.whole.take().is_some() && self.content.is_packed() {
+        if self.is_empty && stamp.0 > 0 {
+            return Ok((Vec::new(), Step::Filled));
+        }
+        if self.whole.take().is_some() && self.content.is_packed() {
             self.content = Stored::new(self.content.file().clone())?; // something was added to it
         }
         let carry = self.splitter.buffer();

@@ -208,6 +208,8 @@ impl Fingerprint {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::fmt::Write;
+
     use super::*;
 
     impl Content for Vec<u8> {
@@ -228,8 +230,10 @@ pub(crate) mod tests {
         made.read
     }
 
-    fn numbered(lines: std::ops::Range<u32>) -> String {
-        lines.map(|n| format!("{{\"n\":{n}}}\n")).collect()
+    pub(crate) fn numbered(lines: std::ops::Range<u32>) -> String {
+        let mut text = String::new();
+        lines.for_each(|n| writeln!(text, "{{\"n\":{n}}}").unwrap());
+        text
     }
 
     #[test]
