@@ -23,6 +23,7 @@ const IDLE: Duration = Duration::from_mins(1);
 /// The settings of a run. [`Config::load`] completes them with the defaults.
 #[derive(clap::Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub struct Config {
     /// Read the files that match; repeat it for more patterns
     #[arg(long, value_name = "GLOB", help_heading = "Sources")]

@@ -8,6 +8,7 @@ mod nats;
 mod page;
 mod program;
 mod rotation;
+mod rotator;
 mod silence;
 mod stall;
 mod start;

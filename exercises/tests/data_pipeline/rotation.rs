@@ -33,8 +33,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Followed {
     pub(crate) kit: Kit,
     args: Vec<&'static str>,
-    running: Option<Running>,
-    meanwhile: Meanwhile,
+    pub(crate) running: Option<Running>,
+    pub(crate) meanwhile: Meanwhile,
     /// The number of the next line.
     next: u64,
 }
@@ -139,7 +139,7 @@ impl Followed {
         assert!(command.status().unwrap().success());
     }
 
-    fn links(&self, to: &str, link: &str) {
+    pub(crate) fn links(&self, to: &str, link: &str) {
         let new = self.kit.path("new-link");
         symlink(self.kit.path(to), &new).unwrap();
         fs::rename(new, self.kit.path(link)).unwrap();
@@ -147,7 +147,7 @@ impl Followed {
 }
 
 /// How much of the output a checkpoint vouches for.
-fn saved(kit: &Kit) -> u64 {
+pub(crate) fn saved(kit: &Kit) -> u64 {
     let checkpoint = kit.read("ck");
     let body = checkpoint.split_once('\n').map_or("{}", |(_, body)| body);
     let body: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
@@ -520,6 +520,43 @@ fn a_file_that_is_gone_out_of_sight_while_nothing_ran_is_named() {
         assert_eq!(running.stop(), Some(0));
         let warning = "not there any more, and not read any further: a.log (read up to byte";
         assert_eq!(kit.read("stderr").matches(warning).count(), told, "{}", kit.read("stderr"));
+    }
+}
+
+/// The real one, each of its ways, three times over.
+#[test]
+fn logrotate() {
+    if Command::new("logrotate").arg("--version").output().is_err() {
+        assert!(std::env::var_os("CI").is_none(), "logrotate is not installed");
+        eprintln!("left out: logrotate is not installed");
+        return;
+    }
+    for way in [
+        "create",
+        "create\n compress\n delaycompress",
+        "create\n compress\n dateext\n dateformat -%s",
+        "copytruncate",
+        "copytruncate\n compress",
+    ] {
+        for pattern in ["app.log", "app.log*"] {
+            each(&[pattern], |followed| {
+                let log = followed.kit.path("app.log");
+                let text = format!("{} {{\n rotate 9\n missingok\n {way}\n}}\n", log.display());
+                followed.kit.write("rotate.conf", &text);
+                followed.compress("chmod", &["644", "rotate.conf", "app.log"]);
+                for round in 1..=3 {
+                    followed.write("app.log", 20 * round);
+                    followed.pause();
+                    followed.write("app.log", round);
+                    followed.compress("logrotate", &["--state", "state", "--force", "rotate.conf"]);
+                    followed.write("app.log", 10);
+                    followed.resume();
+                    followed.all_out();
+                    // `%s` names a file by the second.
+                    sleep(Duration::from_millis(if way.contains("dateext") { 1001 } else { 0 }));
+                }
+            });
+        }
     }
 }
 

@@ -48,6 +48,7 @@ fn describe() {
         ("component_errors_total", "Events that cannot be parsed, connections that failed"),
         ("component_received_bytes_total", "Bytes that came in"),
         ("late_events_total", "Events whose window had closed"),
+        ("skipped_nul_bytes_total", "NUL bytes at the heads of lines, which are no events"),
         ("warnings_total", "Warnings on stderr, by case"),
     ] {
         describe_counter!(name, help);

@@ -168,13 +168,8 @@ impl Core {
         self.close_windows(now); // a source may have become idle
         self.look_for_held_windows(now);
         self.tell(now, |progress| progress.beat = Some(now));
-        if self.committing.is_some() {
-            return;
-        }
-        if self.changed || !self.acks.is_empty() || !self.acks_of_last.is_empty() {
+        if self.committing.is_none() {
             self.commit();
-        } else if self.store.is_some() {
-            self.tell(now, |progress| progress.saved = Some(now)); // the last one still holds
         }
     }
 
@@ -193,10 +188,10 @@ impl Core {
 
     /// Starts to save the state of this moment. It is committed when all sinks have made safe what
     /// they were sent up to now. Without a checkpoint that alone counts, and only for those sources
-    /// that wait for it.
+    /// that wait for it. Where nothing has happened, the last one still holds.
     fn commit(&mut self) {
-        let is_saved = self.store.is_some();
-        if !is_saved && self.acks.is_empty() {
+        let is_new = self.changed || !self.acks_of_last.is_empty();
+        if self.acks.is_empty() && !(self.store.is_some() && is_new) {
             let (lengths, settled) = (self.outlets.lengths(), self.outlets.looks());
             self.committing = Some(tokio::spawn(async move {
                 let settled = all_settled(settled).await?;
@@ -244,6 +239,7 @@ impl Core {
             self.tell(now, |progress| progress.saved = Some(now));
         }
         for Reopened { name, before, now } in done? {
+            self.changed = true;
             self.outlets.reopened(&name, before, now);
         }
         Ok(())
