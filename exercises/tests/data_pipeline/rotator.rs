@@ -92,7 +92,8 @@ impl Rotator {
             }
             7 => {
                 let _ = write!(self.done, "gzip {file}; ");
-                self.followed.compress("gzip", &["-f", &file]);
+                let suffix = format!(".{number}.gz"); // no two get one name
+                self.followed.compress("gzip", &["-S", &suffix, &file]);
                 self.files.retain(|other| *other != file);
             }
             8 => self.delete(&file, count),

@@ -16,7 +16,7 @@ use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::sleep;
 
 use super::content::Stored;
-use super::registry::{Registry, Seen, Verdict};
+use super::registry::{Others, Registry, Seen, Verdict, begins_alike};
 use super::tail::{self, Ended, How, Opened, Order, Orders, Shared};
 use super::{Feed, Inlet, Stopped, join, warn_if_failed};
 use crate::data_pipeline::config::{Config, sink_path};
@@ -24,7 +24,7 @@ use crate::data_pipeline::monitor::warnings::warn;
 use crate::data_pipeline::state::checkpoint::own_files;
 use crate::data_pipeline::state::chunk::Origin;
 use crate::data_pipeline::state::feeds::{Feeds, KEEP};
-use crate::data_pipeline::state::file::{FileId, FileRecord, Fingerprint, Found};
+use crate::data_pipeline::state::file::{Content, FileId, FileRecord, Fingerprint, Found};
 
 /// So many paths are read at once when files are read to their ends.
 const OPEN: usize = 512;
@@ -330,15 +330,8 @@ impl Files {
     ) -> Vec<Opened> {
         let mut orders = Vec::new();
         for round in 0..2 {
-            let open = &self.open;
-            let is_intact = &mut |name: &str, read: &Fingerprint| {
-                let file = open.get(name).and_then(|reading| reading.file.clone());
-                let content = file.and_then(|file| Stored::new(file).ok());
-                content.is_some_and(|mut content| {
-                    read.found_in(&mut content).is_ok_and(|found| found == Found::All)
-                })
-            };
-            let verdicts = self.registry.look(now, there, &mut seen, is_intact);
+            let others = &mut Open(&self.open);
+            let verdicts = self.registry.look(now, there, &mut seen, others);
             for (seen, verdict) in seen.drain(..).zip(verdicts) {
                 match verdict {
                     Ok(Verdict::Read(record)) => {
@@ -395,6 +388,27 @@ impl Files {
         orders.push(order).expect("it has just been made");
         self.readers.insert(path, orders.clone());
         self.new.push((self.inlet.feed(&pattern, origin), orders));
+    }
+}
+
+/// The files that are open: the registry asks what is in them.
+struct Open<'f>(&'f HashMap<String, Reading>);
+
+impl Open<'_> {
+    fn content(&self, name: &str) -> Option<Stored> {
+        Stored::new(self.0.get(name)?.file.clone()?).ok()
+    }
+}
+
+impl Others for Open<'_> {
+    fn is_intact(&mut self, name: &str, read: &Fingerprint) -> bool {
+        let found = |mut content| read.found_in(&mut content).ok();
+        self.content(name).and_then(found) == Some(Found::All)
+    }
+
+    fn begins_with(&mut self, name: &str, head: &[u8]) -> bool {
+        let read = |mut content: Stored| content.read(0, head.len()).ok();
+        self.content(name).and_then(read).is_some_and(|read| begins_alike(&read, head))
     }
 }
 

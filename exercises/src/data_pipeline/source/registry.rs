@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::data_pipeline::state::file::{
-    Content, FileId, FileRecord, Fingerprint, Fingerprinter, Found,
+    Content, FileId, FileRecord, Fingerprint, Fingerprinter, Found, HEAD,
 };
 
 /// All files that are read or were, by their names.
@@ -63,6 +63,15 @@ pub(crate) struct Seen<C> {
     pub(crate) content: C,
 }
 
+/// What the files are asked that are being read, by their names.
+pub(crate) trait Others {
+    /// Whether it still holds what was read of it.
+    fn is_intact(&mut self, name: &str, read: &Fingerprint) -> bool;
+
+    /// Whether it begins with these bytes, or with some of them and ends there.
+    fn begins_with(&mut self, name: &str, head: &[u8]) -> bool;
+}
+
 /// What to do with a file that was seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -108,14 +117,13 @@ impl Registry {
     }
 
     /// Says of each file what it is, in this order. All identities that are `there` are known to it,
-    /// those too of files that are being read; `is_intact` says of one of these, by its name, whether
-    /// it still holds what was read of it.
+    /// those too of files that are being read; `others` are these.
     pub(crate) fn look<C: Content>(
         &mut self,
         now: Instant,
         there: &HashSet<FileId>,
         seen: &mut [Seen<C>],
-        is_intact: &mut dyn FnMut(&str, &Fingerprint) -> bool,
+        others: &mut dyn Others,
     ) -> Vec<io::Result<Verdict>> {
         self.held.retain(|id, _| there.contains(id));
         // Those whose identity is known first: only then is it clear which ones are missing.
@@ -123,7 +131,7 @@ impl Registry {
         let known: Vec<_> = seen.iter_mut().map(|seen| self.by_identity(&ids, seen)).collect();
         let judge = |(seen, known): (&mut Seen<C>, io::Result<Option<Verdict>>)| match known? {
             Some(verdict) => Ok(verdict),
-            None => match self.by_content(now, seen, there, is_intact)? {
+            None => match self.by_content(now, seen, there, others)? {
                 Some(verdict) => Ok(verdict),
                 None => self.by_itself(&ids, seen),
             },
@@ -185,7 +193,7 @@ impl Registry {
         now: Instant,
         seen: &mut Seen<C>,
         there: &HashSet<FileId>,
-        is_intact: &mut dyn FnMut(&str, &Fingerprint) -> bool,
+        others: &mut dyn Others,
     ) -> io::Result<Option<Verdict>> {
         if self.open.contains_key(&seen.id) {
             return Ok(Some(Verdict::Nothing)); // another path to it
@@ -197,8 +205,8 @@ impl Registry {
             let read = progress.lock().expect("nobody panics while holding this").read().clone();
             let waited = now.saturating_duration_since(*since);
             // One that no path leads to any more is about to be gone.
-            let stays =
-                there.contains(&self.known[original].record.id) && is_intact(original, &read);
+            let stays = there.contains(&self.known[original].record.id)
+                && others.is_intact(original, &read);
             let is_over = self.wait.is_none_or(|wait| waited >= wait) && stays;
             return Ok((!is_over).then_some(Verdict::Wait)); // after that they are two
         }
@@ -211,6 +219,11 @@ impl Registry {
             };
             let read = progress.as_ref().map_or(&known.record.read, |progress| progress.read());
             if read.position == 0 {
+                // Nothing was read of it yet: its copy has to wait until something was.
+                let head = seen.content.read(0, HEAD)?;
+                if progress.is_some() && !head.is_empty() && others.begins_with(name, &head) {
+                    best = best.or_else(|| Some((Found::Part, 0, name.clone())));
+                }
                 continue;
             }
             let mut found = read.found_in(&mut seen.content)?;
@@ -221,7 +234,8 @@ impl Registry {
             {
                 found = Found::Part; // a copy that is being made
             }
-            let has_its_name = is_named_after(&seen.path, &known.record);
+            let paths = [seen.path.as_path(), Path::new(&seen.resolved)];
+            let has_its_name = paths.iter().any(|path| is_named_after(path, &known.record));
             let counts = match (found, &known.state) {
                 (Found::No, _) | (Found::Part, State::Left | State::Gone) => false,
                 (Found::Part, State::Cut) => has_its_name,
@@ -343,6 +357,12 @@ impl Registry {
     }
 }
 
+/// Whether one begins as the other, and neither is empty.
+pub(crate) fn begins_alike(left: &[u8], right: &[u8]) -> bool {
+    let length = left.len().min(right.len());
+    length > 0 && left[..length] == right[..length]
+}
+
 /// Whether a file has the name of a known one, with something more: `app.log.1` of `app.log`.
 fn is_named_after(path: &Path, known: &FileRecord) -> bool {
     let is_longer = |known: &str| {
@@ -366,6 +386,19 @@ mod tests {
         files: BTreeMap<&'static str, (u64, String)>,
         /// What lies beside them, where no pattern looks.
         beside: BTreeMap<&'static str, (u64, String)>,
+    }
+
+    struct Texts<'a>(&'a dyn Fn(&str) -> Option<String>);
+
+    impl Others for Texts<'_> {
+        fn is_intact(&mut self, name: &str, read: &Fingerprint) -> bool {
+            let found = |text: String| read.found_in(&mut text.into_bytes()).unwrap();
+            self.0(name).is_some_and(|text| found(text) == Found::All)
+        }
+
+        fn begins_with(&mut self, name: &str, head: &[u8]) -> bool {
+            self.0(name).is_some_and(|text| begins_alike(text.as_bytes(), head))
+        }
     }
 
     struct Program {
@@ -413,13 +446,8 @@ mod tests {
                 disk.files.values().map(|(inode, text)| (id(*inode), text.clone())).collect();
             let names: HashMap<_, _> =
                 self.registry.open.iter().map(|(id, name)| (name.clone(), *id)).collect();
-            let is_intact = &mut |name: &str, read: &Fingerprint| {
-                let text = names.get(name).and_then(|id| texts.get(id)).cloned();
-                text.is_some_and(|text| {
-                    read.found_in(&mut text.into_bytes()).unwrap() == Found::All
-                })
-            };
-            let verdicts = self.registry.look(self.now, &there, &mut seen, is_intact);
+            let others = |name: &str| names.get(name).and_then(|id| texts.get(id)).cloned();
+            let verdicts = self.registry.look(self.now, &there, &mut seen, &mut Texts(&others));
             let mut reads = Vec::new();
             for (seen, verdict) in seen.iter().zip(verdicts) {
                 if let Verdict::Read(record) = verdict.unwrap() {
@@ -595,5 +623,21 @@ mod tests {
         program.registry.gone("app.log", 1);
         program.registry.forget(2);
         assert_eq!(program.registry.known.len(), 0);
+    }
+
+    #[test]
+    fn a_copy_of_one_of_which_nothing_was_read_yet_waits_until_something_was() {
+        let (mut disk, mut program) = (Disk::default(), Program::new([]));
+        disk.put("app.log", 1, text(0, 50));
+        let mut seen = disk.seen();
+        let there = [id(1)].into();
+        let texts = |_: &str| Some(text(0, 50));
+        program.registry.look(program.now, &there, &mut seen, &mut Texts(&texts));
+        disk.put("app.log.gz", 2, text(0, 50));
+        assert_eq!(program.reads(&disk), []);
+        program.read("app.log", text(0, 50).as_bytes());
+        disk.files.remove("app.log");
+        program.registry.gone("app.log", 1);
+        assert_eq!(program.reads(&disk), [("app.log.gz".to_owned(), length(0, 50))]);
     }
 }
