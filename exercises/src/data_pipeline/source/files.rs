@@ -50,6 +50,8 @@ pub(crate) struct Files {
     open: HashMap<String, Reading>,
     /// The readers by the path, as far as they have not come to their end.
     readers: HashMap<String, Arc<Orders>>,
+    /// Files that were empty and are not any more: they stay open until it is clear what they are.
+    filled: Vec<Reading>,
     /// Readers that are still to be started.
     new: Vec<(Feed, Arc<Orders>)>,
     /// Files that could not be read: their paths, and when to try again.
@@ -62,6 +64,7 @@ pub(crate) struct Files {
 
 #[derive(Debug)]
 struct Reading {
+    path: PathBuf,
     id: FileId,
     /// `None` where the reader opens it itself, and nobody asks whether it is intact.
     file: Option<Arc<File>>,
@@ -100,6 +103,7 @@ impl Files {
             registry: Registry::new(records, how.follow.then_some(how.rotate_wait)),
             open: HashMap::new(),
             readers: HashMap::new(),
+            filled: Vec::new(),
             new: Vec::new(),
             failed: HashMap::new(),
             torn: HashSet::new(),
@@ -213,7 +217,10 @@ impl Files {
             match ended {
                 Ended::Cut => self.registry.cut(&name),
                 Ended::Gone => self.registry.gone(&name, Timestamp::now().as_second()),
-                Ended::Filled => self.registry.left(&name, None),
+                Ended::Filled => {
+                    self.registry.left(&name, None);
+                    self.filled.push(reading);
+                }
                 Ended::Packed(length) => self.registry.left(&name, Some(length)),
                 Ended::Failed(err) => {
                     self.registry.left(&name, None);
@@ -307,6 +314,9 @@ impl Files {
                 Err(_) => {}
             }
         }
+        for filled in self.filled.drain(..).filter(|filled| there.insert(filled.id)) {
+            seen.extend(out_of_sight(filled).ok()); // it was renamed in the meantime
+        }
         // In the order of their names, whatever their identities are.
         seen.sort_by(|left, right| left.path.cmp(&right.path));
         let orders = self.judge(now, &mut there, seen);
@@ -335,6 +345,7 @@ impl Files {
             for (seen, verdict) in seen.drain(..).zip(verdicts) {
                 match verdict {
                     Ok(Verdict::Read(record)) => {
+                        self.failed.remove(&seen.id);
                         if let Some(opened) = self.opened(seen, record) {
                             orders.push(opened);
                         }
@@ -367,7 +378,10 @@ impl Files {
         shared.is_watched.store(seen.watched, Ordering::Relaxed);
         let content = self.how.follow.then_some(seen.content);
         let file = content.as_ref().map(|content| content.file().clone());
-        self.open.insert(name, Reading { id: record.id, file, shared: shared.clone() });
+        self.open.insert(
+            name,
+            Reading { path: seen.path.clone(), id: record.id, file, shared: shared.clone() },
+        );
         let is_empty = self.how.follow && seen.length == 0;
         Some(Opened { path: seen.path, record, content, is_empty, progress, shared })
     }
@@ -433,6 +447,14 @@ pub(crate) fn matching(pattern: &str) -> Result<Vec<PathBuf>, String> {
     }
     let paths = glob::glob(pattern).map_err(|err| format!("in --file {pattern}: {err}"))?;
     Ok(paths.flatten().collect())
+}
+
+/// A file that is open, and that no path leads to any more.
+fn out_of_sight(reading: Reading) -> io::Result<Seen<Stored>> {
+    let file = reading.file.ok_or(io::ErrorKind::NotFound)?;
+    let length = file.metadata()?.len();
+    let (path, id, content) = (reading.path, reading.id, Stored::new(file)?);
+    Ok(Seen { path, id, resolved: String::new(), length, watched: false, content })
 }
 
 fn id_of(path: &Path) -> io::Result<FileId> {
