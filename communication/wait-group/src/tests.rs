@@ -40,18 +40,13 @@ fn waiting_for_threads_ends_after_the_last_of_them() {
 
 #[test]
 fn a_thread_that_panics_counts_down_and_is_reported() {
-    struct PanicsWhenDropped;
-    impl Drop for PanicsWhenDropped {
-        fn drop(&mut self) {
-            panic!("once more");
-        }
-    }
+    struct NoMessage;
     let panics = thread::scope(|scope| {
         let mut group = ThreadGroup::new(scope);
         group.spawn(|| panic!("the first"));
         group.spawn(|| {});
         group.spawn(|| panic!("number {}", 3));
-        group.spawn(|| panic_any(PanicsWhenDropped));
+        group.spawn(|| panic_any(NoMessage));
         group.wait()
     });
     let mut panics = panics;
@@ -61,6 +56,36 @@ fn a_thread_that_panics_counts_down_and_is_reported() {
         [panicked(1, "the first"), panicked(3, "number 3"), panicked(4, "without a message")]
     );
     assert_eq!(panics[0].to_string(), "worker 1 panicked: the first");
+}
+
+struct PanicsWhenDropped;
+
+impl Drop for PanicsWhenDropped {
+    fn drop(&mut self) {
+        panic!("once more");
+    }
+}
+
+#[test]
+fn what_panics_as_it_is_dropped_is_one_panic_of_a_thread() {
+    let panics = thread::scope(|scope| {
+        let mut group = ThreadGroup::new(scope);
+        group.spawn(|| panic_any(PanicsWhenDropped));
+        group.wait()
+    });
+    assert_eq!(panics, [panicked(1, "without a message")]);
+}
+
+#[leak_check]
+#[tokio::test(start_paused = true)]
+async fn what_panics_as_it_is_dropped_is_one_panic_of_a_task() {
+    let mut group = TaskGroup::new();
+    group.spawn(async { panic_any(PanicsWhenDropped) });
+    group.spawn(async {
+        let _dropped_at_the_end = PanicsWhenDropped;
+    });
+    let told = [panicked(1, "without a message"), panicked(2, "once more")];
+    assert_eq!(ended(&group).await, told);
 }
 
 #[test]
