@@ -43,6 +43,10 @@ pub struct WorkerPool<J, R> {
     threads: Vec<JoinHandle<()>>,
 }
 
+/// The largest bound of a queue. A bounded queue has all its places from the start, each as large as
+/// a job or a result and 16 bytes: a million of them are some 30 MB.
+pub const MAX_BOUND: usize = 1 << 20;
+
 /// How much a pool does at once, and how much it holds.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
@@ -60,9 +64,10 @@ impl Bounds {
     ///
     /// # Panics
     ///
-    /// Without workers.
+    /// Without workers, or with more than [`MAX_BOUND`] jobs.
     pub fn new(workers: usize, queue: usize) -> Self {
         assert!(workers > 0, "a pool needs at least one worker");
+        assert!(queue <= MAX_BOUND, "a queue holds at most {MAX_BOUND} jobs: make the job a batch");
         Self { workers, queue, results: None }
     }
 
@@ -70,8 +75,13 @@ impl Bounds {
     ///
     /// Somebody must read while jobs are submitted and while the pool is closed. A thread that
     /// does all three in turn waits for itself as soon as there is more than the bounds hold.
+    ///
+    /// # Panics
+    ///
+    /// With more than [`MAX_BOUND`] results.
     #[must_use]
     pub fn with_result_limit(self, limit: usize) -> Self {
+        assert!(limit <= MAX_BOUND, "at most {MAX_BOUND} results wait: leave the limit out");
         Self { results: Some(limit), ..self }
     }
 }
@@ -100,7 +110,7 @@ impl<J: Send + 'static, R: Send + 'static> WorkerPool<J, R> {
             results: Results(results),
             alive: Some(alive),
             working,
-            threads: Vec::with_capacity(bounds.workers),
+            threads: Vec::new(),
         };
         let worker = Arc::new(worker); // the threads share it, and the last of them drops it
         for id in 0..bounds.workers {

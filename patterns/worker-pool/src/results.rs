@@ -1,5 +1,3 @@
-use std::fmt;
-
 use crossbeam::channel::Receiver;
 
 use super::{Done, second_look};
@@ -8,6 +6,7 @@ use super::{Done, second_look};
 /// once the pool is closed and every job is done, or once it is dropped.
 ///
 /// A clone reads from the same results: each of them goes to one reader.
+#[derive(Debug)]
 #[must_use = "a result that nobody reads is lost, a panic too"]
 pub struct Results<R>(pub(crate) Receiver<Done<R>>);
 
@@ -29,11 +28,5 @@ impl<R> AsRef<Receiver<Done<R>>> for Results<R> {
 impl<R> Clone for Results<R> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
-    }
-}
-
-impl<R> fmt::Debug for Results<R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Results(..)")
     }
 }

@@ -305,3 +305,12 @@ fn a_job_may_drop_its_own_pool_and_does_not_close_it() {
         }
     }
 }
+
+#[test]
+fn bounds_that_would_take_all_memory_are_refused() {
+    let refused = |bounds: fn() -> Bounds| common::panic_message(catch_unwind(bounds).unwrap_err());
+    let told = refused(|| Bounds::new(1, 1 << 40));
+    assert_eq!(told, "a queue holds at most 1048576 jobs: make the job a batch");
+    let told = refused(|| Bounds::new(1, 1).with_result_limit(usize::MAX));
+    assert_eq!(told, "at most 1048576 results wait: leave the limit out");
+}
