@@ -113,7 +113,7 @@ fn whole<'i, 's, T>(
         ));
     }
     let mut input = Stateful { input: LocatingSlice::new(&text[from..]), state };
-    let read = delimited(multispace0, parser, eof).parse_next(&mut input);
+    let read = delimited(multispace0, parser, end).parse_next(&mut input);
     read.map_err(|err| {
         let Refusal { at, why } = err.into_inner().expect("the text is all there");
         let why = if why.is_empty() { hint } else { &why };
@@ -121,6 +121,16 @@ fn whole<'i, 's, T>(
         let shown: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         format!("invalid {kind}: {why}\n  {shown}\n  {:before$}^", "")
     })
+}
+
+/// Nothing is left over.
+fn end(input: &mut Input<'_, '_>) -> Parsed<()> {
+    let rest: &str = input.input.as_ref();
+    if rest.is_empty() {
+        return Ok(());
+    }
+    let why = "expected `and`, `or` or the end; what has spaces or brackets in it goes into quotes";
+    refuse(input.current_token_start(), why)
 }
 
 /// A token, and the white space behind it.
