@@ -347,13 +347,13 @@ impl Future for Wait<'_> {
                 fence(Ordering::SeqCst); // the other half of the one in `end_for`
                 *timer = context.node.deadline.map(|deadline| Box::pin(sleep_until(deadline)));
             }
-            // These first: a listener that is dropped unheard passes on what it was told.
-            let told = listeners.iter_mut().any(|listener| Pin::new(listener).poll(cx).is_ready())
+            // These first: a listener that is dropped unheard passes on its wake-up.
+            let woken = listeners.iter_mut().any(|listener| Pin::new(listener).poll(cx).is_ready())
                 || timer.as_mut().is_some_and(|timer| timer.as_mut().poll(cx).is_ready());
             if let Some(cause) = context.err() {
                 return Poll::Ready(cause);
             }
-            if !told {
+            if !woken {
                 return Poll::Pending;
             }
             listeners.clear(); // a context beside this one has ended: listen anew

@@ -108,7 +108,7 @@ async fn run(steps: Vec<Step>) {
                 advance(Duration::from_millis(millis)).await;
             }
         }
-        settle(&mut pairs, now);
+        end_what_is_due(&mut pairs, now);
         check(&pairs, start).await;
     }
     for (index, Pair { model, real, waiter }) in pairs.into_iter().enumerate() {
@@ -156,7 +156,7 @@ fn real_child(parent: &Context, kind: Kind, start: Instant) -> Context {
 }
 
 /// Parents come before their children, so one pass carries every end down the tree.
-fn settle(pairs: &mut [Pair], now: u64) {
+fn end_what_is_due(pairs: &mut [Pair], now: u64) {
     for index in 0..pairs.len() {
         let model = &pairs[index].model;
         let inherited = model.parent.and_then(|parent| pairs[parent].model.ended);
