@@ -3,13 +3,17 @@
 #![cfg(feature = "file-processor")]
 
 use std::fs;
+use std::io::{self, BufWriter, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use clap::ValueEnum;
 use crossbeam_channel::bounded;
 use exercises::file_processor::{
-    By, Column, Columns, Counter, Inputs, Operation, Options, Outcome, Progress, Row, Summary,
-    Whitespace, process, scalar,
+    By, Column, Columns, Counter, Counts, FormatName, Inputs, Listing, Operation, Options, Outcome,
+    Printer, Progress, Row, Summary, Whitespace, process, scalar,
 };
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -186,4 +190,38 @@ fn an_interrupted_run_hands_over_what_is_done_and_ends() {
 fn columns_are_a_set() {
     let columns: Columns = [Column::Bytes, Column::Lines, Column::Bytes].into_iter().collect();
     assert_eq!(columns.iter().collect::<Vec<_>>(), [Column::Lines, Column::Bytes]);
+}
+
+/// Counts how often something is handed on.
+#[derive(Clone, Default)]
+struct Writes(Arc<AtomicUsize>);
+
+impl Write for Writes {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn many_rows_are_written_at_once_in_every_format() {
+    let inputs = Inputs::Paths(vec![".".into()]);
+    let listing = Listing { files: true, ..Listing::default() };
+    let row = |n: u32| {
+        let outcome = Outcome::Counted(Counts::default());
+        Row { path: format!("file-{n}").into(), root: 0, outcome }
+    };
+    for format in FormatName::value_variants() {
+        let writes = Writes::default();
+        let out = BufWriter::with_capacity(64 * 1024, writes.clone());
+        let mut printer = Printer::new(out, *format, listing, &inputs);
+        (0..5000).for_each(|n| printer.row(&row(n)));
+        printer.end(&Summary::default()).unwrap();
+        let writes = writes.0.load(Ordering::Relaxed);
+        assert!((1..20).contains(&writes), "{format:?}: {writes} writes");
+    }
 }

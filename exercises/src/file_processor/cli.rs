@@ -84,7 +84,7 @@ struct Cli {
 
     /// Threads; more than CPUs, such as 32, for a disk that is not cached
     /// [default: one for each CPU]
-    #[arg(short, long, value_name = "N", help_heading = "How to run")]
+    #[arg(short, long, value_name = "N", help_heading = "How to run", value_parser = at_least_1)]
     jobs: Option<NonZeroUsize>,
 
     #[command(flatten, next_help_heading = "How to run")]
@@ -130,7 +130,7 @@ struct ColumnFlags {
 #[command(next_help_heading = "What to print")]
 struct ReportFlags {
     /// List the N most frequent words of all files, of up to 256 bytes each
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_1)]
     top: Option<NonZeroUsize>,
 
     /// List totals by `ext`, by `dir`, or of subtrees N levels deep: `dir=N`
@@ -215,6 +215,10 @@ enum Binary {
 /// A path may be empty: then it is an error, and the others are counted.
 fn any_path() -> impl TypedValueParser<Value = PathBuf> {
     OsStringValueParser::new().map(PathBuf::from)
+}
+
+fn at_least_1(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse().map_err(|_| "expected a number of at least 1".into())
 }
 
 /// Runs the program.

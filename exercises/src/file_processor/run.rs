@@ -82,6 +82,14 @@ pub struct Report {
 ///
 /// For more rows than memory holds, or to stop early, there is [`process`].
 ///
+/// ```
+/// use exercises::file_processor::{Column, Options, count};
+///
+/// let report = count(["Cargo.toml"], &Options::default())?;
+/// assert!(report.summary.total.counts.get(Column::Lines) > 10);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
 /// # Errors
 ///
 /// If a thread cannot be started. A file that cannot be read is a row.

@@ -116,6 +116,20 @@ fn a_pattern_that_matches_nothing_is_told() {
 }
 
 #[test]
+fn what_was_probably_meant_is_said() {
+    let dir = plant(&[("a", "x\n"), ("docs/b", "y\n"), ("list", "a\ndocs/b\n")]);
+    let reason = |args: &[&str]| {
+        json(dir.path(), args, 1)["errors"][0]["reason"].as_str().unwrap().to_owned()
+    };
+    assert!(reason(&["*.rs"]).ends_with("; a pattern is given with --glob"));
+    assert!(reason(&["--files0-from", "list"]).ends_with("with a NUL, as find -print0 does"));
+    assert_eq!(paths(&json(dir.path(), &["-g", "!docs", "-g", "!list"], 0)["files"]), ["a"]);
+    for zero in [["-j", "0"], ["--top", "0"]] {
+        assert!(run(dir.path(), &zero, 2).1.contains("expected a number of at least 1"));
+    }
+}
+
+#[test]
 fn groups_are_subtrees_to_a_depth_and_extensions_of_any_case() {
     let dir =
         plant(&[("t/a.RS", "1\n"), ("t/x/b.rs", "1\n2\n"), ("t/x/y/c", "1\n"), ("u/d", "1\n")]);

@@ -358,7 +358,11 @@ fn shorten(text: &str, room: f64) -> String {
     }
 }
 
+/// A text of any origin, for XML, in which some characters may not stand even escaped.
 fn escape(text: &str) -> String {
+    let is_not_xml =
+        |it: char| (it.is_control() && it != '\t') || matches!(it, '\u{FFFE}' | '\u{FFFF}');
+    let text = text.replace(is_not_xml, "\u{FFFD}");
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 

@@ -49,7 +49,7 @@ enum Pattern {
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Which files of a directory")]
 pub struct FilterArgs {
-    /// Only files that match this glob; with a leading `!` only those that don't
+    /// Only files that match this glob; with a leading `!` all others: `!docs` leaves out a directory
     #[arg(short, long = "glob", value_name = "GLOB")]
     globs: Vec<String>,
 

@@ -97,10 +97,7 @@ impl Producer<'_> {
                 self.root = path.parent().unwrap_or(path).as_os_str().len();
                 self.job(path.into(), Origin::Named)
             }
-            Err(_) if path.as_os_str().is_empty() => {
-                self.fail(path.into(), Failure::new(Operation::Open, "the path is empty"))
-            }
-            Err(err) => self.fail(path.into(), Failure::io(Operation::Open, &err)),
+            Err(err) => self.fail(path.into(), no_such_path(path, &err)),
         }
     }
 
@@ -267,6 +264,20 @@ impl Producer<'_> {
         self.next += 1;
         Ok(self.next - 1)
     }
+}
+
+/// Why a path cannot be opened, and what was probably meant.
+fn no_such_path(path: &Path, err: &io::Error) -> Failure {
+    let bytes = path.as_os_str().as_bytes();
+    let mut failure = Failure::io(Operation::Open, err);
+    if bytes.is_empty() {
+        failure.reason = "the path is empty".into();
+    } else if err.kind() == io::ErrorKind::NotFound && bytes.contains(&b'\n') {
+        failure.reason += "; a list ends each path with a NUL, as find -print0 does";
+    } else if err.kind() == io::ErrorKind::NotFound && bytes.iter().any(|it| b"*?[".contains(it)) {
+        failure.reason += "; a pattern is given with --glob";
+    }
+    failure
 }
 
 /// Reads on to the next NUL.

@@ -116,6 +116,13 @@ fn names_cannot_break_out_of_the_picture() {
 }
 
 #[test]
+fn a_name_may_hold_what_xml_may_not() {
+    let svg = draw("x", &[bar("a\u{1}b\u{1b}[2J\u{fffe}", 0, 10, Ending::Done)]);
+    let wrong = |c: char| c.is_control() && c != '\n' || c == '\u{fffe}';
+    assert!(svg.contains("a\u{fffd}b") && !svg.contains(wrong), "{svg}");
+}
+
+#[test]
 fn ticks_are_round_and_reach_the_end() {
     let labels = |millis| {
         let ticks = Scale::to(Duration::from_millis(millis)).ticks();

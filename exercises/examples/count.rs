@@ -1,0 +1,46 @@
+//! The longest files below the paths that are given, or below the current directory, counted with
+//! the library of `file-processor`.
+//!
+//! ```text
+//! cargo run -p exercises --example count -- exercises/src
+//! ```
+//!
+//! It begins with `Options::default()`, counts all paths at once, and does with the rows what the
+//! program does not: here, it keeps the ten longest.
+
+use std::cmp::Reverse;
+use std::env;
+use std::io;
+
+use exercises::file_processor::{Column, Columns, Counter, Options, Outcome, count};
+
+fn main() -> io::Result<()> {
+    let lines: Columns = [Column::Lines].into_iter().collect();
+    let counter = Counter { columns: lines, ..Counter::default() };
+    let options = Options { counter, skip_binary: true, ..Options::default() };
+
+    // Every path is walked, read and counted by a thread for each CPU. A file that cannot be read is
+    // a row as well, and ends nothing.
+    let report = count(env::args_os().skip(1), &options)?;
+
+    let mut longest: Vec<_> = report
+        .rows
+        .iter()
+        .filter_map(|row| match &row.outcome {
+            Outcome::Counted(counts) => Some((counts.get(Column::Lines), &row.path)),
+            Outcome::Failed(failure) => {
+                common::say!("{}: {failure}", row.path.display());
+                None
+            }
+            Outcome::Binary | Outcome::Note(_) => None,
+        })
+        .collect();
+    longest.sort_unstable_by_key(|(lines, _)| Reverse(*lines));
+
+    for (lines, path) in longest.iter().take(10) {
+        common::say!("{lines:8}  {}", path.display());
+    }
+    let total = &report.summary.total;
+    common::say!("{:8}  in {} files", total.counts.get(Column::Lines), total.files);
+    Ok(())
+}
