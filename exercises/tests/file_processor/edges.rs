@@ -139,11 +139,13 @@ fn quote(text: &str) -> String {
 
 #[test]
 fn a_picture_is_well_formed_whatever_a_name_holds() {
-    let dir = plant(&[(EVIL, "x\n"), ("<&\u{1}\u{fffe}", "y\n")]);
-    run(dir.path(), &["--timeline", "run.svg", "."], 0);
-    let svg = fs::read_to_string(dir.path().join("run.svg")).unwrap();
-    let wrong = |c: char| c.is_control() && !"\n\t".contains(c) || "\u{fffe}\u{ffff}".contains(c);
-    assert!(svg.contains("evil") && !svg.contains(wrong), "{svg}");
+    for (name, shown) in [(EVIL, "evil\\u{1b}[2J"), ("<&\u{1}\u{fffe}", "&lt;&amp;\\u{1}")] {
+        let dir = plant(&[(name, "x\n")]);
+        run(dir.path(), &["--timeline", "run.svg", name], 0);
+        let svg = fs::read_to_string(dir.path().join("run.svg")).unwrap();
+        let wrong = |c: char| (c.is_control() && c != '\n') || "\u{fffe}\u{ffff}".contains(c);
+        assert!(svg.contains(shown) && !svg.contains(wrong), "{svg}");
+    }
 }
 
 #[test]
