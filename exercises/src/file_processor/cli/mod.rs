@@ -1,7 +1,10 @@
 //! The command line.
 
+mod flags;
+mod printed;
+
 use std::convert::Infallible;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs::Metadata;
 use std::io::{self, IsTerminal, Write};
 use std::num::NonZeroUsize;
@@ -18,15 +21,17 @@ use crossbeam_channel::Receiver;
 use rustix::fs::{FileType, fstat};
 
 use super::closed;
-use super::columns::{Column, Columns, Counts};
-use super::count::{Counter, Whitespace};
+use super::columns::Counts;
+use super::count::Counter;
 use super::report::{Bar, ErrorLog, FormatName, Listing, Printer, TotalWhen, long_words};
-use super::row::{By, Outcome, Row, Summary};
-use super::run::{CHUNK, Options, Rows, process};
+use super::row::{Outcome, Row, Summary};
+use super::run::{CHUNK, Options, process};
 use super::walk::Inputs;
 use super::walk::filter::{Filter, FilterArgs, type_list};
 use crate::installed;
 use crate::terminal::plain;
+use flags::{Binary, ColumnFlags, ReportFlags, SortBy, at_least_1};
+use printed::{Printed, say};
 
 /// Interrupted: 128 and the number of SIGINT, as shells have it.
 const INTERRUPTED: u8 = 130;
@@ -95,130 +100,9 @@ struct Cli {
     panic_at: Option<u64>,
 }
 
-/// The flags of `wc`.
-#[derive(Debug, clap::Args)]
-#[allow(clippy::struct_excessive_bools, reason = "flags are bools")]
-#[command(next_help_heading = "What to count")]
-struct ColumnFlags {
-    /// Count lines
-    #[arg(short, long)]
-    lines: bool,
-
-    /// Count words
-    #[arg(short, long)]
-    words: bool,
-
-    /// Count bytes; -l, -w and -c are the default
-    #[arg(short = 'c', long)]
-    bytes: bool,
-
-    /// Count characters
-    #[arg(short = 'm', long)]
-    chars: bool,
-
-    /// Find the length of the longest line, in characters; with --format wc, in columns
-    #[arg(short = 'L', long)]
-    max_line_length: bool,
-
-    /// What parts words: ASCII whitespace, or Unicode's
-    #[arg(long, value_enum, default_value_t)]
-    word_rule: Whitespace,
-}
-
-/// What is printed, and how.
-#[derive(Debug, clap::Args)]
-#[command(next_help_heading = "What to print")]
-struct ReportFlags {
-    /// List the N most frequent words of all files, of up to 256 bytes each
-    #[arg(long, value_name = "N", value_parser = at_least_1)]
-    top: Option<NonZeroUsize>,
-
-    /// List totals by `ext`, by `dir`, or of subtrees N levels deep: `dir=N`
-    #[arg(long, value_name = "ext|dir|dir=N")]
-    by: Option<By>,
-
-    /// Sort files and groups: the largest number first, paths by name; all rows are kept in memory
-    #[arg(long, value_enum, value_name = "BY")]
-    sort: Option<SortBy>,
-
-    /// Turn the order of --sort around
-    #[arg(long, requires = "sort")]
-    reverse: bool,
-
-    /// Leave out the rows of the files, as --total=only does
-    #[arg(short, long, conflicts_with = "total")]
-    summary: bool,
-
-    /// When to print the total; `auto` is for more than one file
-    #[arg(long, value_enum, value_name = "WHEN")]
-    total: Option<TotalWhen>,
-
-    /// How to print
-    #[arg(long, value_enum, default_value_t)]
-    format: FormatName,
-
-    /// Also write the errors to FILE (`-`: stderr), a JSON object a line
-    #[arg(long, value_name = "FILE")]
-    errors: Option<PathBuf>,
-
-    /// No progress bar and no notes
-    #[arg(short, long)]
-    quiet: bool,
-}
-
-/// What to sort by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum SortBy {
-    Lines,
-    Words,
-    Bytes,
-    Path,
-}
-
-impl SortBy {
-    const fn column(self) -> Option<Column> {
-        match self {
-            Self::Lines => Some(Column::Lines),
-            Self::Words => Some(Column::Words),
-            Self::Bytes => Some(Column::Bytes),
-            Self::Path => None,
-        }
-    }
-
-    /// Sorts by the number in the column, the largest first, and where these are equal by name.
-    fn sort<T>(self, items: &mut [T], reverse: bool, key: impl Fn(&T) -> (Counts, &OsStr)) {
-        items.sort_by(|a, b| {
-            let ((a, a_name), (b, b_name)) = (key(a), key(b));
-            let number = |counts: &Counts| self.column().map(|column| counts.get(column));
-            let order = number(&b).cmp(&number(&a)).then_with(|| a_name.cmp(b_name));
-            if reverse { order.reverse() } else { order }
-        });
-    }
-}
-
-fn counts(row: &Row) -> Counts {
-    match row.outcome {
-        Outcome::Counted(counts) => counts,
-        _ => Counts::default(),
-    }
-}
-
-/// What to do with a file that is not text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Binary {
-    /// Count it.
-    Count,
-    /// Leave it out, with a note.
-    Skip,
-}
-
 /// A path may be empty: then it is an error, and the others are counted.
 fn any_path() -> impl TypedValueParser<Value = PathBuf> {
     OsStringValueParser::new().map(PathBuf::from)
-}
-
-fn at_least_1(text: &str) -> Result<NonZeroUsize, String> {
-    text.parse().map_err(|_| "expected a number of at least 1".into())
 }
 
 /// Runs the program.
@@ -228,7 +112,7 @@ pub fn main() -> ExitCode {
         return print_types();
     }
     let filter = cli.filter.build().unwrap_or_else(|err| usage(&err.to_string()));
-    cli.report.check();
+    cli.report.check().unwrap_or_else(|message| usage(message));
     if closed::stdout() {
         usage("stdout is closed: there is nowhere to print to");
     }
@@ -274,31 +158,6 @@ fn print_types() -> ExitCode {
         let _ = writeln!(out, "{name}: {}", globs.join(", "));
     }
     ExitCode::SUCCESS
-}
-
-impl ReportFlags {
-    /// Refuses what a format cannot show.
-    fn check(&self) {
-        match self.format {
-            FormatName::Wc if self.top.is_some() || self.by.is_some() => {
-                usage("wc has no words and no groups: use --top and --by with another --format");
-            }
-            FormatName::Csv if self.top.is_some() && self.by.is_some() => {
-                usage("a CSV is one table: use --top or --by, or another --format");
-            }
-            FormatName::Csv if self.total == Some(TotalWhen::Always) => {
-                usage("a CSV is one table: use --total=only, or another --format");
-            }
-            FormatName::Json | FormatName::Ndjson if self.total == Some(TotalWhen::Never) => {
-                usage("JSON always has its total: use another --format");
-            }
-            _ => {}
-        }
-    }
-
-    fn total(&self) -> TotalWhen {
-        if self.summary { TotalWhen::Only } else { self.total.unwrap_or_default() }
-    }
 }
 
 impl Cli {
@@ -427,81 +286,19 @@ impl Cli {
     }
 }
 
-impl ColumnFlags {
-    fn chosen(&self) -> Columns {
-        let flags = [
-            (self.lines, Column::Lines),
-            (self.words, Column::Words),
-            (self.chars, Column::Chars),
-            (self.bytes, Column::Bytes),
-            (self.max_line_length, Column::LongestLine),
-        ];
-        if flags.iter().all(|(asked, _)| !asked) {
-            return Columns::default();
-        }
-        flags.into_iter().filter_map(|(asked, column)| asked.then_some(column)).collect()
-    }
-}
-
 /// Whether stdin was redirected to something that has an end.
 fn stdin_has_input() -> bool {
     let kind = fstat(io::stdin().as_fd()).map(|stat| FileType::from_raw_mode(stat.st_mode));
     matches!(kind, Ok(FileType::Fifo | FileType::RegularFile | FileType::Socket))
 }
 
-/// Prints what a run finds.
-struct Printed<'a, W> {
-    printer: Printer<W>,
-    log: Option<ErrorLog>,
-    errors_to_stderr: bool,
-    bar: &'a Bar,
-    notes: bool,
-    /// What is to be sorted before it is printed.
-    held: Option<Vec<Row>>,
-    /// Whether somebody waits for each row.
-    at_once: bool,
-}
-
-impl<W: Write> Rows for &mut Printed<'_, W> {
-    fn row(&mut self, row: Row) {
-        match &row.outcome {
-            Outcome::Failed(failure) => {
-                if let Some(log) = &mut self.log {
-                    log.push(&row.path, failure);
-                }
-                if self.errors_to_stderr {
-                    let (path, failure) = (plain(&row.path), failure.to_string());
-                    self.say(format_args!("file-processor: {path}: {}", plain(&failure)));
-                }
-            }
-            Outcome::Note(note) if self.notes => {
-                self.say(format_args!("note: {}: {}", plain(&row.path), plain(note)));
-            }
-            Outcome::Counted(_) | Outcome::Binary | Outcome::Note(_) => {}
-        }
-        match &mut self.held {
-            Some(held) => held.push(row),
-            None => self.printer.row(&row),
-        }
-    }
-
-    fn idle(&mut self) {
-        if self.at_once {
-            self.printer.flush();
-        }
-    }
-}
-
-impl<W> Printed<'_, W> {
-    fn say(&self, line: std::fmt::Arguments<'_>) {
-        self.bar.suspend(|| say(line));
+fn counts(row: &Row) -> Counts {
+    match row.outcome {
+        Outcome::Counted(counts) => counts,
+        _ => Counts::default(),
     }
 }
 
 fn usage(message: &str) -> ! {
     installed::usage_error::<Cli>(message)
-}
-
-fn say(line: std::fmt::Arguments<'_>) {
-    let _ = writeln!(io::stderr().lock(), "{line}"); // nobody is left to tell if that is closed
 }
