@@ -344,6 +344,28 @@ fn a_writer_that_goes_on_with_the_old_file_is_waited_for() {
     });
 }
 
+/// It gets its first line, and is renamed out of sight before the program has looked again.
+#[test]
+fn an_empty_file_that_is_filled_and_renamed_at_once() {
+    let mut followed = Followed::new(&["app.log"], Meanwhile::Runs);
+    followed.write("app.log", 100);
+    followed.start();
+    followed.all_out();
+    let process = followed.running.as_ref().unwrap().0.id();
+    for round in 0..20 {
+        followed.rename("app.log", &format!("app.log.{round}"));
+        followed.kit.write("app.log", "");
+        followed.kit.wait_until("the empty file", || {
+            let entries = fs::read_dir(format!("/proc/{process}/fd")).unwrap().flatten();
+            let mut paths = entries.filter_map(|entry| fs::read_link(entry.path()).ok());
+            paths.any(|path| path.ends_with("app.log"))
+        });
+        followed.write("app.log", 1);
+        sleep(Duration::from_millis(round % 4 * 5)); // it may have seen that there is something
+    }
+    followed.finish();
+}
+
 #[test]
 fn a_link_to_a_file_that_rotates_and_one_that_is_pointed_elsewhere() {
     for meanwhile in ALL {
