@@ -30,6 +30,7 @@ use crate::data_pipeline::state::file::{Fingerprint, named};
 use pool::Pool;
 
 /// Whether there can be a server where `--nats` says. Nobody is asked.
+#[cfg_attr(not(feature = "nats"), allow(clippy::unnecessary_wraps))]
 pub(crate) fn check_server(config: &Config) -> Result<(), String> {
     #[cfg(feature = "nats")]
     if let Some(url) = &config.nats {

@@ -69,10 +69,6 @@ pub(crate) enum Literal {
 }
 
 impl Condition {
-    pub(crate) fn parse(text: &str, scope: &mut Scope) -> Result<Self, String> {
-        syntax::condition(text, scope)
-    }
-
     /// A missing value, or one of another type, meets only `!=`, `!~` and `not`.
     pub(crate) fn is_met(&self, slots: &[Value<'_>]) -> bool {
         match self {
@@ -184,11 +180,6 @@ impl Function {
 }
 
 impl Operand {
-    /// What `--by` and `--p` name; `flag` is for messages.
-    pub(crate) fn parse(flag: &str, text: &str, scope: &mut Scope) -> Result<Self, String> {
-        syntax::operand(flag, text, 0, scope, true)
-    }
-
     pub(crate) fn get<'s, 'a>(&self, slots: &'s [Value<'a>]) -> Cow<'s, Value<'a>> {
         match self {
             Self::Field(field) => Cow::Borrowed(field.get(slots)),
@@ -233,13 +224,6 @@ pub(crate) struct Derive {
 }
 
 impl Derive {
-    pub(crate) fn parse(text: &str, scope: &mut Scope) -> Result<Self, String> {
-        let at = text.find('=').filter(|at| !text[..*at].trim().is_empty());
-        let at = at.ok_or_else(|| format!("invalid --derive `{text}`: expected NAME=FORMULA"))?;
-        let formula = syntax::operand("--derive", text, at + 1, scope, false)?;
-        Ok(Self { slot: scope.derive(text[..at].trim()), formula })
-    }
-
     /// The derived field is missing where an operand is, or where the result is not finite.
     pub(crate) fn apply(&self, slots: &mut [Value<'_>]) {
         let value = self.formula.get(slots).into_owned();

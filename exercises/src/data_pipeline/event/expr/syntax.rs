@@ -20,7 +20,7 @@ use winnow::stream::{LocatingSlice, Location, Stateful};
 use winnow::token::{one_of, take_while};
 use winnow::{ModalParser, Parser};
 
-use super::{Condition, Function, Literal, Operand, Scope, Sign, parse_number};
+use super::{Condition, Derive, Function, Literal, Operand, Scope, Sign, parse_number};
 
 type Input<'i, 's> = Stateful<LocatingSlice<&'i str>, Place<'s>>;
 type Parsed<T> = Result<T, ErrMode<Refusal>>;
@@ -78,15 +78,32 @@ fn refuse<T>(at: usize, why: impl Into<String>) -> Parsed<T> {
     Err(ErrMode::Cut(Refusal { at, why: why.into() }))
 }
 
-/// Reads a condition.
-pub(super) fn condition(text: &str, scope: &mut Scope) -> Result<Condition, String> {
-    let hint = "expected FIELD OP VALUE with one of = != < <= > >= ~ !~, or FIELD in [VALUE, ..], joined \
-                by and, or, not";
-    whole("condition", text, 0, Place { scope, hyphens: true, depth: 0 }, either, hint)
+impl Condition {
+    pub(crate) fn parse(text: &str, scope: &mut Scope) -> Result<Self, String> {
+        let hint = "expected FIELD OP VALUE with one of = != < <= > >= ~ !~, or FIELD in [VALUE, ..], \
+                    joined by and, or, not";
+        whole("condition", text, 0, Place { scope, hyphens: true, depth: 0 }, either, hint)
+    }
+}
+
+impl Operand {
+    /// What `--by` and `--p` name; `flag` is for messages.
+    pub(crate) fn parse(flag: &str, text: &str, scope: &mut Scope) -> Result<Self, String> {
+        operand(flag, text, 0, scope, true)
+    }
+}
+
+impl Derive {
+    pub(crate) fn parse(text: &str, scope: &mut Scope) -> Result<Self, String> {
+        let at = text.find('=').filter(|at| !text[..*at].trim().is_empty());
+        let at = at.ok_or_else(|| format!("invalid --derive `{text}`: expected NAME=FORMULA"))?;
+        let formula = operand("--derive", text, at + 1, scope, false)?;
+        Ok(Self { slot: scope.derive(text[..at].trim()), formula })
+    }
 }
 
 /// Reads what gives a value: `hyphens` tells whether `a-b` is a name.
-pub(super) fn operand(
+fn operand(
     kind: &str,
     text: &str,
     from: usize,
