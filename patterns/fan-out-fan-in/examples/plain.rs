@@ -17,7 +17,7 @@ async fn main() {
         }
     });
 
-    // Fan-out: every worker has a clone of the receiver, and whoever is free takes the next item.
+    // Fan-out: every worker has a clone of the receiver, and a free worker takes the next item.
     for _ in 0..3 {
         let (input, output) = (input.clone(), output.clone());
         tasks.spawn(async move {
