@@ -19,10 +19,10 @@ use crate::sync::{Arc, AtomicBool, OnceLock, Ordering, fence};
 /// context.
 ///
 /// A context owns no task and no timer, and its parent does not know it. The deadline is data, and
-/// so is a cancellation: whoever waits brings the timer, and listens to every context up to the
-/// root. So a context without waiters costs one allocation, two with a value, and dropping its last
-/// handle leaves nothing behind. A look-up passes by the contexts without a value; a wait and a look
-/// at the end pass by those that only carry one.
+/// so is a cancellation: the waiter brings the timer, and listens to every context up to the root.
+/// So a context without waiters costs one allocation, two with a value, and dropping its last
+/// handle leaves nothing behind. A look-up skips the contexts without a value; a wait and a check
+/// for the end skip those that only carry one.
 ///
 /// | Go | here |
 /// |---|---|
@@ -56,7 +56,7 @@ pub enum Cause {
 const WITH_VALUE: bool = true;
 const PLAIN: bool = false;
 
-/// An error that all who ask for it share.
+/// An error that is shared by all callers that ask for it.
 type Reason = std::sync::Arc<dyn Error + Send + Sync>;
 
 struct Node {
@@ -65,12 +65,13 @@ struct Node {
     /// Of a context that carries a value, the nearest one above that does not; and of one that does
     /// not, the nearest that does.
     other: Option<Context>,
-    /// The first end, which stands for ever. Nobody hears of an end before it is written here.
+    /// The first end, which never changes. It is written here before it is reported to anyone.
     end: OnceLock<End>,
-    /// Wakes whoever waits for this context or for one below it.
+    /// Wakes the waiters of this context and of those below it.
     ended: Event,
-    /// Whether a context that carries a value may have been cancelled, to which this one is the
-    /// nearest without: who passes by those with a value must then look at them.
+    /// Whether a context that carries a value may have been cancelled, whose nearest ancestor
+    /// without a value is this one. A check for the end must then look at the contexts with a value
+    /// too.
     look_closer: AtomicBool,
     /// The earliest deadline from here to the root.
     deadline: Option<Instant>,
@@ -106,7 +107,7 @@ impl Context {
     }
 
     /// A child that ends `timeout` from now at the latest. A timeout beyond what the clock can
-    /// express is no deadline.
+    /// express sets no deadline.
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
         match Instant::now().checked_add(timeout) {
@@ -126,8 +127,8 @@ impl Context {
         Self::from_node(child)
     }
 
-    /// A child that carries `value`, found again by its type. A type of your own as the key cannot
-    /// collide with anybody else's.
+    /// A child that carries `value`, found again by its type. A type of your own cannot collide
+    /// with the key of another crate.
     #[must_use]
     pub fn with_value<T: Any + Send + Sync>(&self, value: T) -> Self {
         let value = Value { key: TypeId::of::<T>(), value: Box::new(value) };
@@ -157,7 +158,7 @@ impl Context {
         self.end_for(Some(reason));
     }
 
-    /// Why the context ended, or `None` while it is alive. The first cause stands for ever.
+    /// Why the context ended, or `None` while it is alive. The first cause never changes.
     pub fn err(&self) -> Option<Cause> {
         self.end().map(|end| end.cause)
     }
@@ -181,10 +182,10 @@ impl Context {
         self.wait()
     }
 
-    /// Drives `future` to its end, or drops it at the first cause to end this context. The end wins
-    /// at every poll: once the context has ended, the future is polled no more. What the future
-    /// gives in a poll that began before the end is not thrown away, as it may be an item that was
-    /// taken out of a queue.
+    /// Drives `future` to its end, or drops it at the first cause to end this context. Every poll
+    /// checks the end first: once the context has ended, the future is not polled again. What the
+    /// future gives in a poll that began before the end is not thrown away, as it may be an item
+    /// that was taken out of a queue.
     ///
     /// # Cancel safety
     ///
@@ -223,7 +224,7 @@ impl Context {
             return;
         }
         self.node.end.get_or_init(|| End { at, cause: Cause::Canceled, reason });
-        // Where nobody waits, no list of waiters is made. The fences order this and `Wait`: either a
+        // Without a waiter, no list of waiters is made. The fences order this and `Wait`: either a
         // waiter sees the end, or it is seen here.
         fence(Ordering::SeqCst);
         if nearest.node.ended.total_listeners() > 0 {
@@ -231,7 +232,7 @@ impl Context {
         }
     }
 
-    /// The end that stands, or `None` while the context is alive.
+    /// The recorded end, or `None` while the context is alive.
     fn end(&self) -> Option<&End> {
         if let Some(end) = self.node.end.get() {
             return Some(end);
@@ -249,8 +250,8 @@ impl Context {
     }
 
     /// Writes the end into every context from the topmost that has ended down to this one, so that
-    /// a parent never says otherwise than its child has said before. What came first decides, and the
-    /// instants say which that is: nobody has to be watching when a deadline passes.
+    /// a parent never contradicts what its child has reported. The earliest instant decides, so a
+    /// deadline counts even if nothing waits when it passes.
     fn decide(&self) -> Option<&End> {
         let mut path = Vec::new();
         for context in self.to_root() {
@@ -326,10 +327,10 @@ impl Drop for Node {
 /// Waits for the end of a context.
 struct Wait<'ctx> {
     context: &'ctx Context,
-    /// One for each context up to the root, those passed by that only carry a value. None before the
-    /// first poll that is not ready.
+    /// One for each context up to the root, those passed by that only carry a value. Empty before
+    /// the first poll that is not ready.
     listeners: Vec<EventListener>,
-    /// In a box, or whoever waits without a deadline would have room for a timer as well.
+    /// In a box, so that a waiter without a deadline has no room for a timer.
     timer: Option<Pin<Box<Sleep>>>,
 }
 

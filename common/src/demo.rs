@@ -17,10 +17,12 @@ mod tasks;
 /// The flags that every section's program understands, and the runtime that goes with them.
 ///
 /// Flatten it into the program's own flags, then hand the body to [`threads`](Demo::threads),
-/// [`tasks`](Demo::tasks) or [`mixed`](Demo::mixed), whichever world the section lives in.
+/// [`tasks`](Demo::tasks) or [`mixed`](Demo::mixed), depending on whether the section uses threads,
+/// tasks or both.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Demo {
-    /// Same seed, same random choices [default: other ones in every run]
+    /// Make a run repeatable: the same seed makes the same random choices [default: different in
+    /// every run]
     #[arg(long, value_name = "N", default_value_t = rand::random(), hide_default_value = true)]
     seed: u64,
 
@@ -55,8 +57,8 @@ impl Demo {
         self.pace.unwrap_or(1.0)
     }
 
-    /// The pace of a program whose input is real, so that it should not pretend to work: 0 unless
-    /// the user asks for another.
+    /// The pace of a program with real input, which should not simulate work: 0 unless the user
+    /// gives another.
     #[must_use]
     pub fn unpaced(mut self) -> Self {
         self.pace.get_or_insert(0.0);
@@ -85,7 +87,7 @@ impl Demo {
         StdRng::seed_from_u64(self.seed ^ item.wrapping_mul(0x9E37_79B9_7F4A_7C15))
     }
 
-    /// A piece of work that a thread pretends to do for so many milliseconds of the chapter: drawn as
+    /// Simulates a piece of work on a thread for `ms` milliseconds of the chapter's time: drawn as
     /// `name` in the lane of `lane`, counted, and a panic if `--panic-at` says so.
     ///
     /// # Panics

@@ -5,15 +5,16 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, bounded};
 
-/// A second signal means "exit at once" only that long after the first: `timeout N` sends two
-/// within a millisecond, to its child and then to its group.
+/// How long after the first signal a second one starts to mean "exit at once". `timeout N` sends
+/// two within a millisecond, to its child and then to its group; a person needs longer to press
+/// Ctrl-C twice.
 const SECOND_SIGNAL: Duration = Duration::from_millis(300);
 
 /// A context that the first Ctrl-C, SIGTERM or SIGHUP cancels. A second one, 300 ms or more after
 /// it, exits the process with status 130 at once.
 ///
-/// A process has one signal handler: this one. Each call gives a context of its own: cancelling it
-/// interrupts nobody else.
+/// A process has one signal handler: this one. Each call gives a context of its own: cancelling one
+/// does not cancel the others.
 ///
 /// # Panics
 ///
@@ -46,7 +47,7 @@ static THREADS: LazyLock<Receiver<Infallible>> = LazyLock::new(|| {
     let on_signal = move || {
         #[cfg(feature = "tasks")]
         TASKS.cancel();
-        drop(sender.take()); // behind it, so that a thread that hears of it finds tasks cancelled
+        drop(sender.take()); // after the tasks: a thread that wakes finds them cancelled
         if first.get_or_insert_with(Instant::now).elapsed() >= SECOND_SIGNAL {
             process::exit(130);
         }

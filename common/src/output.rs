@@ -56,7 +56,7 @@ fn stop(err: &io::Error) -> ! {
     process::exit(1)
 }
 
-/// One line on stderr. There is nobody left to tell if that is closed as well.
+/// One line on stderr. If that is closed as well, the message is lost.
 pub(crate) fn complain(what: fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr().lock(), "error: {what}");
 }

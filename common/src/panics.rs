@@ -2,8 +2,8 @@ use std::any::Any;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-/// The message of a panic, from the payload that `catch_unwind` or a join gives: "without a message"
-/// if it is no text, as after `panic_any`.
+/// The message of a panic, from the payload that `catch_unwind` or a join gives: "without a
+/// message" if it is not text, as after `panic_any`.
 pub fn panic_message(payload: Box<dyn Any + Send>) -> String {
     let payload = match payload.downcast::<String>() {
         Ok(message) => return *message,
@@ -14,13 +14,13 @@ pub fn panic_message(payload: Box<dyn Any + Send>) -> String {
     message.to_owned()
 }
 
-/// Drops `value`. If that panics, stderr has the message, and the panic ends here: for what is dropped
-/// on the way of another panic, where a second one would abort the process.
+/// Drops `value`. A panic in its `drop` is reported on stderr and ends here: while another panic
+/// unwinds, a second one would abort the process.
 pub fn discard<T>(value: T) {
     mem::forget(catch_unwind(AssertUnwindSafe(|| drop(value)))); // a payload may panic as well
 }
 
-/// Goes on with the panic of work that was joined. The results of other work are [discarded](discard).
+/// Resumes the panic of work that was joined. The results of other work are [discarded](discard).
 pub fn resume_panic<T>(payload: Box<dyn Any + Send>, results: impl IntoIterator<Item = T>) -> ! {
     results.into_iter().for_each(discard);
     resume_unwind(payload)

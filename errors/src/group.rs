@@ -16,8 +16,8 @@ pub type GroupError = Arc<dyn Error + Send + Sync>;
 
 /// Go's `errgroup.Group`: tasks of which the first error ends the context that they share.
 ///
-/// A task that listens to [`context`](Self::context) ends with it; one that does not is carried
-/// through. Either way [`wait`](Self::wait) returns after the last one. A panic is an error like any
+/// A task that listens to [`context`](Self::context) ends with it; one that does not runs to its
+/// end. Either way [`wait`](Self::wait) returns after the last one. A panic is an error like any
 /// other: [`Failure::Panicked`]. Dropping the group cancels its tasks at their next `.await`.
 #[must_use = "dropping a group cancels its tasks, and their errors are lost"]
 pub struct Group(Spawner);
@@ -26,7 +26,7 @@ pub struct Group(Spawner);
 #[derive(Clone)]
 pub struct Spawner {
     ctx: Context,
-    /// Ends when nobody waits for the group any more.
+    /// Ends when the group, or the future of its `wait`, is dropped.
     owned: Context,
     places: Arc<Semaphore>,
     tasks: TaskTracker,
@@ -56,8 +56,8 @@ impl Group {
         self
     }
 
-    /// What the tasks share. It ends with the first error, which is its cause then, with the parent, or
-    /// when [`wait`](Self::wait) returns.
+    /// The context that the tasks share. It ends with the first error, which becomes its cause,
+    /// with its parent, or when [`wait`](Self::wait) returns.
     pub fn context(&self) -> &Context {
         &self.0.ctx
     }
@@ -84,7 +84,7 @@ impl Group {
         self.0.start(ready(place), work);
     }
 
-    /// Waits until all tasks have ended, also those that others have started meanwhile.
+    /// Waits until all tasks have ended, including those that other tasks have started meanwhile.
     ///
     /// # Errors
     ///
@@ -101,8 +101,9 @@ impl Group {
 }
 
 impl Spawner {
-    /// Starts a sibling. At the limit it waits for its place as a task, and this returns at once: who
-    /// calls it has a place, and may be who is waited for. Once the group is dropped, nothing starts.
+    /// Starts a sibling. This returns at once; at the limit, the new task waits for its place. The
+    /// caller holds a place itself, so waiting here could wait for the caller. Once the group is
+    /// dropped, nothing starts.
     ///
     /// # Panics
     ///
@@ -131,7 +132,7 @@ impl Spawner {
         let work = AssertUnwindSafe(work).catch_unwind();
         self.tasks.spawn(async move {
             let place_and_work = async { (place.await, work.await) };
-            // The place is given back when the error has been told.
+            // The place is given back after the error has been recorded.
             let Ok((_place, ended)) = group.owned.run(place_and_work).await else { return };
             match ended {
                 Ok(Ok(())) => {}

@@ -71,7 +71,7 @@ fn report(id: u64, result: &Result<String, Failure<ProcessingError>>) {
         Err(failure) => {
             say!("Task {id} failed: {failure}");
             if let Some(cause) = failure.source() {
-                // Nobody is left to tell if stderr is closed.
+                // If stderr is closed, the message is lost.
                 let _ = writeln!(io::stderr(), "Task {id}: {cause}");
             }
         }

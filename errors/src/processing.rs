@@ -2,10 +2,10 @@ use std::time::Duration;
 
 use rand::{Rng, RngExt};
 
-/// How many of the tasks fail.
+/// The probability that a task fails.
 pub const FAILURE_RATE: f32 = 0.3;
 
-/// The others take a random time below this.
+/// A task takes a random time below this, in milliseconds.
 pub const MAX_MILLIS: u64 = 500;
 
 /// What can go wrong in the chapter's work.

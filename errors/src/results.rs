@@ -7,7 +7,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 
 use crate::Failure;
 
-/// What became of one task.
+/// The outcome of one task.
 #[derive(Debug)]
 pub struct TaskResult<T, E: Error + 'static> {
     /// The task's own number.
@@ -29,8 +29,8 @@ pub struct Results<I, T, E> {
 }
 
 /// Runs numbered tasks, at most `workers` at the same time, until the context ends. Every task
-/// gives one result, in the order in which they are ready, also if it fails, panics, is cancelled
-/// or has never begun.
+/// gives one result, in the order in which they are ready, even if it fails, panics, is cancelled
+/// or never begins.
 ///
 /// Nothing runs before the first result is asked for, and a task is started only when one is: a
 /// slow reader slows the work, and no more than `workers` results wait to be read.

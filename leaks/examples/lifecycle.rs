@@ -1,4 +1,5 @@
-//! Always handle the lifecycle: whoever spawns waits, and hears of every result and every panic.
+//! Always handle the lifecycle: the code that spawns also waits, and gets every result and every
+//! panic.
 
 use std::process::ExitCode;
 

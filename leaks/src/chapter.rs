@@ -7,8 +7,8 @@ use tokio::task::JoinError;
 
 use crate::NamedTasks;
 
-/// How many values wait to be read before the sender waits for its reader. tokio has no unbuffered
-/// channel.
+/// Most values that wait to be read before the sender waits. It is the smallest possible: tokio has
+/// no unbuffered channel.
 const VALUE_BOUND: usize = 1;
 
 /// Bad: the sender waits for ever, because the receiver is kept and never read. The receiver is
@@ -57,12 +57,12 @@ pub async fn good(
     let (sender, mut receiver) = channel(VALUE_BOUND);
     let sending = tokio::spawn(async move { sender.send(work.await).await });
     let value = Context::background().with_timeout(timeout).run(receiver.recv()).await;
-    drop(receiver); // whoever has given up waiting says so
+    drop(receiver); // tells the sender that the wait was given up
     let _too_late = sending.await?;
     Ok(value.ok().flatten())
 }
 
-/// What became of both sides of the best example.
+/// The outcome of both sides of the best example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Best {
     /// Whether the task could send, or what stopped it.
@@ -71,8 +71,7 @@ pub struct Best {
     pub received: Result<i32, Cause>,
 }
 
-/// Best: sender and receiver share a context, so both end with it, in the midst of the work as
-/// well as in the send.
+/// Best: sender and receiver share a context, so both end with it, whether at work or in the send.
 ///
 /// # Cancel safety
 ///
@@ -156,7 +155,7 @@ mod tests {
 
     #[leak_check]
     #[tokio::test(start_paused = true)]
-    async fn whoever_gives_up_leaves_the_task_to_its_context() {
+    async fn giving_up_leaves_the_task_to_its_context() {
         let given_up = tokio::time::timeout(SOON, best(LATER, pending())).await;
         assert!(given_up.is_err());
         assert_eq!(live_tasks(), 1); // until its deadline, which it has of its own

@@ -7,13 +7,14 @@ use tokio::time::{Instant, sleep};
 use crate::named::{last_named, named_since};
 use crate::process::Process;
 
-/// How long [`leak_check()`] lets tasks take to end.
+/// How long [`leak_check()`] waits for tasks to end.
 pub const GRACE: Duration = Duration::from_secs(1);
 
-/// How often [`settled`] looks.
+/// The pause between two looks of [`settled`].
 const POLL: Duration = Duration::from_millis(1);
 
-/// How many tasks the runtime has that have not ended. The future given to `block_on` is no task.
+/// How many tasks the runtime has that have not ended. The future given to `block_on` is not a
+/// task.
 ///
 /// # Panics
 ///
@@ -25,10 +26,10 @@ pub fn live_tasks() -> usize {
 /// Runs `body` and checks that no task outlives it: what it spawned must end within [`GRACE`].
 /// For tests: the attribute of the same name does it to the whole body of the one below it.
 ///
-/// It compares counts, so an old task that ends hides a new one that is left. A task that was spawned
-/// through [`NamedTasks`](crate::NamedTasks) is known by itself: it hides none, is hidden by none, and
-/// is named. Neither `spawn_local` nor `spawn_blocking` nor a thread is in the count, so what these
-/// leave behind is not seen.
+/// It compares counts, so an old task that ends hides a new one that is left. A task that was
+/// spawned through [`NamedTasks`](crate::NamedTasks) is tracked by itself: it hides no other, no
+/// other hides it, and it is named. Neither `spawn_local` nor `spawn_blocking` nor a thread is in
+/// the count, so what these leave behind is not seen.
 ///
 /// With `LEAK_CHECK_PROCESS` in the environment, no thread and no open descriptor may outlive it
 /// either. That needs a process which runs one test at a time (`-- --test-threads=1`), and Linux.

@@ -15,7 +15,7 @@ struct Args {
     #[command(flatten)]
     demo: Demo,
 
-    /// How long a value is waited for [default: 1s in the good example, 2s in the best]
+    /// How long to wait for a value [default: 1s in the good example, 2s in the best]
     #[arg(long, value_name = "D", value_parser = duration)]
     timeout: Option<Duration>,
 }

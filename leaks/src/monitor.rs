@@ -7,11 +7,11 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::live_tasks;
 
-/// How long one scrape may take, so that a client that stalls does not keep out the next.
+/// The longest time for one scrape, so that a stalled client does not block the next one.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Answers every HTTP request with the live task count, in the text format of Prometheus, until
-/// the context ends. A client that leaves or stalls misses its answer and nothing else happens.
+/// Answers every HTTP request with the live task count, in the text format of Prometheus, until the
+/// context ends. A client that leaves or stalls gets no answer, and others are not affected.
 ///
 /// # Errors
 ///

@@ -77,7 +77,7 @@ impl NamedTasks {
         leaked
     }
 
-    /// Takes a joined task off the books; returns its record if it was cancelled.
+    /// Removes the record of a joined task; returns it if the task was cancelled.
     fn forget(&mut self, joined: Result<(Id, ()), JoinError>) -> Option<Spawned> {
         match joined {
             Ok((id, ())) => {
@@ -93,7 +93,7 @@ impl NamedTasks {
 }
 
 /// The named tasks of the process that have not ended, in the order of their numbers. A static,
-/// because whoever looks for what a test has left behind holds none of the sets.
+/// because the check for what a test has left behind holds none of the sets.
 static ALIVE: Mutex<Named> = Mutex::new(Named { last: 0, alive: BTreeMap::new() });
 
 struct Named {

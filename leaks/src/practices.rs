@@ -6,7 +6,7 @@ use common::resume_panic;
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 
-/// How many deltas wait to be added before those who send them wait.
+/// Most deltas that wait to be added, in items. When it is reached, the senders wait.
 pub const DELTA_BOUND: usize = 16;
 
 /// Always handle the lifecycle: runs all `work` at the same time, to its end, and returns the
@@ -72,7 +72,7 @@ pub struct Counter {
     owner: JoinHandle<u64>,
 }
 
-/// One who adds to a [`Counter`]. Clone it for each task.
+/// A handle that adds to a [`Counter`]. Clone it for each task.
 #[derive(Clone, Debug)]
 pub struct Adder(mpsc::Sender<u64>);
 
@@ -94,7 +94,7 @@ impl Counter {
         Self { deltas, owner }
     }
 
-    /// A new way in.
+    /// A new handle that adds.
     pub fn adder(&self) -> Adder {
         Adder(self.deltas.clone())
     }

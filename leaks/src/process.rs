@@ -2,10 +2,11 @@ use std::fs::read_dir;
 use std::time::{Duration, Instant};
 use std::{env, thread};
 
-/// Set where a process runs one test at a time: what it has is then what the test has.
+/// The environment variable that says a process runs one test at a time, so that all it holds
+/// belongs to that test.
 const ALONE: &str = "LEAK_CHECK_PROCESS";
 
-/// How often [`Process::assert_no_more`] looks.
+/// The pause between two looks of [`Process::assert_no_more`].
 const POLL: Duration = Duration::from_millis(1);
 
 /// What a process holds, besides tasks.

@@ -7,7 +7,7 @@ use crossbeam::channel::bounded;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
-/// How many pieces of work wait for a worker of the [`pool`].
+/// Most pieces of work that wait for a worker of the [`pool`].
 const QUEUE_BOUND: usize = 64;
 
 /// An OS thread for each piece of work.

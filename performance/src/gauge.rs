@@ -1,7 +1,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-/// Counts pieces of work from the inside: how many run, how many ran at once at most, and how many
+/// Counts pieces of work from the inside: how many run now, the most that ran at once, and how many
 /// are done.
 #[derive(Debug, Default)]
 pub struct Gauge {

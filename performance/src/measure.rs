@@ -23,7 +23,7 @@ pub enum Design {
     Semaphore,
 }
 
-/// What there is to do.
+/// The load that a design carries.
 #[derive(Clone, Copy, Debug)]
 pub struct Load {
     /// How many pieces of work.
@@ -34,7 +34,7 @@ pub struct Load {
     pub work: Duration,
 }
 
-/// What it took.
+/// What the load took.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Measured {
     /// From the first piece of work to the end of the last.
@@ -55,7 +55,7 @@ pub struct Measured {
 ///
 /// # Cancel safety
 ///
-/// Dropping the future leaves the tasks running, with nobody to wait for them.
+/// Dropping the future leaves the tasks running, and nothing waits for them.
 ///
 /// # Panics
 ///

@@ -10,9 +10,9 @@ use shutdown::{Server, every};
 
 const WORKERS: u8 = 3;
 
-/// A server that stops gracefully: Ctrl-C once; twice to stop it at once.
-/// `--deadline` and `--for` are scaled by the pace as well. There is no pace 0: the program waits for
-/// a signal, or for `--for`.
+/// A server that stops gracefully at Ctrl-C; press it twice to stop at once. `--deadline` and
+/// `--for` are scaled by the pace as well. There is no pace 0: the program waits for a signal, or
+/// for `--for`.
 #[derive(Parser)]
 #[command(version)]
 struct Args {
@@ -23,7 +23,7 @@ struct Args {
     #[arg(long, value_name = "D", value_parser = duration, default_value = "5s")]
     deadline: Duration,
 
-    /// Let N of the three workers ignore that they should stop
+    /// Let N of the three workers ignore the signal
     #[arg(long, value_name = "N", default_value_t = 0)]
     #[arg(value_parser = value_parser!(u8).range(0..=i64::from(WORKERS)))]
     stubborn: u8,
@@ -80,7 +80,7 @@ fn start(demo: &Demo, stubborn: u8) -> Server {
 
 async fn worker(ctx: Context, name: String, demo: Demo, stubborn: bool) {
     say!("Worker {name} starting");
-    // A context of its own, which nobody ends: that is what it means not to listen.
+    // A context of its own that never ends: this worker does not listen.
     let ctx = if stubborn { Context::background() } else { ctx };
     let tick = || {
         say!("Worker {name}: tick");

@@ -20,7 +20,7 @@ pub struct Server {
     panicked: BTreeMap<String, String>,
 }
 
-/// A shutdown that was not graceful: by name, who missed the deadline and who had panicked.
+/// A shutdown that was not graceful: the names of the workers that were late or had panicked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unclean {
     /// Those that were still running when the deadline passed. They have been cut off.
@@ -85,14 +85,14 @@ impl Server {
                 self.forget(joined);
             }
         };
-        // A deadline is no error here: the names that are left say who missed it.
+        // The deadline is not an error of its own: the names that are left are the late workers.
         let _ = tokio::time::timeout(deadline, all_stopped).await;
         let late = self.names.into_values().collect();
         let unclean = Unclean { late, panicked: self.panicked };
         if unclean == Unclean::default() { Ok(()) } else { Err(unclean) }
     }
 
-    /// Takes a worker that has ended off the books, and returns its name if it panicked.
+    /// Removes the record of a worker that has ended, and returns its name if it panicked.
     fn forget(&mut self, joined: Result<(Id, ()), JoinError>) -> Option<String> {
         let id = joined.as_ref().map_or_else(JoinError::id, |&(id, ())| id);
         let name = self.names.remove(&id)?;
@@ -169,7 +169,7 @@ mod tests {
 
     #[leak_check]
     #[tokio::test(start_paused = true)]
-    async fn whoever_misses_the_deadline_is_named_and_cut_off() {
+    async fn late_workers_are_named_and_cut_off() {
         let mut server = Server::new(&Context::background());
         server.start("obedient", obedient);
         server.start("stubborn", async |_| pending().await);

@@ -5,11 +5,11 @@ use std::thread::{self, ScopedJoinHandle};
 use common::resume_panic;
 use tokio::task::{JoinError, JoinSet, yield_now};
 
-/// How many tasks are spawned before those that are there get a turn.
+/// Tasks that are spawned in a row before those already spawned get a turn.
 const BURST: usize = 32;
 
 /// Runs each piece of work in a thread of its own, all at the same time, and gives the results in
-/// the order of the work. The work may borrow from the caller, who waits for it.
+/// the order of the work. The work may borrow from the caller, because the caller waits for it.
 ///
 /// # Panics
 ///
@@ -30,8 +30,8 @@ where
     joined.into_iter().flatten().collect()
 }
 
-/// Runs each piece of work in a task of its own, all at the same time, and gives the results about in
-/// the order in which they are ready.
+/// Runs each piece of work in a task of its own, all at the same time, and gives the results
+/// roughly in the order in which they are ready.
 ///
 /// Tasks that have ended are joined while others are still being spawned, so a million short ones
 /// never take the memory of a million.
@@ -63,7 +63,7 @@ where
     results
 }
 
-/// Keeps what a task gave, or goes on with its panic. Only a runtime that has shut down cancels it.
+/// Keeps the result of a task, or resumes its panic. Only a runtime that has shut down cancels it.
 fn keep<R>(joined: Result<R, JoinError>, results: &mut Vec<R>) {
     match joined.map_err(JoinError::into_panic) {
         Ok(result) => results.push(result),
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn threads_may_borrow_from_whoever_waits_for_them() {
+    fn threads_may_borrow_from_the_caller_that_waits() {
         let names = ["Charlie".to_owned(), "Diana".to_owned()];
         let lengths = in_threads(names.iter().map(|name| || name.len()));
         assert_eq!(lengths, [7, 5]);

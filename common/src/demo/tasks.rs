@@ -39,7 +39,7 @@ impl Demo {
         block_on(Builder::new_multi_thread().enable_all().build(), self, body)
     }
 
-    /// A piece of work that a task pretends to do for so many milliseconds of the chapter: drawn as
+    /// Simulates a piece of work in a task for `ms` milliseconds of the chapter's time: drawn as
     /// `name` in the lane of `lane`, counted, and a panic if `--panic-at` says so.
     ///
     /// # Cancel safety

@@ -6,7 +6,8 @@ use std::thread::Scope;
 use common::panic_message;
 use crossbeam::channel::{Receiver, Sender, bounded};
 
-/// How many results wait to be read before the workers wait for their reader.
+/// Most results that wait to be read, in items. When it is reached, the workers wait for the
+/// reader.
 pub const RESULT_BOUND: usize = 5;
 
 /// Starts `workers` threads, numbered from 1, that call `work(worker, job)` for each job of the

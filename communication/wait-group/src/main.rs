@@ -1,4 +1,4 @@
-//! The chapter's program: five workers, and somebody who waits for all of them.
+//! The chapter's program: five workers, and main waits for all of them.
 
 use std::process::ExitCode;
 use std::thread;
@@ -54,7 +54,7 @@ async fn tasks(demo: &Demo) -> Result {
     completed(group.wait().await)
 }
 
-/// All have ended; whether all have completed is another question.
+/// All have ended, but not all need to have completed.
 fn completed(panics: Vec<Panicked>) -> Result {
     if let Some(first) = panics.into_iter().next() {
         return Err(first.into());

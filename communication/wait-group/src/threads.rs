@@ -18,7 +18,7 @@ pub struct ThreadGroup<'scope, 'env> {
 }
 
 impl<'scope, 'env> ThreadGroup<'scope, 'env> {
-    /// A group without workers. The scope joins the threads, also if nobody waits for the group.
+    /// A group without workers. The scope joins the threads even if nothing waits for the group.
     pub fn new(scope: &'scope Scope<'scope, 'env>) -> Self {
         Self { scope, count: WaitGroup::new(), panics: Panics::default(), started: 0 }
     }
@@ -29,7 +29,7 @@ impl<'scope, 'env> ThreadGroup<'scope, 'env> {
         let (id, panics) = (self.started, self.panics.clone());
         let count = self.count.clone(); // counts up, before the thread starts
         self.scope.spawn(move || {
-            let _count = count; // counts down when the thread is done with it, also in a panic
+            let _count = count; // counts down when the thread ends, even by a panic
             panics.record(id, catch_unwind(AssertUnwindSafe(work)));
         });
     }

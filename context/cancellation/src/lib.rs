@@ -11,15 +11,15 @@ use tokio::sync::mpsc::{Receiver, Sender};
 /// As cancel safe as `work` is.
 pub async fn repeat<F: Future<Output = ()>>(ctx: &Context, mut work: impl FnMut() -> F) -> Cause {
     loop {
-        // Begun inside `run`, which begins nothing under a context that has ended.
+        // Begun inside `run`, which polls nothing once the context has ended.
         if let Err(cause) = ctx.run(async { work().await }).await {
             return cause;
         }
     }
 }
 
-/// Hands on every item from one queue to the next, until there are no more items, nobody takes
-/// them, or the context ends: then that is the error. No item is lost on the way.
+/// Hands on every item from one queue to the next, until there are no more items, the receiver is
+/// gone, or the context ends. Only the end of the context is an error. No item is lost on the way.
 ///
 /// # Cancel safety
 ///

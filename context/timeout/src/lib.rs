@@ -20,14 +20,14 @@ pub struct Stopped {
 ///
 /// # Cancel safety
 ///
-/// As cancel safe as a step is. Dropping the future loses how far it got.
+/// As cancel safe as a step is. Dropping the future loses the number of steps done.
 pub async fn run_steps<F: Future<Output = ()>>(
     ctx: &Context,
     steps: usize,
     mut step: impl FnMut(usize) -> F,
 ) -> Result<(), Stopped> {
     for number in 1..=steps {
-        // Begun inside `run`, which begins nothing under a context that has ended.
+        // Begun inside `run`, which polls nothing once the context has ended.
         let step = async { step(number).await };
         ctx.run(step).await.map_err(|cause| Stopped { done: number - 1, cause })?;
     }

@@ -1,4 +1,4 @@
-//! The chapter's program: three tasks of three seconds, and two seconds of time.
+//! The chapter's program: three tasks that need three seconds, and a deadline of two.
 
 use std::io::{self, Write};
 use std::pin::pin;
@@ -55,7 +55,7 @@ async fn task(ctx: Context, id: usize, demo: Demo) {
         Err(stopped) => {
             say!("Task {id}: Cancelled due to {}", stopped.cause);
             say!("Task {id} failed: {}", stopped.cause);
-            // Nobody is left to tell if stderr is closed.
+            // If stderr is closed, the message is lost.
             let _ = writeln!(io::stderr(), "Task {id}: {stopped} of {STEPS}");
         }
     }

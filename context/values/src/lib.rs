@@ -5,7 +5,7 @@ use std::fmt;
 
 use common::Context;
 
-/// Who asks. A type of its own is the key under which a context carries it.
+/// The user who sends the request. The type is the key under which a context carries it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserId(pub String);
 

@@ -10,7 +10,8 @@ pub use async_channel::{Receiver, Sender, bounded};
 pub use ordered::{Panicked, WINDOW, fan_out_ordered};
 pub use source::{from_stream, generate, merge};
 
-/// How many results wait to be read before the workers wait for their reader.
+/// Most results that wait to be read, in items. When it is reached, the workers wait for the
+/// reader.
 pub const RESULT_BOUND: usize = 64;
 
 /// Fans `input` out to `workers` tasks, which call `work` for one item after the other, and fans

@@ -6,10 +6,11 @@ use tokio::task::JoinSet;
 
 use super::{RESULT_BOUND, team};
 
-/// How many items, worked on or done, wait behind a slow one before nothing more is taken in.
+/// Most items, worked on or done, that wait behind a slow one. When it is reached, no further item
+/// is taken from the input.
 pub const WINDOW: usize = 64;
 
-/// The work on this item panicked. The panic itself goes on where the tasks are joined.
+/// The work on this item panicked. The panic itself resumes where the tasks are joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the work on this item panicked")]
 pub struct Panicked;
@@ -44,8 +45,8 @@ type Line<T, R> = Arc<Mutex<(Receiver<T>, mpsc::Sender<oneshot::Receiver<R>>)>>;
 
 async fn worker<T, F: Future>(line: Line<T, F::Output>, work: impl Fn(T) -> F) {
     loop {
-        // Whoever has the line takes an item and its place, so both are in one order. The place is
-        // reserved first: an item for which there is none stays with its source.
+        // The holder of the lock takes an item and its place, so both are in the same order. The
+        // place is reserved first: an item without a place stays with its source.
         let taking = line.lock().await;
         let (input, places) = &*taking;
         let Ok(place) = places.reserve().await else { return };

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use super::RESULT_BOUND;
 
 /// A source: sends `items` with a `pause` after each, until nobody receives any more. It notices
-/// that at once, also in a pause.
+/// that at once, even in a pause.
 ///
 /// # Panics
 ///

@@ -5,7 +5,7 @@ use common::discard;
 use tokio::task::JoinSet;
 
 /// Owns the `workers` of a stage: starts them, puts a new one in the place of one that panicked,
-/// joins all of them, and stops them when nobody reads `results`. The first panic goes on at the
+/// joins all of them, and stops them when nobody reads `results`. The first panic resumes at the
 /// end.
 ///
 /// Watching for the dropped receiver here, once for all, stops a task wherever it waits: for the

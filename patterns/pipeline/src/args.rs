@@ -8,8 +8,8 @@ use common::Demo;
 
 /// Squares numbers, adds 10, and prints the even results, in stages joined by channels.
 ///
-/// Without numbers it is the chapter's program, with simulated work. Given numbers it does not
-/// pretend to work: the default pace is 0.
+/// Without numbers it is the chapter's program, with simulated work. Given numbers, it simulates no
+/// delays: the default pace is 0.
 #[derive(Parser)]
 #[command(version)]
 pub struct Args {

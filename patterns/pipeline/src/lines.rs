@@ -4,20 +4,20 @@ use std::io::{self, BufRead, Read};
 
 use pipeline::{Item, ItemError};
 
-/// The longest line that can be a number, in bytes. The rest of a longer one is not kept.
+/// The longest line that can be a number, in bytes. The rest of a longer one is discarded.
 const LONGEST: usize = 64;
 
 /// Reads a number from each line; a read that fails is the last item. It blocks only while there is
 /// no whole line, so a slow input is passed on line by line.
 pub struct Lines<R> {
     reader: R,
-    /// How many lines have been begun.
+    /// Lines begun so far.
     count: u64,
     line: Vec<u8>,
     ended: bool,
 }
 
-/// Why a line is no number. Lines are counted from 1.
+/// Why a line is not a number. Lines are counted from 1.
 #[derive(Debug, thiserror::Error)]
 enum LineError {
     #[error("line {line}: `{text}` is not a 64-bit integer")]
@@ -31,7 +31,8 @@ impl<R: BufRead> Lines<R> {
         Self { reader, count: 0, line: Vec::new(), ended: false }
     }
 
-    /// Reads the start of the next line, and passes over the rest of it. 0 at the end of the input.
+    /// Reads the start of the next line and skips the rest of it. Returns 0 at the end of the
+    /// input.
     fn read(&mut self) -> io::Result<usize> {
         self.line.clear();
         let mut start = self.reader.by_ref().take(LONGEST as u64 + 1);

@@ -1,5 +1,5 @@
-//! The chapter's program: generate, square, add 10, keep the even ones. Given numbers, it is a real
-//! program, as fast as it goes.
+//! The chapter's program: generate, square, add 10, keep the even ones. Given numbers, it processes
+//! them without simulated delays.
 
 mod args;
 mod lines;
@@ -44,7 +44,7 @@ async fn run(demo: &Demo, input: Input, bound: usize, summary: bool) -> Result {
     let (read, seconds) = (read.load(Ordering::Relaxed), started.elapsed().as_secs_f64());
     if summary {
         let rate = read as f64 / seconds;
-        // Nobody is left to tell if stderr is closed, and the work is done.
+        // If stderr is closed the summary is lost, but the work is done.
         let _ = writeln!(io::stderr(), "{read} items, {seconds:.3} seconds, {rate:.0} items/s");
     }
     if failed > 0 {
@@ -53,7 +53,7 @@ async fn run(demo: &Demo, input: Input, bound: usize, summary: bool) -> Result {
     Ok(())
 }
 
-/// The first stage, whatever the numbers come from. `read` counts them.
+/// The first stage, for each kind of input. `read` counts the numbers.
 fn read_numbers(demo: &Demo, input: Input, bound: usize, read: &Arc<AtomicU64>) -> Receiver<Item> {
     let (demo, read) = (demo.clone(), read.clone());
     let simulated = matches!(input, Input::Chapter); // its work is counted where it is done
@@ -102,7 +102,7 @@ async fn print(mut results: Receiver<Item>) -> io::Result<u64> {
                 Ok(number) => writeln!(out, "Result: {number}")?,
                 Err(err) => {
                     failed += 1;
-                    out.flush()?; // what came before it stands before it, in a terminal too
+                    out.flush()?; // earlier results appear before it, in a terminal too
                     let _ = writeln!(io::stderr(), "error: {err}");
                 }
             }

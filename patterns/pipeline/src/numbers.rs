@@ -1,4 +1,4 @@
-//! What flows through the chapter's pipeline: numbers, and what went wrong with one.
+//! What flows through the chapter's pipeline: numbers, and errors in their places.
 
 use std::error::Error;
 
@@ -6,7 +6,7 @@ use std::error::Error;
 /// that nothing else is lost and the order stays.
 pub type Item = Result<i64, Box<ItemError>>;
 
-/// Why an item is no number.
+/// Why an item is not a number.
 #[derive(Debug, thiserror::Error)]
 pub enum ItemError {
     /// The square is beyond an `i64`.

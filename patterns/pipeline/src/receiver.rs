@@ -16,8 +16,8 @@ pub(crate) const MANY: usize = 256;
 
 /// The results of a pipeline so far, and the owner of its stages. It is a [`Stream`], too.
 ///
-/// Dropping it stops every stage at once, also one that waits for its input. A stage that panics
-/// ends the results early, and its panic goes on in whoever reads them.
+/// Dropping it stops every stage at once, even one that waits for its input. A stage that panics
+/// ends the results early, and its panic resumes in the code that reads them.
 #[derive(Debug)]
 #[must_use = "dropping the receiver stops its stages"]
 pub struct Receiver<T> {
@@ -60,7 +60,7 @@ impl<T> Receiver<T> {
         items
     }
 
-    /// Waits until there are items, and takes all that are there. None once the stages have ended.
+    /// Waits until there are items, and takes all that are there. Empty once the stages have ended.
     fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if !self.ahead.is_empty() {
             return Poll::Ready(());
@@ -95,7 +95,7 @@ impl<T> Stream for Receiver<T> {
     }
 }
 
-/// What a task gave. Its panic goes on here; only a runtime that shuts down cancels it.
+/// The result of a task, whose panic resumes here. Only a runtime that shuts down cancels the task.
 pub(crate) fn unless_canceled<T>(joined: Result<T, JoinError>) -> Option<T> {
     joined.map_err(|err| err.try_into_panic().map(|panic| resume_unwind(panic))).ok()
 }

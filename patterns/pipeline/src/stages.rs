@@ -160,11 +160,11 @@ where
     })
 }
 
-/// Any other stage: a task that receives from one channel and sends to another. What has been built
-/// before it, and it, is now owned by the receiver that comes out.
+/// Any other stage: a task that receives from one channel and sends to another. The returned
+/// receiver owns this stage and all stages before it.
 ///
-/// The stage may end before its input does. Those before it end then too, as they do when it is
-/// dropped itself: `run` is dropped, wherever it waits, once nobody receives from it.
+/// The stage may end before its input does; then the stages before it end too. Once nobody receives
+/// from it, `run` is dropped wherever it waits, and the stages before it end as well.
 pub fn stage<T: Send + 'static, U: Send + 'static, Fut>(
     mut input: Receiver<T>,
     run: impl FnOnce(mpsc::Receiver<T>, mpsc::Sender<U>) -> Fut,
@@ -181,14 +181,15 @@ where
 }
 
 /// Starts one more stage in a task, behind those that are there. As soon as nobody receives from
-/// the stage, the task drops `run`, and with it what the stage receives from: so the one before it
-/// ends, too.
+/// the stage, the task drops `run`, and with it the receiver of the stage's input: so the stage
+/// before it ends, too.
 fn start<U: Send + 'static, Fut: Future<Output = ()> + Send + 'static>(
     mut stages: JoinSet<()>,
     bound: usize,
     run: impl FnOnce(mpsc::Sender<U>) -> Fut,
 ) -> Receiver<U> {
-    // tokio counts no further, and takes memory for the items that are there, not for the bound.
+    // tokio allows no larger bound, and takes memory for the items that are there, not for the
+    // bound.
     let (output, items) = mpsc::channel(bound.min(Semaphore::MAX_PERMITS));
     let dropped = output.clone();
     let run = run(output);
@@ -202,10 +203,10 @@ fn start<U: Send + 'static, Fut: Future<Output = ()> + Send + 'static>(
     Receiver { items, ahead: VecDeque::new(), taken: 0, stages }
 }
 
-/// Sends the results of a stage: as many with one look at the channel as there is room for.
+/// Sends the results of a stage: each reservation takes all the room that the channel has.
 struct Output<T> {
     items: mpsc::Sender<T>,
-    /// The most items to make before the next look at the clock: few while an item takes long.
+    /// Most items to make before the next look at the clock: few while an item takes long.
     burst: usize,
 }
 
@@ -217,8 +218,8 @@ impl<T> Output<T> {
     /// what a filter takes out. `false` once nobody receives any more.
     async fn send_all(&mut self, mut items: impl Iterator<Item = Option<T>>) -> bool {
         while items.size_hint().1 != Some(0) {
-            // Not more than is free, unless nothing is: `reserve_many` waits for all that it is
-            // asked for.
+            // No more than is free, and one if nothing is: `reserve_many` waits until it has all
+            // that it asks for.
             let free = self.items.capacity().clamp(1, self.burst);
             let Ok(mut room) = self.items.reserve_many(free).await else { return false };
             let started = Instant::now();

@@ -23,7 +23,7 @@ pub use worker::{Done, Panicked};
 
 /// A fixed number of threads that work through a bounded queue of jobs.
 ///
-/// Every accepted job gives exactly one [`Done`], also if it panics. Share the pool by reference:
+/// Every accepted job gives exactly one [`Done`], even if it panics. Share the pool by reference:
 /// any number of threads may submit and read.
 ///
 /// Dropping the pool gives up: jobs that run are finished and their threads joined, jobs in the
@@ -36,18 +36,18 @@ pub struct WorkerPool<J, R> {
     queue: Receiver<(u64, J)>,
     submitted: AtomicU64,
     results: Results<R>,
-    /// Dropped to tell the workers that they need not wait for a reader any more.
+    /// Dropped to tell the workers not to wait for a reader any more.
     alive: Option<Sender<Infallible>>,
     /// Disconnected when the last worker has ended.
     working: Receiver<Infallible>,
     threads: Vec<JoinHandle<()>>,
 }
 
-/// The largest bound of a queue. A bounded queue has all its places from the start, each as large as
-/// a job or a result and 16 bytes: a million of them are some 30 MB.
+/// The largest bound of a queue, in items. A bounded queue allocates all its places at the start,
+/// each as large as a job or a result plus 16 bytes: a million of them are some 30 MB.
 pub const MAX_BOUND: usize = 1 << 20;
 
-/// How much a pool does at once, and how much it holds.
+/// How many jobs a pool runs at once, and how many jobs and results it holds.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
     workers: usize,
@@ -55,7 +55,8 @@ pub struct Bounds {
     results: Option<usize>,
 }
 
-/// The job was not accepted because the wait for room in the queue was cancelled. Here it is back.
+/// The job was not accepted because the wait for room in the queue was cancelled. It is returned
+/// here.
 pub struct Cancelled<J>(pub J);
 
 impl Bounds {
@@ -73,8 +74,8 @@ impl Bounds {
 
     /// Lets at most `limit` results wait to be read; then the workers wait for the reader.
     ///
-    /// Somebody must read while jobs are submitted and while the pool is closed. A thread that
-    /// does all three in turn waits for itself as soon as there is more than the bounds hold.
+    /// Another thread must read while jobs are submitted and while the pool is closed. A thread
+    /// that does all three in turn deadlocks as soon as there is more than the bounds hold.
     ///
     /// # Panics
     ///
@@ -178,8 +179,8 @@ impl<J: Send + 'static, R: Send + 'static> WorkerPool<J, R> {
     }
 
     /// [`close`](Self::close), unless `cancelled` is disconnected first: then the jobs that run are
-    /// finished, and those still in the queue are dropped and give no result. Nor does a job
-    /// that finds the result limit reached.
+    /// finished, and those still in the queue are dropped and give no result. A job that finds the
+    /// result limit reached gives no result either.
     ///
     /// # Panics
     ///

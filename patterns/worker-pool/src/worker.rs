@@ -8,7 +8,7 @@ use crossbeam::channel::{Receiver, Sender, TrySendError, select_biased};
 
 use super::second_look;
 
-/// What became of a job.
+/// The outcome of a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Done<R> {
     /// The number that `submit` gave to the job.
@@ -39,13 +39,13 @@ impl<J, R, W: Fn(usize, J) -> R> Worker<J, R, W> {
     /// Works until the pool is closed and the queue is empty.
     pub(crate) fn run(&self, id: usize) {
         while let Ok((number, job)) = second_look::recv(&self.queue) {
-            // A job that panics may leave what `work` shares between jobs half done. That is the
-            // danger of every shared value, and a `Mutex` would be poisoned: no reason to stop.
+            // A job that panics may leave data that `work` shares between jobs half changed. A
+            // `Mutex` around that data is poisoned then, so the worker need not stop.
             let result = catch_unwind(AssertUnwindSafe(|| (self.work)(id, job)))
                 .map_err(|payload| Panicked { message: panic_message(payload) });
             let done = Done { job: number, result };
             if let Err(TrySendError::Full(done)) = second_look::try_send(&self.results, done) {
-                // The result first: what is done is told as long as there is room for it.
+                // The result first: a finished job is reported as long as there is room.
                 select_biased! {
                     send(self.results, done) -> _ => {}
                     recv(self.given_up) -> _ => {}
