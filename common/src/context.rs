@@ -403,7 +403,7 @@ mod tests {
     const DEPTH: usize = 1000;
 
     #[test]
-    fn a_look_at_the_end_passes_by_a_thousand_values_and_a_wait_listens_once() {
+    fn a_check_for_the_end_skips_a_thousand_values_and_a_wait_listens_once() {
         let root = Context::background();
         let mut context = root.clone();
         for depth in 0..DEPTH {
@@ -419,7 +419,7 @@ mod tests {
     }
 
     #[test]
-    fn a_look_up_passes_by_a_thousand_contexts_without_a_value() {
+    fn a_look_up_skips_a_thousand_contexts_without_a_value() {
         let mut context = Context::background().with_value("a value");
         for _ in 0..DEPTH {
             context = context.with_cancel();

@@ -44,7 +44,7 @@ fn tree(parent: &Context, depth: usize) -> Vec<Context> {
 
 #[leak_check]
 #[tokio::test(start_paused = true)]
-async fn a_cancel_in_the_midst_of_a_tree_ends_what_is_below_and_wakes_all_who_wait_there() {
+async fn a_cancel_inside_a_tree_ends_what_is_below_and_wakes_every_waiter_there() {
     let root = Context::background();
     let [ended, alive] = [root.with_value("ends"), root.with_value("lives")];
     let mut waiters = JoinSet::new();
@@ -182,7 +182,7 @@ async fn the_end_of_the_context_wins_over_a_future_that_is_ready_as_well() {
 
 /// The timer of a runtime is up to a millisecond late: the clock decides, not the timer.
 #[tokio::test]
-async fn who_waits_hears_of_a_deadline_as_soon_as_anybody() {
+async fn a_waiter_sees_a_deadline_as_soon_as_any_other_observer() {
     for _ in 0..20 {
         let ctx = Context::background().with_timeout(Duration::from_micros(200));
         let (sender, receiver) = oneshot::channel();
@@ -198,7 +198,7 @@ async fn who_waits_hears_of_a_deadline_as_soon_as_anybody() {
 }
 
 #[test]
-fn who_waits_hears_of_a_cancel_as_soon_as_anybody() {
+fn a_waiter_sees_a_cancel_as_soon_as_any_other_observer() {
     for _ in 0..2000 {
         let root = Context::background();
         let ctx = root.with_value(7).with_cancel();
@@ -217,7 +217,7 @@ fn who_waits_hears_of_a_cancel_as_soon_as_anybody() {
 }
 
 #[test]
-fn a_cancel_wakes_all_who_wait_and_nobody_has_to_pass_it_on() {
+fn a_cancel_wakes_every_waiter_directly() {
     struct Woken(AtomicBool);
     impl Wake for Woken {
         fn wake(self: Arc<Self>) {
@@ -253,7 +253,7 @@ fn what_the_future_gives_in_the_poll_that_cancels_is_not_lost() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_sleeps_on_while_others_are_cancelled() {
+async fn a_waiter_sleeps_on_while_others_are_cancelled() {
     let parent = Context::background().with_cancel();
     let [ctx, other] = [1, 2].map(|value| parent.with_value(value));
     let polls = AtomicUsize::new(0);
@@ -311,7 +311,7 @@ async fn the_nearest_value_of_a_type_is_found() {
 
 #[leak_check]
 #[tokio::test(start_paused = true)]
-async fn a_timeout_beyond_the_clock_is_no_deadline() {
+async fn a_timeout_beyond_the_clock_sets_no_deadline() {
     let context = Context::background().with_timeout(Duration::MAX);
     assert_eq!(context.deadline(), None);
     assert_eq!(context.err(), None);

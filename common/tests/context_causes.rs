@@ -74,7 +74,7 @@ async fn an_error_stands_when_the_deadline_passes_later() {
 }
 
 #[test]
-fn the_first_error_stands_whoever_comes_later() {
+fn the_first_error_is_kept_and_later_ones_change_nothing() {
     for later in [Context::cancel, |ctx: &Context| ctx.cancel_with(QUEUE)] {
         let ctx = Context::background();
         ctx.cancel_with(DISK);

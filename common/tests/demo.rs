@@ -141,7 +141,7 @@ fn random_numbers_follow_from_the_seed_and_the_item() {
 }
 
 #[test]
-fn what_is_no_pace_and_what_is_no_duration_is_refused_with_a_remedy() {
+fn a_bad_pace_or_duration_is_refused_with_a_remedy() {
     for pace in ["-1", "fast", "1e7", "NaN"] {
         let refused = Args::try_parse_from(["demo", &format!("--pace={pace}")]);
         let refused = refused.err().map(|err| err.to_string()).unwrap_or_default();

@@ -102,8 +102,8 @@ impl Group {
 
 impl Spawner {
     /// Starts a sibling. This returns at once; at the limit, the new task waits for its place. The
-    /// caller holds a place itself, so waiting here could wait for the caller. Once the group is
-    /// dropped, nothing starts.
+    /// caller holds a place itself, so waiting here could deadlock. Once the group is dropped,
+    /// nothing starts.
     ///
     /// # Panics
     ///

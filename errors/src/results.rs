@@ -161,7 +161,7 @@ mod tests {
 
     #[leak_check]
     #[tokio::test(start_paused = true)]
-    async fn every_task_gives_one_result_whatever_becomes_of_it() {
+    async fn every_task_gives_one_result_however_it_ends() {
         let ctx = Context::background().with_timeout(SECOND);
         let (summary, lines) = collect(process_all(&ctx, 5, every_kind())).await;
         assert_eq!(summary, Summary { successful: 1, failed: 3, cancelled: 1 });

@@ -66,7 +66,7 @@ async fn a_group_without_tasks_does_not_wait() {
 
 #[leak_check]
 #[tokio::test(start_paused = true)]
-async fn the_first_error_is_told_after_all_tasks_have_ended() {
+async fn the_first_error_is_reported_after_all_tasks_have_ended() {
     let (group, started) = (group(), Instant::now());
     group.spawn(fails_after(3, "the last")).await;
     group.spawn(fails_after(1, "the first")).await;
@@ -77,7 +77,7 @@ async fn the_first_error_is_told_after_all_tasks_have_ended() {
 
 #[leak_check]
 #[tokio::test(start_paused = true)]
-async fn an_error_ends_the_context_at_once_and_nobody_has_to_wait_for_that() {
+async fn an_error_ends_the_context_at_once_without_a_wait() {
     let (group, started) = (group(), Instant::now());
     let ctx = group.context().clone();
     group.spawn(fails_after(1, "no such host")).await;
@@ -107,7 +107,7 @@ async fn the_first_error_is_the_cause_of_the_context_and_those_below_it() {
 
 #[leak_check]
 #[tokio::test(start_paused = true)]
-async fn an_error_after_the_end_of_the_parent_is_told_and_does_not_become_the_cause() {
+async fn an_error_after_the_end_of_the_parent_is_reported_and_does_not_become_the_cause() {
     let parent = Context::background();
     let group = Group::new(&parent);
     let ctx = group.context().clone();
@@ -247,7 +247,7 @@ async fn a_place_comes_back_however_a_task_ends() {
 
 #[leak_check]
 #[tokio::test(start_paused = true)]
-async fn a_task_starts_siblings_that_are_waited_for_too_also_at_the_limit() {
+async fn a_task_starts_siblings_that_are_waited_for_even_at_the_limit() {
     let (group, done) = (group().limit(1), Arc::new(AtomicUsize::new(0)));
     let (spawner, count) = (group.spawner(), Arc::clone(&done));
     let parent = async move {

@@ -92,7 +92,7 @@ mod tests {
     use crate::{NamedTasks, leak_check};
 
     #[tokio::test(start_paused = true)]
-    async fn a_task_that_ends_within_the_grace_is_no_leak() {
+    async fn a_task_that_ends_within_the_grace_is_not_a_leak() {
         let output = leak_check(async {
             tokio::spawn(sleep(GRACE / 2));
             "done"
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_named_task_that_is_left_is_told_by_its_name() {
+    async fn a_named_task_that_is_left_is_reported_by_its_name() {
         let mut kept = NamedTasks::default();
         let check = leak_check(async { kept.spawn("kept", pending()) });
         let panic = AssertUnwindSafe(check).catch_unwind().await.unwrap_err();
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn named_tasks_from_before_are_no_leak() {
+    async fn named_tasks_from_before_are_not_leaks() {
         let mut old = NamedTasks::default();
         old.spawn("old", pending());
         leak_check(async {}).await;

@@ -36,7 +36,7 @@ async fn never_more_are_given_out_than_there_are() {
 }
 
 #[tokio::test]
-async fn without_waiting_one_gets_what_is_free_or_nothing() {
+async fn a_request_that_does_not_wait_gets_what_is_free_or_nothing() {
     let permits = Semaphore::new(2);
     let one = permits.try_acquire().expect("two are free");
     let many = permits.try_acquire_many(2);

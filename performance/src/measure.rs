@@ -119,7 +119,7 @@ impl Design {
     }
 }
 
-/// As [`FromStr`] reads it: nanoseconds, peak and bytes.
+/// The line that [`FromStr`] reads: nanoseconds, peak and bytes.
 impl fmt::Display for Measured {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.time.as_nanos(), self.peak)?;

@@ -11,7 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 pub use server::{Server, Unclean};
 
 /// Runs `work` once every `period`, for the first time after one `period`, until the context ends.
-/// The wait for the next time ends at once then; work that has begun runs to its end.
+/// Then the wait for the next call ends at once, and work that has begun runs to its end.
 ///
 /// If the work takes longer than a period, the calls that fall into it are skipped. A period is a
 /// millisecond at least, which is how finely tokio's timer ticks.

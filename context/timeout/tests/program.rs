@@ -38,7 +38,7 @@ fn prints_the_same_without_waiting() {
 }
 
 #[test]
-fn with_enough_time_all_tasks_complete_and_nobody_waits_for_the_deadline() {
+fn with_enough_time_all_tasks_complete_without_waiting_for_the_deadline() {
     run(PROGRAM, &["--pace", "0", "--timeout", "4s"])
         .expect_status(0)
         .assert_transcript_alone(IN_TIME);

@@ -245,7 +245,7 @@ async fn a_slow_item_holds_back_the_source_when_the_order_is_kept() {
 
 #[leak_check]
 #[tokio::test(start_paused = true)]
-async fn a_reader_that_stands_still_holds_back_the_source() {
+async fn a_reader_that_stops_reading_holds_back_the_source() {
     let mut tasks = JoinSet::new();
     let (numbers, taken) = counted(&mut tasks);
     let results = fan_out(&mut tasks, numbers, 3, async |n| n);

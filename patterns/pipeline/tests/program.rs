@@ -37,7 +37,7 @@ fn takes_a_range() {
 }
 
 #[test]
-fn reports_a_line_that_is_no_number_and_loses_nothing_else() {
+fn reports_a_line_that_is_not_a_number_and_loses_nothing_else() {
     let run = run_with_input(PROGRAM, &["-"], "2\nthree\r\n4\r\n\n3037000500\n6").expect_status(1);
     assert_eq!(run.stdout, "Pipeline results:\nResult: 14\nResult: 26\nResult: 46\n");
     let errors = [

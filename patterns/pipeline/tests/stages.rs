@@ -1,4 +1,4 @@
-//! What the stages promise to whoever builds a pipeline of their own.
+//! What the stages promise to code that builds its own pipeline.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -97,7 +97,7 @@ proptest! {
 
 #[leak_check]
 #[tokio::test]
-async fn dropping_the_receiver_stops_every_stage_also_one_that_waits_for_input() {
+async fn dropping_the_receiver_stops_every_stage_even_one_that_waits_for_input() {
     let (alive, mut ended) = oneshot::channel::<()>();
     let (idle_alive, idle_ended) = oneshot::channel::<()>();
     let source = generate([1], 4);
@@ -118,7 +118,7 @@ async fn dropping_the_receiver_stops_every_stage_also_one_that_waits_for_input()
 
 #[leak_check]
 #[tokio::test]
-async fn a_stage_that_ends_early_ends_those_before_it_also_one_that_waits() {
+async fn a_stage_that_ends_early_ends_those_before_it_even_one_that_waits() {
     let waits = stage(generate([1], 4), |mut input, output| async move {
         while let Some(item) = input.recv().await {
             output.send(item).await.expect("its reader has not ended yet");
@@ -163,7 +163,7 @@ async fn the_bound_counts_items_and_none_is_made_without_room() {
 
 #[leak_check]
 #[tokio::test]
-async fn a_bound_takes_no_memory_and_may_be_as_large_as_one_likes() {
+async fn a_bound_of_any_size_takes_no_memory() {
     let items = par_map(generate(0..9, usize::MAX), usize::MAX, async |item| item);
     assert_eq!(map(items, |item| item).collect().await, (0..9).collect::<Vec<_>>());
 }

@@ -70,7 +70,7 @@ fn all_workers_are_at_work_at_the_same_time() {
 }
 
 #[test]
-fn results_are_kept_for_who_reads_only_after_submitting_all() {
+fn results_are_kept_until_all_jobs_are_submitted() {
     let pool = WorkerPool::start(Bounds::new(2, 1), |_, job: u64| job);
     let submitted = submit_all(&pool, 0..100);
     assert_eq!(numbers(pool.close()), submitted);

@@ -1,5 +1,5 @@
-//! `#[leak_check]` above an async test: its body runs inside `leaks::leak_check`, without an
-//! indentation of its own. `leaks` passes it on.
+//! `#[leak_check]` above an async test runs the body of the test inside `leaks::leak_check`.
+//! `leaks` re-exports it.
 
 use proc_macro::{Delimiter, Group, TokenStream, TokenTree};
 

@@ -1,5 +1,5 @@
-//! For the integration tests of all crates: run a program, hold its output against a transcript, and
-//! put it through the faults that every program must survive.
+//! For the integration tests of all crates: runs a program, compares its output with a transcript,
+//! and puts it through the faults that every program must survive.
 //!
 //! Each crate's `tests/program.rs` has a [`Program`]: its own arguments, good and bad.
 
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 pub use picture::{Drawn, lanes, most_at_once, picture};
 
-/// A program that has not ended by then hangs: it is killed, and its test fails.
+/// The longest time that a program may run. Then it is killed, and its test fails.
 const HANG: Duration = Duration::from_mins(1);
 
 /// How a program ended and what it said.
@@ -21,9 +21,9 @@ const HANG: Duration = Duration::from_mins(1);
 pub struct Run {
     /// The exit status; `None` if a signal ended it.
     pub status: Option<i32>,
-    /// Everything it printed.
+    /// Everything it printed to stdout.
     pub stdout: String,
-    /// Everything it complained about.
+    /// Everything it printed to stderr.
     pub stderr: String,
     /// From its start to its end.
     pub took: Duration,
@@ -42,7 +42,7 @@ pub fn run_with_input(program: &str, args: &[&str], input: &str) -> Run {
     let mut child = spawn(&mut command);
     let mut stdin = child.stdin.take().expect("stdin is piped");
     let input = input.to_owned();
-    // A program may end without reading all of it: then there is nobody to write to.
+    // A program may end without reading all of it: then the write fails.
     let feeder = thread::spawn(move || drop(stdin.write_all(input.as_bytes())));
     let stdout = read_in_background(child.stdout.take().expect("stdout is piped"));
     let run = finish(child, Some(&stdout), started);
@@ -231,7 +231,7 @@ fn read_in_background(mut from: impl Read + Send + 'static) -> Receiver<String> 
     thread::spawn(move || {
         let mut text = Vec::new();
         from.read_to_end(&mut text).expect("a pipe can be read");
-        // Nobody waits any more if the program has been given up as hanging.
+        // The send fails if the program has been given up as hanging.
         let _ = sender.send(String::from_utf8_lossy(&text).into_owned());
     });
     receiver

@@ -48,7 +48,7 @@ pub fn lanes(bars: &[Drawn]) -> BTreeMap<&str, Vec<&Drawn>> {
     lanes
 }
 
-/// How many bars lie over the same moment, where they are most.
+/// The most bars that overlap at one moment.
 pub fn most_at_once(bars: &[Drawn]) -> usize {
     let over = |at: Duration| bars.iter().filter(|bar| bar.start <= at && at < bar.end).count();
     bars.iter().map(|bar| over(bar.start)).max().unwrap_or_default()

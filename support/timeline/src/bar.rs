@@ -10,7 +10,7 @@ pub(crate) const TARGET: &str = "timeline";
 pub enum Ending {
     /// By itself.
     Done,
-    /// It came to its end, but not to its aim.
+    /// It ended with a failure.
     Failed,
     /// It was dropped where it waited.
     Canceled,
@@ -21,8 +21,8 @@ pub enum Ending {
 /// A bar of the picture, from now until it is dropped; if that happens while a panic unwinds, the
 /// work has panicked. `lane` says who works, `name` on what.
 ///
-/// It is a `tracing` span of the target `timeline`: it costs next to nothing while nobody records,
-/// and whatever else listens to spans sees it as well.
+/// It is a `tracing` span of the target `timeline`: it costs next to nothing without a recorder,
+/// and other span subscribers see it as well.
 pub fn bar(lane: impl fmt::Display, name: impl fmt::Display) -> Work {
     let ending = tracing::field::Empty;
     Work(tracing::info_span!(target: TARGET, "work", %lane, %name, ending))
@@ -33,7 +33,7 @@ pub fn bar(lane: impl fmt::Display, name: impl fmt::Display) -> Work {
 pub struct Work(Span);
 
 impl Work {
-    /// Drives `work` to its end. If it is dropped before, it has been cancelled.
+    /// Drives `work` to its end. Work that is dropped earlier is drawn as cancelled.
     ///
     /// # Cancel safety
     ///
@@ -45,7 +45,7 @@ impl Work {
         output
     }
 
-    /// The work has ended now, and like this.
+    /// Ends the bar now, with this outcome.
     pub fn ended(self, ending: Ending) {
         self.0.record("ending", ending.word());
     }

@@ -1,8 +1,8 @@
 //! The picture of a run: one lane for each worker, one bar for each piece of work.
 //!
 //! [`bar`] opens a bar, and dropping it closes it. A bar is a `tracing` span, so it costs next to
-//! nothing while nobody records, and whatever else listens to spans sees it as well. With the
-//! feature `record`, `RecordFlags` gives a program `--timeline FILE.svg` and `--trace FILE.json`.
+//! nothing without a recorder, and other span subscribers see it as well. With the feature
+//! `record`, `RecordFlags` gives a program `--timeline FILE.svg` and `--trace FILE.json`.
 //!
 //! The programs take this from `common`, which passes on what they need.
 

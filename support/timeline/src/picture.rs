@@ -1,5 +1,5 @@
-//! Draws bars as an SVG that needs nothing beside it: it has its colours for light and dark, and its
-//! own words for those who cannot see it.
+//! Draws bars as a self-contained SVG, with colours for light and dark and with a description for
+//! screen readers.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -84,13 +84,14 @@ pub(crate) fn draw(title: &str, bars: &[Bar]) -> String {
     svg + &legend(bars, bottom + 44.0) + "</svg>\n"
 }
 
-/// More lanes than anybody can read are left out of the picture, and counted.
+/// Most lanes that are drawn, because nobody can read more. The others are counted.
 const MOST_LANES: usize = 16;
 
-/// More blocks than this are merged to fewer: at some 250 bytes each, they take half a megabyte.
+/// Most blocks that are drawn: at some 250 bytes each, they take half a megabyte. More are merged.
 const MOST_BLOCKS: usize = 2000;
 
-/// A name in a tooltip or a description is cut there, so that its length has a bound too.
+/// The longest name in a tooltip or a description: 60 characters, in units of the `viewBox`. A
+/// longer one is cut, so that the size of the picture has a bound.
 const NAME: f64 = 60.0 * CHARACTER;
 
 /// A worker's bars, in the order in which they began; at least one.
@@ -122,7 +123,7 @@ fn lanes(bars: &[Bar], together: Duration) -> Vec<Lane<'_>> {
     lanes
 }
 
-/// What stands before the first number in a name, and that number: 2 comes before 10.
+/// The part of a name before its first number, and that number, so that 2 comes before 10.
 fn first_number(name: &str) -> (&str, Option<u64>) {
     let start = name.find(|c: char| c.is_ascii_digit()).unwrap_or(name.len());
     let (before, rest) = name.split_at(start);
@@ -358,7 +359,7 @@ fn shorten(text: &str, room: f64) -> String {
     }
 }
 
-/// A text of any origin, for XML, in which some characters may not stand even escaped.
+/// Any text as XML, without the characters that XML forbids even when escaped.
 fn escape(text: &str) -> String {
     let is_not_xml =
         |it: char| (it.is_control() && it != '\t') || matches!(it, '\u{FFFE}' | '\u{FFFF}');

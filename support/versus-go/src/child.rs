@@ -20,7 +20,7 @@ type Failure = Box<dyn Error + Send + Sync>;
 ///
 /// # Errors
 ///
-/// If the process cannot be started, fails, or says something else.
+/// If the process cannot be started, fails, or prints no measurement.
 pub fn this_program(row: &Row, items: u64) -> Result<Run, Failure> {
     let this = env::current_exe()?;
     match row.work {
@@ -81,7 +81,7 @@ pub fn whole_program(command: &mut Command, items: u64) -> Result<Run, Failure> 
     let (mut check, mut memory) = (0xcbf2_9ce4_8422_2325_u64, 0);
     let mut buffer = vec![0; 64 * 1024];
     loop {
-        // A process that has ended has no memory: the last look while it printed counts.
+        // The memory of an ended process cannot be read, so the last look while it ran counts.
         memory = peak_memory_of(child.id()).unwrap_or(memory);
         match stdout.read(&mut buffer) {
             Ok(0) => break,

@@ -11,8 +11,8 @@ use clap::Parser;
 use common::{Result, parse, say};
 use versus_go::{Go, Line, ROWS, RUN, Row, Work, ensure_built, json, markdown, plot, race, row};
 
-/// What allocates decides rows in which a hundred thousand tasks end at once; Go has an allocator of
-/// its own as well.
+/// The allocator decides the rows in which a hundred thousand tasks end at once; Go has its own as
+/// well.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -21,20 +21,20 @@ use performance::peak_memory;
 
 const NAP: Duration = Duration::from_millis(10);
 
-/// How many items may be under way between two tasks: as many as fit into Go's channels.
+/// Most items between two tasks: as many as fit into Go's channels.
 pub(super) const CAPACITY: usize = 64;
 
-/// How many jobs may wait for a worker of a pool: enough that its threads seldom go to sleep.
+/// Most jobs that wait for a worker of a pool: enough that its threads seldom go to sleep.
 pub(super) const LONG_QUEUE: usize = 1024;
 
-/// How many items are handed over at once where that is the row's contract.
+/// Items that are handed over at once, where the row's contract is a batch.
 const CHUNK: u64 = 1024;
 
-/// How many tasks are spawned or woken before those that are there get a turn.
+/// Tasks that are spawned or woken in a row before they get a turn.
 const BURST: u64 = 128;
 
-/// How many tasks run before the runtime looks at its timer and at whoever has yielded: more than
-/// a burst, or tasks would pile up.
+/// Tasks that run before the runtime looks at its timer and at tasks that have yielded: more than a
+/// burst, or tasks would pile up.
 const TASKS_A_TURN: u32 = 512;
 
 /// `n` tasks that do nothing, in a group that is waited for.
@@ -111,7 +111,7 @@ pub(super) fn parked(n: u64) -> Run {
         while gate.waiting.load(Ordering::Relaxed) < n {
             yield_now().await;
         }
-        // If all were woken at once, the queue of those that can run would take 17 MB.
+        // If all were woken at once, the queue of runnable tasks would take 17 MB.
         in_bursts(n, || gate.open.notify_one()).await;
         assert!(group.wait().await.is_empty(), "no task panics");
         gate.released.load(Ordering::Relaxed)

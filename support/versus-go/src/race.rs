@@ -13,7 +13,7 @@ pub struct Figures {
     pub memory: f64,
 }
 
-/// What came out for one row.
+/// The result of one row.
 #[derive(Clone, Debug)]
 pub struct Line {
     /// The row.
@@ -21,7 +21,7 @@ pub struct Line {
     /// Our side.
     pub ours: Figures,
     /// Go's, in the order of the row's names: the same contract, then its own best trick. Empty
-    /// where there is no Go.
+    /// without Go.
     pub go: Vec<Against>,
 }
 
@@ -51,8 +51,8 @@ impl Line {
     }
 }
 
-/// Runs all sides of a row in turns, `pairs` times each, and takes the medians. The side that goes
-/// first changes from pair to pair.
+/// Runs all sides of a row in turns, `pairs` times each, and takes the medians. The sides take
+/// turns at going first.
 ///
 /// # Errors
 ///

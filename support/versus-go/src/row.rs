@@ -15,7 +15,7 @@ pub struct Row {
     pub items: u64,
     /// The rows of the Go program: the same contract first, then Go with a trick of its own.
     pub go: &'static [&'static str],
-    /// What the ratios of ours to Go's should not exceed.
+    /// The largest ratios of ours to Go's that are good enough.
     pub goal: Goal,
     /// How our side is run.
     pub work: Work,
@@ -51,7 +51,7 @@ pub struct Run {
     pub check: u64,
 }
 
-/// How both sides report a run to whoever started them.
+/// How both sides report a run to the process that started them.
 impl fmt::Display for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:.9} {} {}", self.seconds, self.memory, self.check)

@@ -1,5 +1,5 @@
-//! The API documentation, whose crates have their pages as their first page. rustdoc copies neither the
-//! pictures of a page nor the pages that it links to.
+//! The API documentation. A crate's page is the first page of its documentation, and rustdoc copies
+//! neither its pictures nor the pages that it links to.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use crate::links::{check_some, relative};
 use crate::markdown::Page;
 use crate::workspace::{Manifest, members, name_of, root, run, target as built, tracked};
 
-/// Makes it, brings the pictures and the links of the pages along, and checks both.
+/// Builds the documentation, adds the pictures and links of the pages, and checks both.
 ///
 /// # Errors
 ///

@@ -6,7 +6,7 @@ use crate::Result;
 use crate::markdown::{Page, pages};
 use crate::workspace::root;
 
-/// Writes anew what the pages quote.
+/// Updates the figures and tables that pages quote.
 ///
 /// # Errors
 ///

@@ -15,10 +15,11 @@ use crate::console::{Steps, Transcript, commands, without_remark};
 use crate::markdown::{Page, pages};
 use crate::workspace::{changes, root};
 
-/// A command that prints nothing for so long hangs. It may have to be compiled first, in release.
+/// The longest time that a command may print nothing before it counts as hanging. It may have to be
+/// compiled first, in release.
 const HANG: Duration = Duration::from_mins(30);
 
-/// What a page shows and `.ci/run` does with its own steps.
+/// Commands that a page shows and that `.ci/run` runs as steps of its own.
 const LEFT_TO_THE_CHECK: [&str; 3] =
     ["cargo test --workspace", "cargo xtask book", "cargo xtask pictures"];
 

@@ -14,7 +14,8 @@ use crate::workspace::{Manifest, name_of, root, run, sections, target};
 ///
 /// # Errors
 ///
-/// If there is no Go, if it finds fault with a program, or if one prints what it did not print before.
+/// If Go is not installed, if a program fails vet or fails to run, or if its output differs from
+/// the recorded one.
 pub fn run_all() -> Result {
     for section in sections() {
         let folder = root().join(&section).join("go");

@@ -17,7 +17,7 @@ pub use console::{Steps, Transcript, commands, without_remark};
 pub use markdown::{Block, Link, Page, Span, files, pages};
 pub use workspace::{Manifest, members, name_of, root, sections, tracked};
 
-/// What a task ends with: what went wrong, told on stderr.
+/// The result of a task. An error is reported on stderr.
 pub type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// The code blocks of the pages that belong to no crate are documentation tests here.

@@ -1,5 +1,5 @@
-//! Whether the links between HTML pages lead somewhere. Links to the web are left out: a check must
-//! not depend on other people's servers.
+//! Checks the links between HTML pages. Links to the web are left out: a check must not depend on
+//! other people's servers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -57,7 +57,7 @@ struct Html {
 fn read(text: &str) -> Html {
     let attribute = Regex::new(r#"\s(href|src|id)="([^"]*)""#).expect("it is a pattern");
     let scheme = Regex::new(r"^([a-z]+:|//)").expect("it is a pattern");
-    // A page that shows the source of a page has links only to be read.
+    // The links in a page that shows another page's source are not followed.
     let code = Regex::new(r"(?s)<pre>.*?</pre>").expect("it is a pattern");
     let text = code.replace_all(text, "");
     let mut html = Html { anchors: BTreeSet::new(), links: BTreeSet::new() };

@@ -7,7 +7,8 @@ use clap::{Parser, Subcommand};
 use xtask::{Result, book, docs, figures, follow, go, links, name_of, pictures, programs};
 use xtask::{root, sections, take};
 
-/// The workspace's own chores. `.ci/run` does those that check something.
+/// Maintains the pages, pictures and manifests of the workspace. `.ci/run` runs the tasks that
+/// check something.
 #[derive(Parser)]
 struct Args {
     #[command(subcommand)]
@@ -20,7 +21,7 @@ enum Task {
     Book,
     /// Check the links between the HTML pages in a folder
     Links {
-        /// Where they are
+        /// The folder
         #[arg(default_value = "target/book/html")]
         folder: PathBuf,
     },
@@ -31,7 +32,7 @@ enum Task {
         /// Only these pages
         pages: Vec<PathBuf>,
     },
-    /// Write anew what the pages quote of the race against Go and of each other
+    /// Update what the pages quote from the race against Go and from each other
     Figures,
     /// Redraw the pictures of the pages with the programs themselves
     Pictures {
@@ -41,18 +42,18 @@ enum Task {
     },
     /// Run every program and every example to its end
     Programs,
-    /// Vet the pages' Go programs, run them, and compare what they print with what they printed before
+    /// Vet and run the pages' Go programs, and compare their output with the recorded one
     Go,
     /// Run the tests of the sections one at a time, so that a leaked thread or descriptor shows
     Leaks,
-    /// Copy a section, and the little that it needs, as the start of a workspace of your own
+    /// Copy a section and what it needs, as the start of your own workspace
     Take {
         /// The section's package, such as `pipeline`
         section: String,
         /// A folder that is not there yet
         to: PathBuf,
     },
-    /// Take each section away in turn, and test it there
+    /// Copy each section out of the workspace in turn, and test it there
     Standalone,
     /// Print the packages of the sections, in reading order
     Sections,

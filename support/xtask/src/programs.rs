@@ -1,12 +1,12 @@
-//! Every program and every example, run to its end. The arguments that a program needs for that are in
-//! its manifest:
+//! Runs every program and every example to its end. The arguments that a program needs for that are
+//! in its manifest:
 //!
 //! ```toml
 //! [package.metadata.run]
 //! shutdown = "--for 1s"
 //! ```
 //!
-//! A program that ends by a signal alone is interrupted:
+//! A program that ends only at a signal is interrupted:
 //!
 //! ```toml
 //! [package.metadata]
@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use crate::Result;
 use crate::workspace::{Manifest, cargo, members, name_of, root, run, sections, target, tracked};
 
-/// A program that has not ended by then hangs.
+/// The longest time that a program may run before it counts as hanging.
 const LIMIT: Duration = Duration::from_mins(1);
 
 /// How long a program runs that waits for a signal.
@@ -79,8 +79,8 @@ pub fn run_all() -> Result {
     Ok(())
 }
 
-/// Runs the tests of the sections and of `common` one at a time: `leak_check` then holds a test's threads
-/// and open descriptors against what was there before it, and not its tasks alone.
+/// Runs the tests of the sections and of `common` one at a time, so that `leak_check` can also
+/// count a test's threads and open descriptors.
 ///
 /// # Errors
 ///

@@ -7,8 +7,8 @@ use std::{fs, iter};
 
 use xtask::{Page, Span, commands, files, pages, root, without_remark};
 
-/// Names and flags of other people's libraries and programs, which our sources do not use, and
-/// commands that take too long to be run here.
+/// Names and flags of other libraries and programs that our sources do not use, and commands that
+/// take too long to run here.
 const ELSEWHERE: &str = include_str!("elsewhere.txt");
 
 #[test]
@@ -198,8 +198,8 @@ fn is_elsewhere(name: &str) -> bool {
     ELSEWHERE.lines().any(|known| known == name)
 }
 
-/// A path from here, or a file that a page may name without its folder. `NAME/` is no path, nor is
-/// `50/s`.
+/// A path from here, or a file that a page may name without its folder. `NAME/` is not a path, nor
+/// is `50/s`.
 fn is_path(word: &str) -> bool {
     let plain = word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c));
     let source = [".rs", ".md"].iter().any(|end| word.len() > end.len() && word.ends_with(end));

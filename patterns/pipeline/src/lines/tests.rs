@@ -45,7 +45,7 @@ fn the_last_line_needs_no_newline_and_windows_lines_are_lines() {
 }
 
 #[test]
-fn a_bad_line_is_told_with_its_number_and_nothing_else_is_lost() {
+fn a_bad_line_is_reported_with_its_number_and_nothing_else_is_lost() {
     let items = read(b"1\n9223372036854775808\n\xff\xfe\n\n5\n", 3, false);
     let expected = [
         Ok(1),
@@ -89,7 +89,7 @@ fn an_interrupted_read_is_made_again() {
 }
 
 #[test]
-fn a_number_behind_which_an_endless_line_goes_on_is_no_number() {
+fn a_number_followed_by_an_endless_line_is_not_a_number() {
     let spaces = " ".repeat(100);
     let items = read(format!("5{spaces}x\n5{spaces}\n6\n").as_bytes(), 7, false);
     assert_eq!(items, [not_a_number(1, "5"), not_a_number(2, "5"), Ok(6)]);

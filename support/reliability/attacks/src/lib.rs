@@ -1,5 +1,5 @@
 //! What the attacks share: a program that runs in a folder of its own, events and servers to feed
-//! it, and a table for what came of it.
+//! it, and a table for the results.
 
 mod events;
 mod program;
@@ -11,7 +11,7 @@ pub use program::{Ended, Programs, Running, status_value};
 pub use server::Server;
 pub use table::{head, row};
 
-/// What goes wrong here is told and ends the attack.
+/// An error here is reported and ends the attack.
 pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// What stands behind `name` on the command line.

@@ -9,10 +9,10 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{Result, text};
 
-/// A program that has not ended after so long hangs.
+/// The longest time that a program may run before it counts as hanging.
 const HANG: Duration = Duration::from_mins(1);
 
-/// How often to look whether a program has ended: the resolution of all times here.
+/// The pause between two looks whether a program has ended: the resolution of all times here.
 const LOOK: Duration = Duration::from_millis(1);
 
 /// The folder with the programs under attack.
@@ -81,7 +81,7 @@ impl Running {
         Ok(Self { child: command.spawn()?, dir: dir.to_owned() })
     }
 
-    /// Sends a signal. One that has ended already hears nothing.
+    /// Sends a signal. A program that has already ended gets none.
     pub fn signal(&self, signal: Signal) {
         let _ = kill_process(self.pid(), signal);
     }

@@ -10,6 +10,6 @@ pub fn head(columns: &[&str]) {
 /// Prints a row of it.
 pub fn row(cells: &[&dyn ToString]) {
     let cells: Vec<_> = cells.iter().map(|cell| cell.to_string()).collect();
-    // Who has closed stdout does not want to know.
+    // If stdout is closed, the table is not wanted.
     let _ = writeln!(io::stdout().lock(), "| {} |", cells.join(" | "));
 }

@@ -106,6 +106,6 @@ fn one(effort: Effort, model: &Model) -> (u64, bool) {
 }
 
 fn say(line: std::fmt::Arguments<'_>) {
-    // Nobody is left to tell if stdout is closed; the exit status says what counts.
+    // If stdout is closed, the exit status still says the result.
     let _ = writeln!(io::stdout(), "{line}");
 }

@@ -59,7 +59,7 @@ pub const MODELS: &[Model] = &[
     good("leaks: the total is exact", leaks::total),
 ];
 
-/// A panic without a line on stderr for each of so many schedules.
+/// A panic that prints nothing: otherwise each schedule would print a line.
 fn quiet_panic(message: &'static str) -> ! {
     resume_unwind(Box::new(message))
 }

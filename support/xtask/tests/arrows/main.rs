@@ -1,5 +1,5 @@
-//! Arrows run downwards only: no module uses one that uses it, no folder one that uses it, and a
-//! crate depends on what lies below it alone.
+//! Dependencies point downwards only: modules form no circle, folders form no circle, and a crate
+//! depends only on crates below it.
 
 mod modules;
 
@@ -9,7 +9,7 @@ use modules::{Name, Uses, uses};
 use xtask::{Manifest, members, root};
 
 #[test]
-fn no_module_uses_one_that_uses_it() {
+fn modules_and_folders_form_no_circle() {
     let mut found = Vec::new();
     for member in members() {
         let lib = root().join(&member).join("src/lib.rs");

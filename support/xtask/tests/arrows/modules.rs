@@ -1,4 +1,4 @@
-//! The modules of a crate, and which of them uses what of which other one.
+//! The modules of a crate, and what each of them uses of the others.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -15,7 +15,7 @@ pub type Name = Vec<String>;
 /// passes a name on.
 pub type Uses = BTreeMap<Name, BTreeSet<Name>>;
 
-/// What the file of a module says.
+/// What the source file of a module declares and uses.
 #[derive(Default)]
 struct Module {
     /// The names of its own items.
@@ -139,7 +139,7 @@ impl<'ast> Visit<'ast> for Module {
     }
 
     fn visit_macro(&mut self, inner: &'ast syn::Macro) {
-        // What a macro makes of its tokens is its own affair; the paths among them are paths.
+        // A macro's expansion is not followed; only the paths among its tokens are taken.
         let tokens = inner.tokens.to_string().replace("::", " :: ");
         let is_name = |word: &str| {
             word.chars().all(|c| c.is_alphanumeric() || c == '_')

@@ -1,6 +1,6 @@
-//! Every fault that the three exercises must survive, as one table: what was done to them how often,
-//! what got lost, what came twice. A row is either a drill, made here with the programs as they
-//! are, or the tests of the exercise that are about it, run again and again.
+//! Every fault that the three exercises must survive, as one table: each fault, how often it was
+//! tried, what was lost and what came twice. A row is either a drill with the programs themselves,
+//! or the tests of the exercise about that fault, run again and again.
 //!
 //! `faults [--tries 3] [--seed 1] [--only "kill -9"] [--drills] [--programs target/debug]`
 
@@ -32,7 +32,7 @@ struct Lab {
     may_mount: bool,
 }
 
-/// What came of a fault.
+/// The result of a fault.
 #[derive(Default)]
 struct Count {
     tries: u64,
@@ -115,7 +115,7 @@ fn may_mount() -> bool {
     command.output().is_ok_and(|output| output.status.success())
 }
 
-/// Becomes the same program with mounts that nobody else sees and that go away with it.
+/// Restarts the program in a mount namespace of its own, whose mounts end with it.
 fn in_private(program: &std::path::Path) -> std::io::Error {
     let mut command = Command::new("unshare");
     command.args(["--mount", "--propagation", "private"]).arg(program);

@@ -32,12 +32,12 @@ trait Subject {
     /// Starts it in a folder that holds nothing from before.
     fn start(&mut self) -> Result<Running>;
 
-    /// What it has promised and not kept, after it was stopped in that folder. `twice` means that
-    /// it was told to leave everything as it is.
+    /// The promises that it broke, after it was stopped in that folder. `twice` means that it was
+    /// told to leave everything as it is.
     fn broken(&mut self, ended: &Ended, twice: bool) -> Result<Option<String>>;
 }
 
-/// What came of one way to stop one program.
+/// The result of one way to stop one program.
 #[derive(Default)]
 struct Tally {
     statuses: std::collections::BTreeMap<String, u32>,
@@ -78,7 +78,7 @@ fn main() -> Result<ExitCode> {
     Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// How long it takes when nobody disturbs it, or a second, if it runs for ever.
+/// How long it takes undisturbed, or a second if it runs for ever.
 fn usual(subject: &mut dyn Subject) -> Result<Duration> {
     let started = Instant::now();
     let running = subject.start()?;
@@ -125,8 +125,8 @@ fn status(ended: &Ended) -> String {
     }
 }
 
-/// A program that has not yet got round to listening is killed by the signal, but then it must not
-/// have said anything.
+/// A program that does not listen yet is killed by the signal; then it must not have printed
+/// anything.
 fn early(ended: &Ended) -> Option<String> {
     match ended.signal {
         Some(2 | 15) if ended.stdout.is_empty() => None,

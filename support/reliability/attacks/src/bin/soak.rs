@@ -14,13 +14,14 @@ mod client;
 #[path = "../soak/pipeline.rs"]
 mod pipeline;
 
-/// How often it looks.
+/// The pause between two looks.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// By how much memory may have grown after the warm-up.
+/// The largest growth of memory after the warm-up, as a share.
 const GROWTH: f64 = 0.05;
 
-/// Allocators round: a change of so many KiB says nothing about a program of a few MiB.
+/// Growth below this is ignored, in KiB: allocators round, so it says nothing about a program of a
+/// few MiB.
 const ROUNDING: u64 = 512;
 
 /// What a look at a process shows.
@@ -38,7 +39,7 @@ impl Look {
         Ok(Self { kib, threads, descriptors })
     }
 
-    /// The median of each: what is there for a moment only is no growth.
+    /// The median of each, so that a short peak does not count as growth.
     fn median(looks: &[Self]) -> Self {
         let of = |value: fn(&Self) -> u64| {
             let mut values: Vec<_> = looks.iter().map(value).collect();
@@ -57,7 +58,7 @@ impl Look {
 trait Soaked {
     fn name(&self) -> &'static str;
     fn id(&self) -> u32;
-    /// What does not add up at this moment.
+    /// What does not add up now.
     fn wrong(&mut self) -> Result<Option<String>>;
     /// Ends it: what it has done, and what was wrong.
     fn end(self: Box<Self>) -> Result<(String, Option<String>)>;

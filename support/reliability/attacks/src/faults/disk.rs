@@ -33,7 +33,7 @@ impl Small {
         Ok(Self { path: path.to_owned() })
     }
 
-    /// Makes it larger, as somebody does who has been called.
+    /// Makes it larger, as an administrator would.
     pub fn grow(&self, size: &str) -> Result<()> {
         run("mount", &["-o", &format!("remount,size={size}"), text(&self.path)])?;
         Ok(())
@@ -82,8 +82,8 @@ impl Drop for Overcommitted {
     }
 }
 
-/// Without a journal the maps of what is free may be among what did not reach the disk. Put right
-/// or not, no file is altered by it.
+/// Without a journal, the maps of free blocks may not have reached the disk. Repairing them changes
+/// no file.
 fn check(device: &str) -> Result<()> {
     let output = Command::new("e2fsck").args(["-fy", device]).output()?;
     match output.status.code() {

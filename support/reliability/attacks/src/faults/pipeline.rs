@@ -108,7 +108,7 @@ pub fn killed(lab: &mut Lab) -> Result<Count> {
     Ok(count)
 }
 
-/// The outputs' disk runs full; after somebody has made room, the next run goes on.
+/// The outputs' disk runs full; once there is room again, the next run goes on.
 pub fn disk_full(lab: &mut Lab) -> Result<Count> {
     if !lab.may_mount {
         return Ok(Count::skipped(NEEDS_MOUNTS));

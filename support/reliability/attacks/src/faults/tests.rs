@@ -21,8 +21,8 @@ impl Tests {
         self.0.as_ref().ok_or_else(|| "they were just built".into())
     }
 
-    /// Runs the tests with these names so many times. They assert themselves that nothing is lost
-    /// and nothing comes twice.
+    /// Runs the tests with these names `tries` times. The tests assert that nothing is lost and
+    /// nothing comes twice.
     pub fn run(&mut self, target: &str, names: &[&str], tries: u64) -> Result<Count> {
         let program =
             self.programs()?.get(target).ok_or_else(|| format!("no tests named {target}"))?;

@@ -36,7 +36,7 @@ impl Fetcher {
         self.programs.start("api-client", &[&args[..], &pace, resume].concat(), self.dir.path())
     }
 
-    /// The URLs in whole lines of NDJSON that were fetched, each with how often.
+    /// The URLs that were fetched, from whole lines of NDJSON, each with its count.
     fn fetched(text: &str) -> HashMap<String, usize> {
         let mut fetched = HashMap::new();
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);

@@ -21,7 +21,7 @@ pub struct Fetcher {
     writer: JoinHandle<u64>,
     /// Gives how many outcomes it has read.
     reader: JoinHandle<u64>,
-    /// Outcomes that are no success, so far.
+    /// Outcomes so far that are not a success.
     failed: Arc<AtomicU64>,
     _server: Server,
     _dir: TempDir,
@@ -41,7 +41,7 @@ impl Fetcher {
         let stdout = child.stdout.take().ok_or("stdout is piped")?;
         let mut stdin = child.stdin.take().ok_or("stdin is piped")?;
         let (stop, base) = (stopped.clone(), server.url(""));
-        // The pipe is the limit: it takes as many as the client reads ahead.
+        // The pipe is the bound: it takes as many URLs as the client reads ahead.
         let writer = thread::spawn(move || {
             let mut number = 0;
             while !stop.load(Ordering::Relaxed) && writeln!(stdin, "{base}{}", path(number)).is_ok()

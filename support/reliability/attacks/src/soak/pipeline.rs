@@ -14,10 +14,10 @@ use tempfile::TempDir;
 
 use super::Soaked;
 
-/// Between two connections that bring lines.
+/// The pause between two connections.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// So many lines come over each of them.
+/// Lines that come over each connection.
 const LINES: u64 = 500;
 
 pub struct Pipe {
@@ -106,7 +106,7 @@ impl Feeder {
     }
 }
 
-/// Now and then a line is none, and every connection has its own keys.
+/// Now and then a line is invalid, and every connection has its own keys.
 fn bring(address: &str) -> Result<()> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis() as u64;
     let mut text = String::new();

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// How much of the schedules is looked at.
+/// How many schedules are checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effort {
     /// What `.ci/run` has time for: loom with 2 preemptions, shuttle with 2,000 schedules.
@@ -11,7 +11,7 @@ pub enum Effort {
 }
 
 /// Runs `model` in one schedule after the other, and returns in how many. It panics, or aborts the
-/// process, in the first one in which `model` panics or nobody can go on.
+/// process, in the first one in which `model` panics or deadlocks.
 pub fn check(effort: Effort, model: impl Fn() + Send + Sync + 'static) -> u64 {
     let schedules = Arc::new(AtomicU64::new(0));
     let count = Arc::clone(&schedules);
@@ -22,7 +22,7 @@ pub fn check(effort: Effort, model: impl Fn() + Send + Sync + 'static) -> u64 {
     schedules.load(Ordering::Relaxed)
 }
 
-/// Every schedule with so many preemptions at most, and no more.
+/// Every schedule with at most this many preemptions.
 #[cfg(loom)]
 fn run(effort: Effort, model: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();

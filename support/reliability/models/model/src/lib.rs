@@ -1,5 +1,5 @@
-//! The checker: loom under `--cfg loom`, shuttle otherwise, with one face. Here are the threads and
-//! the types that the sections take from their `sync` modules, and what runs a model.
+//! The checker: loom under `--cfg loom`, shuttle otherwise, behind one interface. It has the
+//! threads and types that the sections take from their `sync` modules, and runs a model.
 
 #[cfg(loom)]
 mod arc;
@@ -55,12 +55,12 @@ lazy_static! {
     static ref NUMBERS: sync::atomic::AtomicUsize = sync::atomic::AtomicUsize::new(0);
 }
 
-/// A number that nobody else has in this schedule.
+/// A number that is unique in this schedule.
 pub fn number() -> usize {
     NUMBERS.fetch_add(1, sync::atomic::Ordering::Relaxed)
 }
 
-/// Lets shuttle run somebody else here, before an operation that it knows nothing of.
+/// Lets shuttle run another thread here, before an operation that it does not know.
 #[cfg(not(loom))]
 pub fn switch() {
     sync::atomic::AtomicBool::new(false).load(sync::atomic::Ordering::SeqCst);

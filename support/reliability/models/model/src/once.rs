@@ -6,7 +6,7 @@ use crate::sync::atomic::{AtomicBool, Ordering};
 /// `std::sync::OnceLock`, which neither checker has: the same promises, made of what they have.
 pub struct OnceLock<T> {
     ready: AtomicBool,
-    /// Held by the one who initialises.
+    /// Held by the caller that initialises.
     turn: Mutex<()>,
     value: std::sync::OnceLock<T>,
 }

@@ -1,5 +1,5 @@
 //! Stands in for async-channel, for shuttle: the real one. Each operation is one step, before which
-//! the checker may run somebody else.
+//! the checker may run another task.
 #![cfg(not(loom))]
 
 use std::ops::Deref;

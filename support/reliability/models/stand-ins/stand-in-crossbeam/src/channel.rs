@@ -79,7 +79,7 @@ struct State<T> {
     reserved: usize,
     senders: usize,
     receivers: usize,
-    /// Whoever waits for any change at all.
+    /// The waiters for any change.
     waiting: Vec<Waker>,
 }
 

@@ -2,7 +2,7 @@
 
 pub use shuttle_tokio::sync::*;
 
-/// tokio's own. Each operation is one step, before which the checker may run somebody else.
+/// tokio's own. Each operation is one step, before which the checker may run another task.
 pub mod mpsc {
     use std::ops::{Deref, DerefMut};
 

@@ -42,7 +42,7 @@ pub struct JoinError {
     panic: Option<Panic>,
 }
 
-/// What becomes of a task.
+/// The outcome of a task.
 #[derive(Debug)]
 pub struct JoinHandle<T> {
     id: Id,
@@ -164,7 +164,7 @@ impl<T> JoinSet<T> {
         }
     }
 
-    /// The next task to end, for who polls.
+    /// The next task to end, as a poll.
     pub fn poll_join_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, JoinError>>> {
         self.poll_join(cx).map(|ended| ended.map(|ended| ended.map(|(_, output)| output)))
     }
@@ -194,7 +194,7 @@ impl<T: Send + 'static> JoinSet<T> {
         self.spawn(async { work() })
     }
 
-    /// Joins all. A panic of one of them goes on here.
+    /// Joins all. A panic of one of them resumes here.
     pub async fn join_all(mut self) -> Vec<T> {
         let mut outputs = Vec::new();
         while let Some(ended) = self.join_next().await {
