@@ -39,7 +39,7 @@ pub fn interrupted_channel() -> Receiver<Infallible> {
 #[cfg(feature = "tasks")]
 static TASKS: LazyLock<crate::Context> = LazyLock::new(crate::Context::background);
 
-/// Disconnected by the first signal. Making it sets the handler.
+/// The receiver that the first signal disconnects. Its first use installs the signal handler.
 static THREADS: LazyLock<Receiver<Infallible>> = LazyLock::new(|| {
     let (sender, receiver) = bounded(0);
     let (mut sender, mut first) = (Some(sender), None);

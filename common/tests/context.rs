@@ -337,7 +337,7 @@ async fn cancel_wakes_a_hundred_thousand_waiters() {
         let waiting = Arc::clone(&waiting);
         waiters.spawn(async move {
             let wait = async {
-                waiting.fetch_add(1, Relaxed); // in the poll that begins to listen as well
+                waiting.fetch_add(1, Relaxed); // even in the poll that starts to listen
                 pending::<()>().await;
             };
             context.run(wait).await

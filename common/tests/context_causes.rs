@@ -1,4 +1,4 @@
-//! Why a context ended, as an error of one's own.
+//! Why a context ended, as an error of the caller's own type.
 
 use std::error::Error;
 use std::fmt;
@@ -12,7 +12,7 @@ use tokio::time::{Instant, advance};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// An error of one's own.
+/// An error of the caller's own type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Full(&'static str);
 

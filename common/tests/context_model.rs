@@ -31,9 +31,9 @@ type End = (Cause, Option<u64>);
 
 /// One context as the reference sees it. Times are milliseconds since the start.
 struct Model {
-    /// With whom it ends.
+    /// The context that it ends with.
     parent: Option<usize>,
-    /// Where its values are looked up behind its own.
+    /// The context where values are looked up after its own.
     above: Option<usize>,
     deadline: Option<u64>,
     value: Option<u64>,
@@ -43,7 +43,7 @@ struct Model {
 struct Pair {
     model: Model,
     real: Context,
-    /// Only every second context has one: the others end with nobody watching.
+    /// Only every second context has a waiter: the others end unwatched.
     waiter: Option<JoinHandle<Cause>>,
 }
 
@@ -179,7 +179,7 @@ async fn check(pairs: &[Pair], start: Instant) {
         let deadline = deadline.map(|millis| start + Duration::from_millis(millis));
         assert_eq!(pair.real.deadline(), deadline, "deadline {index}");
         assert_eq!(pair.real.value().copied(), value(pairs, index), "value {index}");
-        // Looking makes a cause stand, so most contexts are not looked at before the end.
+        // Asking for a cause records it, so most contexts are not asked before the end.
         if index % 3 == 0 {
             assert_eq!(end(&pair.real), ended, "cause {index}");
         }

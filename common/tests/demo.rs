@@ -1,4 +1,4 @@
-//! What the flags of every program mean, without a program.
+//! Tests of the flags that every program has, without starting a program.
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;

@@ -1,4 +1,4 @@
-//! Signals, to a process of its own: this test program, started once more.
+//! Sends signals to a second process, which is this test program again.
 #![cfg(unix)]
 
 use std::env;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use common::{Cause, interrupted, interrupted_channel};
 
-/// A process that has not ended by then ignores the signals.
+/// The longest time for a process to end; after that, it counts as ignoring the signals.
 const HANG: Duration = Duration::from_secs(10);
 
 /// Set in the process that gets the signals.
@@ -42,14 +42,14 @@ fn the_first_signal_cancels_and_disconnects_and_a_later_one_exits_with_130() {
     }
 }
 
-/// What the process does that gets the signals. Run as a test of its own, it does nothing.
+/// The body of the process that gets the signals. Run as a test, it does nothing.
 #[test]
 fn child() {
     if env::var_os(CHILD).is_none() {
         return;
     }
     let (context, channel) = (interrupted(), interrupted_channel());
-    interrupted().cancel(); // ends nobody else's
+    interrupted().cancel(); // ends no other context
     assert_eq!(context.err(), None);
     writeln!(stdout(), "ready").unwrap();
     assert!(channel.recv().is_err());

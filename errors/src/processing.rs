@@ -8,7 +8,7 @@ pub const FAILURE_RATE: f32 = 0.3;
 /// A task takes a random time below this, in milliseconds.
 pub const MAX_MILLIS: u64 = 500;
 
-/// What can go wrong in the chapter's work.
+/// The error of the chapter's simulated work.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 #[error("random processing error")]
 pub struct ProcessingError(#[from] pub Unlucky);

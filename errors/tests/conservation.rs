@@ -1,4 +1,4 @@
-//! Nothing is lost: every task is successful, failed or cancelled, whatever becomes of it.
+//! Nothing is lost: every task is counted as successful, failed or cancelled.
 
 use std::future::pending;
 use std::io;
@@ -11,7 +11,7 @@ use leaks::leak_check;
 use proptest::prelude::*;
 use tokio::time::{sleep, timeout};
 
-/// What a task does, after so many milliseconds.
+/// What a task does after a number of milliseconds.
 #[derive(Clone, Copy, Debug)]
 enum Kind {
     Succeeds(u64),
@@ -39,7 +39,7 @@ async fn work(kind: Kind) -> io::Result<()> {
         }
         Kind::Panics(millis) => {
             rest(millis).await;
-            resume_unwind(Box::new("planned")); // without a line on stderr
+            resume_unwind(Box::new("planned")); // prints nothing on stderr
         }
         Kind::Hangs => pending().await,
     }
@@ -61,7 +61,7 @@ async fn run(
         if cancel_after == Some(ids.len()) {
             ctx.cancel();
         }
-        // Now and then nobody has the patience to wait for a result, and asks again.
+        // Now and then the wait for a result is dropped and begun again.
         let Ok(next) = timeout(Duration::from_millis(patience), results.next()).await else {
             continue;
         };

@@ -1,4 +1,4 @@
-//! A group does what a Go programmer knows of `errgroup`, and what its page says beyond that.
+//! A group does what a Go programmer expects of `errgroup`, and what its page promises beyond that.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -22,7 +22,7 @@ fn group() -> Group {
     Group::new(&Context::background())
 }
 
-/// What `wait` gives; a failure instead of a test that hangs, for the paused clock runs on.
+/// The result of `wait`. A hang becomes a failure, because the paused clock jumps to the time-out.
 async fn ended(group: Group) -> Result<(), GroupError> {
     timeout(HOUR, group.wait()).await.expect("it ends")
 }

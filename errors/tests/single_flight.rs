@@ -1,4 +1,4 @@
-//! What a Go programmer knows of `singleflight`, of a shared future.
+//! What a Go programmer expects of `singleflight`, tested on a shared future.
 
 use std::future::pending;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What a Go programmer knows of a weighted semaphore, of tokio's.
+//! What a Go programmer expects of a weighted semaphore, tested on tokio's.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

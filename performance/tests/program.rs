@@ -1,4 +1,4 @@
-//! The program, held against the chapter's transcript.
+//! The program, compared with the chapter's transcript.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The program, left to its flags.
+//! The program and its flags, without signals.
 
 use std::time::Duration;
 
@@ -49,7 +49,8 @@ fn a_worker_that_panics_stops_the_server_and_is_named() {
 
 #[test]
 fn survives_all_faults() {
-    // It waits for a signal, which no clock can jump to: `--for` ends it, and there is no pace 0.
+    // The program waits for a signal, and no virtual clock can jump to that. So `--for` ends it,
+    // and pace 0 is refused.
     Program {
         path: PROGRAM,
         args: &["--pace", "0.01", "--for", "24h", "--for", "2s"],

@@ -12,7 +12,7 @@ use testkit::Run;
 const PROGRAM: &str = env!("CARGO_BIN_EXE_shutdown");
 const TRANSCRIPT: &str = include_str!("expected.txt");
 
-/// A program that says nothing for so long hangs.
+/// The longest time that the program may print nothing before it counts as hanging.
 const HANG: Duration = Duration::from_mins(1);
 
 #[test]
@@ -69,7 +69,7 @@ fn the_second_signal_exits_at_once() {
 
 #[test]
 fn a_signal_wakes_the_workers_in_the_midst_of_their_wait() {
-    // The next tick is hours away: who waited for it would hang.
+    // The next tick is hours away, so a worker that waited for it would hang.
     let mut server = Server::start(&["--pace", "100000"]);
     server.wait_for("All workers started");
     server.signal("TERM");
@@ -78,7 +78,7 @@ fn a_signal_wakes_the_workers_in_the_midst_of_their_wait() {
     run.assert_order(&["Received signal", "All workers stopped gracefully"]);
 }
 
-/// The running program, and what it has said.
+/// The running program, and what it has printed.
 struct Server {
     child: Child,
     started: Instant,

@@ -1,4 +1,4 @@
-//! The traps that the page warns of, shown.
+//! Shows the traps that the page warns of.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,4 +1,4 @@
-//! The traps that the page warns of, shown.
+//! Shows the traps that the page warns of.
 
 use std::sync::{Arc, Mutex};
 

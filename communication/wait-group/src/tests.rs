@@ -15,7 +15,7 @@ fn panicked(worker: usize, message: &str) -> Panicked {
     Panicked { worker, message: message.to_owned() }
 }
 
-/// The panics; a failure instead of a test that hangs, for the paused clock runs on.
+/// The panics. A hang becomes a failure, because the paused clock jumps to the time-out.
 async fn ended(group: &TaskGroup) -> Vec<Panicked> {
     timeout(Duration::from_hours(1), group.wait()).await.expect("it ends")
 }

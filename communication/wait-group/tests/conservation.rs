@@ -1,4 +1,4 @@
-//! Nothing is lost: a worker of a group completes, or its panic is told once.
+//! Nothing is lost: a worker of a group completes, or its panic is reported once.
 
 use std::panic::resume_unwind;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The traps that the page warns of, shown.
+//! Shows the traps that the page warns of.
 
 use common::{Cause, Context};
 use tokio::sync::mpsc;

@@ -304,7 +304,7 @@ async fn panics(mut tasks: JoinSet<()>) -> usize {
 
 fn not_by_ten(n: usize) -> Ready<usize> {
     if n.is_multiple_of(10) {
-        resume_unwind(Box::new("planned")); // without a line on stderr
+        resume_unwind(Box::new("planned")); // prints nothing on stderr
     }
     ready(n)
 }

@@ -10,10 +10,10 @@ use leaks::leak_check;
 use proptest::prelude::*;
 use tokio::task::{JoinSet, yield_now};
 
-/// An item's number, and what tells that it is still somewhere.
+/// An item's number, and a token that shows whether the item is still alive.
 type Tracked = (usize, Arc<()>);
 
-/// What became of a run.
+/// The outcome of a run.
 #[derive(Debug)]
 struct Ended {
     results: Vec<usize>,
@@ -34,7 +34,7 @@ async fn run(bad: Vec<bool>, workers: usize, ordered: bool, stop_after: Option<u
                 yield_now().await;
             }
             if bad {
-                resume_unwind(Box::new("planned")); // without a line on stderr
+                resume_unwind(Box::new("planned")); // prints nothing on stderr
             }
             item
         }

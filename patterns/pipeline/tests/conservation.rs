@@ -8,16 +8,16 @@ use pipeline::{Receiver, filter_map, generate, map, par_map};
 use proptest::prelude::*;
 use tokio::task::yield_now;
 
-/// An item's number, and what tells that it is still somewhere.
+/// An item's number, and a token that shows whether the item is still alive.
 type Tracked = (usize, Arc<()>);
 
 /// A stage of a pipeline.
 #[derive(Clone, Copy, Debug)]
 enum Stage {
     Map,
-    /// Takes out every item that this divides.
+    /// Takes out every item that this number divides.
     Fails(usize),
-    /// Works on as many at once.
+    /// Works on this many items at once.
     Parallel(usize),
     /// Panics at this item.
     Panics(usize),
@@ -42,7 +42,7 @@ fn add(input: Receiver<Tracked>, stage: Stage) -> Receiver<Tracked> {
         }),
         Stage::Panics(at) => map(input, move |item: Tracked| {
             if item.0 == at {
-                resume_unwind(Box::new("planned")); // without a line on stderr
+                resume_unwind(Box::new("planned")); // prints nothing on stderr
             }
             item
         }),
@@ -54,7 +54,7 @@ fn kept(item: usize, stages: &[Stage]) -> bool {
     !stages.iter().any(|stage| matches!(stage, Stage::Fails(by) if item.is_multiple_of(*by)))
 }
 
-/// Reads `stop_after` items at most, in a task of its own, where a panic of a stage goes on.
+/// Reads `stop_after` items at most, in a task of its own, where a panic of a stage resumes.
 async fn read(mut output: Receiver<Tracked>, stop_after: Option<usize>) -> (Vec<usize>, bool) {
     let reader = tokio::spawn(async move {
         let mut items = Vec::new();

@@ -1,4 +1,4 @@
-//! The program, held against the chapter's transcript, and as the tool that it is beyond it.
+//! The program, compared with the chapter's transcript, and as a tool for numbers of your own.
 
 use std::time::Duration;
 

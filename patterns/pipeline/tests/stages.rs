@@ -240,7 +240,7 @@ impl Turns {
         self.0[1].store(0, Relaxed);
     }
 
-    /// How many there were, and the most without a turn. Counts anew from here.
+    /// How many items there were, and the most without a turn. Restarts the count.
     fn take(&self) -> (usize, usize) {
         (self.0[0].swap(0, Relaxed), self.0[2].swap(0, Relaxed))
     }
@@ -452,7 +452,7 @@ fn a_blocking_source_ends_with_its_runtime() {
             assert_eq!(numbers.next().await, Some(0));
             numbers
         });
-        drop(runtime); // waits for its threads, also for one that waits for room
+        drop(runtime); // waits for its threads, even for one that waits for room
         sender.send(full).unwrap();
     });
     assert!(ended.recv_timeout(SECOND * 20).is_ok(), "the runtime waits for its thread for ever");

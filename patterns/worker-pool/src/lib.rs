@@ -26,8 +26,8 @@ pub use worker::{Done, Panicked};
 /// Every accepted job gives exactly one [`Done`], even if it panics. Share the pool by reference:
 /// any number of threads may submit and read.
 ///
-/// Dropping the pool gives up: jobs that run are finished and their threads joined, jobs in the
-/// queue are dropped. [`close`](Self::close) works through them first. A job may drop its own pool;
+/// Dropping the pool gives up: running jobs are finished and their threads joined, and queued jobs
+/// are dropped. [`close`](Self::close) works through the queue first. A job may drop its own pool;
 /// its own thread is then not joined.
 #[must_use = "dropping a pool drops the jobs in its queue"]
 pub struct WorkerPool<J, R> {
@@ -139,9 +139,9 @@ impl<J: Send + 'static, R: Send + 'static> WorkerPool<J, R> {
         number
     }
 
-    /// [`submit`](Self::submit), unless `cancelled` is disconnected before there is room in the
-    /// queue: then the job comes back. Once it is disconnected, no job is accepted any more. A
-    /// cancelled job has used up its number.
+    /// As [`submit`](Self::submit), but gives the job back if `cancelled` is disconnected before
+    /// there is room in the queue. After that, no job is accepted. A cancelled job has used up its
+    /// number.
     ///
     /// # Panics
     ///
@@ -178,9 +178,9 @@ impl<J: Send + 'static, R: Send + 'static> WorkerPool<J, R> {
         self.close_unless(&never())
     }
 
-    /// [`close`](Self::close), unless `cancelled` is disconnected first: then the jobs that run are
-    /// finished, and those still in the queue are dropped and give no result. A job that finds the
-    /// result limit reached gives no result either.
+    /// As [`close`](Self::close), unless `cancelled` is disconnected first: then the jobs that run
+    /// are finished, and those still in the queue are dropped and give no result. A job that finds
+    /// the result limit reached gives no result either.
     ///
     /// # Panics
     ///

@@ -17,14 +17,14 @@ where
     jobs.into_iter().map(|job| pool.submit(job)).collect()
 }
 
-/// What `wait` gives; a failure instead of a test that hangs.
+/// The result of `wait`. A hang becomes a failure.
 fn in_time<T: Send + 'static>(wait: impl FnOnce() -> T + Send + 'static) -> T {
     let (sender, result) = bounded(1);
     thread::spawn(move || sender.send(wait()));
     result.recv_timeout(Duration::from_secs(10)).expect("it ends")
 }
 
-/// Whether somebody comes to wait on the other end.
+/// Whether a thread comes to wait on the other end.
 fn is_waited_for(sender: &Sender<Infallible>) -> bool {
     let mut waits = Select::new();
     waits.send(sender);
@@ -191,7 +191,7 @@ fn a_submit_that_is_not_cancelled_waits_for_its_turn() {
 fn closing_drains_the_queue() {
     let (pool, release) = busy_pool(10);
     submit_all(&pool, 2..=10);
-    let (cancel, cancelled) = bounded::<Infallible>(0); // never cancelled: it shows who waits
+    let (cancel, cancelled) = bounded::<Infallible>(0); // never cancelled: it shows that a thread waits
     thread::scope(|scope| {
         let closing = scope.spawn(move || pool.close_unless(&cancelled));
         let waited = is_waited_for(&cancel);
@@ -227,7 +227,7 @@ fn giving_up_drops_the_queue_at_once_and_joins_the_workers() {
 fn giving_up_waits_for_no_reader() {
     let pool = WorkerPool::start(Bounds::new(1, 3).with_result_limit(0), |_, ()| ());
     submit_all(&pool, [(); 3]);
-    let results = pool.results(); // somebody could read, and does not
+    let results = pool.results(); // a reader exists, and does not read
     in_time(|| drop(pool));
     assert!(numbers(results).is_empty());
 }

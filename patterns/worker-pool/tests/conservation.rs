@@ -9,7 +9,7 @@ use crossbeam::channel::bounded;
 use proptest::prelude::*;
 use worker_pool::{Bounds, WorkerPool};
 
-/// A job, which panics or not, and what tells that it is still somewhere.
+/// A job, whether it panics, and a token that shows whether the job is still alive.
 type Job = (bool, Arc<()>);
 
 proptest! {
@@ -29,7 +29,7 @@ proptest! {
         let bounds = limit.map_or(bounds, |limit| bounds.with_result_limit(limit));
         let pool = WorkerPool::start(bounds, |_, (panics, held): Job| {
             if panics {
-                resume_unwind(Box::new("planned")); // without a line on stderr
+                resume_unwind(Box::new("planned")); // prints nothing on stderr
             }
             held
         });

@@ -178,7 +178,7 @@ fn survives_a_closed_stdout(path: &str, args: &[&str]) {
         command.args(args).stdin(Stdio::null()).stdout(writer);
         let started = Instant::now();
         let child = spawn(&mut command);
-        drop(command); // and with it this process' end of the pipe for writing
+        drop(command); // which closes this process's writing end of the pipe
         for line in BufReader::new(reader).lines().take(lines) {
             line.expect("a program prints UTF-8");
         }

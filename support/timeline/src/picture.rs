@@ -196,7 +196,7 @@ fn describe(lanes: &[Lane<'_>], end: Duration) -> String {
     words
 }
 
-/// How thin a bar must be to be merged: a pixel, or more if there were too many blocks otherwise.
+/// The width below which bars are merged: a pixel, or more if that leaves too many blocks.
 fn grain(lanes: &[Lane<'_>], scale: &Scale) -> f64 {
     let blocks = |grain: f64| lanes.iter().map(move |lane| merge(&lane.bars, scale, grain).len());
     let mut grains = (0..).map(|doublings| 2_f64.powi(doublings));
@@ -225,8 +225,8 @@ struct Block {
     count: usize,
 }
 
-/// Bars thinner than `grain` that end alike, with less than that between them, become one. Those
-/// that did not end by themselves come last, and so lie on top.
+/// Merges bars thinner than `grain` that have the same outcome and less than `grain` between them.
+/// Bars that failed, panicked or were cancelled come last, so that they are drawn on top.
 fn merge(bars: &[&Bar], scale: &Scale, grain: f64) -> Vec<Block> {
     let thin = |from: Duration, to: Duration| scale.x(to) - scale.x(from) < grain;
     let mut blocks = Vec::<Block>::new();

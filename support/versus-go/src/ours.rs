@@ -82,7 +82,7 @@ async fn in_bursts(n: u64, mut step: impl FnMut()) {
     }
 }
 
-/// `n` tasks that do nothing but give a result.
+/// `n` tasks that each return an empty result at once.
 pub(super) fn spawn_for_results(n: u64) -> Run {
     on_one_thread(measure(async || in_tasks((0..n).map(async |_| ())).await.len() as u64))
 }

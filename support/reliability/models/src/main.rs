@@ -1,5 +1,5 @@
-//! What must hold in every schedule. Each model runs in a process of its own, because a failure may
-//! abort it; and a model with a known bug in it must fail.
+//! Checks what must hold in every schedule. Each model runs in a process of its own, because a
+//! failure may abort it. A model with a known bug must fail.
 //!
 //! `models [--short] [NAME...]` runs those whose names contain one of the words, or all.
 

@@ -52,7 +52,7 @@ fn a_crate_depends_on_what_lies_below_it_alone() {
             _ => &["common"],
         };
         let in_tests: &[&str] = match name.as_str() {
-            "xtask" => &["common", "errors", "leaks"], // the snippets of the pages that belong to no crate
+            "xtask" => &["common", "errors", "leaks"], // the code of pages that belong to no crate
             _ => &["common", "leaks", "testkit", "timeline"],
         };
         let manifest = Manifest::read(member);
@@ -90,7 +90,7 @@ fn circles_of(uses: &Uses) -> BTreeMap<String, String> {
     found
 }
 
-/// The sets of modules each of which leads to all others of its set, with the uses among them.
+/// The strongly connected sets of modules, with the uses among them.
 fn circles(uses: &Uses) -> BTreeMap<String, String> {
     let reach: BTreeMap<&Name, BTreeSet<&Name>> =
         uses.keys().map(|name| (name, reachable(uses, name))).collect();

@@ -1,4 +1,5 @@
-//! `api-client`: every request has its one outcome, and what is in the journal is not fetched again.
+//! `api-client`: every request has exactly one outcome, and a request in the journal is not fetched
+//! again.
 
 use std::collections::HashMap;
 use std::fs;

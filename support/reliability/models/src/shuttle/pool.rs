@@ -83,7 +83,7 @@ pub fn giving_up() {
     let bounds = Bounds::new(2, 2).with_result_limit(1);
     let pool = WorkerPool::start(bounds, |_, job: Arc<()>| job);
     (1..=3).for_each(|_| _ = pool.submit(job.clone()));
-    let results = pool.results(); // somebody could read, and does not
+    let results = pool.results(); // a reader exists, and does not read
     drop(pool);
     assert!(results.count() <= 1);
     assert_eq!(Arc::strong_count(&job), 1, "a job or a result is still there");
