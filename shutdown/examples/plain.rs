@@ -9,7 +9,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 #[tokio::main]
 async fn main() -> io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?; // before the workers: none is missed
+    let mut terminate = signal(SignalKind::terminate())?; // before the workers: no signal is lost
     let mut interrupt = signal(SignalKind::interrupt())?;
     let (stop, workers) = (CancellationToken::new(), TaskTracker::new());
     for id in 1..=3 {

@@ -191,7 +191,7 @@ fn a_submit_that_is_not_cancelled_waits_for_its_turn() {
 fn closing_drains_the_queue() {
     let (pool, release) = busy_pool(10);
     submit_all(&pool, 2..=10);
-    let (cancel, cancelled) = bounded::<Infallible>(0); // never cancelled: it shows that a thread waits
+    let (cancel, cancelled) = bounded::<Infallible>(0); // never cancelled: shows a waiter
     thread::scope(|scope| {
         let closing = scope.spawn(move || pool.close_unless(&cancelled));
         let waited = is_waited_for(&cancel);
