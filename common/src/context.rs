@@ -194,7 +194,7 @@ impl Context {
         Run { wait: self.wait(), future }
     }
 
-    /// When the context ends at the latest.
+    /// The deadline: the latest moment at which the context ends.
     pub fn deadline(&self) -> Option<Instant> {
         self.node.deadline
     }

@@ -31,11 +31,11 @@ pub struct TaskFailed<E: Error + 'static> {
 /// How many tasks ended in which way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// Those with an output.
+    /// Tasks with an output.
     pub successful: usize,
-    /// Those with an error or a panic.
+    /// Tasks with an error or a panic.
     pub failed: usize,
-    /// Those that their context stopped, or that never began.
+    /// Tasks that their context stopped, or that never began.
     pub cancelled: usize,
 }
 
@@ -74,7 +74,7 @@ mod tests {
         assert_eq!(failure.to_string(), "random processing error");
         let cause = failure.source().unwrap();
         assert_eq!(cause.downcast_ref(), Some(&Unlucky(0.125)));
-        assert_eq!(cause.to_string(), "drew 0.125, and what is below 0.3 fails");
+        assert_eq!(cause.to_string(), "drew 0.125, which is below 0.3");
     }
 
     #[test]

@@ -51,7 +51,7 @@ impl Group {
     ///
     /// If `tasks` is zero, because nothing could ever run.
     pub fn limit(mut self, tasks: usize) -> Self {
-        assert!(tasks > 0, "with a limit of zero, nothing can run");
+        assert!(tasks > 0, "the limit must be at least 1");
         self.0.places = Arc::new(Semaphore::new(tasks.min(Semaphore::MAX_PERMITS)));
         self
     }

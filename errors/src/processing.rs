@@ -15,7 +15,7 @@ pub struct ProcessingError(#[from] pub Unlucky);
 
 /// Why it went wrong.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
-#[error("drew {0:.3}, and what is below {FAILURE_RATE} fails")]
+#[error("drew {0:.3}, which is below {FAILURE_RATE}")]
 pub struct Unlucky(pub f32);
 
 /// How long a piece of work takes, unless it fails at once.

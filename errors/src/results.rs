@@ -49,7 +49,7 @@ where
     T: Send + 'static,
     E: Error + Send + 'static,
 {
-    assert!(workers > 0, "without workers, nothing can run");
+    assert!(workers > 0, "at least one worker is needed");
     let tasks = tasks.into_iter();
     Results { ctx: ctx.clone(), workers, tasks, running: JoinSet::new(), ids: HashMap::new() }
 }

@@ -301,7 +301,7 @@ async fn dropping_a_group_cancels_its_tasks_and_starts_no_more() {
 }
 
 #[test]
-#[should_panic(expected = "with a limit of zero, nothing can run")]
+#[should_panic(expected = "the limit must be at least 1")]
 fn a_limit_of_zero_is_refused() {
     drop(group().limit(0));
 }

@@ -42,7 +42,7 @@ where
     T: Send + 'static,
     F: Future<Output = T> + Send + 'static,
 {
-    assert!(limit > 0, "with a limit of zero, nothing can run");
+    assert!(limit > 0, "the limit must be at least 1");
     let (mut tasks, mut results) = (JoinSet::new(), Vec::new());
     for work in work {
         if tasks.len() == limit {

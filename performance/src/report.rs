@@ -59,7 +59,7 @@ pub fn json(load: Load, rows: &[(Design, Option<Measured>)]) -> String {
     format!("[\n{}\n]", rows.collect::<Vec<_>>().join(",\n"))
 }
 
-/// The growth of the process, shared among the threads or tasks that were there at once.
+/// The growth of the process, divided by the most threads or tasks that existed at once.
 fn memory_per_unit(measured: Measured) -> Option<f64> {
     measured.memory.map(|bytes| bytes as f64 / measured.peak as f64)
 }

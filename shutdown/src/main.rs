@@ -36,7 +36,7 @@ struct Args {
 fn main() -> ExitCode {
     let args: Args = parse();
     if args.demo.pace() == 0.0 {
-        let message = "there is no pace 0 here: a clock that jumps would not wait for a signal";
+        let message = "a virtual clock cannot wait for a signal: give a pace above 0";
         Args::command().error(ErrorKind::ValueValidation, message).exit();
     }
     args.demo.clone().mixed(|demo| run(demo, args))

@@ -68,8 +68,8 @@ impl Server {
         std::future::pending().await // all workers have ended well, so none will panic
     }
 
-    /// Tells the workers to stop, and waits until they have, for `deadline` at the longest. Then
-    /// those that are left are cut off.
+    /// Tells the workers to stop, and waits until they have, for `deadline` at the longest. Then it
+    /// aborts the workers that are left.
     ///
     /// # Errors
     ///

@@ -32,7 +32,7 @@ where
     R: Send + 'scope,
     F: Fn(usize, J) -> R + Clone + Send + 'scope,
 {
-    assert!(workers > 0, "without workers, nobody takes the jobs");
+    assert!(workers > 0, "at least one worker is needed to take the jobs");
     let (sender, results) = bounded(RESULT_BOUND);
     for id in 1..=workers {
         let (queue, sender, work) = (queue.clone(), sender.clone(), work.clone());
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "without workers, nobody takes the jobs")]
+    #[should_panic(expected = "at least one worker is needed to take the jobs")]
     fn no_workers_at_all_are_refused() {
         let (_jobs, queue) = bounded::<i32>(1);
         thread::scope(|scope| drop(start_workers(scope, 0, &queue, |_, job| job)));

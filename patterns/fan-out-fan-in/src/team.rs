@@ -15,7 +15,7 @@ pub(crate) fn own<R, F: Future<Output = ()> + Send + 'static>(
     mut worker: impl FnMut() -> F,
     results: Sender<R>,
 ) -> impl Future<Output = ()> {
-    assert!(workers > 0, "without workers nothing would be done");
+    assert!(workers > 0, "at least one worker is needed");
     let mut team: JoinSet<()> = (0..workers).map(|_| worker()).collect();
     async move {
         let (mut stopped, mut first) = (false, None);

@@ -134,7 +134,7 @@ where
     U: Send + 'static,
     Fut: Future<Output = U> + Send + 'static,
 {
-    assert!(limit > 0, "with a limit of 0 no item would be started");
+    assert!(limit > 0, "the limit must be at least 1");
     stage(input, move |mut input, output| async move {
         let mut running = VecDeque::new();
         let mut more = true;

@@ -187,7 +187,10 @@ impl<J: Send + 'static, R: Send + 'static> WorkerPool<J, R> {
     /// If a job calls this for its own pool, because it would wait for itself.
     #[must_use = "results that nobody has read are dropped with it"]
     pub fn close_unless(mut self, cancelled: &Receiver<Infallible>) -> Results<R> {
-        assert!(!self.is_called_by_a_job(), "a job closes its own pool, and would wait for itself");
+        assert!(
+            !self.is_called_by_a_job(),
+            "a job must not close its own pool: it would wait for itself"
+        );
         self.jobs = None; // the workers end when the queue is empty
         select_biased! {
             recv(cancelled) -> _ => {}
@@ -211,8 +214,8 @@ impl<J: Send + 'static, R: Send + 'static> WorkerPool<J, R> {
 }
 
 const WORKERS_LISTEN: &str = "workers outlive their jobs' panics, and listen until the pool ends";
-const FULL: &str = "a job submits to its own pool, whose queue is full: let it return what is to be \
-                    done next, and submit that where the results are read";
+const FULL: &str = "a job submits to its own pool, whose queue is full: let it return the next \
+                    job, and submit that where the results are read";
 
 impl<J> fmt::Debug for Cancelled<J> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

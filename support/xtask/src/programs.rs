@@ -32,7 +32,7 @@ pub const BEFORE_THE_SIGNAL: Duration = Duration::from_millis(1200);
 ///
 /// # Errors
 ///
-/// If one fails or hangs.
+/// If a program fails or hangs.
 pub fn run_all() -> Result {
     cargo(&["build", "--quiet", "--workspace", "--bins", "--examples"])?;
     let (mut args, mut waiting) = (BTreeMap::new(), Vec::new());

@@ -22,7 +22,7 @@ pub fn take(section: &str, to: &Path) -> Result {
     let sections = sections();
     let folder = sections.iter().find(|folder| name_of(folder) == section).ok_or_else(|| {
         let names: Vec<_> = sections.iter().map(|folder| name_of(folder)).collect();
-        format!("no section {section}: it is one of {}", names.join(", "))
+        format!("no section {section}: expected one of {}", names.join(", "))
     })?;
     if to.exists() {
         return Err(format!("{} is there already", to.display()).into());
@@ -46,7 +46,7 @@ pub fn take(section: &str, to: &Path) -> Result {
 ///
 /// # Errors
 ///
-/// If one does not build or pass.
+/// If a section does not build, or its tests fail.
 pub fn check_all() -> Result {
     for section in sections() {
         let name = name_of(&section);
@@ -173,6 +173,9 @@ mod tests {
         let told = take("values", folder.path()).unwrap_err().to_string();
         assert!(told.contains("is there already"), "{told}");
         let told = take("no-such", &folder.path().join("new")).unwrap_err().to_string();
-        assert!(told.starts_with("no section no-such: it is one of creating, anonymous"), "{told}");
+        assert!(
+            told.starts_with("no section no-such: expected one of creating, anonymous"),
+            "{told}"
+        );
     }
 }
