@@ -45,7 +45,7 @@ impl Group {
         })
     }
 
-    /// Lets at most `tasks` run at the same time, siblings among them. Call it before any is spawned.
+    /// Lets at most `tasks` run at the same time, siblings included. Call it before spawning any.
     ///
     /// # Panics
     ///
@@ -94,7 +94,7 @@ impl Group {
     ///
     /// Dropping the future drops the group, which cancels its tasks.
     pub async fn wait(self) -> Result<(), GroupError> {
-        self.0.tasks.close(); // a tracker that is open waits for tasks to come
+        self.0.tasks.close(); // an open tracker would wait for further tasks
         self.0.tasks.wait().await;
         self.0.first.get().cloned().map_or(Ok(()), Err)
     }

@@ -203,7 +203,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn as_many_run_at_once_as_there_are_workers() {
         static RUNNING: AtomicUsize = AtomicUsize::new(0);
-        let meet = Arc::new(Barrier::new(3)); // passed only by three at once
+        let meet = Arc::new(Barrier::new(3)); // opens for three at once
         let tasks = (0..30).map(|id| {
             let meet = Arc::clone(&meet);
             let work = async move {

@@ -204,7 +204,7 @@ async fn a_panic_is_an_error_with_its_message() {
 #[tokio::test(start_paused = true)]
 async fn never_more_than_the_limit_run_and_the_limit_is_used_to_the_full() {
     static RUNNING: AtomicUsize = AtomicUsize::new(0);
-    let (group, meet) = (group().limit(3), Arc::new(Barrier::new(3))); // passed only by three at once
+    let (group, meet) = (group().limit(3), Arc::new(Barrier::new(3))); // opens for three at once
     let started = Instant::now();
     for _ in 0..30 {
         let meet = Arc::clone(&meet);

@@ -1,4 +1,4 @@
-//! Limit the creation of tasks: a permit is waited for *before* the task is spawned.
+//! Limit the creation of tasks: a permit is taken *before* the task is spawned.
 
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};

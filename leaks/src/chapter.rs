@@ -44,8 +44,8 @@ async fn send_until_refused(sender: Sender<i32>) -> SendError<i32> {
     }
 }
 
-/// Good: the buffer takes the one value that is ever sent, so the sender ends, read or not. `None`
-/// if the value was not there within `timeout`; the work itself is not cut short.
+/// Good: the buffer has room for the only value, so the sender ends whether or not it is read.
+/// `None` if the value was not there within `timeout`; the work itself is not cut short.
 ///
 /// # Cancel safety
 ///

@@ -54,7 +54,7 @@ where
     results
 }
 
-/// Keeps the result of the next task to end, or goes on with its panic; `false` once all are joined.
+/// Keeps the result of the next task to end, or resumes its panic; `false` once all are joined.
 async fn join_next<T: 'static>(tasks: &mut JoinSet<T>, results: &mut Vec<T>) -> bool {
     let Some(joined) = tasks.join_next().await else { return false };
     match joined.map_err(JoinError::into_panic) {
@@ -143,7 +143,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn all_work_runs_at_the_same_time_to_its_end() {
-        let meet = Arc::new(Barrier::new(100)); // passed only by all at once
+        let meet = Arc::new(Barrier::new(100)); // opens for all at once
         let work = (0..100).map(|at| {
             let meet = Arc::clone(&meet);
             async move {
@@ -183,7 +183,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_limit_is_used_to_the_full() {
-        let meet = Arc::new(Barrier::new(7)); // passed only by seven at once
+        let meet = Arc::new(Barrier::new(7)); // opens for seven at once
         let work = (0..70).map(|_| {
             let meet = Arc::clone(&meet);
             async move { meet.wait().await.is_leader() }

@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn all_threads_are_there_at_once() {
-        let (gauge, meet) = (Gauge::default(), Barrier::new(TASKS)); // passed only by all at once
+        let (gauge, meet) = (Gauge::default(), Barrier::new(TASKS)); // opens for all at once
         let work = || {
             let _running = gauge.start();
             meet.wait();

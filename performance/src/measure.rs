@@ -46,8 +46,8 @@ pub struct Measured {
     pub memory: Option<u64>,
 }
 
-/// Carries out the load and measures it. `begin` is called at the start of each piece of work; what it
-/// gives is dropped at its end.
+/// Runs the load and measures it. `begin` is called at the start of each piece of work; the value
+/// that it returns is dropped at the end of that piece.
 ///
 /// # Errors
 ///

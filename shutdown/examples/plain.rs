@@ -22,7 +22,7 @@ async fn main() -> io::Result<()> {
         _ = terminate.recv() => println!("\nReceived signal: terminated"),
     }
     stop.cancel();
-    workers.close(); // or `wait` would wait for workers to come
+    workers.close(); // without this, `wait` would never end
 
     match timeout(Duration::from_secs(5), workers.wait()).await {
         Ok(()) => println!("All workers stopped gracefully"),

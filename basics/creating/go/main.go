@@ -22,6 +22,6 @@ func main() {
 	go sayHello("Charlie")
 	go sayHello("Diana")
 
-	time.Sleep(500 * time.Millisecond) // long enough, it is hoped
+	time.Sleep(500 * time.Millisecond) // hopefully long enough
 	fmt.Println("Main function ending")
 }

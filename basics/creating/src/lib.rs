@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn threads_run_at_the_same_time_and_keep_the_order_of_the_work() {
-        let meet = &Barrier::new(8); // passed only by eight at once
+        let meet = &Barrier::new(8); // opens for eight at once
         let work = (0..8).map(|number| {
             move || {
                 meet.wait();
@@ -158,7 +158,7 @@ mod tests {
         }
     }
 
-    /// What each of three gives: something that panics as it is dropped, a panic, and such a payload.
+    /// The outcomes of three: a value whose drop panics, a panic, and a payload whose drop panics.
     fn give(number: u32) -> PanicsWhenDropped {
         match number {
             1 => panic!("the first"),
@@ -170,7 +170,7 @@ mod tests {
     #[test]
     fn what_panics_as_it_is_dropped_does_not_hide_a_threads_panic() {
         for last in [2, 3] {
-            // Of two panics one goes on, and the other one is dropped.
+            // Of two panics one is resumed, and the other is dropped.
             let work = || in_threads((0..last).map(|number| move || give(number)));
             let panic = catch_unwind(work).err().unwrap();
             let own = panic.downcast_ref() == Some(&"the first") || panic.is::<PanicsWhenDropped>();

@@ -38,7 +38,7 @@ where
         let (queue, sender, work) = (queue.clone(), sender.clone(), work.clone());
         scope.spawn(move || {
             let work = || worker(queue, &sender, |job| work(id, job));
-            // The scope drops what a thread panicked with, and must not panic at that: pass a text on.
+            // The scope drops the payload of a panic, and that drop must not panic: pass on a text.
             catch_unwind(AssertUnwindSafe(work))
                 .unwrap_or_else(|payload| resume_unwind(Box::new(panic_message(payload))));
         });
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn all_workers_are_at_work_at_the_same_time() {
-        let meet = &Barrier::new(3); // passed only by three at once
+        let meet = &Barrier::new(3); // opens for three at once
         let results = thread::scope(|scope| {
             let (jobs, queue) = bounded(3);
             (1..=3).for_each(|job| jobs.send(job).unwrap());

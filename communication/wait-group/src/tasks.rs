@@ -47,7 +47,7 @@ impl TaskGroup {
     /// Dropping the future loses nothing: the tasks go on, and can be waited for again.
     #[must_use = "they are the panics of the tasks"]
     pub async fn wait(&self) -> Vec<Panicked> {
-        self.tracker.close(); // a tracker that is open waits for tasks to come
+        self.tracker.close(); // an open tracker would wait for further tasks
         self.tracker.wait().await;
         self.panics.take()
     }

@@ -15,7 +15,7 @@ func worker(ctx context.Context, id int) {
 			return
 		default:
 			fmt.Printf("Worker %d: Working...\n", id)
-			time.Sleep(500 * time.Millisecond) // deaf to the signal meanwhile
+			time.Sleep(500 * time.Millisecond) // does not see the signal meanwhile
 		}
 	}
 }

@@ -46,7 +46,7 @@ async fn every_item_gives_one_result_and_the_results_end() {
 #[tokio::test(start_paused = true)]
 async fn all_workers_are_at_work_at_the_same_time() {
     let mut tasks = JoinSet::new();
-    let meet = Arc::new(Barrier::new(3)); // passed only by three at once
+    let meet = Arc::new(Barrier::new(3)); // opens for three at once
     let numbers = generate(&mut tasks, 0..3, Duration::ZERO);
     let results = fan_out(&mut tasks, numbers, 3, move |_| {
         let meet = Arc::clone(&meet);

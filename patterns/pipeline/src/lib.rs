@@ -26,7 +26,7 @@ pub fn add_constant(input: Receiver<Item>, constant: i64) -> Receiver<Item> {
     })
 }
 
-/// The fourth stage: lets even numbers pass, and every error.
+/// The fourth stage: passes on even numbers and all errors.
 pub fn filter_even(input: Receiver<Item>) -> Receiver<Item> {
     filter(input, |item| item.as_ref().map_or(true, |number| number % 2 == 0))
 }

@@ -142,7 +142,7 @@ where
             // Neither arm loses anything when the other one wins: a handle can be awaited again,
             // and a receive that is dropped has taken no item.
             tokio::select! {
-                biased; // results first: their room is what the next items wait for
+                biased; // results first: sending them makes room for the next items
                 Some(result) = async { Some(running.front_mut()?.await) } => {
                     running.pop_front();
                     let Some(result) = unless_canceled(result) else { return };

@@ -58,7 +58,7 @@ fn every_job_of_every_submitter_gives_one_result_and_the_results_end() {
 
 #[test]
 fn all_workers_are_at_work_at_the_same_time() {
-    let meet = Barrier::new(3); // passed only by three at once
+    let meet = Barrier::new(3); // opens for three at once
     let pool = WorkerPool::start(Bounds::new(3, 3), move |worker, ()| {
         meet.wait();
         worker

@@ -23,5 +23,5 @@ fn a_panic_poisons_the_lock_that_its_job_held() {
     assert!(done[1].1.is_err(), "its own panic");
     assert_eq!(done[2].1, Ok(Err("poisoned")), "the job after it");
     let total = total.lock().unwrap_or_else(PoisonError::into_inner);
-    assert_eq!(*total, 1); // the cure: take the value all the same
+    assert_eq!(*total, 1); // the cure: take the value out of the poisoned lock
 }

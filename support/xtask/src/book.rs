@@ -12,10 +12,10 @@ use crate::markdown::Page;
 use crate::workspace::{cargo, members, root, run, tracked};
 use crate::{Result, name_of};
 
-/// What a reader of the chapter wants at hand, before its first section.
+/// Pages that a reader of the chapter wants before its first section.
 const IN_FRONT: [&str; 2] = ["docs/from-go.md", "docs/README.md"];
 
-/// What is behind it, in this order; the other pages follow.
+/// Pages after the chapter, in this order. All other pages follow.
 const BEHIND: [&str; 6] = [
     "docs/programs.md",
     "docs/install.md",
@@ -31,7 +31,7 @@ const MDBOOK: &str = "mdbook@0.5.4";
 ///
 /// # Errors
 ///
-/// If mdbook cannot be had, or a link leads nowhere.
+/// If mdbook cannot be installed, or a link leads nowhere.
 pub fn build() -> Result {
     let out = root().join("target/book");
     if out.exists() {
@@ -51,7 +51,7 @@ pub fn build() -> Result {
     check(&out.join("html"))
 }
 
-/// mdbook, installed if it is not there.
+/// The path of mdbook, which is installed if it is missing.
 fn mdbook() -> Result<PathBuf> {
     if Command::new("mdbook").arg("--version").output().is_ok() {
         return Ok("mdbook".into());
@@ -197,7 +197,7 @@ impl Book {
     }
 }
 
-/// The contents of the book, as far as they are written.
+/// The contents of the book, as written so far.
 struct Summary<'a> {
     book: &'a Book,
     text: String,
@@ -302,7 +302,7 @@ fn entry_first(path: &Path) -> (PathBuf, u8, PathBuf) {
 mod tests {
     use super::*;
 
-    /// The lines of the contents, without what they lead to.
+    /// The lines of the contents, without their links.
     fn contents() -> Vec<String> {
         let summary = Book::read().unwrap().summary();
         summary.lines().map(|line| line.split("](").next().unwrap().replace('[', "")).collect()

@@ -74,7 +74,7 @@ pub fn every_tick() {
     });
 }
 
-/// Time that passes until it is aborted.
+/// A task that lets time pass until it is aborted.
 fn clock() -> JoinHandle<()> {
     spawn(async {
         loop {

@@ -21,7 +21,7 @@ pub use task::spawn;
 #[doc(hidden)]
 pub use real;
 
-/// tokio's, but always biased: loom must be able to repeat a run, and a random start could not be.
+/// tokio's, but always biased: loom must be able to repeat a run, which a random start prevents.
 #[cfg(loom)]
 #[macro_export]
 macro_rules! select {

@@ -1,4 +1,5 @@
-//! `tokio::sync`: shuttle-tokio's, and around tokio's own `mpsc`, of which shuttle-tokio lacks a part.
+//! `tokio::sync`: shuttle-tokio's, and a wrapper around tokio's own `mpsc`, because shuttle-tokio
+//! has only a part of it.
 
 pub use shuttle_tokio::sync::*;
 
