@@ -150,9 +150,9 @@ impl Context {
         self.end_for(None);
     }
 
-    /// As [`cancel`](Context::cancel), and says why: [`cause`](Context::cause) gives this error, for
-    /// this context and those that end with it. One that is shared already, an
-    /// `Arc<dyn Error + Send + Sync>`, stays the same one.
+    /// As [`cancel`](Context::cancel), and says why: [`cause`](Context::cause) gives this error,
+    /// for this context and those that end with it. An error that is shared already, an
+    /// `Arc<dyn Error + Send + Sync>`, is not wrapped again.
     pub fn cancel_with(&self, reason: impl Into<Box<dyn Error + Send + Sync>>) {
         let reason = reason.into().downcast::<Reason>().map_or_else(Reason::from, |shared| *shared);
         self.end_for(Some(reason));
@@ -163,9 +163,9 @@ impl Context {
         self.end().map(|end| end.cause)
     }
 
-    /// The error that the context was [cancelled with](Context::cancel_with), or that the one above
-    /// it was with which it ended; the same as [`err`](Context::err) if there was none. `None` while
-    /// it is alive.
+    /// The error that this context, or the ancestor that ended it, was [cancelled
+    /// with](Context::cancel_with). Without such an error it is [`err`](Context::err). `None` while
+    /// the context is alive.
     pub fn cause(&self) -> Option<std::sync::Arc<dyn Error + Send + Sync>> {
         let End { cause, reason, .. } = self.end()?;
         Some(reason.clone().unwrap_or_else(|| std::sync::Arc::new(*cause)))
@@ -225,7 +225,7 @@ impl Context {
         }
         self.node.end.get_or_init(|| End { at, cause: Cause::Canceled, reason });
         // Without a waiter, no list of waiters is made. The fences order this and `Wait`: either a
-        // waiter sees the end, or it is seen here.
+        // waiter sees the end, or this code sees the waiter.
         fence(Ordering::SeqCst);
         if nearest.node.ended.total_listeners() > 0 {
             nearest.node.ended.notify(usize::MAX);
@@ -305,8 +305,8 @@ impl Node {
         }
     }
 
-    /// Takes what holds the contexts above. Through `parent` they hold `other` as well, which is
-    /// therefore not freed here.
+    /// Takes the handles of the contexts above. The parent also holds `other`, so dropping `other`
+    /// here frees nothing.
     fn take_above(&mut self) -> Option<Context> {
         let other = self.other.take();
         self.parent.take().or(other)

@@ -50,7 +50,8 @@ mod tests {
     use super::*;
     use crate::leak_check;
 
-    /// Says in the process that runs it alone what `what_is_left` leaves.
+    /// The environment variable that tells `what_is_left`, in a process of its own, what to leave
+    /// behind.
     const LEFT: &str = "LEAK_CHECK_LEFT";
 
     #[test]

@@ -25,7 +25,7 @@ where
 {
     let period = period.max(Duration::from_millis(1));
     let Some(first) = Instant::now().checked_add(period) else {
-        ctx.done().await; // the first time is beyond what the clock can express
+        ctx.done().await; // the first call is beyond what the clock can express
         return;
     };
     let mut ticks = interval_at(first, period);

@@ -50,7 +50,7 @@ async fn run(demo: Demo, args: Args) -> Result {
         None => stop,
     };
     tokio::select! {
-        biased; // a stop that was asked for comes before a worker that fails in the same moment
+        biased; // a requested stop wins over a worker that fails at the same moment
         cause = stop.done() => match (cause, args.time) {
             (Cause::DeadlineExceeded, Some(time)) => say!("\nStopping after {time:?}"),
             _ => say!("\nReceived signal"),

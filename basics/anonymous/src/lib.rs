@@ -45,7 +45,7 @@ pub fn in_threads(count: usize, work: impl Fn(usize) + Sync, say: impl Fn(&str) 
     let message = MESSAGE.to_owned();
     thread::scope(|scope| {
         scope.spawn(|| (0..count).for_each(&work));
-        scope.spawn(|| say(&message)); // borrows the message: it is still ours
+        scope.spawn(|| say(&message)); // borrows the message
     });
 }
 

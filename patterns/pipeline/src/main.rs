@@ -56,7 +56,7 @@ async fn run(demo: &Demo, input: Input, bound: usize, summary: bool) -> Result {
 /// The first stage, for each kind of input. `read` counts the numbers.
 fn read_numbers(demo: &Demo, input: Input, bound: usize, read: &Arc<AtomicU64>) -> Receiver<Item> {
     let (demo, read) = (demo.clone(), read.clone());
-    let simulated = matches!(input, Input::Chapter); // its work is counted where it is done
+    let simulated = matches!(input, Input::Chapter); // simulated work is counted in its stage
     let count = move |_: &Item| {
         if !simulated {
             demo.piece();

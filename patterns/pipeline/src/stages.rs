@@ -45,8 +45,8 @@ where
     I: IntoIterator<Item: Send + 'static> + Send + 'static,
 {
     start(JoinSet::new(), bound, |output| {
-        // Nothing is ever sent: the thread hears that `owner` has been dropped, with the task
-        // below, by an early stop or with the runtime.
+        // Nothing is ever sent: the channel only tells the thread that `owner` was dropped. That
+        // happens with the task below, at an early stop or at the end of the runtime.
         let (owner, dropped) = oneshot::channel::<Infallible>();
         let runtime = Handle::current();
         let thread = spawn_blocking(move || {
@@ -174,7 +174,7 @@ where
 {
     let bound = input.items.max_capacity();
     if !input.ahead.is_empty() {
-        input = from_stream(input, bound); // what has been taken goes through a channel once more
+        input = from_stream(input, bound); // items already taken go through a channel again
     }
     let Receiver { items, stages, .. } = input;
     start(stages, bound, |output| run(items, output))
@@ -195,7 +195,7 @@ fn start<U: Send + 'static, Fut: Future<Output = ()> + Send + 'static>(
     let run = run(output);
     stages.spawn(async move {
         tokio::select! {
-            biased; // what nobody receives is not worth another step
+            biased; // check the receiver first: without it no step is needed
             () = dropped.closed() => {}
             () = run => {}
         }
@@ -214,8 +214,8 @@ struct Output<T> {
 const LONG: Duration = Duration::from_millis(1);
 
 impl<T> Output<T> {
-    /// Sends each of `items` as soon as it is made, and makes none without room for it: `None` is
-    /// what a filter takes out. `false` once nobody receives any more.
+    /// Sends each of `items` as soon as it is made, and makes none without room for it. `None` is
+    /// an item that a filter takes out. `false` once nobody receives any more.
     async fn send_all(&mut self, mut items: impl Iterator<Item = Option<T>>) -> bool {
         while items.size_hint().1 != Some(0) {
             // No more than is free, and one if nothing is: `reserve_many` waits until it has all

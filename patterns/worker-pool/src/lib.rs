@@ -128,8 +128,8 @@ impl<J: Send + 'static, R: Send + 'static> WorkerPool<J, R> {
     ///
     /// # Panics
     ///
-    /// If a job calls this while the queue of its own pool is full: all workers could come to wait
-    /// for each other.
+    /// If a job calls this while the queue of its own pool is full: all workers could end up
+    /// waiting for each other.
     pub fn submit(&self, job: J) -> u64 {
         let number = self.next_number();
         if let Err(full) = second_look::try_send(self.jobs(), (number, job)) {
@@ -239,7 +239,7 @@ impl<J, R> Drop for WorkerPool<J, R> {
         let caller = thread::current().id(); // a job that drops its pool cannot wait for itself
         let others = self.threads.drain(..).filter(|worker| worker.thread().id() != caller);
         others.for_each(|worker| discard(worker.join()));
-        discard(mem::replace(&mut self.results.0, never())); // what nobody can read any more
+        discard(mem::replace(&mut self.results.0, never())); // results without a reader
     }
 }
 
