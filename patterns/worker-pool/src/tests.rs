@@ -301,7 +301,7 @@ fn a_job_may_drop_its_own_pool_and_does_not_close_it() {
         let [first] = &results[..] else { panic!("what is queued is dropped: {results:?}") };
         match &first.result {
             Ok(()) => assert!(!closes),
-            Err(told) => assert!(closes && told.message.starts_with("a job closes its own pool")),
+            Err(told) => assert!(closes && told.message.starts_with("a job must not close its")),
         }
     }
 }
