@@ -234,7 +234,7 @@ impl<'j> Output<'j> {
 
     fn letter(&mut self, offset: u64, reason: &str, line: &[u8]) {
         // Escaped, a control byte would take six times its length.
-        let is_text = |text: &&str| !text.trim_end_matches('\n').chars().any(is_control);
+        let is_text = |text: &&str| !text.chars().any(is_control);
         let raw = match std::str::from_utf8(line).ok().filter(is_text) {
             Some(text) => format!(r#""raw":{}"#, json(text.trim_end_matches('\n'))),
             None => format!(r#""raw_base64":"{}""#, BASE64.encode(line)),
@@ -250,7 +250,7 @@ impl<'j> Output<'j> {
 
 /// A tab is one that belongs in a text, and so is the other half of a line end.
 fn is_control(char: char) -> bool {
-    char.is_control() && !matches!(char, '\t' | '\r')
+    char.is_control() && !matches!(char, '\t' | '\n' | '\r')
 }
 
 /// The ends of all lines, behind the line feed. The last line may lack it.
