@@ -10,7 +10,6 @@ use tokio::{task::JoinSet, time};
 
 /// Items that wait between two stages; a full channel makes the stage before it wait.
 const BOUND: usize = 16;
-const BATCH: usize = 100; // events that one delivery to the sink sums up at most
 
 type Line = (&'static str, String);
 type Event = (&'static str, u64);
@@ -92,7 +91,7 @@ async fn keep_slow(mut input: Receiver<Event>, output: Sender<Event>) {
 /// Takes what is there, up to a batch: nothing waits for a batch to fill.
 async fn sum_up(mut input: Receiver<Event>, output: Sender<Batch>) {
     let mut events = Vec::new();
-    while input.recv_many(&mut events, BATCH).await > 0 {
+    while input.recv_many(&mut events, BOUND).await > 0 {
         let mut batch = Batch::new();
         for (source, millis) in events.drain(..) {
             let (count, sum) = batch.entry(source).or_default();

@@ -48,6 +48,7 @@ async fn fetch_all(urls: Vec<String>, rate: NonZeroU32) -> reqwest::Result<Vec<O
     let pace = Arc::new(RateLimiter::direct(Quota::per_second(rate).allow_burst(NonZeroU32::MIN)));
 
     let (mut urls, mut tasks, mut outcomes) = (urls.into_iter(), JoinSet::new(), Vec::new());
+    let mut interrupt = std::pin::pin!(ctrl_c()); // one for the whole run: no Ctrl-C is missed
     loop {
         // [x] Makes concurrent requests, a task each.
         while tasks.len() < IN_FLIGHT
@@ -56,31 +57,28 @@ async fn fetch_all(urls: Vec<String>, rate: NonZeroU32) -> reqwest::Result<Vec<O
             let (client, pace) = (client.clone(), pace.clone());
             tasks.spawn(async move { fetch(&client, &pace, url).await });
         }
-        tokio::select! {
+        let joined = tokio::select! {
             biased; // a cancel is not kept waiting by results
-            // [x] Supports cancellation: an aborted task ends where it waits, sent or not.
-            _ = ctrl_c() => {
-                tasks.abort_all();
-                outcomes.extend(urls.by_ref().map(|url| Err(format!("{url}: cancelled"))));
-            }
-            joined = tasks.join_next() => match joined {
-                None => return Ok(outcomes),
-                Some(Ok(outcome)) => outcomes.push(outcome),
-                Some(Err(ended)) => outcomes.push(Err(ended.to_string())), // aborted or panicked
-            }
+            _ = &mut interrupt => break,
+            joined = tasks.join_next() => joined,
+        };
+        let Some(joined) = joined else { return Ok(outcomes) };
+        let outcome = joined.unwrap_or_else(|panic| Err(panic.to_string()));
+        match &outcome {
+            Ok((url, bytes)) => println!("{url}: {bytes} bytes"),
+            Err(why) => eprintln!("{why}"),
         }
-        match outcomes.last() {
-            Some(Ok((url, bytes))) => println!("{url}: {bytes} bytes"),
-            Some(Err(why)) => eprintln!("{why}"),
-            None => {}
-        }
+        outcomes.push(outcome);
     }
+    // [x] Supports cancellation: what is dropped here ends where it waits, sent or not.
+    outcomes.extend((0..tasks.len() + urls.len()).map(|_| Err("cancelled".to_owned())));
+    Ok(outcomes)
 }
 
 async fn fetch(client: &Client, pace: &DefaultDirectRateLimiter, url: String) -> Outcome {
     let mut pause = FIRST_PAUSE;
     let mut why = String::new();
-    for _ in 0..TRIES {
+    for tries_left in (0..TRIES).rev() {
         pace.until_ready().await;
         let mut wait = pause;
         match client.get(&url).send().await {
@@ -99,8 +97,10 @@ async fn fetch(client: &Client, pace: &DefaultDirectRateLimiter, url: String) ->
                 wait = wait.max(Duration::from_secs(told.map_or(0, |s| s.parse().unwrap_or(0))));
             }
         }
-        sleep(wait).await; // [x] Retries with exponential backoff; the pace keeps retries apart.
-        pause *= 2;
+        if tries_left > 0 {
+            sleep(wait).await; // [x] Retries with exponential backoff
+            pause *= 2;
+        }
     }
     Err(format!("{url}: {why}"))
 }

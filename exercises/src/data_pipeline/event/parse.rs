@@ -248,7 +248,7 @@ impl<'j> Output<'j> {
     }
 }
 
-/// A tab is one that belongs in a text, and so is the other half of a line end.
+/// Tabs and line ends belong in a text.
 fn is_control(char: char) -> bool {
     char.is_control() && !matches!(char, '\t' | '\n' | '\r')
 }
