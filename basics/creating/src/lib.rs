@@ -13,13 +13,15 @@ const BURST: usize = 32;
 ///
 /// # Panics
 ///
-/// If a piece of work panics: with its panic, once all threads have ended.
+/// If a piece of work panics: with one such panic, once all threads have ended. If the system
+/// cannot start a thread.
 pub fn in_threads<R, F>(work: impl IntoIterator<Item = F>) -> Vec<R>
 where
     R: Send,
     F: FnOnce() -> R + Send,
 {
     let mut joined: Vec<_> = thread::scope(|scope| {
+        // `collect` starts all threads before the first one is joined.
         let threads: Vec<_> = work.into_iter().map(|piece| scope.spawn(piece)).collect();
         threads.into_iter().map(ScopedJoinHandle::join).collect()
     });
@@ -38,7 +40,7 @@ where
 ///
 /// # Panics
 ///
-/// If a piece of work panics: with its panic, and the other tasks are cancelled.
+/// If a piece of work panics: with its panic, and the other tasks are cancelled. Outside a runtime.
 ///
 /// # Cancel safety
 ///
@@ -64,6 +66,8 @@ where
 }
 
 /// Keeps the result of a task, or resumes its panic. Only a runtime that has shut down cancels it.
+/// The other results are discarded before a panic resumes: a second panic, from the drop of a
+/// result, would abort the process.
 fn keep<R>(joined: Result<R, JoinError>, results: &mut Vec<R>) {
     match joined.map_err(JoinError::into_panic) {
         Ok(result) => results.push(result),

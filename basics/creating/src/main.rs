@@ -20,7 +20,7 @@ fn main() -> ExitCode {
 
 async fn run(demo: Demo) -> Result {
     say!("=== Synchronous execution ===");
-    say_hello(&demo, "Alice");
+    say_hello(&demo, "Alice"); // may block here: tasks run on other threads
     say_hello(&demo, "Bob");
 
     say!("\n=== Asynchronous execution ===");
