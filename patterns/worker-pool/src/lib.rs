@@ -33,6 +33,7 @@ pub use worker::{Done, Panicked};
 pub struct WorkerPool<J, R> {
     /// `None` once the pool is closed.
     jobs: Option<Sender<(u64, J)>>,
+    /// For the drop, which takes the jobs out that no worker has taken.
     queue: Receiver<(u64, J)>,
     submitted: AtomicU64,
     results: Results<R>,
@@ -152,14 +153,16 @@ impl<J: Send + 'static, R: Send + 'static> WorkerPool<J, R> {
         job: J,
     ) -> Result<u64, Cancelled<J>> {
         let number = self.next_number();
+        // For a job: disconnected from the start, so without room the last arm is ready at once.
         let own = if self.is_called_by_a_job() { bounded(0).1 } else { never::<Infallible>() };
+        // The message is made only when its arm is chosen: in the others, `job` is still here.
         select_biased! {
             recv(cancelled) -> _ => Err(Cancelled(job)),
             send(self.jobs(), (number, job)) -> sent => {
                 sent.expect(WORKERS_LISTEN);
                 Ok(number)
             }
-            recv(own) -> _ => panic!("{FULL}"), // disconnected: a job does not wait
+            recv(own) -> _ => panic!("{FULL}"), // a job does not wait
         }
     }
 
