@@ -140,7 +140,8 @@ where
         let mut more = true;
         loop {
             // Neither arm loses anything when the other one wins: a handle can be awaited again,
-            // and a receive that is dropped has taken no item.
+            // and a receive that is dropped has taken no item. With nothing running the first arm
+            // gives `None`, and leaves the select to the other one.
             tokio::select! {
                 biased; // results first: sending them makes room for the next items
                 Some(result) = async { Some(running.front_mut()?.await) } => {
@@ -210,13 +211,14 @@ struct Output<T> {
     burst: usize,
 }
 
-/// A burst that takes longer makes room for other tasks.
+/// After a burst that takes longer than this, a stage gives other tasks a turn.
 const LONG: Duration = Duration::from_millis(1);
 
 impl<T> Output<T> {
     /// Sends each of `items` as soon as it is made, and makes none without room for it. `None` is
     /// an item that a filter takes out. `false` once nobody receives any more.
     async fn send_all(&mut self, mut items: impl Iterator<Item = Option<T>>) -> bool {
+        // At a known end there is no room to wait for.
         while items.size_hint().1 != Some(0) {
             // No more than is free, and one if nothing is: `reserve_many` waits until it has all
             // that it asks for.
