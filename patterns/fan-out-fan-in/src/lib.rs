@@ -36,6 +36,8 @@ pub fn fan_out<T: Send + 'static, F: Future<Output: Send + 'static> + Send + 'st
 ) -> Receiver<F::Output> {
     let (output, results) = bounded(RESULT_BOUND);
     let sender = output.clone();
+    // Makes the workers, and new ones in their places after a panic. For these it keeps an end of
+    // each channel until the stage ends.
     let worker = move || worker(input.clone(), sender.clone(), work.clone());
     tasks.spawn(team::own(workers, worker, output));
     results

@@ -16,7 +16,7 @@ pub(crate) fn own<R, F: Future<Output = ()> + Send + 'static>(
     results: Sender<R>,
 ) -> impl Future<Output = ()> {
     assert!(workers > 0, "at least one worker is needed");
-    let mut team: JoinSet<()> = (0..workers).map(|_| worker()).collect();
+    let mut team: JoinSet<()> = (0..workers).map(|_| worker()).collect(); // spawns each
     async move {
         let (mut stopped, mut first) = (false, None);
         loop {
