@@ -14,7 +14,7 @@ fn main() {
             let (queue, answers) = (queue.clone(), answers.clone());
             scope.spawn(move || worker(id, &queue, &answers));
         }
-        drop(answers); // the workers hold the only senders: the results end with the last worker
+        drop((queue, answers)); // the workers have their own: the results end with the last one
 
         for job in 1..=5 {
             jobs.send(job).expect("a worker still receives");

@@ -36,7 +36,7 @@ func main() {
 		jobs <- Job{id, fmt.Sprintf("Task-%d", id)}
 	}
 
-	go func() { // nobody waits for this one: the last line is often lost
+	go func() { // nobody waits for this one: the last result is often lost
 		for result := range results {
 			fmt.Printf("Result for job %d: %s\n", result.JobID, result.Output)
 		}
