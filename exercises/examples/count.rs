@@ -12,7 +12,7 @@ use std::cmp::Reverse;
 use std::env;
 use std::io;
 
-use exercises::file_processor::{Column, Columns, Counter, Options, Outcome, count};
+use exercises::file_processor::{Column, Columns, Counter, Options, Status, count};
 
 fn main() -> io::Result<()> {
     let lines: Columns = [Column::Lines].into_iter().collect();
@@ -27,12 +27,12 @@ fn main() -> io::Result<()> {
         .rows
         .iter()
         .filter_map(|row| match &row.outcome {
-            Outcome::Counted(counts) => Some((counts.get(Column::Lines), &row.path)),
-            Outcome::Failed(failure) => {
+            Status::Counted(counts) => Some((counts.get(Column::Lines), &row.path)),
+            Status::Failed(failure) => {
                 common::say!("{}: {failure}", row.path.display());
                 None
             }
-            Outcome::Binary | Outcome::Note(_) => None,
+            Status::Binary | Status::Note(_) => None,
         })
         .collect();
     longest.sort_unstable_by_key(|(lines, _)| Reverse(*lines));

@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use clap::ValueEnum;
 use crossbeam_channel::bounded;
 use exercises::file_processor::{
-    By, Column, Columns, Counter, Counts, FormatName, Inputs, Listing, Operation, Options, Outcome,
-    Printer, Progress, Row, Summary, Whitespace, process, scalar,
+    By, Column, Columns, Counter, Counts, FormatName, Inputs, Listing, Operation, Options, Printer,
+    Progress, Row, Status, Summary, Whitespace, process, scalar,
 };
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -77,7 +77,7 @@ proptest! {
         for row in rows {
             let text = fs::read(&row.path).unwrap();
             let expected = scalar::count(&text, counter);
-            prop_assert_eq!(row.outcome, Outcome::Counted(expected));
+            prop_assert_eq!(row.outcome, Status::Counted(expected));
         }
     }
 }
@@ -94,7 +94,7 @@ fn a_file_that_vanishes_after_it_was_listed_fails_alone() {
         if std::mem::take(&mut first) {
             fs::remove_file(path(FILES - 1)).unwrap();
         }
-        if let Outcome::Failed(failure) = row.outcome {
+        if let Status::Failed(failure) = row.outcome {
             failed.push((row.path, failure.operation));
         }
     });
@@ -123,7 +123,7 @@ fn a_file_that_shrinks_and_grows_is_counted_up_to_an_end_that_it_had() {
         });
         for _ in 0..200 {
             let (rows, summary) = run(&path, &options);
-            assert!(matches!(rows[0].outcome, Outcome::Counted(_)), "{rows:?}");
+            assert!(matches!(rows[0].outcome, Status::Counted(_)), "{rows:?}");
             let bytes = summary.total.counts.get(Column::Bytes);
             assert!(bytes > 0 && bytes <= full.len() as u64);
             let lines = summary.total.counts.get(Column::Lines);
@@ -146,7 +146,7 @@ fn a_panic_in_a_worker_is_the_error_of_its_file() {
         let failures: Vec<_> = rows
             .iter()
             .filter_map(|row| match &row.outcome {
-                Outcome::Failed(failure) => Some(failure.to_string()),
+                Status::Failed(failure) => Some(failure.to_string()),
                 _ => None,
             })
             .collect();
@@ -161,7 +161,7 @@ fn a_panic_in_a_chunk_fails_the_whole_file_and_no_other() {
     let chunk = NonZeroUsize::new(16).unwrap();
     let options = Options { chunk, panic_at: Some(20), ..options(4) };
     let (rows, summary) = run(dir.path(), &options);
-    assert!(matches!(rows[0].outcome, Outcome::Failed(_)), "{rows:?}");
+    assert!(matches!(rows[0].outcome, Status::Failed(_)), "{rows:?}");
     assert_eq!((summary.total.files, summary.failed), (1, 1));
 }
 
@@ -212,7 +212,7 @@ fn many_rows_are_written_at_once_in_every_format() {
     let inputs = Inputs::Paths(vec![".".into()]);
     let listing = Listing { files: true, ..Listing::default() };
     let row = |n: u32| {
-        let outcome = Outcome::Counted(Counts::default());
+        let outcome = Status::Counted(Counts::default());
         Row { path: format!("file-{n}").into(), root: 0, outcome }
     };
     for format in FormatName::value_variants() {

@@ -28,7 +28,7 @@ mod walk;
 pub use self::count::{Counter, Whitespace, scalar};
 pub use columns::{Column, Columns, Counts};
 pub use report::{FormatName, Listing, Printer, TotalWhen};
-pub use row::{By, Failure, Frequency, Operation, Outcome, Progress, Row, Summary, Total, Word};
+pub use row::{By, Failure, Frequency, Operation, Progress, Row, Status, Summary, Total, Word};
 pub use run::{CHUNK, Options, Report, Rows, count, process};
 pub use walk::Inputs;
 pub use walk::filter::{Filter, FilterArgs, FilterError};

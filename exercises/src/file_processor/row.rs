@@ -22,12 +22,12 @@ pub struct Row {
     /// How many bytes of the path name the directory that was walked, or that a named file is in.
     pub root: usize,
     /// Its counts, or why there are none.
-    pub outcome: Outcome,
+    pub outcome: Status,
 }
 
 /// The counts of a file, or why there are none.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum Status {
     /// The file was read to its end.
     Counted(Counts),
     /// It was not: an error, to be reported, that ends nothing else.

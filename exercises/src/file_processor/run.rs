@@ -13,7 +13,7 @@ use hashbrown::DefaultHashBuilder;
 
 use super::count::{self, Buffer, Counter, Frequencies, Shared, Worker};
 use super::order::InOrder;
-use super::row::{By, Outcome, Progress, Row, Summary, Total};
+use super::row::{By, Progress, Row, Status, Summary, Total};
 use super::walk::filter::Filter;
 use super::walk::{Inputs, Job, PAGE_ENTRIES, Producer, WINDOW_STEP};
 
@@ -276,16 +276,16 @@ impl<R: Rows> Collector<'_, R> {
 
     fn add(&mut self, row: Row) {
         match &row.outcome {
-            Outcome::Counted(counts) => {
+            Status::Counted(counts) => {
                 self.summary.total.add(counts);
                 let groups = self.by.map(|by| by.groups(&row.path, row.root));
                 for group in groups.into_iter().flatten() {
                     self.groups.entry(group).or_default().add(counts);
                 }
             }
-            Outcome::Failed(_) => self.summary.failed += 1,
-            Outcome::Binary => self.summary.binary += 1,
-            Outcome::Note(_) => {}
+            Status::Failed(_) => self.summary.failed += 1,
+            Status::Binary => self.summary.binary += 1,
+            Status::Note(_) => {}
         }
         self.progress.files.fetch_add(1, Ordering::Relaxed);
         self.each.row(row);
@@ -306,7 +306,7 @@ mod tests {
         let row = |name: &str| Row {
             path: name.into(),
             root: 0,
-            outcome: Outcome::Counted(Counts::default()),
+            outcome: Status::Counted(Counts::default()),
         };
         let (sender, rows) = bounded(1);
         sender.send(vec![(3, row("d")), (0, row("a")), (2, row("c"))]).unwrap();

@@ -38,16 +38,16 @@ pub(super) struct Host {
     eager: bool,
     quotas: Quotas,
     most_in_flight: usize,
-    told_until: Time,
+    announced_until: Time,
     pause: Option<Pause>,
     closed: Option<(Time, Reason)>,
     /// Rejections in a row, and failures in a row, with nothing accepted in between.
     rejections: u32,
     failures: u32,
-    /// The last accept, or when the host was first sent anything; and the time that it has told to
+    /// The last accept, or when the host was first sent anything; and the time that it has announced to
     /// wait since then.
     heard: Option<Time>,
-    told: Duration,
+    announced: Duration,
     budget: RetryBudget,
     health: Health,
     faults: u64,
@@ -102,7 +102,7 @@ pub enum Hold {
     Ramp,
     /// What the host has announced is spread over the time that is left, or used up.
     Quota,
-    /// The host has told how long to wait.
+    /// The host has announced how long to wait.
     RetryAfter,
     /// The host rejects one request after the other.
     Rejecting,
@@ -123,13 +123,13 @@ impl Host {
             eager: adaptive || rate.is_none(),
             quotas: Quotas::default(),
             most_in_flight: usize::MAX,
-            told_until: Time::ZERO,
+            announced_until: Time::ZERO,
             pause: None,
             closed: None,
             rejections: 0,
             failures: 0,
             heard: None,
-            told: Duration::ZERO,
+            announced: Duration::ZERO,
             budget: RetryBudget::new(),
             health: Health::default(),
             faults: 0,
@@ -163,7 +163,7 @@ impl Host {
             return Gate::AfterReply(Hold::Quota);
         }
         not_before(self.quotas.ready(waiting), Hold::Quota);
-        not_before(self.told_until, Hold::RetryAfter);
+        not_before(self.announced_until, Hold::RetryAfter);
         if let Some(pause) = &self.pause {
             if pause.probing {
                 return Gate::AfterReply(pause.why);
@@ -177,7 +177,7 @@ impl Host {
     /// Whether what the host says at all is worth waiting for, at `now`.
     pub(super) fn pass_time(&mut self, now: Time) {
         if self.closed.is_some_and(|(until, _)| now >= until) {
-            (self.closed, self.heard, self.told) = (None, None, Duration::ZERO); // another chance
+            (self.closed, self.heard, self.announced) = (None, None, Duration::ZERO); // another chance
         }
         if self.closed.is_none() && self.pause.is_some() && now >= self.patience_end() {
             self.closed = Some((now + self.patience(), Reason::Patience));
@@ -195,8 +195,8 @@ impl Host {
     }
 
     fn patience_end(&self) -> Time {
-        let told = self.told.min(self.settings.max_retry_after);
-        self.heard.map_or(Time::MAX, |heard| heard + self.patience() + told)
+        let announced = self.announced.min(self.settings.max_retry_after);
+        self.heard.map_or(Time::MAX, |heard| heard + self.patience() + announced)
     }
 
     /// A request goes now. Returns whether it matters that it does so just now.
@@ -234,7 +234,7 @@ impl Host {
             self.closed = Some((until, Reason::ComeBack(until)));
         }
         if wait > SHORT_WAIT || (self.settings.polite && !wait.is_zero()) {
-            self.hold_as_told(now, now + wait);
+            self.hold_as_announced(now, now + wait);
         }
         for quota in &announced.quotas {
             if let Some(rate) = self.quotas.announced(now, quota, self.in_flight) {
@@ -247,9 +247,9 @@ impl Host {
         wait
     }
 
-    fn hold_as_told(&mut self, now: Time, until: Time) {
-        self.told += until.saturating_sub(self.told_until.max(now));
-        self.told_until = self.told_until.max(until);
+    fn hold_as_announced(&mut self, now: Time, until: Time) {
+        self.announced += until.saturating_sub(self.announced_until.max(now));
+        self.announced_until = self.announced_until.max(until);
     }
 
     pub(super) fn accepted(&mut self, now: Time, sent: Time) {
@@ -258,7 +258,7 @@ impl Host {
         self.failures = 0;
         self.faults <<= 1;
         self.learner.accepted(now, sent);
-        (self.heard, self.told) = (Some(now), Duration::ZERO);
+        (self.heard, self.announced) = (Some(now), Duration::ZERO);
         if !self.learner.is_blocked() {
             self.rejections = 0;
         }

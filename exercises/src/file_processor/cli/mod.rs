@@ -24,7 +24,7 @@ use super::closed;
 use super::columns::Counts;
 use super::count::Counter;
 use super::report::{Bar, ErrorLog, FormatName, Listing, Printer, TotalWhen, long_words};
-use super::row::{Outcome, Row, Summary};
+use super::row::{Row, Status, Summary};
 use super::run::{CHUNK, Options, process};
 use super::walk::Inputs;
 use super::walk::filter::{Filter, FilterArgs, type_list};
@@ -294,7 +294,7 @@ fn stdin_has_input() -> bool {
 
 fn counts(row: &Row) -> Counts {
     match row.outcome {
-        Outcome::Counted(counts) => counts,
+        Status::Counted(counts) => counts,
         _ => Counts::default(),
     }
 }

@@ -2,7 +2,7 @@ use std::fmt::Arguments;
 use std::io::{self, Write};
 
 use crate::file_processor::report::{Bar, ErrorLog, Printer};
-use crate::file_processor::row::{Outcome, Row};
+use crate::file_processor::row::{Row, Status};
 use crate::file_processor::run::Rows;
 use crate::terminal::plain;
 
@@ -22,7 +22,7 @@ pub(super) struct Printed<'a, W> {
 impl<W: Write> Rows for &mut Printed<'_, W> {
     fn row(&mut self, row: Row) {
         match &row.outcome {
-            Outcome::Failed(failure) => {
+            Status::Failed(failure) => {
                 if let Some(log) = &mut self.log {
                     log.push(&row.path, failure);
                 }
@@ -31,10 +31,10 @@ impl<W: Write> Rows for &mut Printed<'_, W> {
                     self.say(format_args!("file-processor: {path}: {}", plain(&failure)));
                 }
             }
-            Outcome::Note(note) if self.notes => {
+            Status::Note(note) if self.notes => {
                 self.say(format_args!("note: {}: {}", plain(&row.path), plain(note)));
             }
-            Outcome::Counted(_) | Outcome::Binary | Outcome::Note(_) => {}
+            Status::Counted(_) | Status::Binary | Status::Note(_) => {}
         }
         match &mut self.held {
             Some(held) => held.push(row),

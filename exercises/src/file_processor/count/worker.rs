@@ -15,7 +15,7 @@ use super::frequency::Frequencies;
 use super::partial::{Counter, Partial, incomplete};
 use super::reassembly::{CountedChunk, Reassembly};
 use crate::file_processor::columns::Column;
-use crate::file_processor::row::{Failure, Operation, Outcome, Progress, Row};
+use crate::file_processor::row::{Failure, Operation, Progress, Row, Status};
 use crate::file_processor::source::Source;
 use crate::file_processor::walk::{Job, Origin};
 use crate::terminal::plain;
@@ -155,8 +155,8 @@ impl Worker<'_> {
                 return Counted::Shared(Arc::new(file));
             }
             Ok(Read::Whole(partial)) => self.counted(partial),
-            Ok(Read::Binary) => Outcome::Binary,
-            Err(failure) => Outcome::Failed(failure),
+            Ok(Read::Binary) => Status::Binary,
+            Err(failure) => Status::Failed(failure),
         };
         Counted::Row(number, Row { path, root, outcome })
     }
@@ -246,7 +246,7 @@ impl Worker<'_> {
                 file.leave_position(result.as_ref().ok(), self.shared.chunk);
                 let outcome = match result {
                     Ok(whole) => self.counted(whole),
-                    Err(failure) => Outcome::Failed(failure),
+                    Err(failure) => Status::Failed(failure),
                 };
                 let row = Row { path: file.path.clone(), root: file.root, outcome };
                 self.report(vec![(file.number, row)]);
@@ -276,12 +276,12 @@ impl Worker<'_> {
         Ok(CountedChunk { counts, last })
     }
 
-    fn counted(&mut self, whole: Partial) -> Outcome {
+    fn counted(&mut self, whole: Partial) -> Status {
         let counts = whole.counts(self.shared.counter.columns);
         if let Some(frequencies) = &mut self.frequencies {
             frequencies.finish(whole.fragments);
         }
-        Outcome::Counted(counts)
+        Status::Counted(counts)
     }
 }
 

@@ -5,7 +5,7 @@ use super::format::{Format, Listing};
 use super::json::Json;
 use super::table::Table;
 use super::wc::Wc;
-use crate::file_processor::row::{Outcome, Row, Summary};
+use crate::file_processor::row::{Row, Status, Summary};
 use crate::file_processor::walk::Inputs;
 
 /// How to print the result.
@@ -56,14 +56,14 @@ impl<W: Write> Printer<W> {
     /// Takes a row. What goes wrong by that is said at the [`end`](Self::end).
     pub fn row(&mut self, row: &Row) {
         match &row.outcome {
-            Outcome::Counted(counts) if self.listing.files => {
+            Status::Counted(counts) if self.listing.files => {
                 let written = self.format.row(&mut self.out, &row.path, counts);
                 if self.written.is_ok() {
                     self.written = written;
                 }
             }
-            Outcome::Failed(failure) => self.format.failed(&row.path, failure),
-            Outcome::Counted(_) | Outcome::Binary | Outcome::Note(_) => {}
+            Status::Failed(failure) => self.format.failed(&row.path, failure),
+            Status::Counted(_) | Status::Binary | Status::Note(_) => {}
         }
     }
 

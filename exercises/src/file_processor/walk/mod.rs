@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crossbeam_channel::{SendError, Sender};
 
 use crate::file_processor::columns::Counts;
-use crate::file_processor::row::{Failure, Operation, Outcome, Row, reason};
+use crate::file_processor::row::{Failure, Operation, Row, Status, reason};
 use crate::file_processor::source::Source;
 use filter::{Deferred, Filter, lock};
 pub(crate) use job::{Job, Origin};
@@ -108,7 +108,7 @@ impl Producer<'_> {
             return self.fail(path, Failure::new(Operation::Open, "stdin is the list of paths"));
         }
         if std::mem::replace(&mut self.stdin_taken, true) {
-            return self.report(path, Outcome::Counted(Counts::default()));
+            return self.report(path, Status::Counted(Counts::default()));
         }
         self.job(path, Origin::Stdin)
     }
@@ -123,7 +123,7 @@ impl Producer<'_> {
             match entry {
                 Ok(entry) => {
                     if let Some(err) = entry.error() {
-                        self.report(entry.path().into(), Outcome::Note(err.to_string()))?;
+                        self.report(entry.path().into(), Status::Note(err.to_string()))?;
                     }
                     let kind = entry.file_type();
                     self.entry(entry.into_path(), kind)?;
@@ -144,7 +144,7 @@ impl Producer<'_> {
     fn ignore_files(&mut self, dir: &Path) -> Result<(), Stopped> {
         for (path, err) in self.filter.unreadable_ignore_files(dir) {
             let note = format!("cannot be read, so nothing is ignored by it: {}", reason(&err));
-            self.report(path, Outcome::Note(note))?;
+            self.report(path, Status::Note(note))?;
         }
         Ok(())
     }
@@ -201,7 +201,7 @@ impl Producer<'_> {
             Some(kind) if kind.is_symlink() => Ok(()),
             kind => {
                 let note = format!("skipped, {}", kind.map_or("of unknown type", name));
-                self.report(path, Outcome::Note(note))
+                self.report(path, Status::Note(note))
             }
         }
     }
@@ -241,10 +241,10 @@ impl Producer<'_> {
     }
 
     fn fail(&mut self, path: PathBuf, failure: Failure) -> Result<(), Stopped> {
-        self.report(path, Outcome::Failed(failure))
+        self.report(path, Status::Failed(failure))
     }
 
-    fn report(&mut self, path: PathBuf, outcome: Outcome) -> Result<(), Stopped> {
+    fn report(&mut self, path: PathBuf, outcome: Status) -> Result<(), Stopped> {
         let (number, path) = (self.number()?, self.shown(path));
         Ok(self.rows.send(vec![(number, Row { path, root: self.root, outcome })])?)
     }
