@@ -9,7 +9,9 @@ use std::process::{Command, Output};
 fn answer(name: &str, args: &[&Path]) -> Output {
     let this = env::current_exe().expect("a test knows its own path");
     let target = this.ancestors().nth(2).expect("it lies in deps");
-    Command::new(target.join("examples").join(name)).args(args).output().expect("it starts")
+    let program = target.join("examples").join(name);
+    let run = Command::new(program).args(args).output();
+    run.expect("it is built: `cargo test` builds the examples, `--test` alone needs `--examples`")
 }
 
 fn text(bytes: &[u8]) -> &str {
