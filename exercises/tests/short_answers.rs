@@ -11,7 +11,7 @@ fn answer(name: &str, args: &[&Path]) -> Output {
     let target = this.ancestors().nth(2).expect("it lies in deps");
     let program = target.join("examples").join(name);
     let run = Command::new(program).args(args).output();
-    run.expect("it is built: `cargo test` builds the examples, `--test` alone needs `--examples`")
+    run.expect("it is built: by a whole `cargo test`, or by `cargo build --examples`")
 }
 
 fn text(bytes: &[u8]) -> &str {
