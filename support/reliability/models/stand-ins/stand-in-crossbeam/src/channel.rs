@@ -36,6 +36,12 @@ pub struct Sender<T>(Arc<Channel<T>>);
 /// The end that receives.
 pub struct Receiver<T>(Option<Arc<Channel<T>>>);
 
+impl<T> fmt::Debug for Receiver<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Receiver")
+    }
+}
+
 /// Nobody receives any more.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SendError<T>(pub T);
