@@ -51,7 +51,7 @@ fn count_folder(folder: Arc<Path>) -> (Counts, Failures) {
             let (queue, chunks, reports) = (queue.clone(), chunks.clone(), reports.clone());
             scope.spawn(move || read(&queue, &chunks, &reports));
         }
-        // [x] Processes each file's content in parallel: its chunks go to whoever is free.
+        // [x] Processes each file's content in parallel: a free thread takes the next chunk.
         for _ in 0..THREADS {
             let (parts, reports) = (parts.clone(), reports.clone());
             scope.spawn(move || count(&parts, &reports));

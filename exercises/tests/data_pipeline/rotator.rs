@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use crate::rotation::{Followed, Meanwhile, saved};
 
-/// So many seeds in every run of the tests.
+/// Seeds in every run of the tests.
 const SEEDS: u64 = 16;
 
 /// So many at the same time: they wait most of the time.

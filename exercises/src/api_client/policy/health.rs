@@ -6,7 +6,7 @@ pub(super) struct Health {
     replies: u32,
 }
 
-/// So many failures in a row happen to somebody at a host that fails at random.
+/// Failures in a row that chance alone explains.
 const BY_CHANCE: u32 = 2;
 
 impl Health {

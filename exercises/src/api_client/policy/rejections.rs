@@ -1,6 +1,6 @@
 use std::collections::VecDeque;
 
-/// So many rejections are remembered: the estimate spans all of them.
+/// Rejections that are remembered: the estimate spans all of them.
 const REMEMBERED: usize = 8;
 /// A newest stretch of so many accepts, and with less than this share of the rate of the whole,
 /// says that the limit has dropped. The fewer accepts, the clearer it must be.

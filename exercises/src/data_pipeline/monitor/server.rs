@@ -15,7 +15,7 @@ use tokio::time::sleep;
 
 use super::warnings::warn;
 
-/// So many connections are served at once; the next ones wait in the listener's backlog.
+/// Connections that are served at once; the next ones wait in the listener's backlog.
 const CONNECTIONS: usize = 64;
 
 /// A connection is closed if the head of its next request is not there after so long.

@@ -41,7 +41,7 @@ use core::{Core, Result};
 pub(crate) use start::Plan;
 use workers::Worker;
 
-/// So much may be between the sources and the sinks: 16 chunks.
+/// Most bytes between the sources and the sinks: 16 chunks.
 const IN_FLIGHT: usize = 4 << 20;
 
 /// So many chunks wait parsed at most. What becomes of short lines is longer than they were, so it

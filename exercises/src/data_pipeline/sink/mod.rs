@@ -21,10 +21,10 @@ use crate::data_pipeline::state::budget::{ByteBudget, Share};
 use crate::data_pipeline::state::ledger::Held;
 pub(crate) use writer::{Settled, Writer};
 
-/// So much may wait for one sink.
+/// Most bytes queued for one sink.
 pub(crate) const QUEUE: usize = 4 << 20;
 
-/// So many batches at most are written together.
+/// Most batches that are written together.
 const TOGETHER: usize = 16;
 
 /// A file waits so long for more to write: each write is a way to another thread and back.

@@ -15,7 +15,7 @@ use crate::data_pipeline::state::file::{Content, FileId};
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
-/// So much is skipped at once on the way to a position.
+/// Bytes that are skipped at once on the way to a position.
 const SKIP: usize = 64 * 1024;
 
 /// A file that is open for reading. Positions are those of what is in it, unpacked.

@@ -26,13 +26,13 @@ use crate::data_pipeline::state::chunk::Origin;
 use crate::data_pipeline::state::feeds::{Feeds, KEEP};
 use crate::data_pipeline::state::file::{Content, FileId, FileRecord, Fingerprint, Found};
 
-/// So many paths are read at once when files are read to their ends.
+/// Most files that are read at once when files are read to their ends.
 const OPEN: usize = 512;
 
 /// A file that cannot be read is tried again after so long.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// So many files are named in one message.
+/// Most files that one message names.
 const NAMED: usize = 5;
 
 /// All files of a run; those of one path are one source.

@@ -15,7 +15,7 @@ use super::{Feed, Inlet, Stopped};
 use crate::data_pipeline::event::splitter::Splitter;
 use crate::data_pipeline::monitor::warnings::warn;
 
-/// So many connections are served at once; the next ones wait in the listener's backlog.
+/// Connections that are served at once; the next ones wait in the listener's backlog.
 const CONNECTIONS: usize = 4096;
 
 /// So much is read at once: what a connection has is taken, and never waited for.

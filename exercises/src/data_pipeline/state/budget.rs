@@ -8,7 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// chunk costs beside its bytes.
 const LEAST: usize = 4096;
 
-/// So many bytes may be between two stages.
+/// Most bytes between two stages.
 #[derive(Clone, Debug)]
 pub(crate) struct ByteBudget {
     bytes: Arc<Semaphore>,

@@ -5,10 +5,10 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 
-/// So many bytes of the beginning are compared.
+/// Bytes of the beginning that are compared.
 pub(crate) const HEAD: usize = 1024;
 
-/// So many bytes before a position are compared.
+/// Bytes before a position that are compared.
 const TAIL: usize = 256;
 
 /// Marks that are kept, the one at the position included.
