@@ -20,8 +20,14 @@ use crate::workspace::{changes, root};
 const HANG: Duration = Duration::from_mins(30);
 
 /// Commands that a page shows and that `.ci/run` runs as steps of its own.
-const LEFT_TO_THE_CHECK: [&str; 3] =
-    ["cargo test --workspace", "cargo xtask book", "cargo xtask pictures"];
+const LEFT_TO_THE_CHECK: [&str; 4] = [
+    "cargo test --workspace",
+    "cargo xtask book",
+    "cargo xtask pictures",
+    "cargo run --release -p versus-go -- --short",
+];
+/// How a benchmark is started: it takes minutes, and `.ci/long` runs all of them.
+const BENCHMARK: &str = "cargo bench ";
 
 /// Follows these pages, or all if none is named.
 ///
@@ -57,6 +63,10 @@ fn follow(steps: Steps) -> bool {
         let plain = without_remark(&command);
         if plain.starts_with(".ci/") || LEFT_TO_THE_CHECK.contains(&plain) {
             println!("      -    {command}: left to .ci/run");
+            continue;
+        }
+        if plain.starts_with(BENCHMARK) {
+            println!("      -    {command}: left to .ci/long");
             continue;
         }
         let started = Instant::now();
