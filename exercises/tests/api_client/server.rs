@@ -190,6 +190,7 @@ async fn answer(
         "authorized" if !head.contains("authorization: ") => {
             status(stream, "401 Unauthorized", "").await
         }
+        "misdirected" if hit == 1 => status(stream, "421 Misdirected Request", "").await,
         "told-length" if !head.contains("content-length: ") => {
             status(stream, "411 Length Required", "").await
         }

@@ -99,6 +99,20 @@ async fn a_post_on_a_connection_that_ends_is_never_doubled_and_never_silently_lo
 }
 
 #[tokio::test]
+async fn a_misdirected_request_goes_once_more_on_a_new_connection() {
+    let server = Server::start();
+    let mut config = quick();
+    config.policy.concurrency = 1;
+    config.policy.retries = 0;
+    let web = Web::new(config.limits.connect, 1).expect("a client");
+    let requests = ["/ok", "/misdirected"].map(|path| Request::get(&server.url(path)));
+    let outcomes = fetch_requests(config, web, requests.into()).await;
+    let got: Vec<_> = outcomes.iter().map(|outcome| (outcome.status, outcome.attempts)).collect();
+    assert_eq!(got, [(Some(200), 1), (Some(200), 2)]);
+    assert_eq!(server.connections(), 2, "the first connection is still open, and not used");
+}
+
+#[tokio::test]
 async fn what_a_303_makes_of_a_post_is_tried_again_as_the_get_that_it_is() {
     let server = Server::start();
     let request = post(&server.url("/see-other/post/x"));

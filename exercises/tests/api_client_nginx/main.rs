@@ -8,16 +8,13 @@
 
 mod nginx;
 mod trial;
+mod wire;
 
 use std::net::SocketAddr;
 use std::process::Command;
 use std::time::Duration;
 
-use common::Context;
-use exercises::api_client::policy::{Rate, Settings};
-use exercises::api_client::{Client, Config, Request, Web};
-use futures_util::{StreamExt, stream};
-use http::Method;
+use exercises::api_client::policy::Settings;
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep_until};
 
@@ -92,33 +89,6 @@ async fn a_limit_that_is_halved_and_raised_again_is_followed_within_five_seconds
     let high = (4..=20).map(|quarter| Duration::from_millis(1000 + 250 * (quarter - 4)));
     let high = high.map(|after| run.fetched_before(raised + after)).fold(0.0, f64::max);
     assert!(high >= 45.0, "at most {high}/s within five seconds after it was raised");
-}
-
-#[tokio::test]
-async fn http2_connections_that_end_after_twenty_requests_lose_nothing() {
-    for method in [Method::GET, Method::POST] {
-        let Some(nginx) = Nginx::start("http2.conf", LIMIT) else { return };
-        let settings = reqwest::ClientBuilder::http2_prior_knowledge;
-        let web = Web::with(Duration::from_secs(10), 50, settings);
-        let policy =
-            Settings { rate: Some(Rate { per_second: 4000.0, burst: 50 }), ..Settings::default() };
-        let config = Config { policy, ..Config::default() };
-        let client = Client::with_transport(config, web.expect("a client")).expect("a client");
-        let requests = nginx.urls(400).into_iter().map(|url| {
-            let mut request = Request::get(&url);
-            request.method = method.clone();
-            request
-        });
-        let outcomes = client.fetch_all(&Context::background(), stream::iter(requests));
-        let outcomes: Vec<_> = outcomes.collect().await;
-        let failed: Vec<_> = outcomes.iter().filter(|outcome| outcome.error.is_some()).collect();
-        assert!(failed.is_empty() && outcomes.len() == 400, "{method}: {failed:#?}");
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while nginx.requests() < 400 && Instant::now() < deadline {
-            tokio::time::sleep(Duration::from_millis(10)).await; // another process writes its log
-        }
-        assert_eq!(nginx.requests(), 400, "none was sent twice");
-    }
 }
 
 #[tokio::test]

@@ -12,6 +12,8 @@ use tempfile::TempDir;
 /// nginx with one of the configurations beside this file, until it is dropped.
 pub(crate) struct Nginx {
     pub(crate) port: u16,
+    /// Where it speaks TLS, in the configurations that do, with a certificate of its own.
+    pub(crate) tls_port: u16,
     child: Child,
     config: &'static str,
     /// Its own, with its log and what it serves.
@@ -25,24 +27,31 @@ impl Nginx {
             eprintln!("skipped: there is no nginx on the PATH");
             return None;
         }
-        let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let port = free.local_addr().expect("an address").port();
-        drop(free);
+        let free = || TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let listeners = [free(), free()]; // both at once, so that they differ
+        let [port, tls_port] = listeners.map(|free| free.local_addr().expect("an address").port());
         let directory = tempfile::tempdir().expect("a directory");
-        write_config(directory.path(), config, port, rate);
+        write_certificate(directory.path());
+        write_config(directory.path(), config, [port, tls_port], rate);
         let mut command = Command::new("nginx");
         command.arg("-p").arg(directory.path()).arg("-e").arg(directory.path().join("error.log"));
         command.arg("-c").arg(directory.path().join("nginx.conf"));
         let child = command.stderr(Stdio::null()).spawn().expect("nginx starts");
-        let nginx = Self { port, child, config, directory };
+        let nginx = Self { port, tls_port, child, config, directory };
         nginx.wait_until_it_listens();
         Some(nginx)
     }
 
     /// Changes the rate while it runs.
     pub(crate) fn reload(&self, rate: u32) {
-        write_config(self.directory.path(), self.config, self.port, rate);
+        write_config(self.directory.path(), self.config, [self.port, self.tls_port], rate);
         self.signal("-HUP");
+    }
+
+    /// What a client has to trust to speak TLS with it.
+    pub(crate) fn certificate(&self) -> reqwest::Certificate {
+        let pem = fs::read(self.directory.path().join("certificate.pem")).expect("it is there");
+        reqwest::Certificate::from_pem(&pem).expect("a certificate")
     }
 
     pub(crate) fn urls(&self, count: usize) -> Vec<String> {
@@ -77,12 +86,21 @@ impl Drop for Nginx {
     }
 }
 
-fn write_config(directory: &Path, config: &str, port: u16, rate: u32) {
+/// One that nobody trusts who is not told to.
+fn write_certificate(directory: &Path) {
+    let names = ["localhost", "127.0.0.1", "two.test"].map(str::to_owned);
+    let certified = rcgen::generate_simple_self_signed(names).expect("a pair");
+    fs::write(directory.join("certificate.pem"), certified.cert.pem()).expect("a file");
+    fs::write(directory.join("key.pem"), certified.signing_key.serialize_pem()).expect("a file");
+}
+
+fn write_config(directory: &Path, config: &str, ports: [u16; 2], rate: u32) {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/api_client_nginx").join(config);
     let text = fs::read_to_string(source).expect("the configuration is in the repository");
     let text = text
         .replace("@DIR@", &directory.display().to_string())
-        .replace("@PORT@", &port.to_string())
+        .replace("@PORT@", &ports[0].to_string())
+        .replace("@TLS@", &ports[1].to_string())
         .replace("@RATE@", &rate.to_string());
     fs::write(directory.join("nginx.conf"), text).expect("a file");
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -152,6 +153,34 @@ pub(crate) async fn delay(listener: TcpListener, target: SocketAddr, latency: Du
         // Both end with their connections, or with the runtime of the test.
         tokio::spawn(carry(from_near, to_far, latency));
         tokio::spawn(carry(from_far, to_near, latency));
+    }
+}
+
+/// The way to `target` by connections that end after every `most` bytes that come from there. Counts
+/// all bytes that it sends on to the near side.
+pub(crate) async fn breaking(
+    listener: TcpListener,
+    target: SocketAddr,
+    most: u64,
+    sent: Arc<AtomicU64>,
+) {
+    loop {
+        let (near, _) = listener.accept().await.expect("a connection");
+        let far = TcpStream::connect(target).await.expect("nginx listens");
+        let ((mut from_near, mut to_near), (from_far, mut to_far)) =
+            (near.into_split(), far.into_split());
+        // Both end with their connections, or with the runtime of the test.
+        tokio::spawn(async move { tokio::io::copy(&mut from_near, &mut to_far).await });
+        let sent = sent.clone();
+        tokio::spawn(async move {
+            let (mut from_far, mut buffer) = (from_far.take(most), vec![0; 64 * 1024]);
+            while let Ok(length @ 1..) = from_far.read(&mut buffer).await {
+                if to_near.write_all(&buffer[..length]).await.is_err() {
+                    return;
+                }
+                sent.fetch_add(length as u64, Ordering::Relaxed);
+            }
+        });
     }
 }
 
