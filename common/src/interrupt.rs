@@ -3,7 +3,7 @@ use std::process;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use crossbeam::channel::{Receiver, bounded};
+use crossbeam_channel::{Receiver, bounded};
 
 /// How long after the first signal a second one starts to mean "exit at once". `timeout N` sends
 /// two within a millisecond, to its child and then to its group; a person needs longer to press

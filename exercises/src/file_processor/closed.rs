@@ -9,10 +9,16 @@ static STDOUT: AtomicBool = AtomicBool::new(false);
 
 /// Looks before `main`: Rust's runtime opens `/dev/null` in the place of a closed descriptor, in
 /// which nothing is found and everything is lost, both without an error.
-#[ctor::ctor(unsafe)]
 fn look() {
     STDIN.store(fcntl_getfd(rustix::stdio::stdin()) == Err(Errno::BADF), Ordering::Relaxed);
     STDOUT.store(fcntl_getfd(rustix::stdio::stdout()) == Err(Errno::BADF), Ordering::Relaxed);
+}
+
+ctor::declarative::ctor! {
+    #[ctor(unsafe)]
+    fn before_main() {
+        look();
+    }
 }
 
 pub(crate) fn stdin() -> bool {

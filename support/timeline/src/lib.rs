@@ -8,9 +8,13 @@
 
 mod bar;
 #[cfg(feature = "record")]
+mod collect;
+#[cfg(feature = "record")]
 mod picture;
 #[cfg(feature = "record")]
 mod record;
+#[cfg(feature = "record")]
+mod trace;
 
 pub use bar::{Ending, Work, bar};
 #[cfg(feature = "record")]

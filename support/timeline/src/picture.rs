@@ -95,13 +95,13 @@ const MOST_BLOCKS: usize = 2000;
 const NAME: f64 = 60.0 * CHARACTER;
 
 /// A worker's bars, in the order in which they began; at least one.
-struct Lane<'bars> {
-    name: String,
-    bars: Vec<&'bars Bar>,
+pub(crate) struct Lane<'bars> {
+    pub(crate) name: String,
+    pub(crate) bars: Vec<&'bars Bar>,
 }
 
 /// Lanes that begin within `together` of each other stand in the order of their names.
-fn lanes(bars: &[Bar], together: Duration) -> Vec<Lane<'_>> {
+pub(crate) fn lanes(bars: &[Bar], together: Duration) -> Vec<Lane<'_>> {
     let mut by_name = BTreeMap::<String, Vec<&Bar>>::new();
     let mut numbers = BTreeMap::<&str, Numbers>::new();
     let mut bars: Vec<_> = bars.iter().collect();
@@ -134,14 +134,14 @@ fn first_number(name: &str) -> (&str, Option<u64>) {
 /// A `#` in the name of a lane stands for the first number whose lane is free: the lanes then show
 /// how many work at once, though not who.
 #[derive(Default)]
-struct Numbers {
+pub(crate) struct Numbers {
     free: BinaryHeap<Reverse<usize>>,
     taken: BinaryHeap<Reverse<(Duration, usize)>>,
 }
 
 impl Numbers {
     /// The number for a bar that begins no earlier than those before it.
-    fn take(&mut self, bar: &Bar) -> usize {
+    pub(crate) fn take(&mut self, bar: &Bar) -> usize {
         while let Some(&Reverse((end, number))) = self.taken.peek()
             && end <= bar.start
         {

@@ -1,9 +1,9 @@
 //! The two loops that all time goes into. They are plain code in a shape that the compiler turns
-//! into vector instructions; `pulp` compiles it once more for AVX2 and picks at run time.
+//! into vector instructions; `dispatch` compiles them once for each level of the CPU and picks at run time.
 
-#![allow(clippy::inline_always, reason = "what is not inlined is not compiled for AVX2")]
+#![allow(clippy::inline_always, reason = "what is not inlined is compiled for the oldest CPUs")]
 
-use pulp::{Arch, Simd, WithSimd};
+use fearless_simd::{Level, dispatch};
 
 /// How many bytes are looked at side by side: four AVX2 registers. With fewer, LLVM unrolls the
 /// inner loop before it learns that AVX2 may be used, and the gain is lost.
@@ -16,26 +16,9 @@ const ROUNDS: usize = 255;
 /// not whitespace.
 pub(crate) fn lines_and_words(text: &[u8]) -> (u64, u64) {
     let Some(&first) = text.first() else { return (0, 0) };
-    let pairs = Pairs { bytes: &text[1..], before: &text[..text.len() - 1] };
-    let (lines, words) = Arch::new().dispatch(pairs);
+    let (bytes, before) = (&text[1..], &text[..text.len() - 1]);
+    let (lines, words) = dispatch!(Level::new(), _ => line_feeds_and_rises(bytes, before));
     (lines + u64::from(first == b'\n'), words + u64::from(!is_space(first)))
-}
-
-/// A text and the same one byte earlier.
-struct Pairs<'a> {
-    bytes: &'a [u8],
-    before: &'a [u8],
-}
-
-impl WithSimd for Pairs<'_> {
-    type Output = (u64, u64);
-
-    /// Compiled for each level of `S`, which is not used itself. (A closure would do, were it sure
-    /// to be inlined; where it is not, it is compiled for the oldest CPUs.)
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> Self::Output {
-        line_feeds_and_rises(self.bytes, self.before)
-    }
 }
 
 /// Counts the positions at which `bytes` has a line feed, and those at which it has a word's byte

@@ -4,8 +4,6 @@ use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use csv::{ByteRecord, WriterBuilder};
-
 use super::format::{Format, Listing};
 use crate::file_processor::columns::{Column, Counts};
 use crate::file_processor::row::{Summary, Total};
@@ -83,24 +81,24 @@ impl Format for Csv {
     }
 }
 
+/// A line of RFC 4180, ended as on Unix: a field is in quotes if it would end or split without them.
 fn write_record<'a>(
     out: &mut dyn Write,
     fields: impl IntoIterator<Item = &'a [u8]>,
 ) -> io::Result<()> {
-    // Its flush goes no further than to `out`, which buffers.
-    let mut writer = WriterBuilder::new().buffer_capacity(256).from_writer(Unflushed(out));
-    writer.write_byte_record(&ByteRecord::from_iter(fields))?;
-    writer.flush()
-}
-
-struct Unflushed<'a>(&'a mut dyn Write);
-
-impl Write for Unflushed<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write(bytes)
+    for (nth, field) in fields.into_iter().enumerate() {
+        if nth > 0 {
+            out.write_all(b",")?;
+        }
+        if !field.iter().any(|byte| b",\"\r\n".contains(byte)) {
+            out.write_all(field)?;
+            continue;
+        }
+        for (nth, part) in field.split(|byte| *byte == b'"').enumerate() {
+            out.write_all(if nth > 0 { b"\"\"" } else { b"\"" })?;
+            out.write_all(part)?;
+        }
+        out.write_all(b"\"")?;
     }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+    out.write_all(b"\n")
 }

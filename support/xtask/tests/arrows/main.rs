@@ -4,6 +4,7 @@
 mod modules;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
 
 use modules::{Name, Uses, uses};
 use xtask::{Manifest, members, root};
@@ -66,6 +67,23 @@ fn a_crate_depends_on_what_lies_below_it_alone() {
         wrong.extend(check("dev-dependencies", &[allowed, in_tests].concat()));
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// Most crates that `cargo install` compiles for the file processor alone, its own included: a minute
+/// on two cores.
+const MOST_CRATES: usize = 70;
+
+#[test]
+fn the_file_processor_alone_needs_few_crates_and_no_runtime() {
+    let line = "tree --locked -p exercises --no-default-features --features file-processor \
+                -e normal,build --prefix none --format {p}";
+    let tree = Command::new("cargo").args(line.split(' ')).current_dir(root()).output().unwrap();
+    assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
+    let text = String::from_utf8(tree.stdout).unwrap();
+    let crates: BTreeSet<_> = text.lines().map(|line| line.trim_end_matches(" (*)")).collect();
+    assert!(crates.len() > 20, "{text}");
+    assert!(crates.len() <= MOST_CRATES, "{}: {crates:#?}", crates.len());
+    assert!(!text.contains("tokio"), "{crates:#?}");
 }
 
 /// The circles between modules, and those between folders, which a module is with all below it.

@@ -1,0 +1,111 @@
+//! Collects the bars of a run: the subscriber of the spans that [`bar`](crate::bar()) opens.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
+
+use crate::bar::{Ending, TARGET};
+use crate::picture::Bar;
+
+/// Most bars that are kept: at about 100 bytes each, 50 MB for a run of any length. Later ones are
+/// counted.
+const MOST_BARS: usize = 500_000;
+
+/// A handle to the bars so far.
+#[derive(Clone)]
+pub(crate) struct Collector {
+    elapsed: Arc<dyn Fn() -> Duration + Send + Sync>,
+    bars: Arc<Mutex<Bars>>,
+}
+
+#[derive(Default)]
+struct Bars {
+    /// The number of spans so far. Those from `MOST_BARS` on are not kept.
+    count: u64,
+    open: BTreeMap<u64, Bar>,
+    closed: Vec<Bar>,
+}
+
+impl Collector {
+    pub(crate) fn new(elapsed: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
+        Self { elapsed: Arc::new(elapsed), bars: Arc::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Bars> {
+        self.bars.lock().expect("nobody panics while holding the lock")
+    }
+
+    /// All bars so far, and how many were not kept. Work that is still under way is cut off here.
+    pub(crate) fn bars(&self) -> (Vec<Bar>, u64) {
+        let (now, bars) = ((self.elapsed)(), self.lock());
+        let open = bars.open.values().cloned();
+        let cut_off = open.map(|bar| Bar { end: now, ending: Ending::Canceled, ..bar });
+        let kept: Vec<_> = bars.closed.iter().cloned().chain(cut_off).collect();
+        let missed = bars.count - kept.len() as u64;
+        (kept, missed)
+    }
+}
+
+/// A bar's span has one handle, is never entered, and stands alone.
+impl Subscriber for Collector {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.is_span() && metadata.target() == TARGET
+    }
+
+    fn new_span(&self, attributes: &Attributes<'_>) -> Id {
+        let start = (self.elapsed)();
+        let (lane, name, ending) = (String::new(), String::new(), Ending::Done);
+        let mut bar = Bar { lane, name, start, end: start, ending };
+        attributes.record(&mut bar);
+        let mut bars = self.lock();
+        bars.count += 1;
+        let id = bars.count;
+        if id <= MOST_BARS as u64 {
+            bars.open.insert(id, bar);
+        }
+        Id::from_u64(id)
+    }
+
+    fn record(&self, id: &Id, values: &Record<'_>) {
+        if let Some(bar) = self.lock().open.get_mut(&id.into_u64()) {
+            values.record(bar);
+        }
+    }
+
+    fn try_close(&self, id: Id) -> bool {
+        let end = (self.elapsed)();
+        let mut bars = self.lock();
+        if let Some(bar) = bars.open.remove(&id.into_u64()) {
+            bars.closed.push(Bar { end, ..bar });
+        }
+        true
+    }
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn event(&self, _: &Event<'_>) {}
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+impl Visit for Bar {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == "ending" {
+            let ending = Ending::ALL.into_iter().find(|ending| ending.word() == value);
+            self.ending = ending.unwrap_or(Ending::Done);
+        }
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        let text = match field.name() {
+            "lane" => &mut self.lane,
+            "name" => &mut self.name,
+            _ => return,
+        };
+        write!(text, "{value:?}").expect("a string takes everything");
+    }
+}
