@@ -79,7 +79,7 @@ mod tests {
             rows,
             [("1", &json!(1)), ("2", &json!(2)), ("\"3\"", &json!(1)), ("4", &json!(3))]
         );
-        let last = of("X").last().unwrap();
+        let last = of("X").next_back().unwrap();
         assert_eq!((&last["ts"], &last["dur"]), (&json!(2000.0), &json!(1000.0)));
         assert_eq!(last["args"]["ending"], "done");
     }
