@@ -59,15 +59,15 @@ struct Table {
 enum Contender {
     /// A shell command, and the program that it needs.
     Shell(&'static str, String),
-    /// Reading a file with two threads, and nothing else, into memory that begins so many bytes behind
-    /// a page boundary.
+    /// Reading a file with two threads, and nothing else, into memory that begins this number of bytes
+    /// behind a page boundary.
     OnlyRead(PathBuf, usize),
 }
 
 enum Goal {
-    /// The other one takes at least so many times as long.
+    /// The other one takes at least this many times as long.
     Slower(f64),
-    /// Ours takes at most so many times as long as the other one.
+    /// Ours takes at most this many times as long as the other one.
     AtMost(f64),
     /// No goal: it shows what a machine does.
     Shown,

@@ -27,7 +27,7 @@ use crate::server::Server;
 /// How long everything may take to be gone.
 const GRACE: Duration = Duration::from_secs(30);
 
-/// Idle threads for blocking work end after so long; tokio's own time is ten seconds.
+/// The time after which idle threads for blocking work end; tokio's own is ten seconds.
 const KEEP_ALIVE: Duration = Duration::from_millis(100);
 
 /// So often each run is made before the process is looked at again.

@@ -28,7 +28,7 @@ struct Row {
 enum Goal {
     /// At least this part of the rate, and at most this part of the requests rejected, in percent.
     Share(f64, f64),
-    /// All of them in so many seconds.
+    /// All of them in this number of seconds.
     Within(f64),
 }
 

@@ -37,16 +37,16 @@ struct Contender {
     memory: f64,
 }
 
-/// No round of anything takes so long.
+/// The time after which a round counts as hanging.
 const LONGEST: Duration = Duration::from_mins(5);
 
 const NATS: &str = "127.0.0.1:14222";
 const NATS_PORT: &str = "14222";
 
-/// What takes minutes gets one line of so many.
+/// A program that would take minutes gets one line in ten.
 const SLOW: u64 = 10;
 
-/// A file that has not grown for so long is complete, where that has to be guessed.
+/// The time without growth after which a file counts as complete, where no program says so.
 const STILL: Duration = Duration::from_secs(2);
 
 fn main() {
@@ -68,7 +68,7 @@ fn main() {
     report(&contenders);
 }
 
-/// A file of so many lines.
+/// A file of `lines` lines.
 fn input(folder: &Path, lines: u64) -> PathBuf {
     let input = folder.join(format!("{lines}.ndjson"));
     if !input.exists() {

@@ -38,7 +38,7 @@ pub struct Config {
     #[serde(with = "humantime_serde")]
     pub poll: Option<Duration>,
 
-    /// Go on with a file that was renamed or deleted until nothing was added for so long [default: 5s]
+    /// Read a file that was renamed or deleted until nothing was added for this time [default: 5s]
     #[arg(long, value_name = "SPAN", help_heading = "Sources", value_parser = duration)]
     #[serde(with = "humantime_serde")]
     pub rotate_wait: Option<Duration>,
@@ -68,7 +68,7 @@ pub struct Config {
     #[arg(long, value_name = "NAME", help_heading = "Sources")]
     pub consumer: Option<String>,
 
-    /// Make events in memory, in so many sources
+    /// Make events in memory, in this number of sources
     #[arg(long, value_name = "N", help_heading = "Sources")]
     pub generate: Option<u32>,
 
@@ -111,7 +111,7 @@ pub struct Config {
     #[arg(long, value_name = "N", help_heading = "Stages")]
     pub max_keys: Option<usize>,
 
-    /// Do not let a source hold windows open that has been silent for so long [default: 60s with
+    /// Let a source no longer hold windows open after it was silent for this time [default: 60s with
     /// --follow]
     #[arg(long, value_name = "SPAN", help_heading = "Stages", value_parser = duration)]
     #[serde(with = "humantime_serde")]

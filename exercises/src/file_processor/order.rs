@@ -2,8 +2,8 @@ use std::collections::VecDeque;
 
 /// Puts what workers finish in any order back into the order in which it was given out.
 ///
-/// It holds back no more than was given out and has not been finished: whoever gives out bounds
-/// that (see [`WINDOW`](super::run)).
+/// It holds back no more than was given out and has not been finished. The caller bounds that (see
+/// [`WINDOW`](super::run)).
 #[derive(Debug)]
 pub(crate) struct InOrder<T> {
     /// The number of the first item in `waiting`.

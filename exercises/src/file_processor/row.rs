@@ -96,7 +96,7 @@ pub type Word = SmallVec<[u8; 16]>;
 /// A word and how often it occurs.
 pub type Frequency = (Word, u64);
 
-/// What a run has done so far, for whoever watches it.
+/// What a run has done so far, for a progress bar.
 #[derive(Debug, Default)]
 pub struct Progress {
     /// Files, failed ones too.

@@ -310,7 +310,7 @@ mod tests {
         };
         let (sender, rows) = bounded(1);
         sender.send(vec![(3, row("d")), (0, row("a")), (2, row("c"))]).unwrap();
-        drop(sender); // whoever had the row 1 was interrupted
+        drop(sender); // the worker that had row 1 was interrupted
         let mut handed = Vec::new();
         let each = |row: Row| handed.push(row.path);
         let (progress, summary) = (&Progress::default(), Summary::default());

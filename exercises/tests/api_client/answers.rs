@@ -7,7 +7,7 @@ use exercises::api_client::policy::{
 };
 use http::{Method, StatusCode};
 
-/// What the page says: what becomes of a request after its first answer.
+/// The page's table: how a request ends after its first answer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Meaning {
     Rejection,

@@ -11,16 +11,16 @@ use rand::{RngExt, SeedableRng};
 /// What the servers allow, in requests per second.
 const LIMIT: f64 = 50.0;
 const CONCURRENCY: usize = 50;
-/// The clock wakes a task up to so many seconds late.
+/// The most seconds that the clock wakes a task late.
 const LATE: f64 = 0.0011;
 
 #[derive(Clone, Copy)]
 enum Kind {
     /// As nginx's `limit_req`, with a burst.
     Bucket(f64),
-    /// So many in each window of so many seconds.
+    /// This number in each window of this number of seconds.
     Window(f64),
-    /// So many in any so many seconds.
+    /// This number in any stretch of this number of seconds.
     Sliding(f64),
 }
 
@@ -88,7 +88,7 @@ impl Trial {
         }
     }
 
-    /// Goes on until so many were accepted in all.
+    /// Goes on until this number was accepted in all.
     fn until_accepted(&mut self, requests: usize) {
         while self.accepted.len() < requests {
             self.step(requests);

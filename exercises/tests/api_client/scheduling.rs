@@ -471,7 +471,7 @@ mod outage {
 mod quotas {
     use super::*;
 
-    /// So many in each window, and says so with every answer, in whole seconds.
+    /// A fixed number in each window, announced with every answer in whole seconds.
     fn announcing(limit: u32, window: u64) -> impl FnMut(Duration) -> Reply {
         let (mut current, mut used) = (0, 0);
         move |now| {

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use crate::kit::{Kit, PROGRAM, Running, get};
 
-/// The demo with so many seconds to run, and its page's address.
+/// The demo, which runs for `seconds`, and its page's address.
 fn demo(seconds: &str) -> (Running, String) {
     let mut command = Command::new(PROGRAM);
     command.args(["--for", seconds, "--seed", "1"]).stdout(Stdio::piped()).stderr(Stdio::null());

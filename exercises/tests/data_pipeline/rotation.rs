@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use crate::kit::{Kit, Running, lines, sorted};
 
-/// What becomes of the program while something becomes of the files.
+/// What happens to the program while the files are rotated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Meanwhile {
     Runs,
@@ -26,7 +26,7 @@ const ALL: [Meanwhile; 3] = [Meanwhile::Runs, Meanwhile::Stopped, Meanwhile::Kil
 /// Looks often, and lets go of old files soon: so that tests need not wait long.
 const SOON: [&str; 4] = ["--poll", "10ms", "--rotate-wait", "300ms"];
 
-/// No line takes so long, however busy the machine is.
+/// The deadline for a line: none takes this long, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A followed folder.
@@ -51,7 +51,7 @@ impl Followed {
         self.running = Some(self.kit.start(&self.args));
     }
 
-    /// Writes so many new lines to the end of a file.
+    /// Appends `count` new lines to a file.
     pub(crate) fn write(&mut self, file: &str, count: u64) {
         let text = lines(self.next..self.next + count);
         self.next += count;

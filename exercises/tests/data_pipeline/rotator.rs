@@ -17,7 +17,7 @@ use crate::rotation::{Followed, Meanwhile, saved};
 /// Seeds in every run of the tests.
 const SEEDS: u64 = 16;
 
-/// So many at the same time: they wait most of the time.
+/// The runs at the same time: each waits most of the time.
 const AT_ONCE: usize = 6;
 
 /// What is done to the files with one seed.

@@ -29,7 +29,7 @@ use super::transport::{ErrorKind, Web};
 /// The bar is brought up to date this long after the last outcome, and while there is none.
 const TICK: Duration = Duration::from_millis(200);
 
-/// So many outcomes are printed together, if they are there together.
+/// Most outcomes that are printed with one write: those that are ready.
 const PRINTED_TOGETHER: usize = 256;
 
 /// Why a run could not begin.

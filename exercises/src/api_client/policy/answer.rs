@@ -76,7 +76,7 @@ impl Failing {
         matches!(self, Self::Unreachable | Self::Unprocessed)
     }
 
-    /// Whether so many of these in a row make the host ill.
+    /// Whether a row of these makes the host count as ill.
     pub(super) fn is_of_the_host(self) -> bool {
         matches!(
             self,

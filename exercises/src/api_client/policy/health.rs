@@ -15,7 +15,7 @@ impl Health {
         self.replies = (self.replies + 1).min(u32::BITS);
     }
 
-    /// How many steps of backoff so many failures of a request are worth.
+    /// The steps of backoff for a request that has failed `failures` times.
     ///
     /// A host that answers most requests is neither overloaded nor down: what it fails at random
     /// does not fail less often after a longer wait. There the backoff grows later.

@@ -20,15 +20,15 @@ const UNRESOLVED: f64 = 2.0;
 const LOWEST_RATE: f64 = 1.0 / 600.0;
 /// The share of the rate at the first rejection to go on with.
 const FIRST_CUT: f64 = 0.88;
-/// What came through lately counts up to so many times the average, which a full bucket has raised
-/// already.
+/// The rate of the latest accepts counts up to this multiple of the average, which a full bucket
+/// has raised already.
 const AT_MOST: f64 = 1.5;
-/// After a rejection the host rests for so many slots: tokens against the jitter of the network.
+/// The slots that a host rests after a rejection: it gathers tokens against the network's jitter.
 const REST: f64 = 4.0;
 /// A host without a bucket gathers no tokens, so there is less to wait for.
 const REST_WITHOUT_BUCKET: f64 = 1.5;
-/// Without a rejection the rate has doubled after so many seconds, or after so many requests if
-/// that takes longer. It rises with the fourth power of the time: late, then fast.
+/// Without a rejection the rate doubles in this number of seconds, or of requests if these take
+/// longer. It rises with the fourth power of the time: late, then fast.
 const DOUBLING_TIME: f64 = 4.0;
 const DOUBLING_REQUESTS: f64 = 100.0;
 /// The doubling time is multiplied with this: while the limit is being looked for; after it has
@@ -37,12 +37,12 @@ const SEARCHING: f64 = 0.4;
 const ALERT: f64 = 0.85;
 const PATIENT: f64 = 8.0;
 const PATIENCE_STEP: f64 = 1.6;
-/// For so many seconds after a drop the host is probed more often: what falls may rise again.
+/// The seconds after a drop in which the host is probed more often: the limit may rise again.
 const ALERT_TIME: f64 = 60.0;
 /// A probe has overshot, rather than the estimate, if the rate was above the estimate by this.
 const PROBE: f64 = 1.05;
-/// Who has accepted so many in a row at a pace that is so much faster than one that it rejects, has
-/// a bucket.
+/// A host has a bucket if it accepts this number of requests in a row, at a pace this many times
+/// as fast as one that it rejects.
 const IN_A_ROW: usize = 8;
 const A_BUCKET: f64 = 1.25;
 /// A trial at less than this above the estimate would tell nothing.

@@ -2,8 +2,8 @@ use std::collections::VecDeque;
 
 /// Rejections that are remembered: the estimate spans all of them.
 const REMEMBERED: usize = 8;
-/// A newest stretch of so many accepts, and with less than this share of the rate of the whole,
-/// says that the limit has dropped. The fewer accepts, the clearer it must be.
+/// The limit has dropped if the newest stretch has this number of accepts, and a rate below this
+/// share of the whole stretch's. Fewer accepts must show a clearer drop.
 const DROPS: [(u64, f64); 2] = [(20, 0.75), (6, 0.6)];
 
 /// A moment at which the server's bucket was empty, and how many it had accepted by then.

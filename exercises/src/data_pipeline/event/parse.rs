@@ -13,7 +13,7 @@ use super::splitter::{Kind, Segment, hole};
 use super::time;
 use super::value::Value;
 
-/// What becomes of a segment of lines.
+/// A segment of lines, parsed.
 #[derive(Debug, Default)]
 pub(crate) struct Parsed {
     /// Behind the last byte.

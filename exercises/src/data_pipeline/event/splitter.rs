@@ -18,19 +18,19 @@ pub(crate) enum Kind {
     Part(u64),
     /// NULs where a line begins: the hole that a writer leaves whose file was truncated under it.
     Hole,
-    /// No bytes: this is where the source is, in the middle of a line of which so many parts are out.
+    /// No bytes: the source is in the middle of a line, of which this many parts were sent on.
     Position(u64),
     /// Something that no lines can be made of, and why.
     #[cfg_attr(not(feature = "nats"), expect(dead_code, reason = "only a message can be so"))]
     Broken(&'static str),
 }
 
-/// So many lines are in a chunk at most. The shorter they are, the more becomes of them: a dead
-/// letter is many times as long as a short line.
+/// Most lines of a chunk. It bounds what a chunk of short lines can grow to: a dead letter is many
+/// times as long as a short line.
 const LINES: usize = 2048;
 
 impl Segment {
-    /// The same in segments of so many lines at most, each with the number of its events.
+    /// The same in segments of at most `LINES` lines, each with the number of its events.
     pub(crate) fn cut(mut self) -> Vec<(Self, u64)> {
         let mut events = self.events();
         let mut segments = Vec::new();

@@ -27,7 +27,7 @@ use stats::Stats;
 
 use crate::data_pipeline::state::checkpoint::BEAT;
 
-/// A line on the terminal for every so many snapshots.
+/// The snapshots for each line on the terminal.
 const LINE_EVERY: u32 = 4;
 
 /// Where the line on the terminal goes.

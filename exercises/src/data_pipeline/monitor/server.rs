@@ -18,7 +18,7 @@ use super::warnings::warn;
 /// Connections that are served at once; the next ones wait in the listener's backlog.
 const CONNECTIONS: usize = 64;
 
-/// A connection is closed if the head of its next request is not there after so long.
+/// How long a connection may take for the head of its next request before it is closed.
 const IDLE: Duration = Duration::from_secs(10);
 
 /// The longest head of a request, in bytes.

@@ -14,10 +14,10 @@ use crate::data_pipeline::state::ledger::Counts;
 /// A stage is held up if that is so for at least this share of the time.
 const HELD_UP: f64 = 0.1;
 
-/// A core that has not been seen for so long is stuck.
+/// The time without a sign of life after which the core counts as stuck.
 pub(crate) const SILENT: Duration = Duration::from_secs(10);
 
-/// A sink that has delivered nothing of what it was sent for so long is not ready.
+/// The time without a delivery after which a sink that has work counts as not ready.
 const STALLED: Duration = Duration::from_secs(5);
 
 /// A run at one moment.

@@ -17,7 +17,7 @@ use crate::data_pipeline::state::ledger::Ledger;
 pub(crate) const PARSE: &str = "parse";
 pub(crate) const WINDOWS: &str = "windows";
 
-/// A picture has so many bars of each stage at most: a run may last for weeks.
+/// Most bars of each stage in a picture: a run may last for weeks.
 const BARS: u64 = 10_000;
 
 /// All that a snapshot is made from.

@@ -144,7 +144,7 @@ impl Warnings {
         }
     }
 
-    /// Lines of `source` began with so many NULs.
+    /// Lines of `source` began with this many NULs.
     pub(crate) fn skipped(&mut self, source: &str, nuls: u64) {
         if nuls > 0 {
             self.once(Case::HolesSkipped, || {
@@ -180,7 +180,7 @@ impl Warnings {
         }
     }
 
-    /// The windows wait for this source, which has shown nothing newer for so long.
+    /// The windows wait for this source, which has shown nothing newer for the time `silent`.
     pub(crate) fn held_open(&mut self, source: &str, silent: Duration, idle: Option<Duration>) {
         let now = idle.map_or(String::new(), |idle| format!(" (now {}s)", idle.as_secs()));
         self.tell(Warning {

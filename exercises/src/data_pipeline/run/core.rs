@@ -22,7 +22,7 @@ use crate::data_pipeline::state::feeds::Feeds;
 use crate::data_pipeline::state::order::Order;
 use crate::data_pipeline::window::Windows;
 
-/// Windows that a source holds open for so long are told about.
+/// How long a source may hold windows open before a warning names it.
 const HELD_OPEN: Duration = Duration::from_secs(10);
 
 /// With a message that names what failed.
@@ -58,7 +58,7 @@ pub(crate) struct Core {
     /// When a sink has last held everything up.
     pub(crate) waited: Option<Instant>,
     pub(crate) stats: Arc<Stats>,
-    /// Lose the chunk after so many, planted.
+    /// Lose the chunk after this number of chunks: a planted fault.
     pub(crate) lose_after: Option<u64>,
 }
 
@@ -310,7 +310,7 @@ async fn all_settled(settled: Vec<oneshot::Receiver<Settled>>) -> Result<Vec<Set
     Ok(all)
 }
 
-/// A file that was opened anew: what had made it so long is in the one before, and it is so long now.
+/// A file that was opened anew: the length of the one before, and its own length now.
 #[derive(Debug)]
 pub(crate) struct Reopened {
     name: String,

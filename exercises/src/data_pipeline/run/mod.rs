@@ -44,8 +44,8 @@ use workers::Worker;
 /// Most bytes between the sources and the sinks: 16 chunks.
 const IN_FLIGHT: usize = 4 << 20;
 
-/// So many chunks wait parsed at most. What becomes of short lines is longer than they were, so it
-/// is as lines that chunks wait when a sink is slow.
+/// Most parsed chunks that wait. Parsed output can be larger than its input, so chunks queue
+/// unparsed when a sink is slow.
 const PARSED: usize = 8;
 
 /// How long a run that was stopped may take to pass on what it has read.

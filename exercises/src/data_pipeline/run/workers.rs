@@ -28,7 +28,7 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// Starts so many. They end when the sources have.
+    /// Starts `count` workers. They end when the sources have ended.
     pub(crate) fn spawn(&self, count: usize) -> io::Result<Vec<JoinHandle<()>>> {
         let spawn = |number| {
             let (worker, name) = (self.clone(), format!("worker {number}"));

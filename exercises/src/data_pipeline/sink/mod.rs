@@ -27,7 +27,7 @@ pub(crate) const QUEUE: usize = 4 << 20;
 /// Most batches that are written together.
 const TOGETHER: usize = 16;
 
-/// A file waits so long for more to write: each write is a way to another thread and back.
+/// How long a file's sink waits for more to write: each write goes to another thread and back.
 const LINGER: Duration = Duration::from_millis(2);
 
 /// A batch on its way to a sink.

@@ -20,7 +20,7 @@ use crate::data_pipeline::monitor::warnings::warn;
 use crate::data_pipeline::nats::compression::{MESSAGE, Packer};
 use crate::data_pipeline::nats::{connect, stream};
 
-/// So much do the headers of a message take, in bytes; the server counts them too.
+/// The bytes that the headers of a message take: the server counts them in the message's length.
 const HEADERS: usize = 96;
 
 /// Before sending again.
@@ -148,8 +148,8 @@ impl Nats {
     }
 }
 
-/// Cuts a batch at line ends into messages of about the same length, at most so long unless it is a
-/// single line.
+/// Cuts a batch at line ends into messages of about the same length: at most `most` bytes, unless a
+/// single line is longer.
 fn messages(batch: &Bytes, most: usize) -> Vec<Bytes> {
     let mut rest = batch.clone();
     let mut messages = Vec::new();

@@ -128,7 +128,7 @@ impl Output {
         Ok(())
     }
 
-    /// The file as it is open now, for another thread to write so many bytes to.
+    /// The file as it is open now, for another thread that will write `bytes` bytes to it.
     pub(crate) fn file_for(&mut self, bytes: usize) -> Arc<File> {
         self.length += bytes as u64;
         self.file.clone().expect("an output is begun before it is written to")

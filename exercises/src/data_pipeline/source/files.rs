@@ -29,7 +29,7 @@ use crate::data_pipeline::state::file::{Content, FileId, FileRecord, Fingerprint
 /// Most files that are read at once when files are read to their ends.
 const OPEN: usize = 512;
 
-/// A file that cannot be read is tried again after so long.
+/// The pause before a file that could not be read is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Most files that one message names.

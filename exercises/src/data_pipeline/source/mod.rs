@@ -137,8 +137,8 @@ impl Feed {
         }
     }
 
-    /// The same for so many bytes, and a chunk at least. Not for all of the budget: a source may
-    /// hold a share while it waits for its input.
+    /// The same for `bytes`, and for a chunk at least. It never asks for the whole budget: a source
+    /// may hold a share while it waits for its input.
     pub(crate) async fn room_for(&self, bytes: usize) -> Result<Share, Cause> {
         let bytes = bytes.min(self.inlet.budget.total().saturating_sub(CHUNK)).max(CHUNK);
         let ctx = &self.inlet.ctx;

@@ -25,7 +25,7 @@ use crate::data_pipeline::nats::{connect, stream};
 use crate::data_pipeline::state::budget::Share;
 use crate::data_pipeline::state::chunk::{Ack, Origin};
 
-/// So much is asked for at once: a pull of hundreds of megabytes loses its way.
+/// Most bytes and messages of one pull: a pull of hundreds of megabytes is lost on its way.
 const PULL_BYTES: usize = 4 << 20;
 const PULL_MESSAGES: usize = 64;
 
@@ -35,12 +35,13 @@ const TOO_LARGE: &str = "Exceeds MaxBytes";
 /// How long a pull waits for messages.
 const PULL_EXPIRES: Duration = Duration::from_secs(1);
 
-/// A message that is not acknowledged for so long goes to another worker. While it is held here,
-/// the server is told so three times as often.
+/// How long the server waits for an acknowledgement before it gives the message to another worker.
+/// While a message is held here, the server is told so three times in this time.
 const ACK_WAIT: Duration = Duration::from_secs(10);
 
-/// So many messages of all workers together may be unacknowledged, at a consumer that is made here. Each is for two checkpoints, so
-/// that at 1 GB/s it is some 2,000: fewer would hold the server back.
+/// Most unacknowledged messages of all workers together, at a consumer that is made here. A message
+/// is unacknowledged for two checkpoints, which is some 2,000 messages at 1 GB/s: a lower bound
+/// would hold the server back.
 const UNACKED: usize = 8192;
 
 /// How long the last acks may take to leave.

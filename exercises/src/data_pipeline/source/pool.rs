@@ -5,7 +5,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::data_pipeline::state::chunk::CHUNK;
 
-/// So many buffers wait at most; more than are in flight are never needed.
+/// Most buffers that wait to be used again: no more than this are in flight at once.
 const BUFFERS: usize = 24;
 
 #[derive(Clone, Debug)]

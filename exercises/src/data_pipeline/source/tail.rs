@@ -29,7 +29,7 @@ pub(crate) struct How {
     pub(crate) follow: bool,
     /// How often a followed file is looked at.
     pub(crate) poll: Duration,
-    /// A file that is under no path any more is read until nothing has come for so long.
+    /// A file that no path leads to any more is closed after this time without new bytes.
     pub(crate) rotate_wait: Duration,
     /// At the end of a file, take a last line that has no line feed.
     pub(crate) final_line: bool,
@@ -66,7 +66,7 @@ pub(crate) enum Ended {
     Gone,
     /// It was empty when it was found, and is not any more: it may be a copy of another one.
     Filled,
-    /// It is compressed, so long on the disk, and has been read to its end.
+    /// It is compressed, has this many bytes on the disk, and has been read to its end.
     Packed(u64),
     /// It cannot be read for now.
     Failed(io::Error),

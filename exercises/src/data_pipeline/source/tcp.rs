@@ -18,18 +18,18 @@ use crate::data_pipeline::monitor::warnings::warn;
 /// Connections that are served at once; the next ones wait in the listener's backlog.
 const CONNECTIONS: usize = 4096;
 
-/// So much is read at once: what a connection has is taken, and never waited for.
+/// Most bytes of one read: it takes what a connection has, and never waits for more.
 const READ: usize = 64 * 1024;
 
-/// All unfinished lines together may take so much. It keeps thousands of connections that each
-/// send half a line from taking the memory: the one that would go beyond is closed.
+/// Most bytes of all unfinished lines together, so that thousands of connections that each send
+/// half a line cannot take all memory. The connection that would exceed it is closed.
 const UNFINISHED: usize = 8 << 20;
 
 /// After a connection that could not be accepted.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// A connection on which nothing has come for so long is closed, or dead peers would hold all
-/// places some day.
+/// A connection is closed after this time without a byte. Otherwise dead peers would take all
+/// places in the end.
 const IDLE: Duration = Duration::from_hours(1);
 
 /// Accepts connections until the run stops.

@@ -11,7 +11,7 @@ use super::ledger::Held;
 use crate::data_pipeline::event::parse::Parsed;
 use crate::data_pipeline::event::splitter::Segment;
 
-/// So much is read at once: larger chunks are no faster, and take more memory.
+/// The bytes of one read: larger chunks are no faster, and take more memory.
 pub(crate) const CHUNK: usize = 256 * 1024;
 
 /// A stretch of a source, on its way to the workers.

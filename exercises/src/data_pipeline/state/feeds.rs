@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::chunk::{Origin, ParsedChunk};
 use super::file::FileRecord;
 
-/// The position of a file that is gone is kept for so long, in seconds: a day.
+/// How long the position of a file that is gone is kept, in seconds: a day.
 pub(crate) const KEEP: i64 = 24 * 60 * 60;
 
 /// The sources by their feed.
@@ -16,7 +16,7 @@ pub(crate) struct Feeds {
     unfinished: BTreeMap<u64, FeedState>,
     /// All files that are read or were, by name.
     files: BTreeMap<String, FileRecord>,
-    /// A source that is silent for so long is left out of the watermark.
+    /// The time of silence after which a source is left out of the watermark.
     idle: Option<Duration>,
 }
 
@@ -54,7 +54,7 @@ impl Feeds {
         }
     }
 
-    /// Forgets the files that have been gone for so long that nobody brings them back.
+    /// Forgets the files that have been gone for [`KEEP`] seconds.
     pub(crate) fn forget(&mut self, now: i64) {
         self.files.retain(|_, file| file.closed.is_none_or(|since| since > now - KEEP));
     }

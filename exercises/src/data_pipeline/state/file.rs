@@ -75,7 +75,7 @@ pub(crate) struct Fingerprint {
 
 /// The bytes of a file that may be a known one, as far as they are asked for.
 pub(crate) trait Content {
-    /// So many bytes at `offset`, or fewer where the content ends before.
+    /// `length` bytes from `offset` on, or fewer if the content ends before.
     fn read(&mut self, offset: u64, length: usize) -> io::Result<Vec<u8>>;
 
     /// How long it is.
@@ -111,8 +111,8 @@ impl Fingerprint {
         Ok(if is_copy { Found::Part } else { Found::No })
     }
 
-    /// Whether so much was read that an equal beginning says something: more than one line, which
-    /// may be a banner that many files begin with.
+    /// Whether enough was read to tell files apart by their beginnings: more than one line, because
+    /// many files may begin with the same banner.
     pub(crate) fn is_telling(&self, content: &mut dyn Content) -> io::Result<bool> {
         let head = content.read(0, self.head)?;
         let lines = memchr::memchr_iter(b'\n', &head).count();
@@ -223,7 +223,7 @@ pub(crate) mod tests {
         }
     }
 
-    /// The fingerprint after `text` was read in stretches of so many bytes.
+    /// The fingerprint after `text` was read in stretches of `stretch` bytes.
     pub(crate) fn fingerprint(text: &str, stretch: usize) -> Fingerprint {
         let mut made = Fingerprinter::default();
         text.as_bytes().chunks(stretch).for_each(|bytes| drop(made.advance(bytes)));

@@ -110,7 +110,7 @@ impl Ledger {
         self.lock().clone()
     }
 
-    /// A chunk of so many events has been read.
+    /// A chunk of `events` events has been read.
     pub(crate) fn read(&self, events: u64) -> Held {
         let mut counts = self.lock();
         counts.read += events;

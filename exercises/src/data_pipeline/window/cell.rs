@@ -59,8 +59,8 @@ impl Cell {
         self.count
     }
 
-    /// The value below which so many percent of all values are (nearest rank); `None` if there are
-    /// none, or if it is beyond the range of the bins.
+    /// The value below which `percent` of all values lie (nearest rank); `None` if there are no
+    /// values, or if it is beyond the range of the bins.
     pub(crate) fn percentile(&self, percent: u64) -> Option<f64> {
         match &self.values {
             Values::Few(values) => {

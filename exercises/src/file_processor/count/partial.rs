@@ -18,7 +18,7 @@ pub struct Counter {
 }
 
 /// What is known of a stretch of a file: its counts, and enough of its edges to put it together
-/// exactly with the stretch that follows, whoever counted that one.
+/// exactly with the stretch that follows, even if another worker counted that one.
 ///
 /// Joining is associative, and the default (of no bytes) changes nothing: parts may be counted in
 /// any order and joined with their neighbours in any order. A cut may be inside a word, a line or a

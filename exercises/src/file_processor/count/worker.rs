@@ -25,7 +25,7 @@ use crate::terminal::plain;
 /// CPU time on small ones, and kills the process when a file shrinks.)
 pub(crate) const CHUNK: usize = 256 * 1024;
 
-/// From so many chunks on, all workers read a file together.
+/// The least chunks of a file that all workers read together.
 const LARGE: usize = 16;
 
 /// How many jobs a worker takes at most at once, when that many wait: the collector is woken once
