@@ -51,27 +51,27 @@ pub fn build() -> Result {
     check(&out.join("html"))
 }
 
-/// The path of mdbook, which is installed if it is missing.
+/// The path of mdbook: installed anywhere, by `.ci/packages`, or else here, which compiles it.
 fn mdbook() -> Result<PathBuf> {
-    if Command::new("mdbook").arg("--version").output().is_ok() {
-        return Ok("mdbook".into());
-    }
     let tools = root().join("target/tools");
     let program = tools.join("bin/mdbook");
-    if !program.exists() {
-        let to = tools.to_str().ok_or("the path of the workspace is no UTF-8")?;
-        cargo(&[
-            "install",
-            "--quiet",
-            "--locked",
-            "--root",
-            to,
-            MDBOOK,
-            "--no-default-features",
-            "--features",
-            "search",
-        ])?;
+    let ready = [PathBuf::from("mdbook"), tools.join("python/bin/mdbook"), program.clone()];
+    let answers = |program: &PathBuf| Command::new(program).arg("--version").output().is_ok();
+    if let Some(ready) = ready.into_iter().find(answers) {
+        return Ok(ready);
     }
+    let to = tools.to_str().ok_or("the path of the workspace is no UTF-8")?;
+    cargo(&[
+        "install",
+        "--quiet",
+        "--locked",
+        "--root",
+        to,
+        MDBOOK,
+        "--no-default-features",
+        "--features",
+        "search",
+    ])?;
     Ok(program)
 }
 

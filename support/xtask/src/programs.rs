@@ -13,14 +13,17 @@
 //! waits-for-a-signal = ["plain-shutdown"]
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use crate::Result;
-use crate::workspace::{Manifest, cargo, members, name_of, root, run, sections, target, tracked};
+use crate::workspace::{Manifest, cargo, members, root, run, sections, target};
 
 /// The longest time that a program may run before it counts as hanging.
 const LIMIT: Duration = Duration::from_mins(1);
@@ -86,17 +89,51 @@ pub fn run_all() -> Result {
 ///
 /// If a test fails.
 pub fn test_for_leaks() -> Result {
-    let mut command = Command::new("cargo");
-    command.args(["test", "--quiet", "--no-fail-fast", "--lib"]).env("LEAK_CHECK_PROCESS", "1");
-    for member in sections().into_iter().chain(["common".to_owned()]) {
-        command.args(["-p", name_of(&member)]);
-        for test in tracked(&format!("{member}/tests/*.rs"))? {
-            let name = test.rsplit('/').next().and_then(|name| name.strip_suffix(".rs"));
-            let checked = fs::read_to_string(root().join(&test))?.contains("leak_check");
-            command.args(name.filter(|_| checked).iter().flat_map(|name| ["--test", name]));
+    let checked: BTreeSet<_> = sections()
+        .into_iter()
+        .chain(["common".to_owned()])
+        .map(|member| root().join(member))
+        .collect();
+    let (mut run, mut failed) = (0, Vec::new());
+    for (source, program) in test_programs()? {
+        let folder = source.ancestors().nth(2).expect("a target is in a folder of its package");
+        let wanted = source.ends_with("src/lib.rs")
+            || source.starts_with(folder.join("tests"))
+                && fs::read_to_string(&source)?.contains("leak_check");
+        if !checked.contains(folder) || !wanted {
+            continue;
+        }
+        println!("--- {}", source.strip_prefix(root())?.display());
+        let mut command = Command::new(program);
+        command.args(["--quiet", "--test-threads=1"]).env("LEAK_CHECK_PROCESS", "1");
+        run += 1;
+        if !command.current_dir(folder).status()?.success() {
+            failed.push(source.display().to_string());
         }
     }
-    run(command.args(["--", "--test-threads=1"]))
+    match (run, failed.as_slice()) {
+        (0, _) => Err("cargo names no tests of the sections".into()),
+        (_, []) => Ok(()),
+        _ => Err(format!("failed: {}", failed.join(", ")).into()),
+    }
+}
+
+/// The main source and the program of each library's and each folder's tests. All of the workspace are
+/// built, as for its tests: of fewer packages cargo would compile the dependencies anew.
+fn test_programs() -> Result<Vec<(PathBuf, PathBuf)>> {
+    let args = ["test", "--workspace", "--no-run", "--quiet", "--message-format", "json"];
+    let output = Command::new("cargo").args(args).current_dir(root()).output()?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into());
+    }
+    let text = String::from_utf8(output.stdout)?;
+    let messages = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let tests = messages.filter(|message| message["profile"]["test"] == true);
+    let programs = tests.filter_map(|message| {
+        let source = message["target"]["src_path"].as_str()?;
+        Some((source.into(), message["executable"].as_str()?.into()))
+    });
+    Ok(programs.collect())
 }
 
 /// The kind and the name of each target of the workspace.

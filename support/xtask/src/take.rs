@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
 use std::process::Command;
 
@@ -33,7 +33,9 @@ pub fn take(section: &str, to: &Path) -> Result {
             let inside = file.strip_prefix(member.as_str()).expect("git was asked for this folder");
             let copy = to.join(place(member)).join(inside.trim_start_matches('/'));
             fs::create_dir_all(copy.parent().expect("a file is in a folder"))?;
-            fs::copy(root().join(&file), copy)?;
+            fs::copy(root().join(&file), &copy)?;
+            let modified = fs::metadata(root().join(&file))?.modified()?; // by which cargo compiles it anew
+            File::open(copy)?.set_modified(modified)?;
         }
     }
     fs::write(to.join("Cargo.toml"), manifest(&needed))?;
@@ -42,18 +44,27 @@ pub fn take(section: &str, to: &Path) -> Result {
     Ok(())
 }
 
-/// Takes each section to an empty folder, and builds and tests it there.
+/// Takes each section to an empty folder, and builds and tests it there: always the same folder, so
+/// that what the sections share is compiled once, and other people's crates with the workspace's
+/// profiles, so that those which it has compiled are used.
 ///
 /// # Errors
 ///
 /// If a section does not build, or its tests fail.
 pub fn check_all() -> Result {
+    let folder = target().join("standalone");
+    let away = folder.join("away");
+    let profiles =
+        toml::Table::from_iter([("profile".to_owned(), Manifest::read("").0["profile"].clone())]);
     for section in sections() {
         let name = name_of(&section);
         println!("--- {name}");
-        let folder = tempfile::tempdir()?;
-        let away = folder.path().join("away");
+        if away.exists() {
+            fs::remove_dir_all(&away)?;
+        }
         take(name, &away)?;
+        fs::create_dir(away.join(".cargo"))?;
+        fs::write(away.join(".cargo/config.toml"), profiles.to_string())?;
         for args in [
             vec!["test", "--quiet", "-p", name],
             vec!["run", "--quiet", "-p", name, "--", "--version"],
@@ -62,7 +73,8 @@ pub fn check_all() -> Result {
             cargo
                 .args(&args)
                 .current_dir(&away)
-                .env("CARGO_TARGET_DIR", target().join("standalone"));
+                .env("CARGO_TARGET_DIR", folder.join("target"))
+                .env("CARGO_BUILD_BUILD_DIR", target());
             let status = cargo.status()?;
             if !status.success() {
                 return Err(
