@@ -1,10 +1,11 @@
 //! A folder for one test, and the program running in it.
 
 use std::fmt::Write as _;
-use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read, Write as _};
+use std::fs::{self, File, Permissions};
+use std::io::{self, BufRead, BufReader, Read, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::ops::Range;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
@@ -72,6 +73,32 @@ impl Kit {
     /// The same, in an environment with these variables.
     pub(crate) fn start_with(&self, args: &[&str], variables: &[(&str, &str)]) -> Running {
         Running(self.started(args, variables).spawn().unwrap())
+    }
+
+    /// The same, as a user who may not read everything; `None`, and says so, if there is no way to
+    /// become one.
+    pub(crate) fn start_as_nobody(&self, args: &[&str]) -> Option<Running> {
+        // That user need not be able to reach the target directory, and makes outputs in this one.
+        let copy = self.path("data-pipeline");
+        if !copy.exists() {
+            fs::copy(PROGRAM, &copy).unwrap();
+            fs::set_permissions(self.path("."), Permissions::from_mode(0o777)).unwrap();
+        }
+        let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
+        let started = self.started(args, &[]);
+        let mut command = Command::new(if is_root { "setpriv" } else { copy.to_str().unwrap() });
+        if is_root {
+            command.args(["--reuid=65534", "--clear-groups"]).arg(&copy);
+        }
+        command.args(started.get_args()).current_dir(self.path("."));
+        let log = File::options().append(true).create(true).open(self.path("stderr")).unwrap();
+        match command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn() {
+            Err(err) if err.kind() == io::ErrorKind::NotFound => {
+                eprintln!("left out: setpriv is not installed");
+                None
+            }
+            child => Some(Running(child.unwrap())),
+        }
     }
 
     fn started(&self, args: &[&str], variables: &[(&str, &str)]) -> Command {

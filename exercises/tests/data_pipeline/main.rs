@@ -13,3 +13,4 @@ mod silence;
 mod stall;
 mod start;
 mod tcp;
+mod unreadable;

@@ -266,6 +266,20 @@ fn a_slow_copy_is_not_read_while_it_is_made() {
     followed.finish();
 }
 
+/// As when the program starts between the copy and the truncation.
+#[test]
+fn a_copy_that_is_found_together_with_its_original_is_held_too() {
+    let mut followed = Followed::new(&["app.log*"], Meanwhile::Runs);
+    *followed.args.last_mut().unwrap() = "1m"; // the truncation comes in time on any machine
+    followed.write("app.log", 100);
+    fs::copy(followed.kit.path("app.log"), followed.kit.path("app.log.1")).unwrap();
+    followed.start();
+    followed.all_out();
+    File::options().write(true).open(followed.kit.path("app.log")).unwrap().set_len(0).unwrap();
+    followed.write("app.log", 20);
+    followed.finish();
+}
+
 #[test]
 fn deleted_and_made_anew_with_the_same_inode() {
     for count in [3, 400] {

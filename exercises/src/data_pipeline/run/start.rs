@@ -86,8 +86,12 @@ fn inputs(config: &Config) -> Result<(Vec<Role>, Vec<Warning>), String> {
     let (mut roles, mut warnings) = (Vec::new(), Vec::new());
     for pattern in &config.file {
         let (mut is_empty, mut other) = (true, None);
-        for path in matching(pattern)? {
-            let Ok(metadata) = fs::metadata(&path) else { continue }; // it has just gone
+        for (path, metadata) in matching(pattern)? {
+            let metadata = match metadata {
+                Ok(metadata) => metadata,
+                Err(_) if config.follow => continue, // it is tried again, and told
+                Err(err) => return Err(format!("cannot read {}: {err}", path.display())),
+            };
             if !metadata.is_file() {
                 other = Some((path, kind(&metadata)));
                 continue;

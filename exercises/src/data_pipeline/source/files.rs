@@ -2,14 +2,14 @@
 //! What each of them is, the registry says.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use glob::{MatchOptions, Pattern};
+use glob::{GlobResult, MatchOptions, Pattern};
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 use tokio::task::{JoinSet, spawn_blocking};
@@ -76,6 +76,8 @@ struct Reading {
 struct Place {
     path: PathBuf,
     watched: bool,
+    /// Why it is no file that can be read.
+    unfit: Option<&'static str>,
 }
 
 impl Files {
@@ -180,6 +182,7 @@ impl Files {
             self = back;
         }
         let ended = join(tasks).await;
+        self.collect();
         match self.failed.into_values().next() {
             Some((failure, _)) if !matches!(ended, Err(Stopped::Failed(_))) => {
                 Err(Stopped::Failed(failure))
@@ -249,22 +252,24 @@ impl Files {
     /// Adds the files that match, by identity, each with the first path that leads to it.
     fn find(&mut self, pattern: &str, places: &mut BTreeMap<FileId, Place>) -> Result<(), String> {
         let outputs: Vec<_> = self.outputs.iter().filter_map(|path| id_of(path).ok()).collect();
-        for path in matching(pattern)? {
-            let Ok(metadata) = fs::metadata(&path) else { continue }; // gone, or a link to nothing
-            let id = FileId::of(&metadata);
-            if outputs.contains(&id) {
-                continue;
-            }
-            if !metadata.is_file() {
-                if self.readers.contains_key(&*path.to_string_lossy()) {
-                    let is =
-                        if metadata.is_dir() { "Is a directory" } else { "not a regular file" };
-                    let err = io::Error::other(is);
-                    self.fail(id, &path, &err);
+        for (path, metadata) in matching(pattern)? {
+            let metadata = match metadata {
+                Ok(metadata) => metadata,
+                Err(err) => {
+                    self.tell(&format!("cannot read {}: {err}; it is tried again", path.display()));
+                    continue;
                 }
-                continue;
+            };
+            let id = FileId::of(&metadata);
+            let unfit = match metadata.file_type() {
+                kind if kind.is_file() => None,
+                kind if kind.is_dir() => Some("it is a directory"),
+                _ => Some("it is not a regular file"),
+            };
+            let was_file = || self.readers.contains_key(&*path.to_string_lossy());
+            if !outputs.contains(&id) && (unfit.is_none() || was_file()) {
+                places.entry(id).or_insert(Place { path, watched: true, unfit });
             }
-            places.entry(id).or_insert(Place { path, watched: true });
         }
         Ok(())
     }
@@ -279,7 +284,7 @@ impl Files {
             let Ok(metadata) = entry.metadata() else { continue };
             let (id, path) = (FileId::of(&metadata), entry.path());
             if metadata.is_file() && !self.outputs.iter().any(|output| is_same(output, &path)) {
-                places.entry(id).or_insert(Place { path, watched: false });
+                places.entry(id).or_insert(Place { path, watched: false, unfit: None });
             }
         }
     }
@@ -300,7 +305,7 @@ impl Files {
     fn look(&mut self, places: BTreeMap<FileId, Place>) {
         let now = Instant::now();
         let mut there: HashSet<_> = places.keys().copied().collect();
-        self.failed.retain(|id, (_, again)| there.contains(id) || *again > now);
+        self.failed.retain(|id, _| there.contains(id));
         let mut seen = Vec::new();
         for (id, place) in places {
             let rests = self.failed.get(&id).is_some_and(|(_, again)| *again > now);
@@ -340,8 +345,10 @@ impl Files {
     ) -> Vec<Opened> {
         let mut orders = Vec::new();
         for round in 0..2 {
-            let others = &mut Open(&self.open);
-            let verdicts = self.registry.look(now, there, &mut seen, others);
+            let open = self.open.values().filter_map(|open| Some((open.id, open.file.clone()?)));
+            let found = seen.iter().map(|seen| (seen.id, seen.content.file().clone()));
+            let mut others = Open(open.chain(found).collect());
+            let verdicts = self.registry.look(now, there, &mut seen, &mut others);
             for (seen, verdict) in seen.drain(..).zip(verdicts) {
                 match verdict {
                     Ok(Verdict::Read(record)) => {
@@ -406,28 +413,31 @@ impl Files {
 }
 
 /// The files that are open: the registry asks what is in them.
-struct Open<'f>(&'f HashMap<String, Reading>);
+struct Open(HashMap<FileId, Arc<File>>);
 
-impl Open<'_> {
-    fn content(&self, name: &str) -> Option<Stored> {
-        Stored::new(self.0.get(name)?.file.clone()?).ok()
+impl Open {
+    fn content(&self, id: FileId) -> Option<Stored> {
+        Stored::new(self.0.get(&id)?.clone()).ok()
     }
 }
 
-impl Others for Open<'_> {
-    fn is_intact(&mut self, name: &str, read: &Fingerprint) -> bool {
+impl Others for Open {
+    fn is_intact(&mut self, id: FileId, read: &Fingerprint) -> bool {
         let found = |mut content| read.found_in(&mut content).ok();
-        self.content(name).and_then(found) == Some(Found::All)
+        self.content(id).and_then(found) == Some(Found::All)
     }
 
-    fn begins_with(&mut self, name: &str, head: &[u8]) -> bool {
+    fn begins_with(&mut self, id: FileId, head: &[u8]) -> bool {
         let read = |mut content: Stored| content.read(0, head.len()).ok();
-        self.content(name).and_then(read).is_some_and(|read| begins_alike(&read, head))
+        self.content(id).and_then(read).is_some_and(|read| begins_alike(&read, head))
     }
 }
 
 /// Opens what was seen at a place, if that is still there.
 fn look_into(place: &Place, id: FileId) -> io::Result<Seen<Stored>> {
+    if let Some(why) = place.unfit {
+        return Err(io::Error::other(why));
+    }
     let file = File::open(&place.path)?;
     let metadata = file.metadata()?;
     if FileId::of(&metadata) != id {
@@ -439,14 +449,31 @@ fn look_into(place: &Place, id: FileId) -> io::Result<Seen<Stored>> {
     Ok(Seen { path, id, resolved, length, watched, content })
 }
 
-/// The paths that match a pattern, in the order of their names. A pattern that is the name of a file
-/// stands for that file, whatever is in it.
-pub(crate) fn matching(pattern: &str) -> Result<Vec<PathBuf>, String> {
-    if Path::new(pattern).exists() {
-        return Ok(vec![pattern.into()]);
+/// The paths that match a pattern, in the order of their names, and what is there or why that cannot
+/// be seen. A pattern that is the name of a file stands for that file, whatever is in it.
+pub(crate) fn matching(pattern: &str) -> Result<Vec<(PathBuf, io::Result<Metadata>)>, String> {
+    let metadata = fs::metadata(pattern);
+    if metadata.is_ok() || metadata.as_ref().is_err_and(is_hidden) {
+        return Ok(vec![(pattern.into(), metadata)]);
     }
     let paths = glob::glob(pattern).map_err(|err| format!("in --file {pattern}: {err}"))?;
-    Ok(paths.flatten().collect())
+    let look = |path: GlobResult| match path.map_err(|err| (err.path().to_owned(), err.into())) {
+        Ok(path) => {
+            let metadata = fs::metadata(&path);
+            (path, metadata)
+        }
+        Err((path, err)) => (path, Err(err)),
+    };
+    // What is not there has just gone, or is a link to nothing.
+    let is_there =
+        |(_, metadata): &(_, io::Result<_>)| metadata.as_ref().err().is_none_or(is_hidden);
+    Ok(paths.map(look).filter(is_there).collect())
+}
+
+/// Whether there may be something that cannot be seen.
+fn is_hidden(err: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidFilename, NotADirectory, NotFound};
+    !matches!(err.kind(), InvalidFilename | NotADirectory | NotFound)
 }
 
 /// A file that is open, and that no path leads to any more.

@@ -24,8 +24,8 @@ pub(crate) struct Registry {
     known: BTreeMap<String, Known>,
     /// The names of those that are being read.
     open: HashMap<FileId, String>,
-    /// Files that look like a copy of one that is there: since when, how long, and of which.
-    held: HashMap<FileId, (Instant, u64, String)>,
+    /// Files that look like a copy of one that is there.
+    held: HashMap<FileId, Held>,
     /// How long a copy waits for the original to be cut; `None` for not at all.
     wait: Option<Duration>,
 }
@@ -34,6 +34,16 @@ pub(crate) struct Registry {
 struct Known {
     record: FileRecord,
     state: State,
+}
+
+/// A file that looks like a copy, and waits.
+#[derive(Debug)]
+struct Held {
+    since: Instant,
+    length: u64,
+    /// The name of the one that it looks like, and how far that had been read.
+    original: String,
+    position: u64,
 }
 
 #[derive(Debug)]
@@ -63,13 +73,13 @@ pub(crate) struct Seen<C> {
     pub(crate) content: C,
 }
 
-/// What the files are asked that are being read, by their names.
+/// What the files are asked that are being read: also those that the same look takes up.
 pub(crate) trait Others {
     /// Whether it still holds what was read of it.
-    fn is_intact(&mut self, name: &str, read: &Fingerprint) -> bool;
+    fn is_intact(&mut self, id: FileId, read: &Fingerprint) -> bool;
 
     /// Whether it begins with these bytes, or with some of them and ends there.
-    fn begins_with(&mut self, name: &str, head: &[u8]) -> bool;
+    fn begins_with(&mut self, id: FileId, head: &[u8]) -> bool;
 }
 
 /// What to do with a file that was seen.
@@ -128,63 +138,62 @@ impl Registry {
         self.held.retain(|id, _| there.contains(id));
         // Those whose identity is known first: only then is it clear which ones are missing.
         let ids = self.identities();
-        let known: Vec<_> = seen.iter_mut().map(|seen| self.by_identity(&ids, seen)).collect();
-        let judge = |(seen, known): (&mut Seen<C>, io::Result<Option<Verdict>>)| match known? {
-            Some(verdict) => Ok(verdict),
-            None => match self.by_content(now, seen, there, others)? {
-                Some(verdict) => Ok(verdict),
-                None => self.by_itself(&ids, seen),
-            },
-        };
-        seen.iter_mut().zip(known).map(judge).collect()
-    }
-
-    /// The names of those that are not read and not cut, by identity: of one path the latest, of
-    /// several one of which something was read.
-    fn identities(&self) -> HashMap<FileId, String> {
-        let mut ids: HashMap<FileId, &FileRecord> = HashMap::new();
-        let rests = |known: &&Known| matches!(known.state, State::Left | State::Gone);
-        for Known { record, .. } in self.known.values().filter(rests) {
-            let best = ids.entry(record.id).or_insert(record);
-            let is_better = if best.path == record.path {
-                best.generation < record.generation
-            } else {
-                best.read.position == 0
-            };
-            if is_better {
-                *best = record;
+        let mut verdicts: Vec<_> =
+            seen.iter_mut().map(|seen| self.by_identity(&ids, seen).transpose()).collect();
+        // Those that were empty when they were found come before new ones, which may be their copies.
+        for was_known in [true, false] {
+            for (seen, verdict) in seen.iter_mut().zip(&mut verdicts) {
+                if verdict.is_none() && ids.contains_key(&seen.id) == was_known {
+                    let by_content = self.by_content(now, seen, there, others).transpose();
+                    *verdict = by_content.or_else(|| Some(self.by_itself(&ids, seen)));
+                }
             }
         }
-        ids.into_iter().map(|(id, record)| (id, record.name())).collect()
+        verdicts.into_iter().map(|verdict| verdict.expect("both kinds were judged")).collect()
+    }
+
+    /// The names of those that are not read and not cut, by identity. There are several where a
+    /// file was cut, and the run ended before it was known what had become of its past.
+    fn identities(&self) -> HashMap<FileId, Vec<String>> {
+        let mut ids: HashMap<_, Vec<_>> = HashMap::new();
+        let rests = |known: &&Known| matches!(known.state, State::Left | State::Gone);
+        for Known { record, .. } in self.known.values().filter(rests) {
+            ids.entry(record.id).or_default().push(record.name());
+        }
+        ids
     }
 
     fn by_identity<C: Content>(
         &mut self,
-        ids: &HashMap<FileId, String>,
+        ids: &HashMap<FileId, Vec<String>>,
         seen: &mut Seen<C>,
     ) -> io::Result<Option<Verdict>> {
         if self.open.contains_key(&seen.id) {
             return Ok(Some(Verdict::Nothing)); // another path to it
         }
-        let Some(name) = ids.get(&seen.id) else { return Ok(None) };
-        let known = &self.known[name];
-        if known.record.read.position == 0 && seen.length > 0 {
-            return Ok(None); // it was empty: what has come of it has to be seen
-        }
-        let has_ended = matches!(known.state, State::Gone);
-        if has_ended && !seen.watched && known.record.read.position == seen.length {
-            return Ok(Some(Verdict::Nothing)); // nothing was added since it went out of sight
-        }
-        if known.record.packed == Some(seen.length) && seen.id.born.is_some() {
-            return Ok(Some(Verdict::Nothing)); // nobody adds to a file that is compressed
-        }
-        match known.record.read.found_in(&mut seen.content)? {
-            Found::All => self.read_on(name, seen).map(Some),
-            Found::Part | Found::No => {
-                self.cut(name);
-                Ok(None)
+        let (mut best, mut stale): (Option<(u64, &String)>, _) = (None, Vec::new());
+        for name in ids.get(&seen.id).into_iter().flatten() {
+            let Known { record, state } = &self.known[name];
+            let (position, has_ended) = (record.read.position, matches!(state, State::Gone));
+            if position == 0 && seen.length > 0 {
+                continue; // it was empty: what has come of it has to be seen
+            }
+            if has_ended && !seen.watched && position == seen.length {
+                return Ok(Some(Verdict::Nothing)); // nothing was added since it went out of sight
+            }
+            if record.packed == Some(seen.length) && seen.id.born.is_some() {
+                return Ok(Some(Verdict::Nothing)); // nobody adds to a file that is compressed
+            }
+            if record.read.found_in(&mut seen.content)? == Found::All {
+                best = best.max(Some((position, name)));
+            } else if !has_ended {
+                stale.push(name);
             }
         }
+        for name in stale {
+            self.cut(name);
+        }
+        best.map(|(_, name)| self.read_on(name, seen)).transpose()
     }
 
     /// The known file that this one has become a copy of, or may be.
@@ -198,17 +207,22 @@ impl Registry {
         if self.open.contains_key(&seen.id) {
             return Ok(Some(Verdict::Nothing)); // another path to it
         }
-        if let Some((since, length, original)) = self.held.get(&seen.id)
-            && *length == seen.length
-            && let Some(progress) = self.progress(original)
+        if let Some(held) = self.held.get(&seen.id)
+            && held.length == seen.length
+            && let Some(progress) = self.progress(&held.original)
         {
             let read = progress.lock().expect("nobody panics while holding this").read().clone();
-            let waited = now.saturating_duration_since(*since);
+            let waited = now.saturating_duration_since(held.since);
+            let original = self.known[&held.original].record.id;
             // One that no path leads to any more is about to be gone.
-            let stays = there.contains(&self.known[original].record.id)
-                && others.is_intact(original, &read);
+            let stays = there.contains(&original) && others.is_intact(original, &read);
             let is_over = self.wait.is_none_or(|wait| waited >= wait) && stays;
-            return Ok((!is_over).then_some(Verdict::Wait)); // after that they are two
+            if is_over {
+                return Ok(None); // they are two
+            }
+            if held.position > 0 || read.position == 0 {
+                return Ok(Some(Verdict::Wait));
+            } // else: now that something was read of it, more can be said
         }
         let mut best: Option<(Found, u64, String)> = None;
         for (name, known) in &self.known {
@@ -221,7 +235,8 @@ impl Registry {
             if read.position == 0 {
                 // Nothing was read of it yet: its copy has to wait until something was.
                 let head = seen.content.read(0, HEAD)?;
-                if progress.is_some() && !head.is_empty() && others.begins_with(name, &head) {
+                let may_be_copy = progress.is_some() && !head.is_empty();
+                if may_be_copy && others.begins_with(known.record.id, &head) {
                     best = best.or_else(|| Some((Found::Part, 0, name.clone())));
                 }
                 continue;
@@ -249,16 +264,17 @@ impl Registry {
                 best = Some((found, read.position, name.clone()));
             }
         }
-        let Some((found, _, name)) = best else { return Ok(None) };
-        if let State::Open(_) = self.known[&name].state {
+        let Some((found, position, original)) = best else { return Ok(None) };
+        if let State::Open(_) = self.known[&original].state {
             if self.wait.is_none() || !seen.watched {
                 return Ok((!seen.watched).then_some(Verdict::Nothing));
             }
-            self.held.insert(seen.id, (now, seen.length, name));
+            let held = Held { since: now, length: seen.length, original, position };
+            self.held.insert(seen.id, held);
             return Ok(Some(Verdict::Wait));
         }
         if found == Found::All {
-            return self.read_on(&name, seen).map(Some);
+            return self.read_on(&original, seen).map(Some);
         }
         // All of it had been read before the original was cut.
         let length = seen.content.length()?;
@@ -270,11 +286,12 @@ impl Registry {
     /// One that nothing that was read is found in.
     fn by_itself<C: Content>(
         &mut self,
-        ids: &HashMap<FileId, String>,
+        ids: &HashMap<FileId, Vec<String>>,
         seen: &mut Seen<C>,
     ) -> io::Result<Verdict> {
-        match ids.get(&seen.id) {
-            Some(name) if self.known[name].record.read.position == 0 => self.read_on(name, seen),
+        let was_empty = |name: &&String| self.known[*name].record.read.position == 0;
+        match ids.get(&seen.id).into_iter().flatten().rev().find(was_empty) {
+            Some(name) => self.read_on(name, seen),
             _ if seen.watched => {
                 let record = self.record_of(seen);
                 self.start(record, seen)
@@ -376,7 +393,7 @@ fn is_named_after(path: &Path, known: &FileRecord) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data_pipeline::state::file::tests::numbered;
+    use crate::data_pipeline::state::file::tests::{fingerprint, numbered};
 
     const WAIT: Duration = Duration::from_secs(5);
 
@@ -388,16 +405,17 @@ mod tests {
         beside: BTreeMap<&'static str, (u64, String)>,
     }
 
-    struct Texts<'a>(&'a dyn Fn(&str) -> Option<String>);
+    /// What is in the files that some path leads to.
+    struct Texts(HashMap<FileId, String>);
 
-    impl Others for Texts<'_> {
-        fn is_intact(&mut self, name: &str, read: &Fingerprint) -> bool {
-            let found = |text: String| read.found_in(&mut text.into_bytes()).unwrap();
-            self.0(name).is_some_and(|text| found(text) == Found::All)
+    impl Others for Texts {
+        fn is_intact(&mut self, id: FileId, read: &Fingerprint) -> bool {
+            let found = |text: &String| read.found_in(&mut text.clone().into_bytes()).unwrap();
+            self.0.get(&id).is_some_and(|text| found(text) == Found::All)
         }
 
-        fn begins_with(&mut self, name: &str, head: &[u8]) -> bool {
-            self.0(name).is_some_and(|text| begins_alike(text.as_bytes(), head))
+        fn begins_with(&mut self, id: FileId, head: &[u8]) -> bool {
+            self.0.get(&id).is_some_and(|text| begins_alike(text.as_bytes(), head))
         }
     }
 
@@ -431,6 +449,11 @@ mod tests {
             let watched = self.files.iter().map(|file| seen(file, true));
             watched.chain(self.beside.iter().map(|file| seen(file, false))).collect()
         }
+
+        fn texts(&self) -> Texts {
+            let files = self.files.values();
+            Texts(files.map(|(inode, text)| (id(*inode), text.clone())).collect())
+        }
     }
 
     impl Program {
@@ -442,12 +465,7 @@ mod tests {
         fn reads(&mut self, disk: &Disk) -> Vec<(String, u64)> {
             let mut seen = disk.seen();
             let there = seen.iter().map(|seen| seen.id).collect();
-            let texts: HashMap<_, _> =
-                disk.files.values().map(|(inode, text)| (id(*inode), text.clone())).collect();
-            let names: HashMap<_, _> =
-                self.registry.open.iter().map(|(id, name)| (name.clone(), *id)).collect();
-            let others = |name: &str| names.get(name).and_then(|id| texts.get(id)).cloned();
-            let verdicts = self.registry.look(self.now, &there, &mut seen, &mut Texts(&others));
+            let verdicts = self.registry.look(self.now, &there, &mut seen, &mut disk.texts());
             let mut reads = Vec::new();
             for (seen, verdict) in seen.iter().zip(verdicts) {
                 if let Verdict::Read(record) = verdict.unwrap() {
@@ -631,13 +649,66 @@ mod tests {
         disk.put("app.log", 1, text(0, 50));
         let mut seen = disk.seen();
         let there = [id(1)].into();
-        let texts = |_: &str| Some(text(0, 50));
-        program.registry.look(program.now, &there, &mut seen, &mut Texts(&texts));
+        program.registry.look(program.now, &there, &mut seen, &mut disk.texts());
         disk.put("app.log.gz", 2, text(0, 50));
         assert_eq!(program.reads(&disk), []);
         program.read("app.log", text(0, 50).as_bytes());
         disk.files.remove("app.log");
         program.registry.gone("app.log", 1);
         assert_eq!(program.reads(&disk), [("app.log.gz".to_owned(), length(0, 50))]);
+    }
+    /// Whether it is new itself or was empty before, and whatever the names are.
+    #[test]
+    fn a_copy_that_is_found_together_with_its_original_waits() {
+        for copy in ["app.log.gz", "a-copy"] {
+            let (mut disk, mut program) = (Disk::default(), Program::new([]));
+            disk.put("app.log", 1, String::new());
+            assert_eq!(program.reads(&disk), [("app.log".to_owned(), 0)]);
+            program.registry.left("app.log", None); // its reader has seen that it is empty no more
+            disk.put("app.log", 1, text(0, 50));
+            disk.put(copy, 2, text(0, 50));
+            assert_eq!(program.reads(&disk), [("app.log".to_owned(), 0)], "{copy}");
+            disk.files.remove("app.log");
+            assert_eq!(program.reads(&disk), []);
+            program.registry.gone("app.log", 1);
+            assert_eq!(program.reads(&disk), [(copy.to_owned(), length(0, 50))]);
+        }
+        let (mut disk, mut program) = (Disk::default(), Program::new([]));
+        disk.put("app.log", 1, text(0, 50));
+        disk.put("app.log.1", 2, text(0, 50));
+        assert_eq!(program.reads(&disk), [("app.log".to_owned(), 0)]);
+        program.now += WAIT;
+        assert_eq!(program.reads(&disk), [("app.log.1".to_owned(), 0)], "then they are two");
+    }
+
+    #[test]
+    fn an_equal_banner_delays_a_file_only_until_the_other_one_is_read() {
+        let banner = text(0, 300);
+        let (mut disk, mut program) = (Disk::default(), Program::new([]));
+        disk.put("a", 1, banner.clone() + &text(1000, 1100));
+        disk.put("b", 2, banner + &text(2000, 2100));
+        assert_eq!(program.reads(&disk), [("a".to_owned(), 0)]);
+        assert_eq!(program.reads(&disk), [("b".to_owned(), 0)]);
+    }
+
+    /// The run ended when the new content was known to a checkpoint, and the copy was not.
+    #[test]
+    fn of_one_identity_each_content_that_was_read_is_known() {
+        for new in ["app.log@2", "an-app.log", "b"] {
+            let (mut disk, program) = read_one(100);
+            let mut records = program.records();
+            let read = fingerprint(&text(130, 140), 50);
+            let (path, generation) = new.split_once('@').map_or((new, 1), |(path, _)| (path, 2));
+            let path = path.to_owned();
+            records.push(FileRecord { path, generation, id: id(1), read, ..FileRecord::default() });
+            let mut program = Program::new(records);
+            disk.put("app.log", 1, text(130, 150));
+            disk.put("app.log.1", 2, text(0, 130)); // 30 lines more than were read
+            let wanted = [
+                ("app.log".to_owned(), length(130, 140)),
+                ("app.log.1".to_owned(), length(0, 100)),
+            ];
+            assert_eq!(program.reads(&disk), wanted, "{new}");
+        }
     }
 }

@@ -1,0 +1,142 @@
+//! Files that cannot be read, for a while or for good: told once, tried again, and seen in the exit
+//! status as long as it lasts.
+
+use std::fs::{self, File, Permissions};
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use crate::kit::{Kit, lines, sorted};
+
+const ARGS: [&str; 9] =
+    ["--file", "*.log*", "--follow", "--poll", "10ms", "--out", "out", "--checkpoint", "ck"];
+
+/// In another process: two more tries.
+const TRIES: Duration = Duration::from_secs(2);
+
+fn out(kit: &Kit, count: usize) {
+    kit.wait_until("the lines", || kit.read("out").lines().count() >= count);
+}
+
+/// What gzip makes of this text.
+fn gzip(text: &str) -> Vec<u8> {
+    let mut gzip = Command::new("gzip");
+    let mut gzip = gzip.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    gzip.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    gzip.wait_with_output().unwrap().stdout
+}
+
+#[test]
+fn a_file_that_may_not_be_read_is_told_once_and_read_when_it_may() {
+    let kit = Kit::new();
+    kit.write("a.log", &lines(0..10));
+    kit.write("b.log", &lines(10..20));
+    let may = |mode| fs::set_permissions(kit.path("a.log"), Permissions::from_mode(mode)).unwrap();
+    may(0o000);
+    let told = "cannot read a.log: Permission denied (os error 13)";
+    let tried_again = format!("{told}; it is tried again");
+    let Some(running) = kit.start_as_nobody(&ARGS) else { return };
+    kit.wait_until("the word", || kit.read("stderr").contains(&tried_again));
+    out(&kit, 10);
+    sleep(TRIES);
+    assert_eq!(running.stop(), Some(1), "it is still so");
+    assert_eq!(kit.read("stderr").matches(&tried_again).count(), 1, "{}", kit.read("stderr"));
+    assert!(kit.read("stderr").contains(&format!("error: {told}")), "{}", kit.read("stderr"));
+    kit.write("stderr", "");
+    let running = kit.start_as_nobody(&ARGS).unwrap();
+    kit.wait_until("the word", || kit.read("stderr").contains(&tried_again));
+    may(0o644);
+    out(&kit, 20);
+    assert_eq!(running.stop(), Some(0), "{}", kit.read("stderr"));
+    assert_eq!(sorted(&kit.read("out")), sorted(&lines(0..20)));
+}
+
+#[test]
+fn a_directory_where_a_file_was_is_told_once_and_the_next_file_there_is_read() {
+    let kit = Kit::new();
+    kit.write("a.log", &lines(0..10));
+    let running = kit.start(&ARGS);
+    out(&kit, 10);
+    fs::rename(kit.path("a.log"), kit.path("old")).unwrap();
+    fs::create_dir(kit.path("a.log")).unwrap();
+    let told = "cannot read a.log: it is a directory; it is tried again";
+    kit.wait_until("the word", || kit.read("stderr").contains(told));
+    sleep(TRIES);
+    fs::remove_dir(kit.path("a.log")).unwrap();
+    kit.write("a.log", &lines(10..20));
+    out(&kit, 20);
+    assert_eq!(running.stop(), Some(0), "{}", kit.read("stderr"));
+    assert_eq!(kit.read("out"), lines(0..20));
+    assert_eq!(kit.read("stderr").matches(told).count(), 1, "{}", kit.read("stderr"));
+}
+
+#[test]
+fn a_directory_that_may_not_be_looked_into_is_told_or_refused() {
+    let kit = Kit::new();
+    fs::create_dir(kit.path("sub")).unwrap();
+    kit.write("sub/a.log", &lines(0..10));
+    let may = |mode| fs::set_permissions(kit.path("sub"), Permissions::from_mode(mode)).unwrap();
+    let cases = [
+        ("sub/a.log", 0o000, "sub/a.log"),
+        ("sub/*.log", 0o000, "sub/*.log"),
+        ("s*/*", 0o711, "sub"),
+    ];
+    for (pattern, mode, named) in cases {
+        may(mode);
+        let told = format!("cannot read {named}: Permission denied");
+        let refused = kit.start_as_nobody(&["--file", pattern, "--out", "none"]);
+        let Some(mut refused) = refused else { return };
+        assert_eq!(refused.0.wait().unwrap().code(), Some(1), "{}", kit.read("stderr"));
+        assert!(kit.read("stderr").contains(&told), "{}", kit.read("stderr"));
+        assert!(!kit.path("none").exists());
+        kit.write("stderr", "");
+        let follow = ["--file", pattern, "--follow", "--poll", "10ms", "--out", "out"];
+        let running = kit.start_as_nobody(&follow).unwrap();
+        kit.wait_until("the word", || kit.read("stderr").contains(&told));
+        may(0o755);
+        out(&kit, 10);
+        assert_eq!(running.stop(), Some(0), "{}", kit.read("stderr"));
+        assert_eq!(kit.read("stderr").matches(&told).count(), 1, "{}", kit.read("stderr"));
+    }
+}
+
+/// Gives what is there, fails as long as there is no end, and goes on where it was.
+#[test]
+fn a_compressed_file_without_its_end_fails_the_run_until_it_has_one() {
+    let (kit, packed) = (Kit::new(), gzip(&lines(0..50_000)));
+    let (start, end) = packed.split_at(packed.len() / 2);
+    fs::write(kit.path("a.log.gz"), start).unwrap();
+    let args = ["--file", "a.log.gz", "--out", "out", "--checkpoint", "ck"];
+    for _ in 0..2 {
+        let run = kit.run(&args).expect_status(1);
+        assert!(run.stderr.contains("error: cannot read a.log.gz: "), "{run:#?}");
+    }
+    let torn = kit.read("out");
+    assert!(!torn.is_empty() && lines(0..50_000).starts_with(&torn), "{} bytes", torn.len());
+    File::options().append(true).open(kit.path("a.log.gz")).unwrap().write_all(end).unwrap();
+    kit.ok(&args);
+    assert!(kit.read("out") == lines(0..50_000), "{} bytes", kit.read("out").len());
+}
+
+#[test]
+fn a_compressed_file_that_is_followed_fails_the_run_only_if_it_has_no_end_when_that_stops() {
+    let (kit, packed) = (Kit::new(), gzip(&lines(0..50_000)));
+    let (start, end) = packed.split_at(packed.len() / 2);
+    fs::write(kit.path("a.log.gz"), start).unwrap();
+    let told = "cannot read a.log.gz: ";
+    let again = |kit: &Kit| kit.read("stderr").matches("; it is tried again").count();
+    let running = kit.start(&ARGS);
+    kit.wait_until("the word", || again(&kit) == 1);
+    assert_eq!(running.stop(), Some(1), "{}", kit.read("stderr"));
+    assert!(kit.read("stderr").contains(&format!("error: {told}")), "{}", kit.read("stderr"));
+    let running = kit.start(&ARGS);
+    kit.wait_until("the word", || again(&kit) == 2);
+    sleep(TRIES);
+    File::options().append(true).open(kit.path("a.log.gz")).unwrap().write_all(end).unwrap();
+    out(&kit, 50_000);
+    assert_eq!(running.stop(), Some(0), "{}", kit.read("stderr"));
+    assert!(kit.read("out") == lines(0..50_000), "{} bytes", kit.read("out").len());
+    assert_eq!(again(&kit), 2, "{}", kit.read("stderr"));
+}
