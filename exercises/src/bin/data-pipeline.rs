@@ -1,6 +1,7 @@
 //! `data-pipeline`: reads events from many sources, filters them, counts them in windows, and
 //! passes them on. Without arguments it shows a demo.
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::{self, ExitCode};
 use std::time::Duration;
@@ -60,8 +61,20 @@ fn main() -> ExitCode {
     })
 }
 
+impl Pipeline {
+    /// The complete settings. Those that cannot be right end the program as any wrong argument does.
+    fn load(self) -> Config {
+        let config = self.config.load(self.settings.as_deref());
+        let config = config.and_then(|config| data_pipeline::compile(&config).map(|()| config));
+        config.unwrap_or_else(|err| {
+            let _ = writeln!(io::stderr().lock(), "error: {}", without_users(&err)); // or it is closed
+            process::exit(2)
+        })
+    }
+}
+
 async fn run(pipeline: Pipeline, demo: &Demo) -> Result {
-    let config = pipeline.config.load(pipeline.settings.as_deref())?;
+    let config = pipeline.load();
     let ended = data_pipeline::run(&config, demo, &interrupted()).await?;
     data_pipeline::report(&ended);
     if ended.cut_short {
@@ -71,7 +84,7 @@ async fn run(pipeline: Pipeline, demo: &Demo) -> Result {
 }
 
 fn check(pipeline: Pipeline) -> Result {
-    let config = pipeline.config.load(pipeline.settings.as_deref())?;
+    let config = pipeline.load();
     data_pipeline::check(&config)?;
     say!("{}", without_users(&config.explain()));
     Ok(())

@@ -17,6 +17,6 @@ mod window;
 
 pub use config::{Config, WhenFull};
 pub use demo::demo;
-pub use run::{Ended, check, report, run};
+pub use run::{Ended, check, compile, report, run};
 pub use secrets::without_users;
 pub use state::ledger::{Counts, SinkCounts};

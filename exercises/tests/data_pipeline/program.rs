@@ -299,7 +299,7 @@ fn check_prints_settings_that_mean_the_same() {
     kit.write("p.toml", &toml);
     kit.ok(&["p.toml"]);
     assert_eq!(kit.read("out"), lines(4..10));
-    let bad = kit.command(&["check", "--file", "in", "--where", "v"]).expect_status(1);
+    let bad = kit.command(&["check", "--file", "in", "--where", "v"]).expect_status(2);
     assert!(bad.stderr.contains("invalid condition: expected FIELD OP VALUE"), "{bad:#?}");
 }
 

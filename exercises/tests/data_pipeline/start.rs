@@ -19,8 +19,17 @@ fn kit() -> Kit {
 
 /// `run` and `check` refuse these settings with one line that says this, and the output is as it was.
 fn refused(kit: &Kit, args: &[&str], says: &[&str]) {
+    refused_with(1, kit, args, says);
+}
+
+/// The same for settings that cannot be right, whatever is there.
+fn wrong(kit: &Kit, args: &[&str], says: &[&str]) {
+    refused_with(2, kit, args, says);
+}
+
+fn refused_with(status: i32, kit: &Kit, args: &[&str], says: &[&str]) {
     for command in ["run", "check"] {
-        let run = kit.command(&[&[command], args].concat()).expect_status(1);
+        let run = kit.command(&[&[command], args].concat()).expect_status(status);
         for part in says {
             assert!(run.stderr.contains(part), "{part}: {run:#?}");
         }
@@ -92,14 +101,14 @@ fn an_error_in_any_setting_leaves_all_outputs_as_they_were() {
     let args = |more: &[&'static str]| [&["--file", "in.log", "--out", "o"], more].concat();
     refused(&kit, &["--file", "typo*", "--out", "o"], &["no file matches --file typo*"]);
     refused(&kit, &args(&["--file", "a[b"]), &["in --file a[b"]);
-    refused(
+    wrong(
         &kit,
         &args(&["--where", "v"]),
         &["invalid condition: expected FIELD OP VALUE", "\n  v\n   ^"],
     );
     let slip = ["invalid condition: `5OO` is no number", "\n  v>=5OO\n     ^"];
-    refused(&kit, &args(&["--where", "v>=5OO"]), &slip);
-    refused(&kit, &args(&["--derive", "v"]), &["invalid --derive `v`: expected NAME=FORMULA"]);
+    wrong(&kit, &args(&["--where", "v>=5OO"]), &slip);
+    wrong(&kit, &args(&["--derive", "v"]), &["invalid --derive `v`: expected NAME=FORMULA"]);
     refused(&kit, &args(&["--out", "s3://bucket/key"]), &["s3://bucket/key", "expected a path"]);
     refused(&kit, &args(&["--out", "kafka://host/topic"]), &["kafka://host/topic"]);
     refused(&kit, &args(&["--out", "tcp://host"]), &["tcp://host: expected tcp://HOST:PORT"]);
@@ -107,7 +116,7 @@ fn an_error_in_any_setting_leaves_all_outputs_as_they_were() {
     refused(&kit, &args(&["--listen", "foo"]), &["--listen foo: expected PORT or HOST:PORT"]);
     refused(&kit, &args(&["--out", "dir"]), &["--out dir: it is a directory"]);
     refused(&kit, &args(&["--out", "new/"]), &["--out new/: a file's name does not end with /"]);
-    refused(&kit, &args(&["--p", "v"]), &["--p is for windows; add --aggregates"]);
+    wrong(&kit, &args(&["--p", "v"]), &["--p is for windows; add --aggregates"]);
     refused(&kit, &args(&["--out", "new", "--out", "no/such"]), &["--out no/such", "No such file"]);
     refused(&kit, &args(&["--checkpoint", "no/such"]), &["--checkpoint no/such", "No such file"]);
     kit.write("ck", "torn");

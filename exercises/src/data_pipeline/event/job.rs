@@ -49,13 +49,12 @@ impl Job {
         let by = config.by.as_deref().map(|text| Operand::parse("--by", text, &mut scope));
         let p = config.p.as_deref().map(|text| Operand::parse("--p", text, &mut scope));
         let (key, value) = (by.transpose()?, p.transpose()?);
-        let names: Vec<_> = time_field.split('.').collect();
-        let counted = config.aggregates.is_some().then(|| Counted {
-            time: scope.field(&names),
-            time_field: time_field.clone(),
-            key,
-            value,
-        });
+        let counted = if config.aggregates.is_some() {
+            let time = Field::parse("--time", &time_field, &mut scope)?;
+            Some(Counted { time_field, time, key, value })
+        } else {
+            None
+        };
         let tagged = config.out.iter().filter(|out| is_tagged(out)).count();
         let id = (tagged > 0).then(|| {
             let field = config.id_field.clone().unwrap_or_default();

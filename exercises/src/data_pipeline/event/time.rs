@@ -19,7 +19,7 @@ pub(crate) fn millis(value: &Value<'_>) -> Option<i64> {
         Value::Text(text) => fast(text.as_bytes())
             .or_else(|| text.parse::<Timestamp>().ok().map(Timestamp::as_millisecond)),
         Value::Number(number) => from_number(*number),
-        Value::Missing | Value::Null | Value::Opaque | Value::Bool(_) => None,
+        Value::Missing | Value::Null | Value::Opaque | Value::Bool(_) | Value::Many(_) => None,
     }
     .filter(|millis| millis.abs() <= LIMIT)
 }
@@ -32,7 +32,7 @@ pub(crate) fn problem(field: &str, value: &Value<'_>) -> String {
     let there = match value {
         Value::Missing => return format!("no time: there is no field {field}"),
         Value::Null => "null".to_owned(),
-        Value::Opaque => "an array or an object".to_owned(),
+        Value::Opaque | Value::Many(_) => "an array or an object".to_owned(),
         Value::Bool(value) => value.to_string(),
         Value::Number(Number::Integer(number)) => number.to_string(),
         Value::Number(Number::Float(number)) => number.to_string(),

@@ -20,6 +20,42 @@ pub(crate) enum Value<'a> {
     Bool(bool),
     Number(Number),
     Text(Cow<'a, str>),
+    /// What a path with `[*]` leads to: at least one value, and none in it is `Missing` or `Many`.
+    Many(Vec<Value<'a>>),
+}
+
+impl<'a> Value<'a> {
+    /// Whether it holds for the value, or for any of several.
+    pub(crate) fn any(&self, holds: impl Fn(&Self) -> bool) -> bool {
+        match self {
+            Self::Many(values) => values.iter().any(holds),
+            value => holds(value),
+        }
+    }
+
+    /// What the value is made into, or each of several.
+    pub(crate) fn map(&self, made: impl Fn(&Self) -> Self) -> Self {
+        match self {
+            Self::Many(values) => {
+                let mut all = Self::Missing;
+                values.iter().for_each(|value| all.append(made(value)));
+                all
+            }
+            value => made(value),
+        }
+    }
+
+    fn append(&mut self, more: Self) {
+        let more = match more {
+            Self::Missing => return,
+            Self::Many(values) => values,
+            value => vec![value],
+        };
+        match self {
+            Self::Many(values) => values.extend(more),
+            none => *none = Self::Many(more),
+        }
+    }
 }
 
 /// A whole number, exactly, or any other number as `f64`: one value has one form.
@@ -75,34 +111,46 @@ pub(crate) struct Fields {
     slots: usize,
 }
 
+/// A step of a path: into the field of an object, or into an item of an array or all of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    Field(Box<str>),
+    Item(usize),
+    Items,
+}
+
+impl From<&str> for Step {
+    fn from(name: &str) -> Self {
+        Self::Field(name.into())
+    }
+}
+
 #[derive(Clone, Debug, Default)]
 struct Node {
     slot: Option<usize>,
     children: Vec<(Box<str>, Node)>,
+    items: Option<Box<Items>>,
+}
+
+/// What is wanted of the items of an array.
+#[derive(Clone, Debug, Default)]
+struct Items {
+    /// Of each item.
+    fields: Fields,
+    /// Which slot of an item goes into which of ours, of that item alone or of all.
+    wanted: Vec<(usize, Option<usize>, usize)>,
 }
 
 impl Fields {
-    /// The slot in which [`read`](Fields::read) puts the field with this path, name by name.
-    pub(crate) fn slot<'p>(&mut self, path: impl IntoIterator<Item = &'p str>) -> usize {
-        let mut node = &mut self.root;
-        for name in path {
-            let known = node.children.iter().position(|(child, _)| **child == *name);
-            let at = known.unwrap_or_else(|| {
-                node.children.push((name.into(), Node::default()));
-                node.children.len() - 1
-            });
-            node = &mut node.children[at].1;
-        }
-        *node.slot.get_or_insert_with(|| {
-            self.slots += 1;
-            self.slots - 1
-        })
+    /// The slot in which [`read`](Fields::read) puts the field with this path, step by step.
+    pub(crate) fn slot(&mut self, path: impl IntoIterator<Item: Into<Step>>) -> usize {
+        let path: Vec<Step> = path.into_iter().map(Into::into).collect();
+        self.root.slot(&path, &mut self.slots)
     }
 
     /// A slot that no field of the line fills: for a derived field.
     pub(crate) fn spare_slot(&mut self) -> usize {
-        self.slots += 1;
-        self.slots - 1
+        next(&mut self.slots)
     }
 
     /// Reads `line` into `slots`, one for each wanted field. Of a repeated field the last counts.
@@ -111,8 +159,7 @@ impl Fields {
         line: &'a str,
         slots: &mut Vec<Value<'a>>,
     ) -> Result<(), serde_json::Error> {
-        slots.clear();
-        slots.resize(self.slots, Value::Missing);
+        self.clear(slots);
         let mut json = serde_json::Deserializer::from_str(line);
         if self.slots == 0 && line.trim_ascii_start().starts_with('{') {
             IgnoredAny::deserialize(&mut json)?; // the same, faster: nothing is wanted
@@ -121,9 +168,46 @@ impl Fields {
         }
         json.end() // or trailing garbage would pass
     }
+
+    fn clear(&self, slots: &mut Vec<Value<'_>>) {
+        slots.clear();
+        slots.resize(self.slots, Value::Missing);
+    }
+}
+
+fn next(slots: &mut usize) -> usize {
+    *slots += 1;
+    *slots - 1
 }
 
 impl Node {
+    /// The slot at the end of a path; `slots` are there so far.
+    fn slot(&mut self, path: &[Step], slots: &mut usize) -> usize {
+        match path {
+            [] => *self.slot.get_or_insert_with(|| next(slots)),
+            [Step::Field(name), rest @ ..] => {
+                let known = self.children.iter().position(|(child, _)| child == name);
+                let at = known.unwrap_or_else(|| {
+                    self.children.push((name.clone(), Self::default()));
+                    self.children.len() - 1
+                });
+                self.children[at].1.slot(rest, slots)
+            }
+            [step, rest @ ..] => {
+                let only = if let Step::Item(at) = step { Some(*at) } else { None };
+                let Items { fields, wanted } = &mut **self.items.get_or_insert_default();
+                let inner = fields.slot(rest.iter().cloned());
+                let known = wanted.iter().find(|(slot, at, _)| (*slot, *at) == (inner, only));
+                if let Some((.., slot)) = known {
+                    return *slot;
+                }
+                let slot = next(slots);
+                wanted.push((inner, only, slot));
+                slot
+            }
+        }
+    }
+
     /// Empties the slots below this field.
     fn forget(&self, slots: &mut [Value<'_>]) {
         for (_, child) in &self.children {
@@ -132,6 +216,40 @@ impl Node {
             }
             child.forget(slots);
         }
+        for (.., slot) in self.items.iter().flat_map(|items| &items.wanted) {
+            slots[*slot] = Value::Missing;
+        }
+    }
+}
+
+impl Items {
+    /// Reads the items of an array, and puts what is wanted of them into `slots`.
+    fn read<'a, A: SeqAccess<'a>>(
+        &self,
+        seq: &mut A,
+        slots: &mut [Value<'a>],
+    ) -> Result<(), A::Error> {
+        let all = self.wanted.iter().any(|(_, only, _)| only.is_none());
+        let last = self.wanted.iter().filter_map(|(_, only, _)| *only).max();
+        let mut inner = Vec::new();
+        for at in 0.. {
+            if !all && last < Some(at) {
+                break; // the rest is skipped
+            }
+            self.fields.clear(&mut inner);
+            let item = Field { node: &self.fields.root, slots: &mut inner };
+            if seq.next_element_seed(item)?.is_none() {
+                break;
+            }
+            for (slot, only, outer) in &self.wanted {
+                match only {
+                    None => slots[*outer].append(inner[*slot].clone()),
+                    Some(only) if *only == at => slots[*outer] = inner[*slot].clone(),
+                    Some(_) => {}
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -223,6 +341,9 @@ impl<'a> Visitor<'a> for Field<'_, '_, 'a> {
     }
 
     fn visit_seq<A: SeqAccess<'a>>(self, mut seq: A) -> Result<(), A::Error> {
+        if let Some(items) = &self.node.items {
+            items.read(&mut seq, self.slots)?;
+        }
         while seq.next_element::<IgnoredAny>()?.is_some() {}
         self.put(Value::Opaque);
         Ok(())
@@ -274,6 +395,47 @@ mod tests {
     }
 
     #[test]
+    fn an_item_of_an_array_is_found_and_all_of_them() {
+        use Step::{Item, Items};
+        let line =
+            r#"{"a":[{"b":1,"t":["x","y"]},7,{"b":2,"b":3,"t":["z"]},{"c":1}],"n":[[1,2],[3]]}"#;
+        let number = |number| Value::Number(Number::Integer(number));
+        let of = |line: &'static str, path: &[Step]| {
+            let mut fields = Fields::default();
+            let (first, slot) =
+                (fields.slot([Step::from("a"), Item(0), "b".into()]), fields.slot(path.to_vec()));
+            assert_eq!(fields.slot(path.to_vec()), slot, "one path has one slot");
+            let mut slots = Vec::new();
+            fields.read(line, &mut slots).unwrap();
+            (slots[first].clone(), slots[slot].clone())
+        };
+        let (a, b, t, n) = (Step::from("a"), Step::from("b"), Step::from("t"), Step::from("n"));
+        for (path, value) in [
+            (vec![a.clone(), Item(2), b.clone()], number(3)),
+            (vec![a.clone(), Item(1)], number(7)),
+            (vec![a.clone(), Item(0)], Value::Opaque),
+            (vec![a.clone(), Item(4)], Value::Missing),
+            (vec![a.clone(), Items, b.clone()], Value::Many(vec![number(1), number(3)])),
+            (
+                vec![a.clone(), Items, t.clone(), Items],
+                Value::Many(["x", "y", "z"].map(text).to_vec()),
+            ),
+            (
+                vec![a.clone(), Items, t.clone(), Item(0)],
+                Value::Many(["x", "z"].map(text).to_vec()),
+            ),
+            (vec![a.clone(), Items, "none".into()], Value::Missing),
+            (vec![n.clone(), Item(0), Item(1)], number(2)),
+            (vec![n, Items, Items], Value::Many([1, 2, 3].map(number).to_vec())),
+        ] {
+            assert_eq!(of(line, &path), (number(1), value), "{path:?}");
+        }
+        // Of a repeated array the last counts.
+        let (_, last) = of(r#"{"a":[{"b":1},{"b":2}],"a":[{"b":3}]}"#, &[a, Items, b]);
+        assert_eq!(last, Value::Many(vec![number(3)]));
+    }
+
+    #[test]
     fn text_without_escapes_is_borrowed() {
         let values = read(&["a"], r#"{"a":"plain"}"#).unwrap();
         assert!(matches!(values[0], Value::Text(Cow::Borrowed("plain"))));
@@ -306,7 +468,7 @@ mod tests {
     }
 
     const LINE: &str = r#" {"a":{"b":"x\n\u00e9\ud83d\ude00","s":[1,{"b":-2.5e+3}]},"k\u0065y" : "café",
-        "n":-0,"big":18446744073709551616,"t":true,"f":false,"z":null,"a":{"b":0.5}} "#;
+        "n":-0,"big":18446744073709551616,"t":true,"f":false,"z":null,"a":{"b":0.5},"l":[1,{"b":2},[3]]} "#;
 
     proptest! {
         /// Both agree on what is an object, and on what is in it, however it is damaged.
@@ -325,7 +487,7 @@ mod tests {
                 }
             }
             let line = String::from_utf8_lossy(&bytes).replace('\n', " ");
-            fuzz::fields(format!("a.b,a,key,n,big,t,f,z\n{line}").as_bytes());
+            fuzz::fields(format!("a.b,a,key,n,big,t,f,z,l.0,l.*.b,l.2.0,l.*.*,l.*,a.s.*.b\n{line}").as_bytes());
         }
     }
 

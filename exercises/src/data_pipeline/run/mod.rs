@@ -60,6 +60,11 @@ pub struct Ended {
     pub cut_short: bool,
 }
 
+/// Whether complete settings can be right, without a look at what they name.
+pub fn compile(config: &Config) -> Result<()> {
+    Plan::compile(config).map(drop)
+}
+
 /// Looks at all that a run looks at before it touches anything. What passes starts, but for ports,
 /// servers, locks and space.
 pub fn check(config: &Config) -> Result<()> {

@@ -6,7 +6,7 @@
 //!           | "exists" "(" path ")" | "(" condition ")"
 //! sum       = product (("+" | "-") product)*      product = unary (("*" | "/" | "%") unary)*
 //! unary     = "-" unary | NUMBER | FUNCTION "(" sum ")" | "(" sum ")" | path
-//! path      = NAME ("." NAME)*
+//! path      = NAME ("." NAME | "[" NUMBER "]" | "[" "*" "]")*
 //! ```
 //!
 //! `&&`, `||` and `!` stand for `and`, `or` and `not` as well. Left of a sign a word is a field, right of
@@ -16,11 +16,13 @@ use regex::Regex;
 use winnow::ascii::multispace0;
 use winnow::combinator::{alt, cut_err, delimited, eof, opt, peek, preceded, terminated};
 use winnow::error::{ErrMode, Needed, ParserError};
-use winnow::stream::{LocatingSlice, Location, Stateful};
+use winnow::stream::{LocatingSlice, Location, Stateful, Stream};
 use winnow::token::{one_of, take_while};
 use winnow::{ModalParser, Parser};
 
-use super::{Condition, Derive, Function, Literal, Operand, Scope, Sign, parse_number};
+use super::operand::Function;
+use super::{Condition, Derive, Field, Literal, Operand, Scope, Sign, parse_number};
+use crate::data_pipeline::event::value::Step;
 
 type Input<'i, 's> = Stateful<LocatingSlice<&'i str>, Place<'s>>;
 type Parsed<T> = Result<T, ErrMode<Refusal>>;
@@ -31,8 +33,23 @@ struct Place<'s> {
     scope: &'s mut Scope,
     /// A hyphen inside a word is part of it, as in `content-length`; otherwise it is a minus.
     hyphens: bool,
+    /// Whether `[*]` may stand here: once in a comparison, and nowhere else.
+    many: Many,
     /// Parentheses and signs that are open.
     depth: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Many {
+    Never,
+    Once,
+    Used,
+}
+
+impl<'s> Place<'s> {
+    fn new(scope: &'s mut Scope, hyphens: bool) -> Self {
+        Self { scope, hyphens, many: Many::Never, depth: 0 }
+    }
 }
 
 /// Bytes of an expression: nobody writes more, and what is built of it is bounded.
@@ -82,7 +99,7 @@ impl Condition {
     pub(crate) fn parse(text: &str, scope: &mut Scope) -> Result<Self, String> {
         let hint = "expected FIELD OP VALUE with one of = != < <= > >= ~ !~, or FIELD in [VALUE, ..], \
                     joined by and, or, not";
-        whole("condition", text, 0, Place { scope, hyphens: true, depth: 0 }, either, hint)
+        whole("condition", text, 0, Place::new(scope, true), either, hint)
     }
 }
 
@@ -90,6 +107,14 @@ impl Operand {
     /// What `--by` and `--p` name; `flag` is for messages.
     pub(crate) fn parse(flag: &str, text: &str, scope: &mut Scope) -> Result<Self, String> {
         operand(flag, text, 0, scope, true)
+    }
+}
+
+impl Field {
+    /// What `--time` names.
+    pub(crate) fn parse(flag: &str, text: &str, scope: &mut Scope) -> Result<Self, String> {
+        let hint = r#"expected a field, such as ts, log.time, "log.time" or times[0]"#;
+        whole(flag, text, 0, Place::new(scope, true), path, hint)
     }
 }
 
@@ -111,7 +136,7 @@ fn operand(
     hyphens: bool,
 ) -> Result<Operand, String> {
     let hint = "expected fields, numbers, + - * / %, num(FIELD), text(FIELD) or lower(FIELD)";
-    whole(kind, text, from, Place { scope, hyphens, depth: 0 }, sum, hint)
+    whole(kind, text, from, Place::new(scope, hyphens), sum, hint)
 }
 
 /// Reads all of the text, from a byte on.
@@ -206,48 +231,69 @@ fn negated(input: &mut Input<'_, '_>) -> Parsed<Condition> {
 }
 
 fn exists(input: &mut Input<'_, '_>) -> Parsed<Condition> {
-    let (_, names, _) =
-        (token(("exists", multispace0, "(")), path, token(")")).parse_next(input)?;
-    Ok(Condition::Exists(input.state.scope.field(&names)))
+    input.state.many = Many::Once;
+    let opening = token(("exists", multispace0, "("));
+    delimited(opening, path, token(")")).map(Condition::Exists).parse_next(input)
 }
 
 fn test(input: &mut Input<'_, '_>) -> Parsed<Condition> {
+    input.state.many = Many::Once;
     let left = sum(input)?;
     if opt(keyword("in")).parse_next(input)?.is_some() {
         return Ok(Condition::In(left, cut_err(list).parse_next(input)?));
     }
     let at = input.current_token_start();
     let sign = token(take_while(1..=2, ['=', '!', '<', '>', '~'])).parse_next(input)?;
-    let right = input.current_token_start();
-    if let "~" | "!~" = sign {
-        let (pattern, _) = word(input, false)?;
-        let regex = match Regex::new(&pattern) {
-            Ok(regex) => regex,
-            Err(err) => {
-                let reason = err.to_string().lines().last().unwrap_or_default().to_owned();
-                return refuse(right, format!("not a regular expression, {reason}"));
+    let not = |condition| Condition::Not(Box::new(condition));
+    match sign {
+        "~" => Ok(Condition::Matches(left, regex(input)?)),
+        "!~" => Ok(not(Condition::Matches(left, regex(input)?))),
+        "!=" => Ok(not(Condition::Compare { left, sign: Sign::Equal, right: right(input, sign)? })),
+        _ => match Sign::of(sign) {
+            Some(known) => Ok(Condition::Compare { left, sign: known, right: right(input, sign)? }),
+            None => {
+                let why = format!("`{sign}` is no operator; there are = != < <= > >= ~ !~");
+                refuse(at, why)
             }
-        };
-        return Ok(Condition::Matches { left, regex, negated: sign == "!~" });
+        },
     }
-    let Some(known) = Sign::of(sign) else {
-        let why = format!("`{sign}` is no operator; there are = != < <= > >= ~ !~");
+}
+
+fn regex(input: &mut Input<'_, '_>) -> Parsed<Regex> {
+    let at = input.current_token_start();
+    let (pattern, is_quoted) = word(input, Word::Regex)?;
+    if let (false, Some(joint)) = (is_quoted, pattern.find("&&").or(pattern.find("||"))) {
+        let joint = &pattern[joint..joint + 2];
+        let why = format!(
+            "a regular expression ends at white space: put a space before `{joint}`, or quotes \
+             around an expression that has it"
+        );
         return refuse(at, why);
-    };
+    }
+    Regex::new(&pattern).or_else(|err| {
+        let reason = err.to_string().lines().last().unwrap_or_default().to_owned();
+        refuse(at, format!("not a regular expression, {reason}"))
+    })
+}
+
+/// What stands right of this sign.
+fn right(input: &mut Input<'_, '_>, sign: &str) -> Parsed<Literal> {
+    let at = input.current_token_start();
     if let Some(more) = opt(peek(one_of(['=', '!', '<', '>', '~']))).parse_next(input)? {
         let why = format!(
             "the operator `{sign}` has one more behind it, `{more}`; put a text that begins \
-                           like this into quotes"
+             like this into quotes"
         );
-        return refuse(right, why);
+        return refuse(at, why);
     }
-    let (literal, is_quoted) = literal(input)?;
-    if known.is_order() && !is_quoted && !matches!(literal, Literal::Number(_)) {
-        let text = text_of(&literal);
+    let (text, is_quoted) = word(input, Word::Value)?;
+    let literal = Literal::of(text.clone(), is_quoted);
+    let is_order = sign.starts_with(['<', '>']);
+    if is_order && !is_quoted && !matches!(literal, Literal::Number(_)) {
         let why = format!("`{text}` is no number; a text is compared in quotes, {sign}\"{text}\"");
-        return refuse(right, why);
+        return refuse(at, why);
     }
-    Ok(Condition::Compare { left, sign: known, right: literal })
+    Ok(literal)
 }
 
 fn list(input: &mut Input<'_, '_>) -> Parsed<Vec<Literal>> {
@@ -263,51 +309,59 @@ fn list(input: &mut Input<'_, '_>) -> Parsed<Vec<Literal>> {
     Ok(literals)
 }
 
-fn literal(input: &mut Input<'_, '_>) -> Parsed<(Literal, bool)> {
-    let (text, is_quoted) = word(input, false)?;
-    Ok((Literal::of(text, is_quoted), is_quoted))
-}
-
 fn item(input: &mut Input<'_, '_>) -> Parsed<Literal> {
     let at = input.current_token_start();
-    let (text, is_quoted) = word(input, true)?;
+    let (text, is_quoted) = word(input, Word::Item)?;
     if text.is_empty() && !is_quoted {
         return refuse(at, "expected a value; an empty text is \"\"");
     }
     Ok(Literal::of(text, is_quoted))
 }
 
-/// A value: in quotes, or up to white space, `&&`, `||`, or a bracket that was opened before it.
-fn word(input: &mut Input<'_, '_>, in_list: bool) -> Parsed<(String, bool)> {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Word {
+    /// Ends at `&&` and `||` as well.
+    Value,
+    /// Ends at `,` and `]` too.
+    Item,
+    /// Ends at white space.
+    Regex,
+}
+
+/// What stands in quotes, or up to white space or a bracket that was opened before it.
+fn word(input: &mut Input<'_, '_>, kind: Word) -> Parsed<(String, bool)> {
     if let Some(text) = opt(quoted).parse_next(input)? {
         return Ok((text, true));
     }
-    let mut depth = 0_usize;
     let rest: &str = input.input.as_ref();
-    let mut last = ' ';
-    let end = rest.char_indices().find(|(at, c)| {
-        let joins = matches!(c, '&' | '|')
-            && rest[*at..].starts_with([*c; 2].iter().collect::<String>().as_str());
+    if let Some(text) = rest.strip_prefix('\'') {
+        let text = text.split('\'').next().unwrap_or_default();
+        let why = format!("a text stands in double quotes, \"{text}\"");
+        return refuse(input.current_token_start(), why);
+    }
+    let (mut depth, mut last) = (0_usize, ' ');
+    let ends = |(at, c): &(usize, char)| {
+        let is_joint =
+            kind != Word::Regex && ["&&", "||"].iter().any(|j| rest[*at..].starts_with(j));
         let closes = match c {
-            '(' | '[' => {
-                depth += 1;
-                false
-            }
             ')' | ']' if last == '\\' => false,
-            ')' | ']' if depth > 0 => {
-                depth -= 1;
-                false
-            }
-            ')' => true,
-            ']' | ',' => in_list,
+            ')' if depth == 0 => true,
+            ']' if depth == 0 => kind == Word::Item,
+            ',' => kind == Word::Item,
             _ => false,
         };
+        match c {
+            '(' | '[' => depth += 1,
+            ')' | ']' if last != '\\' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
         last = *c;
-        c.is_whitespace() || joins || closes
-    });
-    let length = end.map_or(rest.len(), |(at, _)| at);
-    let text = token(winnow::token::take(rest[..length].chars().count())).parse_next(input)?;
-    Ok((text.to_owned(), false))
+        c.is_whitespace() || is_joint || closes
+    };
+    let length = rest.char_indices().find(ends).map_or(rest.len(), |(at, _)| at);
+    let text = input.next_slice(length).to_owned();
+    multispace0.parse_next(input)?;
+    Ok((text, false))
 }
 
 /// A text in double quotes. `\"` stands for a quote; any other backslash for itself, as regular
@@ -323,8 +377,8 @@ fn quoted(input: &mut Input<'_, '_>) -> Parsed<String> {
         ends
     });
     let Some((end, _)) = end else { return refuse(at, "the quotes are not closed") };
-    let length = rest[..end].chars().count();
-    let text = terminated(winnow::token::take(length), token("\"")).parse_next(input)?;
+    let text = input.next_slice(end);
+    token("\"").parse_next(input)?;
     Ok(text.replace("\\\"", "\""))
 }
 
@@ -388,26 +442,64 @@ fn call(input: &mut Input<'_, '_>) -> Parsed<Operand> {
 }
 
 fn field(input: &mut Input<'_, '_>) -> Parsed<Operand> {
-    let names = path(input)?;
-    Ok(Operand::Field(input.state.scope.field(&names)))
+    path.map(Operand::Field).parse_next(input)
 }
 
-fn path(input: &mut Input<'_, '_>) -> Parsed<Vec<String>> {
-    let mut names = vec![segment(input)?];
-    while opt(".").parse_next(input)?.is_some() {
-        names.push(cut_err(segment).parse_next(input)?);
-    }
-    multispace0.parse_next(input)?;
-    Ok(names)
-}
-
-fn segment(input: &mut Input<'_, '_>) -> Parsed<String> {
-    if peek(opt("\"")).parse_next(input)?.is_none() {
-        return name(input);
-    }
+fn path(input: &mut Input<'_, '_>) -> Parsed<Field> {
+    let written: &str = input.input.as_ref();
     let start = input.current_token_start();
-    let text = quoted_name(input)?;
-    if text.is_empty() { refuse(start, "a field has a name") } else { Ok(text) }
+    let mut steps = vec![segment.map(Step::Field).parse_next(input)?];
+    loop {
+        if opt(".").parse_next(input)?.is_some() {
+            steps.push(cut_err(segment).map(Step::Field).parse_next(input)?);
+        } else if opt("[").parse_next(input)?.is_some() {
+            steps.push(item_number(input)?);
+        } else {
+            break;
+        }
+    }
+    let written = &written[..input.current_token_start() - start];
+    multispace0.parse_next(input)?;
+    let is_many = steps.contains(&Step::Items);
+    match input.state.many {
+        Many::Never if is_many => {
+            refuse(start, "`[*]` leads to several values, and here is room for one; write [0]")
+        }
+        Many::Used if is_many => {
+            refuse(start, "there is one `[*]` in this comparison already; make it two, with `and`")
+        }
+        _ => {
+            if is_many {
+                input.state.many = Many::Used;
+            }
+            Ok(input.state.scope.field(&steps, written))
+        }
+    }
+}
+
+/// `0]` or `*]`.
+fn item_number(input: &mut Input<'_, '_>) -> Parsed<Step> {
+    let at = input.current_token_start();
+    let inside = take_while(1.., |c: char| c == '*' || c.is_ascii_digit());
+    match opt(terminated(inside, "]")).parse_next(input)?.map(|number| (number, number.parse())) {
+        Some(("*", _)) => Ok(Step::Items),
+        Some((_, Ok(number))) => Ok(Step::Item(number)),
+        _ => refuse(at, "an array's items are a[0], a[1] and so on, and a[*] is any of them"),
+    }
+}
+
+fn segment(input: &mut Input<'_, '_>) -> Parsed<Box<str>> {
+    let start = input.current_token_start();
+    let rest: &str = input.input.as_ref();
+    match rest.chars().next() {
+        Some('"') => {
+            let text = quoted_name(input)?;
+            if text.is_empty() { refuse(start, "a field has a name") } else { Ok(text.into()) }
+        }
+        Some('.') => refuse(start, "a path begins with a name, without a dot before it: a.b"),
+        Some('\'') => refuse(start, "a name stands as it is, or in double quotes: a.\"b.c\""),
+        _ => name.map(Into::into).parse_next(input),
+    }
 }
 
 /// As [`quoted`], without the white space behind it.
@@ -427,14 +519,4 @@ fn name(input: &mut Input<'_, '_>) -> Parsed<String> {
         name = format!("{name}-{more}");
     }
     Ok(name)
-}
-
-/// A literal as it may be written.
-fn text_of(literal: &Literal) -> String {
-    match literal {
-        Literal::Null => "null".to_owned(),
-        Literal::Bool(value) => value.to_string(),
-        Literal::Number(number) => number.as_f64().to_string(),
-        Literal::Text(text) => text.clone(),
-    }
 }
