@@ -24,7 +24,7 @@ pub(crate) enum Value<'a> {
     Many(Vec<Value<'a>>),
 }
 
-impl<'a> Value<'a> {
+impl Value<'_> {
     /// Whether it holds for the value, or for any of several.
     pub(crate) fn any(&self, holds: impl Fn(&Self) -> bool) -> bool {
         match self {
@@ -38,7 +38,9 @@ impl<'a> Value<'a> {
         match self {
             Self::Many(values) => {
                 let mut all = Self::Missing;
-                values.iter().for_each(|value| all.append(made(value)));
+                for value in values {
+                    all.append(made(value));
+                }
                 all
             }
             value => made(value),

@@ -19,7 +19,7 @@ pub(crate) struct Field {
     slot: usize,
     by_whole_name: Option<usize>,
     /// As a message names it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for `check --sample`"))]
+    #[cfg_attr(not(test), allow(dead_code, reason = "for `check --sample`"))]
     pub(crate) name: Box<str>,
 }
 
@@ -89,7 +89,7 @@ impl Operand {
     }
 
     /// The fields that the value is made of.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for `check --sample`"))]
+    #[cfg_attr(not(test), allow(dead_code, reason = "for `check --sample`"))]
     pub(super) fn fields<'o>(&'o self, found: &mut Vec<&'o Field>) {
         match self {
             Self::Field(field) => found.push(field),

@@ -249,13 +249,13 @@ fn test(input: &mut Input<'_, '_>) -> Parsed<Condition> {
         "~" => Ok(Condition::Matches(left, regex(input)?)),
         "!~" => Ok(not(Condition::Matches(left, regex(input)?))),
         "!=" => Ok(not(Condition::Compare { left, sign: Sign::Equal, right: right(input, sign)? })),
-        _ => match Sign::of(sign) {
-            Some(known) => Ok(Condition::Compare { left, sign: known, right: right(input, sign)? }),
-            None => {
+        _ => {
+            let Some(known) = Sign::of(sign) else {
                 let why = format!("`{sign}` is no operator; there are = != < <= > >= ~ !~");
-                refuse(at, why)
-            }
-        },
+                return refuse(at, why);
+            };
+            Ok(Condition::Compare { left, sign: known, right: right(input, sign)? })
+        }
     }
 }
 
