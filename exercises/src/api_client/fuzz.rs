@@ -84,11 +84,14 @@ impl Run {
     }
 
     fn answer(&mut self, answer: Answer, announced: &Announced) {
+        let mut pause = Duration::from_secs(1);
         for _ in 0..1000 {
             match self.scheduler.next(self.now) {
                 Turn::Idle => unreachable!("a request waits"),
                 Turn::GiveUp(..) => {
-                    self.now += Duration::from_secs(1); // the host has a pause to itself
+                    // The host may have said that it is to be left alone for years.
+                    self.now += pause;
+                    pause *= 2;
                     self.add();
                 }
                 Turn::At(later) => {

@@ -14,10 +14,12 @@
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::{self, Display};
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::thread::sleep;
+use std::sync::Mutex;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -31,13 +33,71 @@ const LIMIT: Duration = Duration::from_mins(1);
 /// How long a program runs that waits for a signal.
 pub const BEFORE_THE_SIGNAL: Duration = Duration::from_millis(1200);
 
-/// Runs them one after the other.
+/// How many run at a time: most of them wait for most of their time.
+const AT_A_TIME: usize = 4;
+
+/// Runs them.
 ///
 /// # Errors
 ///
 /// If a program fails or hangs.
 pub fn run_all() -> Result {
     cargo(&["build", "--quiet", "--workspace", "--bins", "--examples"])?;
+    let programs = Mutex::new(programs()?.into_iter());
+    let next = || programs.lock().ok()?.next();
+    let run_some = || {
+        while let Some(program) = next() {
+            program.run().map_err(|err| format!("{program}: {err}"))?;
+            println!("--- {program}");
+        }
+        Ok(())
+    };
+    let run_all = thread::scope(|scope| {
+        let some: Vec<_> = (0..AT_A_TIME).map(|_| scope.spawn(run_some)).collect();
+        let mut ends = some.into_iter().map(|some| some.join().expect("it does not panic"));
+        ends.find(std::result::Result::is_err).unwrap_or(Ok(()))
+    });
+    run_all.map_err(|err: String| err.into())
+}
+
+struct Program {
+    path: PathBuf,
+    args: String,
+    waits_for_a_signal: bool,
+}
+
+impl Display for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.path.file_name().unwrap_or_default().display();
+        write!(f, "{name} {}", self.args)
+    }
+}
+
+impl Program {
+    fn run(&self) -> Result {
+        let mut command = Command::new(&self.path);
+        command.args(self.args.split_whitespace()).stdin(Stdio::null()).stdout(Stdio::null());
+        let mut child = command.current_dir(root()).spawn()?;
+        let started = Instant::now();
+        if self.waits_for_a_signal {
+            thread::sleep(BEFORE_THE_SIGNAL);
+            run(Command::new("kill").args(["-INT", &child.id().to_string()]))?;
+        }
+        let status = loop {
+            match child.try_wait()? {
+                Some(status) => break status,
+                None if started.elapsed() > LIMIT => {
+                    child.kill()?;
+                    return Err("it hangs".into());
+                }
+                None => thread::sleep(Duration::from_millis(10)),
+            }
+        };
+        if status.success() { Ok(()) } else { Err(status.to_string().into()) }
+    }
+}
+
+fn programs() -> Result<Vec<Program>> {
     let (mut args, mut waiting) = (BTreeMap::new(), Vec::new());
     for member in members() {
         let manifest = Manifest::read(member);
@@ -48,38 +108,18 @@ pub fn run_all() -> Result {
         args.extend(table.into_iter().flatten());
     }
     let built = target().join("debug");
+    let mut programs = Vec::new();
     for (kind, name) in targets()? {
-        let program = match kind.as_str() {
+        let path = match kind.as_str() {
             "bin" if name == "xtask" => continue, // this one
             "bin" => built.join(&name),
             "example" => built.join("examples").join(&name),
             _ => continue,
         };
-        let args = args.get(&name).and_then(toml::Value::as_str).unwrap_or_default();
-        println!("--- {name} {args}");
-        let mut command = Command::new(program);
-        command.args(args.split_whitespace()).stdin(Stdio::null()).stdout(Stdio::null());
-        let mut child = command.current_dir(root()).spawn()?;
-        let started = Instant::now();
-        if waiting.contains(&name) {
-            sleep(BEFORE_THE_SIGNAL);
-            run(Command::new("kill").args(["-INT", &child.id().to_string()]))?;
-        }
-        let status = loop {
-            match child.try_wait()? {
-                Some(status) => break status,
-                None if started.elapsed() > LIMIT => {
-                    child.kill()?;
-                    return Err(format!("{name} {args} hangs").into());
-                }
-                None => sleep(Duration::from_millis(10)),
-            }
-        };
-        if !status.success() {
-            return Err(format!("{name} {args}: {status}").into());
-        }
+        let args = args.get(&name).and_then(toml::Value::as_str).unwrap_or_default().to_owned();
+        programs.push(Program { path, args, waits_for_a_signal: waiting.contains(&name) });
     }
-    Ok(())
+    Ok(programs)
 }
 
 /// Runs the tests of the sections and of `common` one at a time, so that `leak_check` can also
