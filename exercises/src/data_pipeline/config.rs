@@ -17,6 +17,10 @@ const DEFAULTS: &str = "time = 'ts'\nwindow = '1s'\nlateness = '2s'\nmax-keys = 
 max-line = '1MiB'\npolicy = ['block']\nid-field = '_source_id'\ndead-letters-max = '1GiB'
 poll = '200ms'\nrotate-wait = '5s'\n";
 
+/// The longest line of Docker's own, in bytes: a piece of 16 KiB, each byte of which may take six as an
+/// escape, and what is around it. A longer one could not be told from its beginning.
+const DOCKER_LINE: u64 = 128 << 10;
+
 /// How long a followed file holds windows open.
 const IDLE: Duration = Duration::from_mins(1);
 
@@ -75,6 +79,11 @@ pub struct Config {
     /// Events a second of each generating source [default: as fast as it goes]
     #[arg(long, value_name = "N", help_heading = "Sources")]
     pub rate: Option<u32>,
+
+    /// Take the line out of each line: out of the text of this field, or of a container's log as
+    /// `docker` or `cri` (Kubernetes) writes it, whose pieces of a long line are joined
+    #[arg(long, value_name = "FIELD|docker|cri", help_heading = "Stages")]
+    pub unwrap: Option<String>,
 
     /// Keep events that meet this, such as 'status>=500' or 'path~^/api'; repeated: all of them
     #[arg(long = "where", value_name = "CONDITION", help_heading = "Stages")]
@@ -269,7 +278,8 @@ impl Config {
         let max_line = self.max_line.unwrap_or_default().as_u64();
         let id_field = self.id_field.as_deref().unwrap_or_default();
         let is_name = |c: char| c.is_ascii_alphanumeric() || "_-@$".contains(c);
-        let rules: [(bool, String); 10] = [
+        let of_docker = self.unwrap.as_deref() == Some("docker");
+        let rules: [(bool, String); 11] = [
             (
                 self.sources().is_empty(),
                 "there is no source; add --file, --stdin, --listen, --nats or --generate".into(),
@@ -293,6 +303,12 @@ impl Config {
                 "--window must be at least 1ms".into(),
             ),
             (!(1..=1 << 30).contains(&max_line), "--max-line must be from 1 byte to 1GiB".into()),
+            (
+                of_docker && max_line < DOCKER_LINE,
+                "--unwrap docker needs a --max-line of at least 128KiB: Docker cuts lines at 16 KiB, \
+                 and escapes make these longer"
+                    .into(),
+            ),
             (
                 id_field.is_empty() || !id_field.chars().all(is_name),
                 format!("--id-field {id_field:?} is not a name of letters, digits, _ - @ and $"),
@@ -337,10 +353,14 @@ impl Config {
             names => names.join(", "),
         };
         let sources: Vec<_> = self.sources().into_iter().map(|(name, _)| name).collect();
-        let mut lines = vec![
-            format!("# reads   {}", list(&sources, "nothing")),
-            format!("# keeps   {}", list(&self.conditions, "every event")),
-        ];
+        let mut lines = vec![format!("# reads   {}", list(&sources, "nothing"))];
+        lines.extend(self.unwrap.iter().map(|from| match &**from {
+            "docker" | "cri" => {
+                format!("# unwraps the lines of a container's log, as {from} has them")
+            }
+            field => format!("# unwraps the text of {field}"),
+        }));
+        lines.push(format!("# keeps   {}", list(&self.conditions, "every event")));
         if !self.out.is_empty() {
             lines.push(format!("# writes  the kept lines to {}", self.out.join(", ")));
         }
@@ -448,6 +468,10 @@ mod tests {
         assert!(with(|config| config.workers = Some(0)).is_err());
         assert!(with(|config| config.policy = vec![WhenFull::Block; 2]).is_err());
         assert!(with(|config| config.window = Some(Duration::ZERO)).is_err());
+        let short = with(|config| {
+            (config.unwrap, config.max_line) = (Some("docker".into()), Some(ByteSize::kib(127)));
+        });
+        assert!(short.unwrap_err().contains("--unwrap docker needs a --max-line"));
         assert!(with(|config| config.id_field = Some("a.b".into())).is_err());
         let by = with(|config| (config.by, config.out) = (Some("k".into()), vec!["o".into()]));
         assert_eq!(by.unwrap_err(), "--by is for windows; add --aggregates FILE for them to go to");

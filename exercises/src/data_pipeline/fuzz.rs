@@ -11,7 +11,7 @@ use super::config::Config;
 use super::event::expr::{Condition, Derive, Scope};
 use super::event::job::Job;
 use super::event::parse::{Parsed, parse};
-use super::event::splitter::{Kind, Segment, Splitter, hole};
+use super::event::splitter::{Framing, Kind, Parts, Segment, Splitter, hole};
 use super::event::time;
 use super::event::value::{Fields, Number, Step, Value};
 use super::state::checkpoint::{decode, encode, head};
@@ -22,15 +22,13 @@ use super::window::Windows;
 pub fn lines(data: &[u8]) {
     let [max_line, read, stop, input @ ..] = data else { return };
     let (max_line, read) = (usize::from(*max_line) + 1, usize::from(*read) + 1);
-    let mut segments = split(Splitter::new(0, 0, max_line), input, read);
+    let framing = Framing { max_line, runtime: None };
+    let mut segments = split(Splitter::new(0, Parts::default(), framing), input, read);
     if let Some(last) = segments.get(usize::from(*stop)) {
         let end = last.offset + last.bytes.len() as u64;
-        let parts = match last.kind {
-            Kind::Part(part) if last.bytes.last() != Some(&b'\n') => part,
-            _ => 0,
-        };
+        let parts = last.after;
         segments.truncate(usize::from(*stop) + 1);
-        let resumed = Splitter::new(end, parts, max_line);
+        let resumed = Splitter::new(end, parts, framing);
         segments.extend(split(resumed, &input[end as usize..], read));
     }
     let mut at = 0;
@@ -175,7 +173,8 @@ pub fn times(data: &[u8]) {
 pub fn chunks(data: &[u8]) {
     static JOB: LazyLock<Job> = LazyLock::new(job);
 
-    for segment in split(Splitter::new(0, 0, 64), data, 1000) {
+    let framing = Framing { max_line: 64, runtime: None };
+    for segment in split(Splitter::new(0, Parts::default(), framing), data, 1000) {
         let (events, kind) = (segment.events(), segment.kind);
         let (parsed, bytes) = parse("a \"b\"", segment, &JOB);
         assert_eq!(parsed.filtered + parsed.dead + parsed.accepted, events);
@@ -211,7 +210,7 @@ fn check_outputs(parsed: &Parsed, bytes: &[u8], kind: Kind) {
     let letters: Vec<Json> =
         letters.map(|letter| serde_json::from_slice(letter).expect("a letter is JSON")).collect();
     match kind {
-        Kind::Lines | Kind::Hole | Kind::Position(_) => {
+        Kind::Lines | Kind::Pieces { .. } | Kind::Hole | Kind::Position => {
             assert_eq!(letters.len() as u64, parsed.dead);
         }
         Kind::Part(_) | Kind::Broken(_) => assert_eq!(letters.len(), 1),

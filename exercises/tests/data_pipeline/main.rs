@@ -14,3 +14,4 @@ mod stall;
 mod start;
 mod tcp;
 mod unreadable;
+mod unwrap;

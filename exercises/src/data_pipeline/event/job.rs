@@ -1,7 +1,9 @@
 //! The settings compiled: which fields to read, what to test, what to count.
 
+use super::container::Runtime;
 use super::expr::{Condition, Derive, Field, Operand, Scope};
-use super::value::Fields;
+use super::splitter::Framing;
+use super::value::{Fields, Value};
 use crate::data_pipeline::config::{Config, is_tagged};
 
 /// What the workers do with each line.
@@ -12,7 +14,9 @@ pub(crate) struct Job {
     pub(crate) conditions: Vec<Condition>,
     /// `None` if nothing is counted in windows.
     pub(crate) counted: Option<Counted>,
-    pub(crate) max_line: usize,
+    pub(crate) framing: Framing,
+    /// The field that holds the line, where that is not a container's log.
+    pub(crate) inner: Option<Inner>,
     /// The machine's name, which stands before the sources' names in ids.
     pub(crate) node: String,
     /// Some sink takes the lines as they are.
@@ -26,6 +30,39 @@ pub(crate) struct Job {
 pub(crate) struct Id {
     pub(crate) field: String,
     pub(crate) slot: usize,
+}
+
+/// The field whose text is the line.
+#[derive(Clone, Debug)]
+pub(crate) struct Inner {
+    name: String,
+    fields: Fields,
+    field: Operand,
+}
+
+impl Inner {
+    fn parse(name: &str) -> Result<Self, String> {
+        let mut scope = Scope::default();
+        let field = Operand::parse("--unwrap", name, &mut scope)?;
+        Ok(Self { name: name.to_owned(), fields: scope.fields, field })
+    }
+
+    /// The line in this line, or why there is none.
+    pub(crate) fn of(&self, line: &str) -> Result<String, String> {
+        let mut slots = Vec::new();
+        self.fields.read(line, &mut slots).map_err(|err| without_line_number(&err))?;
+        match self.field.get(&slots).into_owned() {
+            Value::Text(text) => Ok(text.into_owned()),
+            Value::Missing => Err(format!("--unwrap {}: the field is missing", self.name)),
+            _ => Err(format!("--unwrap {}: the field holds no text", self.name)),
+        }
+    }
+}
+
+/// The parser sees one line at a time and says "line 1" of each.
+pub(crate) fn without_line_number(err: &serde_json::Error) -> String {
+    let text = err.to_string();
+    text.replacen(" at line 1 column ", " at column ", 1)
 }
 
 /// The slots of what the windows need.
@@ -55,6 +92,13 @@ impl Job {
         } else {
             None
         };
+        let max_line = config.max_line.map_or(usize::MAX, |size| size.as_u64() as usize);
+        let (runtime, inner) = match config.unwrap.as_deref() {
+            None => (None, None),
+            Some("docker") => (Some(Runtime::Docker), None),
+            Some("cri") => (Some(Runtime::Cri), None),
+            Some(field) => (None, Some(Inner::parse(field)?)),
+        };
         let tagged = config.out.iter().filter(|out| is_tagged(out)).count();
         let id = (tagged > 0).then(|| {
             let field = config.id_field.clone().unwrap_or_default();
@@ -65,7 +109,8 @@ impl Job {
             derives,
             conditions,
             counted,
-            max_line: config.max_line.map_or(usize::MAX, |size| size.as_u64() as usize),
+            framing: Framing { max_line, runtime },
+            inner,
             node: config.node.as_ref().map_or(String::new(), |node| format!("{node}/")),
             plain: tagged < config.out.len(),
             id,
@@ -76,13 +121,16 @@ impl Job {
 /// The settings that open windows depend on, as a checkpoint keeps them; without windows there are
 /// none.
 pub(crate) fn identity(config: &Config) -> String {
-    let Config { time, by, p, window, derive, conditions, .. } = config;
+    let Config { time, by, p, window, derive, conditions, unwrap, .. } = config;
     if config.aggregates.is_none() {
         return NO_WINDOWS.to_owned();
     }
     let fields = (time, by, p, true);
+    // What versions before did not have is named only where it is used: theirs are the same then.
+    let unwrap = unwrap.as_ref().map_or(String::new(), |unwrap| format!("; unwrap: {unwrap:?}"));
     format!(
-        "time, by, p, windows: {fields:?}; window: {window:?}; derive: {derive:?}; where: {conditions:?}"
+        "time, by, p, windows: {fields:?}; window: {window:?}; derive: {derive:?}; where: \
+         {conditions:?}{unwrap}"
     )
 }
 

@@ -1,5 +1,6 @@
 //! One event: from the bytes of a chunk to its fields, what is asked of them, and what comes of it.
 
+pub(crate) mod container;
 pub(crate) mod expr;
 pub(crate) mod job;
 pub(crate) mod parse;

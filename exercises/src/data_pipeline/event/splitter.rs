@@ -1,6 +1,10 @@
 //! Cuts a stream of bytes into chunks of whole lines. A line beyond the limit comes in parts, so
 //! that memory stays bounded however long it gets.
 
+use serde::{Deserialize, Serialize};
+
+use super::container::{Beyond, Runtime, Streams};
+
 /// A stretch of a source: whole lines, or a part of one that is too long.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Segment {
@@ -8,18 +12,47 @@ pub(crate) struct Segment {
     pub(crate) offset: u64,
     pub(crate) bytes: Vec<u8>,
     pub(crate) kind: Kind,
+    /// How many parts are out of the lines that go on behind it.
+    pub(crate) after: Parts,
+}
+
+/// How many parts are out of lines that are too long and have not ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Parts {
+    /// Of a line of the source.
+    #[serde(rename = "parts")]
+    pub(crate) line: u64,
+    /// Of a line that a container's log has in pieces, by stream.
+    #[serde(default, skip_serializing_if = "are_none")]
+    pub(crate) streams: Beyond,
+}
+
+fn are_none(streams: &Beyond) -> bool {
+    *streams == Beyond::default()
+}
+
+/// How bytes become lines.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Framing {
+    /// The longest line, in bytes.
+    pub(crate) max_line: usize,
+    /// The source is a container's log: its lines are pieces of lines, which stay together.
+    pub(crate) runtime: Option<Runtime>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// Whole lines. Only the last line of a source may lack its line feed.
     Lines,
+    /// Lines of a container's log, all pieces of each line: so many events, behind so many parts of
+    /// overlong ones.
+    Pieces { events: u64, before: Beyond },
     /// The `n`th part (from 1) of a line that is longer than the limit.
     Part(u64),
     /// NULs where a line begins: the hole that a writer leaves whose file was truncated under it.
     Hole,
-    /// No bytes: the source is in the middle of a line, of which this many parts were sent on.
-    Position(u64),
+    /// No bytes: this is where the source is.
+    Position,
     /// Something that no lines can be made of, and why.
     #[cfg_attr(not(feature = "nats"), expect(dead_code, reason = "only a message can be so"))]
     Broken(&'static str),
@@ -34,7 +67,7 @@ impl Segment {
     pub(crate) fn cut(mut self) -> Vec<(Self, u64)> {
         let mut events = self.events();
         let mut segments = Vec::new();
-        if events > LINES as u64 {
+        if self.kind == Kind::Lines && events > LINES as u64 {
             let ends = memchr::memchr_iter(b'\n', &self.bytes).skip(LINES - 1).step_by(LINES);
             // From the back, so that no segment has more memory than bytes.
             let ends: Vec<_> = (1..).zip(ends).collect();
@@ -42,7 +75,8 @@ impl Segment {
                 let before = number * LINES as u64;
                 let (offset, bytes) = (self.offset + end as u64 + 1, self.bytes.split_off(end + 1));
                 if !bytes.is_empty() {
-                    segments.push((Self { offset, bytes, kind: Kind::Lines }, events - before));
+                    let rest = Self { offset, bytes, kind: Kind::Lines, after: self.after };
+                    segments.push((rest, events - before));
                     events = before;
                 }
             }
@@ -57,7 +91,8 @@ impl Segment {
         match self.kind {
             Kind::Part(part) => u64::from(part == 1),
             Kind::Broken(_) => 1,
-            Kind::Hole | Kind::Position(_) => 0,
+            Kind::Hole | Kind::Position => 0,
+            Kind::Pieces { events, .. } => events,
             Kind::Lines => {
                 let unfinished = !self.bytes.is_empty() && self.bytes.last() != Some(&b'\n');
                 memchr::memchr_iter(b'\n', &self.bytes).count() as u64 + u64::from(unfinished)
@@ -81,13 +116,38 @@ pub(crate) struct Splitter {
     carry: Vec<u8>,
     /// How many parts of the current line are out already.
     parts: u64,
+    pieces: Option<Pieces>,
+}
+
+/// What is known of the lines in `carry`, where they are pieces of lines.
+#[derive(Debug)]
+struct Pieces {
+    runtime: Runtime,
+    /// Behind the last line that was looked at.
+    end: u64,
+    streams: Streams,
+    /// At the beginning of `carry`.
+    before: Beyond,
+    /// From there on.
+    events: u64,
+    lines: usize,
 }
 
 impl Splitter {
-    /// For a source that is read from `offset` on: the beginning of a line, or the end of its
-    /// `parts`th part.
-    pub(crate) fn new(offset: u64, parts: u64, max_line: usize) -> Self {
-        Self { max_line, offset, carry: Vec::new(), parts }
+    /// For a source that is read from `offset` on: the beginning of a line, or the end of a part of
+    /// one.
+    pub(crate) fn new(offset: u64, parts: Parts, framing: Framing) -> Self {
+        let Framing { max_line, runtime } = framing;
+        let before = parts.streams;
+        let pieces = runtime.map(|runtime| Pieces {
+            runtime,
+            end: offset,
+            streams: Streams::new(before),
+            before,
+            events: 0,
+            lines: 0,
+        });
+        Self { max_line, offset, carry: Vec::new(), parts: parts.line, pieces }
     }
 
     /// Where the next byte is to be read.
@@ -95,9 +155,10 @@ impl Splitter {
         self.offset + self.carry.len() as u64
     }
 
-    /// Where the first byte is that is not out yet, and how many parts of its line are.
-    pub(crate) fn done(&self) -> (u64, u64) {
-        (self.offset, self.parts)
+    /// Where the first byte is that is not out yet, and how many parts are of the lines before it.
+    pub(crate) fn done(&self) -> (u64, Parts) {
+        let streams = self.pieces.as_ref().map_or(Beyond::default(), |pieces| pieces.before);
+        (self.offset, Parts { line: self.parts, streams })
     }
 
     /// How many bytes of an unfinished line are held.
@@ -117,46 +178,175 @@ impl Splitter {
         if self.parts > 0 && !bytes.is_empty() {
             let end = memchr::memchr(b'\n', &bytes).map(|end| end + 1);
             let rest = bytes.split_off(end.unwrap_or(bytes.len()));
-            segments.push(self.part(bytes));
-            if end.is_some() {
-                self.parts = 0;
-            }
+            segments.push(self.part(bytes, end.is_some()));
             bytes = rest;
         }
-        let whole = memchr::memrchr(b'\n', &bytes).map_or(0, |end| end + 1);
-        let carry = bytes.split_off(whole);
-        if !bytes.is_empty() {
-            segments.push(self.segment(bytes, Kind::Lines));
-        }
-        self.carry = carry;
+        self.carry = match self.pieces.take() {
+            None => {
+                let whole = memchr::memrchr(b'\n', &bytes).map_or(0, |end| end + 1);
+                let carry = bytes.split_off(whole);
+                if !bytes.is_empty() {
+                    segments.push(self.segment(bytes, Kind::Lines));
+                }
+                carry
+            }
+            Some(mut pieces) => {
+                let carry = self.whole_pieces(&mut pieces, bytes, &mut segments);
+                self.pieces = Some(pieces);
+                carry
+            }
+        };
         let hole = if self.parts == 0 { hole(&self.carry) } else { 0 };
         if hole > 0 {
             let mut bytes = self.buffer();
             self.carry = bytes.split_off(hole);
             segments.push(self.segment(bytes, Kind::Hole));
         }
-        if self.carry.len() > self.max_line {
+        if self.carry.len() > self.max_line && self.is_one_line() {
             let bytes = self.buffer();
-            segments.push(self.part(bytes));
+            if let Some(pieces) = &mut self.pieces
+                && let Some((stream, false)) = pieces.runtime.piece(&bytes)
+            {
+                pieces.streams.give_up(stream);
+                pieces.begin();
+            }
+            segments.push(self.part(bytes, false));
         }
         segments
+    }
+
+    /// Cuts where no stream's line is open, and gives what is behind the last of these places.
+    fn whole_pieces(
+        &mut self,
+        pieces: &mut Pieces,
+        mut bytes: Vec<u8>,
+        segments: &mut Vec<Segment>,
+    ) -> Vec<u8> {
+        let (start, mut cuts, mut closed) = (self.offset, Vec::new(), None);
+        let mut at = (pieces.end - start) as usize;
+        while let Some(length) = memchr::memchr(b'\n', &bytes[at..]) {
+            let end = at + length + 1;
+            if pieces.give_up(start + end as u64, self.max_line) {
+                closed = Some((at, pieces.cut()));
+            }
+            pieces.take(&bytes[at..end], start + at as u64, self.max_line);
+            at = end;
+            if pieces.streams.are_closed() {
+                closed = Some((at, pieces.cut()));
+                if pieces.lines >= LINES {
+                    cuts.extend(closed.take());
+                    pieces.begin();
+                }
+            }
+        }
+        // What is behind the last line may be too long for the lines that are open.
+        if pieces.give_up(start + bytes.len() as u64, self.max_line) {
+            closed = Some((at, pieces.cut()));
+        }
+        if let Some((end, cut)) = closed {
+            pieces.begin_behind(&cut);
+            cuts.push((end, cut));
+        }
+        // From the back, so that no segment has more memory than bytes.
+        let carry = bytes.split_off(cuts.last().map_or(0, |(end, _)| *end));
+        let first = segments.len();
+        for (number, (_, cut)) in cuts.iter().enumerate().rev() {
+            let from = number.checked_sub(1).map_or(0, |before| cuts[before].0);
+            let bytes = if from == 0 { std::mem::take(&mut bytes) } else { bytes.split_off(from) };
+            let kind = Kind::Pieces { events: cut.events, before: cut.before };
+            let after = Parts { line: 0, streams: cut.after };
+            self.offset += bytes.len() as u64;
+            segments.push(Segment { offset: start + from as u64, bytes, kind, after });
+        }
+        segments[first..].reverse();
+        carry
+    }
+
+    /// Whether all that is carried is a line without its end.
+    fn is_one_line(&self) -> bool {
+        self.pieces.as_ref().is_none_or(|pieces| pieces.end == self.offset)
     }
 
     /// The end of the source: a last line without its line feed is a line all the same.
     pub(crate) fn finish(&mut self) -> Option<Segment> {
         let bytes = self.buffer();
-        (!bytes.is_empty()).then(|| self.segment(bytes, Kind::Lines))
+        if bytes.is_empty() {
+            return None;
+        }
+        let Some(mut pieces) = self.pieces.take() else {
+            return Some(self.segment(bytes, Kind::Lines));
+        };
+        let (last, max_line) = ((pieces.end - self.offset) as usize, self.max_line);
+        if last < bytes.len() {
+            let from = pieces.end;
+            pieces.give_up(from + (bytes.len() - last) as u64, max_line);
+            pieces.take(&bytes[last..], from, max_line);
+        }
+        let (events, before) = (pieces.events + pieces.streams.count_open(), pieces.before);
+        pieces.streams = Streams::new(pieces.streams.beyond());
+        pieces.begin();
+        self.pieces = Some(pieces);
+        Some(self.segment(bytes, Kind::Pieces { events, before }))
     }
 
-    fn part(&mut self, bytes: Vec<u8>) -> Segment {
-        self.parts += 1;
-        self.segment(bytes, Kind::Part(self.parts))
+    fn part(&mut self, bytes: Vec<u8>, is_last: bool) -> Segment {
+        let part = self.parts + 1;
+        self.parts = if is_last { 0 } else { part };
+        self.segment(bytes, Kind::Part(part))
     }
 
     fn segment(&mut self, bytes: Vec<u8>, kind: Kind) -> Segment {
         let offset = self.offset;
         self.offset += bytes.len() as u64;
-        Segment { offset, bytes, kind }
+        if let Some(pieces) = &mut self.pieces {
+            pieces.end = self.offset.max(pieces.end);
+        }
+        Segment { offset, bytes, kind, after: self.done().1 }
+    }
+}
+
+/// A stretch of pieces that ends where no line is open.
+#[derive(Debug)]
+struct Cut {
+    events: u64,
+    lines: usize,
+    before: Beyond,
+    after: Beyond,
+}
+
+impl Pieces {
+    fn take(&mut self, line: &[u8], from: u64, most: usize) {
+        self.end = from + line.len() as u64;
+        let line = &line[hole(line)..];
+        self.events += u64::from(self.streams.step(self.runtime, from, line, most).counts());
+        self.lines += 1;
+    }
+
+    /// Lines that would be too long if they went on to `end` are in parts from now on. Says whether
+    /// that leaves none open.
+    fn give_up(&mut self, end: u64, most: usize) -> bool {
+        let mut some = false;
+        while self.streams.overdue(end, most).is_some() {
+            self.events += 1;
+            some = true;
+        }
+        some && self.streams.are_closed()
+    }
+
+    fn cut(&self) -> Cut {
+        let after = self.streams.beyond();
+        Cut { events: self.events, lines: self.lines, before: self.before, after }
+    }
+
+    fn begin(&mut self) {
+        (self.events, self.lines, self.before) = (0, 0, self.streams.beyond());
+    }
+
+    /// What came behind the cut counts for the next one.
+    fn begin_behind(&mut self, cut: &Cut) {
+        self.events -= cut.events;
+        self.lines -= cut.lines;
+        self.before = cut.after;
     }
 }
 
@@ -173,13 +363,24 @@ mod tests {
 
     /// Feeds `input` in reads of at most `read` bytes.
     fn split(input: &[u8], read: usize, max_line: usize) -> Vec<Segment> {
-        let mut splitter = Splitter::new(0, 0, max_line);
+        split_as(None, input, read, max_line)
+    }
+
+    fn split_as(
+        runtime: Option<Runtime>,
+        input: &[u8],
+        read: usize,
+        max_line: usize,
+    ) -> Vec<Segment> {
+        let framing = Framing { max_line, runtime };
+        let mut splitter = Splitter::new(0, Parts::default(), framing);
         let mut segments = Vec::new();
         for bytes in input.chunks(read) {
             let mut buffer = splitter.buffer();
             buffer.extend_from_slice(bytes);
             segments.extend(splitter.push(buffer));
-            assert!(splitter.carry.len() <= max_line);
+            let most = if runtime.is_some() { 2 * max_line + read } else { max_line };
+            assert!(splitter.carry.len() <= most);
         }
         segments.extend(splitter.finish());
         segments
@@ -189,7 +390,8 @@ mod tests {
     fn a_piece_with_many_short_lines_is_cut_and_loses_nothing() {
         for lines in [0, 1, LINES, LINES + 1, 3 * LINES + 5] {
             let bytes = [b"x\n".repeat(lines), b"unfinished".to_vec()].concat();
-            let segments = Segment { offset: 7, bytes: bytes.clone(), kind: Kind::Lines }.cut();
+            let (kind, after) = (Kind::Lines, Parts::default());
+            let segments = Segment { offset: 7, bytes: bytes.clone(), kind, after }.cut();
             let mut offset = 7;
             for (segment, events) in &segments {
                 assert!(segment.offset == offset && segment.events() == *events);
@@ -229,7 +431,9 @@ mod tests {
 
     #[test]
     fn a_restart_between_two_parts_goes_on_with_the_next() {
-        let mut splitter = Splitter::new(8, 1, 8);
+        let framing = Framing { max_line: 8, runtime: None };
+        let parts = Parts { line: 1, ..Parts::default() };
+        let mut splitter = Splitter::new(8, parts, framing);
         let segments = splitter.push(b"end of a long line\nshort\n".to_vec());
         let kinds: Vec<_> = segments.iter().map(|segment| (segment.offset, segment.kind)).collect();
         assert_eq!(kinds, [(8, Kind::Part(2)), (27, Kind::Lines)]);
@@ -246,6 +450,30 @@ mod tests {
             // What is before a line in the same read goes along with it: the parser skips it.
             assert_eq!(rest.split(|byte| *byte == 0).collect::<Vec<_>>().concat(), b"one\ntwo\n");
         }
+    }
+
+    /// Lines of both streams that overlap without end, and a line that never ends.
+    #[test]
+    fn what_is_carried_of_a_containers_log_is_bounded() {
+        let overlapping = "t stdout P x\nt stderr P x\nt stdout F x\nt stdout P x\nt stderr F x\n";
+        let endless = "t stdout F x\nt stderr F x\n".repeat(100);
+        for (input, events) in
+            [(overlapping.repeat(100), 201), (format!("t stdout P x\n{endless}"), 201)]
+        {
+            let segments = split_as(Some(Runtime::Cri), input.as_bytes(), 20, 200);
+            let counted = segments.iter().map(Segment::events).sum::<u64>();
+            assert!(segments.len() > 5 && counted.abs_diff(events) <= 30, "{counted}");
+            let whole: Vec<u8> = segments.into_iter().flat_map(|segment| segment.bytes).collect();
+            assert!(whole == input.as_bytes());
+        }
+    }
+
+    #[test]
+    fn a_containers_log_of_many_short_lines_is_cut_too() {
+        let input = "t stdout F x\n".repeat(3 * LINES + 7);
+        let segments = split_as(Some(Runtime::Cri), input.as_bytes(), 1 << 20, 200);
+        let events: Vec<_> = segments.iter().map(Segment::events).collect();
+        assert_eq!(events, [LINES as u64, LINES as u64, LINES as u64, 7]);
     }
 
     proptest! {

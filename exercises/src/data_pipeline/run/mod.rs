@@ -135,7 +135,7 @@ pub(crate) async fn run_with(
         budget,
         stats: stats.clone(),
         ctx: ctx.clone(),
-        max_line: job.max_line,
+        framing: job.framing,
         feeds: AtomicU64::new(0),
         started: Timestamp::now().as_millisecond().unsigned_abs(),
     });

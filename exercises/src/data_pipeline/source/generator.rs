@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tokio::time::{Instant, sleep_until};
 
 use super::{Feed, Stopped};
-use crate::data_pipeline::event::splitter::{Kind, Segment};
+use crate::data_pipeline::event::splitter::{Kind, Parts, Segment};
 use crate::data_pipeline::event::time::rfc3339;
 
 const SERVICES: [&str; 6] = ["auth", "cart", "checkout", "inventory", "search", "shipping"];
@@ -38,7 +38,11 @@ pub(crate) async fn run(seed: u64, rate: Option<u32>, mut feed: Feed) -> Result<
         (made..made + batch).for_each(|number| generator.event(number, &mut bytes));
         let length = bytes.len() as u64;
         drop(bar);
-        feed.send(vec![Segment { offset, bytes, kind: Kind::Lines }], share, None);
+        feed.send(
+            vec![Segment { offset, bytes, kind: Kind::Lines, after: Parts::default() }],
+            share,
+            None,
+        );
         offset += length;
         made += batch;
     }

@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::data_pipeline::config::Config;
-use crate::data_pipeline::event::splitter::{Kind, Segment};
+use crate::data_pipeline::event::splitter::{Framing, Kind, Parts, Segment};
 use crate::data_pipeline::monitor::stats::{Stage, Stats};
 use crate::data_pipeline::monitor::warnings::warn;
 use crate::data_pipeline::state::budget::{ByteBudget, Share};
@@ -85,7 +85,7 @@ pub(crate) struct Inlet {
     pub(crate) paused: watch::Receiver<Vec<u64>>,
     pub(crate) stats: Arc<Stats>,
     pub(crate) ctx: Context,
-    pub(crate) max_line: usize,
+    pub(crate) framing: Framing,
     pub(crate) feeds: AtomicU64,
     /// When the run started, in milliseconds since 1970.
     pub(crate) started: u64,
@@ -180,7 +180,8 @@ impl Feed {
     /// Tells the stages behind that this source has ended, after `rest` if there is some.
     pub(crate) async fn finish(mut self, rest: Option<Segment>) -> Result<(), Cause> {
         let share = self.room().await?;
-        let end = Segment { offset: 0, bytes: Vec::new(), kind: Kind::Lines };
+        let (kind, after) = (Kind::Lines, Parts::default());
+        let end = Segment { offset: 0, bytes: Vec::new(), kind, after };
         let mut chunks =
             self.chunks(rest.into_iter().chain([end]).collect(), share, None, |_| None);
         chunks.last_mut().expect("the end is one").tag.last = true;

@@ -18,7 +18,7 @@ use tokio_stream::StreamExt;
 
 use super::{Feed, Stopped};
 use crate::data_pipeline::config::Config;
-use crate::data_pipeline::event::splitter::{Kind, Segment, Splitter};
+use crate::data_pipeline::event::splitter::{Kind, Parts, Segment, Splitter};
 use crate::data_pipeline::monitor::warnings::warn;
 use crate::data_pipeline::nats::compression::unpack;
 use crate::data_pipeline::nats::{connect, stream};
@@ -181,9 +181,9 @@ impl Nats {
         let segments = if let Err(reason) = unpack(message, &mut bytes) {
             warn(format_args!("message {} is a dead letter: {reason}", ack.sequence));
             let bytes = message.payload.to_vec();
-            vec![Segment { offset: 0, bytes, kind: Kind::Broken(reason) }]
+            vec![Segment { offset: 0, bytes, kind: Kind::Broken(reason), after: Parts::default() }]
         } else {
-            let mut splitter = Splitter::new(0, 0, feed.inlet.max_line);
+            let mut splitter = Splitter::new(0, Parts::default(), feed.inlet.framing);
             let mut segments = splitter.push(bytes);
             segments.extend(splitter.finish());
             segments

@@ -3,13 +3,13 @@
 use tokio::io::{AsyncReadExt, stdin};
 
 use super::{Feed, Stopped};
-use crate::data_pipeline::event::splitter::Splitter;
+use crate::data_pipeline::event::splitter::{Parts, Splitter};
 use crate::data_pipeline::state::chunk::CHUNK;
 
 /// Reads stdin to its end. What there is of a last line when the run stops is not an event.
 pub(crate) async fn run(mut feed: Feed) -> Result<(), Stopped> {
     let mut stream = stdin();
-    let mut splitter = Splitter::new(0, 0, feed.inlet.max_line);
+    let mut splitter = Splitter::new(0, Parts::default(), feed.inlet.framing);
     loop {
         let share = feed.room().await?;
         let mut buffer = splitter.buffer();

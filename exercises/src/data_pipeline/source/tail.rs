@@ -331,7 +331,7 @@ impl Reading {
             Ok(content) => content,
             Err(err) => return Err((path, err)),
         };
-        let splitter = Splitter::new(record.read.position, record.parts, feed.inlet.max_line);
+        let splitter = Splitter::new(record.read.position, record.parts, feed.inlet.framing);
         let (name, finite) = (record.name(), feed.origin.finite);
         let origin = Origin { name, finite, file: Some(record) }.into();
         let (whole, moved) = (None, Instant::now());
@@ -417,8 +417,8 @@ impl Reading {
 
     /// Says where the file is, so that a checkpoint knows it.
     async fn mark(&mut self, feed: &mut Feed) -> Result<(), Stopped> {
-        let (offset, parts) = self.splitter.done();
-        let segment = Segment { offset, bytes: Vec::new(), kind: Kind::Position(parts) };
+        let (offset, after) = self.splitter.done();
+        let segment = Segment { offset, bytes: Vec::new(), kind: Kind::Position, after };
         self.send(feed, segment).await
     }
 
@@ -434,7 +434,7 @@ impl Reading {
     async fn end(&mut self, feed: &mut Feed, is_watched: bool) -> Result<(), Stopped> {
         if self.splitter.carried() > 0 {
             warn(format_args!(
-                "{}: the last line has no line feed yet; it is left for the next run (--final-line \
+                "{}: the last line has not ended yet; it is left for the next run (--final-line \
                  takes it)",
                 self.path.display()
             ));

@@ -12,7 +12,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use super::{Feed, Inlet, Stopped};
-use crate::data_pipeline::event::splitter::Splitter;
+use crate::data_pipeline::event::splitter::{Parts, Splitter};
 use crate::data_pipeline::monitor::warnings::warn;
 
 /// Connections that are served at once; the next ones wait in the listener's backlog.
@@ -88,7 +88,7 @@ async fn serve(
     stream: TcpStream,
     unfinished: &Arc<Semaphore>,
 ) -> Result<(), Cause> {
-    let mut splitter = Splitter::new(0, 0, feed.inlet.max_line);
+    let mut splitter = Splitter::new(0, Parts::default(), feed.inlet.framing);
     let mut held: Option<OwnedSemaphorePermit> = None;
     loop {
         // An idle connection holds no buffer and no share of the budget.

@@ -181,14 +181,16 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Checkpoint, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data_pipeline::event::splitter::Parts;
 
     fn checkpoint(offset: u64) -> Checkpoint {
-        let file = FileRecord { parts: offset, ..FileRecord::default() };
+        let parts = Parts { line: offset, ..Parts::default() };
+        let file = FileRecord { parts, ..FileRecord::default() };
         Checkpoint { files: [("a".to_owned(), file)].into(), ..Checkpoint::default() }
     }
 
     fn offset(store: &Store) -> Option<u64> {
-        store.load().unwrap().map(|(checkpoint, _)| checkpoint.files["a"].parts)
+        store.load().unwrap().map(|(checkpoint, _)| checkpoint.files["a"].parts.line)
     }
 
     #[test]

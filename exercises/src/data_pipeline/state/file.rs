@@ -5,6 +5,8 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 
+use crate::data_pipeline::event::splitter::Parts;
+
 /// Bytes of the beginning that are compared.
 pub(crate) const HEAD: usize = 1024;
 
@@ -37,8 +39,9 @@ pub(crate) struct FileRecord {
     pub(crate) resolved: String,
     pub(crate) id: FileId,
     pub(crate) read: Fingerprint,
-    /// How many parts of an overlong line end at the position, if it is in the middle of one.
-    pub(crate) parts: u64,
+    /// How many parts of overlong lines end at the position, if it is in the middle of one.
+    #[serde(flatten)]
+    pub(crate) parts: Parts,
     /// The latest event time of its source, the base of the watermark.
     pub(crate) latest: Option<i64>,
     /// The compressed length, if the file is compressed and has been read to its end.
