@@ -18,7 +18,7 @@ pub(crate) enum Runtime {
 pub(crate) const STREAMS: usize = 2;
 
 /// For each stream, how many parts of its overlong line are out.
-pub(crate) type Beyond = [u64; STREAMS];
+pub(crate) type Beyond = [u32; STREAMS];
 
 /// What the next piece does to the line of its stream, which it names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub(crate) enum Step {
     /// The line ends.
     Ends(usize),
     /// It is so many parts into a line that is too long.
-    Part(usize, u64),
+    Part(usize, u32),
 }
 
 impl Step {
@@ -103,7 +103,7 @@ impl Streams {
             self.look(Some(from));
             return if ends { Step::Ends(stream) } else { Step::Goes(stream) };
         }
-        let part = self.beyond[stream] + 1;
+        let part = self.beyond[stream].saturating_add(1);
         self.beyond[stream] = if ends { 0 } else { part };
         Step::Part(stream, part)
     }

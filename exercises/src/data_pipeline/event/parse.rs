@@ -148,7 +148,7 @@ impl<'j> Output<'j> {
             self.made.skipped += hole as u64;
             let (at, piece) = (from + hole as u64, &line[hole..]);
             while let Some(stream) = streams.overdue(from + line.len() as u64, max_line) {
-                self.part(1, std::mem::take(&mut lines[stream]));
+                self.part(1, &std::mem::take(&mut lines[stream]));
             }
             match (streams.step(runtime, from, piece, max_line), runtime.text(piece)) {
                 (Step::Broken, _) if piece.trim_ascii().is_empty() => self.made.filtered += 1,
@@ -160,11 +160,11 @@ impl<'j> Output<'j> {
                 }
                 (Step::Ends(stream), text) => {
                     lines[stream].add(at, text);
-                    self.joined(std::mem::take(&mut lines[stream]));
+                    self.joined(&std::mem::take(&mut lines[stream]));
                 }
                 (Step::Part(stream, part), text) => {
                     lines[stream].add(at, text);
-                    self.part(part, std::mem::take(&mut lines[stream]));
+                    self.part(part, &std::mem::take(&mut lines[stream]));
                 }
             }
             start = end;
@@ -173,22 +173,22 @@ impl<'j> Output<'j> {
         for (line, parts) in lines.into_iter().zip(segment.after.streams) {
             match line.from {
                 None => {}
-                Some(_) if parts > 0 => self.part(1, line),
-                Some(_) => self.joined(line),
+                Some(_) if parts > 0 => self.part(1, &line),
+                Some(_) => self.joined(&line),
             }
         }
     }
 
-    fn part(&mut self, part: u64, line: Joined) {
+    fn part(&mut self, part: u32, line: &Joined) {
         let reason = format!("longer than --max-line, part {part}");
         self.letter(line.from.unwrap_or_default(), &reason, &line.text);
         self.made.dead += u64::from(part == 1);
     }
 
-    fn joined(&mut self, line: Joined) {
+    fn joined(&mut self, line: &Joined) {
         let from = line.from.unwrap_or_default();
-        match line.broken {
-            Some(reason) => self.dead(from, &reason, &line.text),
+        match &line.broken {
+            Some(reason) => self.dead(from, reason, &line.text),
             None => self.unwrapped(from, &line.text),
         }
     }

@@ -27,6 +27,7 @@ pub(crate) struct Parts {
     pub(crate) streams: Beyond,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it like this")]
 fn are_none(streams: &Beyond) -> bool {
     *streams == Beyond::default()
 }
