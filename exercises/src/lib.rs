@@ -1,12 +1,17 @@
 #![doc = include_str!("../README.md")]
 
-#[cfg(feature = "api-client")]
+#[cfg(all(unix, feature = "api-client"))]
 pub mod api_client;
-#[cfg(feature = "data-pipeline")]
+#[cfg(all(unix, feature = "data-pipeline"))]
 pub mod data_pipeline;
-#[cfg(feature = "file-processor")]
+#[cfg(all(unix, feature = "file-processor"))]
 pub mod file_processor;
-#[cfg(any(test, feature = "fuzzing"))]
+#[cfg(all(unix, any(test, feature = "fuzzing")))]
 pub mod fuzz;
+#[cfg(unix)]
 pub mod installed;
+#[cfg(unix)]
 mod terminal;
+
+#[cfg(not(unix))]
+compile_error!("the three programs need Unix: its descriptors, signals, and paths of bytes");
