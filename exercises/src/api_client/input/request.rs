@@ -164,7 +164,7 @@ impl Request {
         self.own_key.unwrap_or_else(|| self.full_key())
     }
 
-    /// The fingerprint of all of it, as it stands in journals of version 1.
+    /// The fingerprint of the whole request, as journals of version 1 hold it.
     pub(in crate::api_client) fn full_key(&self) -> u128 {
         let mut fields = Vec::with_capacity(self.text.len() + self.body.len() + 64);
         let mut field = |bytes: &[u8]| {

@@ -19,7 +19,8 @@ use crate::api_client::transport::{ErrorKind, Failure, is_starved};
 const LONGEST_NAME: usize = 120;
 /// The longest suffix that is left at the end of a name with a number, as in `photo-2.jpeg`.
 const LONGEST_SUFFIX: usize = 8;
-/// A body that is at least this long is worth going on with after a break.
+/// The least bytes of a broken body that are kept, so that the next attempt continues it: a shorter
+/// one is fetched anew.
 pub(in crate::api_client) const WORTH_CONTINUING: u64 = 1024 * 1024;
 
 /// A directory for bodies. A file in it is complete: until then it has another name, and no file

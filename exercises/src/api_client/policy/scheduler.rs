@@ -47,7 +47,7 @@ pub struct Job<T> {
 pub enum Turn<T> {
     /// This one's, now. Answer it with [`Scheduler::answered`].
     Send(Job<T>),
-    /// This one's, but its host is not worth waiting for: it ends without being sent.
+    /// This one's, but the wait for its host is too long: it ends without being sent.
     GiveUp(Job<T>, Reason),
     /// Nobody's before this time.
     At(Time),

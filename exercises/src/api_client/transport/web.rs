@@ -109,7 +109,7 @@ impl Transport for Web {
     type Body = Received;
 
     async fn send(&self, request: &Request) -> Result<Response<Received>, Failure> {
-        // The builder makes a header of the user and the password in a URL; ours go before it.
+        // From a user and a password in the URL the builder makes a header: a header of ours wins.
         let mut to_send =
             self.client(request)?.request(request.method.clone(), request.url().clone());
         if !request.headers.is_empty() {

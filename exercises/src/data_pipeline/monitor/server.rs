@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_sends_nothing_half_a_head_or_no_further_request_is_hung_up_on() {
+    async fn a_connection_is_closed_without_a_whole_head_or_a_further_request() {
         let idle = Duration::from_millis(100);
         let (_server, address) = served(idle).await;
         for (text, is_answered) in [("", false), (GET, false), (&format!("{GET}\r\n"), true)] {

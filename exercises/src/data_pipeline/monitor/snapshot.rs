@@ -25,7 +25,7 @@ const STALLED: Duration = Duration::from_secs(5);
 pub(crate) struct Snapshot {
     /// Why it takes no events, or passes none on, if that is so.
     pub(crate) not_ready: Option<String>,
-    /// What has been told, the first texts.
+    /// The texts of the first warnings.
     pub(crate) warnings: Vec<String>,
     /// How often, by case.
     #[serde(skip)]

@@ -185,7 +185,8 @@ fn place(metadata: &Metadata) -> Place {
     Place::File(metadata.dev(), metadata.ino())
 }
 
-/// Where a file would be made that is not there: its directory resolved, which has to exist and take it.
+/// The path at which a missing file would be made, with its directory resolved. The directory must
+/// exist and be writable.
 fn free(path: &Path) -> io::Result<PathBuf> {
     let mut path = path.to_owned();
     for _ in 0..LINKS {

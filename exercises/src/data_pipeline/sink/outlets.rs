@@ -51,7 +51,8 @@ impl Outlets {
         self.sinks.iter().any(|sink| sink.content == content)
     }
 
-    /// Puts a chunk's dead letters and accepted lines on their way, `late` of them for their window.
+    /// Sends a chunk's dead letters and accepted lines to their sinks. `late` lines came too late for
+    /// their window.
     pub(crate) fn put_chunk(&mut self, chunk: ParsedChunk, late: u64, now: Instant) {
         let Parsed { letters, plain, tagged, filtered, dead, accepted, .. } = chunk.parsed;
         self.put_other(Content::DeadLetters, letters.into(), dead, now);

@@ -160,7 +160,7 @@ impl Output {
     }
 }
 
-/// Writes all of them, one behind the other.
+/// Writes the batches, one after the other.
 pub(crate) fn write_all(to: &mut impl Write, batches: &[Bytes]) -> io::Result<()> {
     batches.iter().try_for_each(|batch| to.write_all(batch))
 }

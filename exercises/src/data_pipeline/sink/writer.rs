@@ -39,7 +39,7 @@ pub(crate) enum Writer {
     Tcp(Tcp),
     #[cfg(feature = "nats")]
     Nats(Arc<Nats>),
-    /// Content everything and keeps nothing, after a delay that the demo sets.
+    /// Takes everything and keeps nothing, after a delay that the demo sets.
     Slow(watch::Receiver<Duration>),
 }
 

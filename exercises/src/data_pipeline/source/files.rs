@@ -361,7 +361,7 @@ impl Files {
                     Ok(Verdict::Nothing | Verdict::Wait) | Err(_) => {}
                 }
             }
-            // What turned out to be cut just now: its copy may lie beside it.
+            // A copy of a file that was just found to be cut may lie beside it.
             let cut: Vec<_> = self.registry.cut_ones().cloned().collect();
             if round > 0 || cut.is_empty() {
                 break;

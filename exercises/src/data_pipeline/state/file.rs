@@ -13,7 +13,7 @@ pub(crate) const HEAD: usize = 1024;
 /// Bytes before a position that are compared.
 const TAIL: usize = 256;
 
-/// Marks that are kept, the one at the position included.
+/// Most marks that are kept, including the one at the position.
 const MARKS: usize = 8;
 
 /// A file as the system tells it from others, for as long as it exists.

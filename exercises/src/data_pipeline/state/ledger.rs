@@ -89,8 +89,8 @@ pub(crate) enum Place {
     Sink(usize),
 }
 
-/// The events of one chunk at one place: counted there from its making until it is accounted for, or
-/// dropped, which is how a chunk gets lost.
+/// The events of one chunk at one place. They count there until this is accounted for. If it is
+/// dropped before, the chunk is lost.
 #[derive(Debug)]
 pub(crate) struct Held {
     ledger: Ledger,

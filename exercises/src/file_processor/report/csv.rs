@@ -30,7 +30,7 @@ impl Csv {
         write_record(out, record.map(str::as_bytes))
     }
 
-    /// A text of others: exact, but for a terminal.
+    /// A path or a word: exact, unless it is printed to a terminal.
     fn text<'a>(&self, text: &'a [u8]) -> Cow<'a, [u8]> {
         if self.listing.terminal {
             plain(OsStr::from_bytes(text)).to_string().into_bytes().into()
