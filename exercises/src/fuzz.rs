@@ -1,4 +1,4 @@
-//! One function for each thing that reads what others have written. `fuzz/` calls them with bytes
+//! One function for each reader of untrusted input. `fuzz/` calls them with bytes
 //! that a fuzzer makes up, the test below with those that are kept.
 
 #[cfg(feature = "api-client")]

@@ -61,7 +61,7 @@ pipeline:
       buffer_max_size: 4M
 ";
 
-/// From the job, as far as Fluent Bit has it, to the least of it.
+/// From as much of the job as Fluent Bit can do, down to the least of it.
 pub(crate) fn fluent_bits(folder: &Path, lines: u64) -> [Contender; 3] {
     let windows = "      parser: json
   outputs:

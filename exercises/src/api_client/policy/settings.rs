@@ -5,7 +5,7 @@ use std::time::Duration;
 pub struct Rate {
     /// Requests per second.
     pub per_second: f64,
-    /// How many may go at once after a pause.
+    /// Most requests that may go at once after a pause.
     pub burst: u32,
 }
 

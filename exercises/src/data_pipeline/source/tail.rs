@@ -86,7 +86,7 @@ impl Shared {
 #[derive(Debug)]
 pub(crate) enum Order {
     Read(Box<Opened>),
-    /// What this file held is in no copy: its last line will get no end.
+    /// No copy holds this file's content, so its last line will get no end.
     Forget(String),
 }
 

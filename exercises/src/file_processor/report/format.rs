@@ -18,7 +18,7 @@ pub struct Listing {
     pub files: bool,
     /// When the total is printed.
     pub total: TotalWhen,
-    /// Whether it is printed on a terminal, which shows names without what could harm it.
+    /// Whether it is printed on a terminal: control characters in names are then shown as text.
     pub terminal: bool,
     /// Whether colours may be used.
     pub colors: bool,
@@ -38,7 +38,7 @@ pub enum TotalWhen {
     Never,
 }
 
-/// A way of printing. What it writes to does the buffering.
+/// A way of printing. The writer behind it buffers.
 pub(crate) trait Format {
     fn row(&mut self, out: &mut dyn Write, path: &Path, counts: &Counts) -> io::Result<()>;
 
