@@ -98,8 +98,8 @@ pub struct Config {
     #[arg(long, value_name = "FIELD", help_heading = "Stages")]
     pub time: Option<String>,
 
-    /// Count for each value of this field [default: all events together]
-    #[arg(long, value_name = "FIELD", help_heading = "Stages")]
+    /// Count for each value of this field, or of these: `a,b` [default: all events together]
+    #[arg(long, value_name = "FIELD[,FIELD]", help_heading = "Stages")]
     pub by: Option<String>,
 
     /// The length of a window [default: 1s]
@@ -112,9 +112,25 @@ pub struct Config {
     #[serde(with = "humantime_serde")]
     pub lateness: Option<Duration>,
 
-    /// The field whose p50 and p99 to give
+    /// The field whose quantiles to give
     #[arg(long, value_name = "FIELD", help_heading = "Stages")]
     pub p: Option<String>,
+
+    /// Which quantiles of --p: 0.999 is the column p99.9 [default: 0.5,0.99]
+    #[arg(long, value_name = "SHARES", help_heading = "Stages", value_delimiter = ',')]
+    pub q: Vec<f64>,
+
+    /// Add up this field, in a column `sum_FIELD`; repeatable
+    #[arg(long, value_name = "FIELD", help_heading = "Stages")]
+    pub sum: Vec<String>,
+
+    /// The least value of this field, in a column `min_FIELD`; repeatable
+    #[arg(long, value_name = "FIELD", help_heading = "Stages")]
+    pub min: Vec<String>,
+
+    /// The largest value of this field, in a column `max_FIELD`; repeatable
+    #[arg(long, value_name = "FIELD", help_heading = "Stages")]
+    pub max: Vec<String>,
 
     /// How many keys may be open over all windows; further ones go to `other` [default: 10000]
     #[arg(long, value_name = "N", help_heading = "Stages")]
@@ -202,6 +218,24 @@ pub enum WhenFull {
     Drop,
 }
 
+/// What a window tells of all values of a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Total {
+    Sum,
+    Min,
+    Max,
+}
+
+impl Total {
+    pub(crate) fn flag(self) -> &'static str {
+        match self {
+            Self::Sum => "--sum",
+            Self::Min => "--min",
+            Self::Max => "--max",
+        }
+    }
+}
+
 /// What a sink is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Content {
@@ -226,7 +260,8 @@ impl Config {
     pub fn load(self, file: Option<&Path>) -> Result<Self, String> {
         let mut table = file.map_or(Ok(Table::new()), read_table)?;
         table.extend(self.table());
-        let asks_for_windows = ["by", "p", "window"].iter().any(|key| table.contains_key(*key));
+        let of_windows = ["by", "p", "q", "sum", "min", "max", "window"];
+        let asks_for_windows = of_windows.iter().any(|key| table.contains_key(*key));
         for (key, value) in DEFAULTS.parse::<Table>().expect("the defaults are TOML") {
             table.entry(key).or_insert(value);
         }
@@ -257,7 +292,38 @@ impl Config {
     /// A setting that has no effect without windows.
     fn of_windows(&self) -> Option<&'static str> {
         let (by, p) = (self.by.as_ref().map(|_| "--by"), self.p.as_ref().map(|_| "--p"));
-        by.or(p)
+        let q = (!self.q.is_empty()).then_some("--q");
+        by.or(p).or(q).or_else(|| self.totals().next().map(|(total, _)| total.flag()))
+    }
+
+    /// The fields of --by.
+    pub(crate) fn keys(&self) -> Vec<&str> {
+        self.by.as_deref().map_or(Vec::new(), parts)
+    }
+
+    /// The quantiles to give: the columns' names, and the shares in billionths.
+    pub(crate) fn quantiles(&self) -> Vec<(String, u64)> {
+        let shares = if self.q.is_empty() { &[0.5, 0.99][..] } else { &self.q };
+        let quantile = |share: &f64| {
+            let billionths = (share * 1e9).round() as u64;
+            (format!("p{}", billionths as f64 / 1e7), billionths)
+        };
+        shares.iter().map(quantile).collect()
+    }
+
+    /// What is added up or compared, in the order of the columns.
+    pub(crate) fn totals(&self) -> impl Iterator<Item = (Total, &str)> {
+        let all = [(Total::Sum, &self.sum), (Total::Min, &self.min), (Total::Max, &self.max)];
+        all.into_iter().flat_map(|(total, fields)| fields.iter().map(move |text| (total, &**text)))
+    }
+
+    /// The names of the columns behind the count, as they stand in the windows.
+    pub(crate) fn columns(&self) -> Vec<String> {
+        let total = |(total, field): (Total, &str)| {
+            format!("{}_{field}", total.flag().trim_start_matches('-'))
+        };
+        let quantiles = self.quantiles().into_iter().map(|(name, _)| name);
+        quantiles.chain(self.totals().map(total)).collect()
     }
 
     /// What is set, by key.
@@ -279,7 +345,10 @@ impl Config {
         let id_field = self.id_field.as_deref().unwrap_or_default();
         let is_name = |c: char| c.is_ascii_alphanumeric() || "_-@$".contains(c);
         let of_docker = self.unwrap.as_deref() == Some("docker");
-        let rules: [(bool, String); 11] = [
+        let mut columns = HashSet::new();
+        let names = self.columns();
+        let column = names.iter().find(|name| !columns.insert(*name));
+        let rules: [(bool, String); 14] = [
             (
                 self.sources().is_empty(),
                 "there is no source; add --file, --stdin, --listen, --nats or --generate".into(),
@@ -296,6 +365,15 @@ impl Config {
             (
                 policies > 1 && policies != outs,
                 format!("{policies} policies for {outs} sinks; give one, or one each"),
+            ),
+            (
+                !self.q.iter().all(|share| (0.0..=1.0).contains(share)),
+                "--q takes shares from 0 to 1, such as 0.5,0.9,0.999".into(),
+            ),
+            (!self.q.is_empty() && self.p.is_none(), "--q is for the field of --p; add it".into()),
+            (
+                column.is_some(),
+                format!("two columns are called {}", column.map_or("", |name| name)),
             ),
             (zero, "--workers and --max-keys must be at least 1".into()),
             (
@@ -367,7 +445,13 @@ impl Config {
         let table = self.table();
         if let Some(to) = &self.aggregates {
             let by = self.by.as_deref().map_or(String::new(), |by| format!(" for each {by}"));
-            let p = self.p.as_deref().map_or(String::new(), |p| format!(", p50 and p99 of {p}"));
+            let quantiles: Vec<_> = self.quantiles().into_iter().map(|(name, _)| name).collect();
+            let p = self.p.as_deref();
+            let mut p =
+                p.map_or(String::new(), |p| format!(", {} of {p}", quantiles.join(" and ")));
+            for (total, field) in self.totals() {
+                p += &format!(", {} of {field}", total.flag().trim_start_matches('-'));
+            }
             let text = |key| table.get(key).and_then(Value::as_str).unwrap_or_default();
             let (window, time, late) = (text("window"), text("time"), text("lateness"));
             lines.push(format!("# counts  windows of {window} of {time}{by}{p}, into {to};"));
@@ -397,6 +481,26 @@ pub(crate) fn is_tagged(name: &str) -> bool {
 /// The path of a sink that is a file.
 pub(crate) fn sink_path(name: &str) -> Option<&Path> {
     (!is_stdout(name) && !is_tagged(name)).then_some(Path::new(name))
+}
+
+/// The parts of a list with commas between them, but for those inside quotes and brackets.
+fn parts(list: &str) -> Vec<&str> {
+    let (mut parts, mut start, mut depth, mut is_quoted) = (Vec::new(), 0, 0_i32, false);
+    for (at, char) in list.char_indices() {
+        match char {
+            '"' => is_quoted = !is_quoted,
+            _ if is_quoted => {}
+            '(' | '[' => depth += 1,
+            ')' | ']' => depth -= 1,
+            ',' if depth == 0 => {
+                parts.push(list[start..at].trim());
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(list[start..].trim());
+    parts
 }
 
 /// Whether a sink is the program's stdout. Opened by its name, a file behind it would be cut.
@@ -456,6 +560,22 @@ mod tests {
     }
 
     #[test]
+    fn columns_are_named_by_what_they_hold_and_keys_are_split_at_their_commas() {
+        let config = Config {
+            by: Some("service, \"a,b\",lower(x)".into()),
+            q: vec![0.5, 0.9, 0.999, 1.0],
+            sum: vec!["bytes".into()],
+            max: vec!["t.ms".into()],
+            ..Config::default()
+        };
+        assert_eq!(config.keys(), ["service", "\"a,b\"", "lower(x)"]);
+        let columns = ["p50", "p90", "p99.9", "p100", "sum_bytes", "max_t.ms"];
+        assert_eq!(config.columns(), columns);
+        assert_eq!(config.quantiles()[2].1, 999_000_000);
+        assert_eq!(Config::default().columns(), ["p50", "p99"]);
+    }
+
+    #[test]
     fn settings_that_cannot_work_are_refused() {
         let with = |change: fn(&mut Config)| {
             let mut config = Config { stdin: true, ..Config::default() };
@@ -475,6 +595,13 @@ mod tests {
         assert!(with(|config| config.id_field = Some("a.b".into())).is_err());
         let by = with(|config| (config.by, config.out) = (Some("k".into()), vec!["o".into()]));
         assert_eq!(by.unwrap_err(), "--by is for windows; add --aggregates FILE for them to go to");
+        let q = |shares: &'static [f64]| {
+            let config = Config { stdin: true, p: Some("v".into()), ..Config::default() };
+            Config { q: shares.to_vec(), ..config }.load(None)
+        };
+        assert!(q(&[0.0, 1.0]).is_ok() && q(&[1.5]).is_err() && q(&[f64::NAN]).is_err());
+        assert!(q(&[0.5, 0.5]).unwrap_err().contains("two columns are called p50"));
+        assert!(with(|config| config.q = vec![0.5]).unwrap_err().contains("--p"));
         assert!(with(|config| config.out = vec!["same".into(), "same".into()]).is_err());
     }
 }

@@ -15,3 +15,4 @@ mod start;
 mod tcp;
 mod unreadable;
 mod unwrap;
+mod windows;

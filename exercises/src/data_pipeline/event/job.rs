@@ -1,7 +1,7 @@
 //! The settings compiled: which fields to read, what to test, what to count.
 
 use super::container::Runtime;
-use super::expr::{Condition, Derive, Field, Operand, Scope};
+use super::expr::{Condition, Derive, Field, Operand, Scope, json};
 use super::splitter::Framing;
 use super::value::{Fields, Value};
 use crate::data_pipeline::config::{Config, is_tagged};
@@ -70,8 +70,11 @@ pub(crate) fn without_line_number(err: &serde_json::Error) -> String {
 pub(crate) struct Counted {
     pub(crate) time_field: String,
     pub(crate) time: Field,
-    pub(crate) key: Option<Operand>,
+    /// The fields of --by, with their names as JSON.
+    pub(crate) keys: Vec<(String, Operand)>,
     pub(crate) value: Option<Operand>,
+    /// What is added up or compared, in the order of the columns.
+    pub(crate) totals: Vec<Operand>,
 }
 
 impl Job {
@@ -83,12 +86,19 @@ impl Job {
         let conditions = config.conditions.iter().map(|text| Condition::parse(text, &mut scope));
         let conditions = conditions.collect::<Result<_, _>>()?;
         let time_field = config.time.clone().unwrap_or_default();
-        let by = config.by.as_deref().map(|text| Operand::parse("--by", text, &mut scope));
+        let keys = config.keys();
+        let keys = keys.into_iter().map(|text| {
+            Operand::parse("--by", text, &mut scope).map(|operand| (json(text), operand))
+        });
+        let keys = keys.collect::<Result<_, _>>()?;
         let p = config.p.as_deref().map(|text| Operand::parse("--p", text, &mut scope));
-        let (key, value) = (by.transpose()?, p.transpose()?);
+        let value = p.transpose()?;
+        let totals = config.totals();
+        let totals = totals.map(|(total, text)| Operand::parse(total.flag(), text, &mut scope));
+        let totals = totals.collect::<Result<_, _>>()?;
         let counted = if config.aggregates.is_some() {
             let time = Field::parse("--time", &time_field, &mut scope)?;
-            Some(Counted { time_field, time, key, value })
+            Some(Counted { time_field, time, keys, value, totals })
         } else {
             None
         };
@@ -121,16 +131,24 @@ impl Job {
 /// The settings that open windows depend on, as a checkpoint keeps them; without windows there are
 /// none.
 pub(crate) fn identity(config: &Config) -> String {
-    let Config { time, by, p, window, derive, conditions, unwrap, .. } = config;
+    let Config { time, by, p, window, derive, conditions, unwrap, q, sum, min, max, .. } = config;
     if config.aggregates.is_none() {
         return NO_WINDOWS.to_owned();
     }
     let fields = (time, by, p, true);
     // What versions before did not have is named only where it is used: theirs are the same then.
-    let unwrap = unwrap.as_ref().map_or(String::new(), |unwrap| format!("; unwrap: {unwrap:?}"));
+    let mut more = unwrap.as_ref().map_or(String::new(), |unwrap| format!("; unwrap: {unwrap:?}"));
+    if !q.is_empty() {
+        more += &format!("; q: {q:?}");
+    }
+    for (name, fields) in [("sum", sum), ("min", min), ("max", max)] {
+        if !fields.is_empty() {
+            more += &format!("; {name}: {fields:?}");
+        }
+    }
     format!(
         "time, by, p, windows: {fields:?}; window: {window:?}; derive: {derive:?}; where: \
-         {conditions:?}{unwrap}"
+         {conditions:?}{more}"
     )
 }
 

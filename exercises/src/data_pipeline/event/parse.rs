@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use foldhash::fast::FixedState;
 
 use super::container::{Beyond, STREAMS, Step, Streams};
-use super::expr::{json, key};
+use super::expr::{Operand, json, key};
 use super::job::{Counted, Id, Job, without_line_number};
 use super::rows::{NO_KEY, Row, Rows};
 use super::splitter::{Framing, Kind, Parts, Segment, hole};
@@ -291,9 +291,37 @@ impl<'j> Output<'j> {
     }
 
     fn row(&mut self, counted: &Counted, slots: &[Value<'_>], time: i64, latest: i64) {
+        let rows = &mut self.made.rows;
+        let wanted = counted.keys.len() + 1 + counted.totals.len();
+        rows.had.resize(wanted, false);
+        let mut had = rows.had.iter_mut();
+        let mut see = |is_there| *had.next().expect("there is one for each field") |= is_there;
+        let is_there =
+            |value: &Value<'_>| !matches!(value, Value::Missing | Value::Null | Value::Opaque);
+        let one;
+        let key = match &counted.keys[..] {
+            [] => Cow::Borrowed(NO_KEY),
+            [(_, field)] => {
+                one = field.get(slots);
+                see(is_there(&one));
+                key(&one)
+            }
+            several => {
+                let values = several.iter().map(|(_, field)| field.get(slots));
+                let values: Vec<_> = values.inspect(|value| see(is_there(value))).collect();
+                Cow::Owned(object(several, &values))
+            }
+        };
         let value = counted.value.as_ref().and_then(|value| value.number(slots));
-        let keyed = counted.key.as_ref().map(|key| key.get(slots));
-        let key = keyed.as_ref().map_or(NO_KEY.into(), |value| key(value));
+        see(value.is_some());
+        for total in &counted.totals {
+            let number = match *total.get(slots) {
+                Value::Number(number) => Some(number),
+                _ => None,
+            };
+            see(number.is_some());
+            rows.totals.push(number);
+        }
         let number = self.keys.get(&*key).copied().unwrap_or_else(|| {
             let number = u32::try_from(self.made.rows.keys.len()).expect("a chunk has fewer lines");
             self.keys.insert((*key).into(), number);
@@ -355,6 +383,18 @@ impl<'j> Output<'j> {
         );
         self.made.letters.extend_from_slice(letter.as_bytes());
     }
+}
+
+/// The key of several fields, in the order of --by.
+fn object(names: &[(String, Operand)], values: &[Cow<'_, Value<'_>>]) -> String {
+    let mut object = String::from("{");
+    for ((name, _), value) in names.iter().zip(values) {
+        let comma = if object.len() > 1 { "," } else { "" };
+        for part in [comma, name, ":", &key(value)] {
+            object.push_str(part);
+        }
+    }
+    object + "}"
 }
 
 /// Tabs and line ends belong in a text.

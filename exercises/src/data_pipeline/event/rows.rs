@@ -1,5 +1,7 @@
 //! What the windows are given of the events.
 
+use super::value::Number;
+
 /// The key of events that have none.
 pub(crate) const NO_KEY: &str = "null";
 
@@ -8,6 +10,10 @@ pub(crate) const NO_KEY: &str = "null";
 pub(crate) struct Rows {
     pub(crate) keys: Vec<Box<str>>,
     pub(crate) list: Vec<Row>,
+    /// What is added up or compared, for each row as many as there are columns for it.
+    pub(crate) totals: Vec<Option<Number>>,
+    /// Whether some event had the fields of --by, of --p, and of the totals, in this order.
+    pub(crate) had: Vec<bool>,
     /// The latest time among all events of the chunk, filtered ones too.
     pub(crate) latest: Option<i64>,
 }

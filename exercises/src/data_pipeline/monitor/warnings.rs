@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::stats::Stage;
 pub(crate) use super::told::{Case, Told};
 use crate::data_pipeline::config::{Config, Content};
-use crate::data_pipeline::event::rows::{NO_KEY, Rows};
+use crate::data_pipeline::event::rows::Rows;
 use crate::data_pipeline::secrets::without_users;
 use crate::data_pipeline::state::ledger::Counts;
 
@@ -46,23 +46,26 @@ pub(crate) struct Warnings {
     once: BTreeSet<(Case, String)>,
     /// The text of each condition, how many events it has seen and how many met it.
     conditions: Vec<(String, u64, u64)>,
-    by: Option<Wanted>,
-    p: Option<Wanted>,
+    /// The fields of --by, of --p and of the totals, where windows are counted.
+    wanted: Vec<Wanted>,
     /// Events that the windows were given.
     rows: u64,
 }
 
 impl Warnings {
     pub(crate) fn new(config: &Config, told: Arc<Told>) -> Self {
-        let wanted = |flag, name: &Option<String>| {
-            let name = name.clone().filter(|_| config.aggregates.is_some())?;
-            Some(Wanted { flag, name, was_there: false })
-        };
+        let by = config.keys().into_iter().map(|name| ("--by", name));
+        let p = ("--p", config.p.as_deref().unwrap_or_default());
+        let totals = config.totals().map(|(total, name)| (total.flag(), name));
+        let wanted = by.chain([p]).chain(totals).map(|(flag, name)| Wanted {
+            flag,
+            name: name.to_owned(),
+            was_there: name.is_empty(), // it is not wanted
+        });
         Self {
             told,
             conditions: config.conditions.iter().map(|text| (text.clone(), 0, 0)).collect(),
-            by: wanted("--by", &config.by),
-            p: wanted("--p", &config.p),
+            wanted: wanted.collect(),
             ..Self::default()
         }
     }
@@ -116,11 +119,8 @@ impl Warnings {
     /// The rows that a chunk gives the windows.
     pub(crate) fn rows(&mut self, rows: &Rows) {
         self.rows += rows.list.len() as u64;
-        if let Some(by) = self.by.as_mut().filter(|by| !by.was_there) {
-            by.was_there = rows.keys.iter().any(|key| **key != *NO_KEY);
-        }
-        if let Some(p) = self.p.as_mut().filter(|p| !p.was_there) {
-            p.was_there = rows.list.iter().any(|row| row.value.is_some());
+        for (wanted, had) in self.wanted.iter_mut().zip(&rows.had) {
+            wanted.was_there |= had;
         }
     }
 
@@ -213,10 +213,10 @@ impl Warnings {
             }
         }
         self.judge(1);
-        for wanted in [self.by.take(), self.p.take()].into_iter().flatten() {
+        for wanted in std::mem::take(&mut self.wanted) {
             let Wanted { flag, name, was_there } = wanted;
             if self.rows > 0 && !was_there {
-                let what = if flag == "--p" { "a number in the field" } else { "the field" };
+                let what = if flag == "--by" { "the field" } else { "a number in the field" };
                 self.tell(Warning {
                     case: Case::FieldMissing,
                     text: format!("{flag} {name}: none of {} events had {what}", self.rows),
@@ -276,16 +276,20 @@ mod tests {
     #[test]
     fn a_field_that_no_event_had_is_named() {
         let config = || Config { by: Some("k".into()), p: Some("v".into()), ..Config::default() };
-        let row = |value| Row { time: 0, latest: 0, key: 0, value };
+        let rows = |had: [bool; 2]| {
+            let row = Row { time: 0, latest: 0, key: 0, value: None };
+            Rows { list: vec![row], had: had.to_vec(), ..Rows::default() }
+        };
         let mut none = warnings(config());
-        none.rows(&Rows { keys: vec![NO_KEY.into()], list: vec![row(None)], latest: None });
+        none.rows(&rows([false, false]));
         let texts = [
             "--by k: none of 1 events had the field",
             "--p v: none of 1 events had a number in the field",
         ];
         assert_eq!(ended(&mut none), texts);
         let mut some = warnings(config());
-        some.rows(&Rows { keys: vec!["1".into()], list: vec![row(Some(0.0))], latest: None });
+        some.rows(&rows([true, false]));
+        some.rows(&rows([false, true]));
         assert!(ended(&mut some).is_empty());
     }
 }

@@ -36,7 +36,7 @@ use crate::data_pipeline::state::checkpoint::{Checkpoint, Store, newest};
 use crate::data_pipeline::state::feeds::Feeds;
 use crate::data_pipeline::state::ledger::{Counts, Ledger};
 use crate::data_pipeline::state::order::Order;
-use crate::data_pipeline::window::Windows;
+use crate::data_pipeline::window::{Columns, Windows};
 use core::{Core, Result};
 pub(crate) use start::Plan;
 use workers::Worker;
@@ -211,7 +211,8 @@ async fn core(
         millis(config.window),
         millis(config.lateness),
         config.max_keys.unwrap_or(usize::MAX),
-    );
+    )
+    .with(Columns::of(config));
     let Checkpoint { files, windows: of_before, mut outputs, mut output_files, .. } = saved;
     if let Some(saved) = of_before {
         windows.restore(saved);

@@ -6,6 +6,10 @@ use std::sync::LazyLock;
 use serde::{Deserialize, Serialize};
 use sketches_ddsketch::Config as Mapping;
 
+use super::total::Running;
+use crate::data_pipeline::config::Total;
+use crate::data_pipeline::event::value::Number;
+
 /// Values that are kept as they are: up to here quantiles are exact. Most cells stay below.
 const EXACT: usize = 64;
 
@@ -27,6 +31,7 @@ static MAPPING: LazyLock<Mapping> = LazyLock::new(|| Mapping::new(ACCURACY, u32:
 pub(crate) struct Cell {
     count: u64,
     values: Values,
+    totals: Vec<Running>,
 }
 
 #[derive(Clone, Debug)]
@@ -55,28 +60,45 @@ impl Cell {
         }
     }
 
+    /// Adds up and compares what an event has, one for each column.
+    pub(crate) fn add(&mut self, columns: &[Total], values: &[Option<Number>]) {
+        if self.totals.len() < columns.len() {
+            self.totals.extend(columns[self.totals.len()..].iter().copied().map(Running::new));
+        }
+        for (total, value) in self.totals.iter_mut().zip(values) {
+            if let Some(value) = value {
+                total.add(*value);
+            }
+        }
+    }
+
+    /// What has been added up and compared so far.
+    pub(crate) fn totals(&self) -> impl Iterator<Item = Option<Number>> {
+        self.totals.iter().map(Running::value)
+    }
+
     pub(crate) fn len(&self) -> u64 {
         self.count
     }
 
-    /// The value below which `percent` of all values lie (nearest rank); `None` if there are no
-    /// values, or if it is beyond the range of the bins.
-    pub(crate) fn percentile(&self, percent: u64) -> Option<f64> {
+    /// The value below which this share of all values lies, in billionths (nearest rank); `None` if
+    /// there are no values, or if it is beyond the range of the bins.
+    pub(crate) fn quantile(&self, share: u64) -> Option<f64> {
         match &self.values {
             Values::Few(values) => {
-                let rank = nearest_rank(values.len() as u64, percent)?;
+                let rank = nearest_rank(values.len() as u64, share)?;
                 let mut values = values.clone();
                 values.sort_unstable_by(f64::total_cmp);
                 Some(values[rank as usize])
             }
-            Values::Many(bins) => bins.at(nearest_rank(bins.total(), percent)?),
+            Values::Many(bins) => bins.at(nearest_rank(bins.total(), share)?),
         }
     }
 }
 
 /// The rank from 0, in whole numbers: no rounding moves it. `None` if there is nothing.
-fn nearest_rank(count: u64, percent: u64) -> Option<u64> {
-    let rank = (u128::from(count) * u128::from(percent)).div_ceil(100);
+fn nearest_rank(count: u64, share: u64) -> Option<u64> {
+    let rank = (u128::from(count) * u128::from(share)).div_ceil(1_000_000_000);
     u64::try_from(rank.max(1)).ok().filter(|rank| *rank <= count).map(|rank| rank - 1)
 }
 
@@ -176,6 +198,8 @@ struct Saved {
     few: Vec<f64>,
     /// A value of each bin, and how many there are.
     many: Option<Vec<(f64, u64)>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    totals: Vec<Running>,
     /// Up to version 1: thousandths, and how many there are. They cannot be made right again.
     #[serde(skip_serializing)]
     values: Vec<(u64, u64)>,
@@ -183,7 +207,7 @@ struct Saved {
 
 impl From<Cell> for Saved {
     fn from(cell: Cell) -> Self {
-        let saved = Self { count: cell.count, ..Self::default() };
+        let saved = Self { count: cell.count, totals: cell.totals, ..Self::default() };
         match cell.values {
             Values::Few(few) => Self { few, ..saved },
             Values::Many(bins) => {
@@ -213,13 +237,19 @@ impl TryFrom<Saved> for Cell {
             }
             values.merge(Values::Many(bins));
         }
-        Ok(Self { count: saved.count, values })
+        Ok(Self { count: saved.count, values, totals: saved.totals })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Cell {
+        fn percentile(&self, percent: u64) -> Option<f64> {
+            self.quantile(percent * 10_000_000)
+        }
+    }
 
     fn cell(values: impl IntoIterator<Item = f64>) -> Cell {
         let mut cell = Cell::default();
@@ -326,6 +356,15 @@ mod tests {
         assert!(!is_in_range(2e15) && is_in_range(-1e15));
         // Nearer to 0 than the smallest bin.
         assert_eq!(cell((0..100).map(|_| 1e-13)).percentile(50), Some(0.0));
+    }
+
+    #[test]
+    fn a_quantile_between_two_percents_has_its_rank() {
+        let cell = cell((1..=1000).map(f64::from));
+        let near = |share, value: f64| {
+            cell.quantile(share).is_some_and(|ours| (ours - value).abs() <= value * 0.01)
+        };
+        assert!(near(999_000_000, 999.0) && near(1_000_000_000, 1000.0) && near(0, 1.0));
     }
 
     #[test]

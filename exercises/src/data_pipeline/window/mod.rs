@@ -6,19 +6,41 @@
 //! events late. A window closes when the watermarks of all unfinished sources have passed it.
 
 mod cell;
+mod total;
 
 use std::collections::{BTreeMap, HashMap};
 
 use foldhash::fast::FixedState;
 use serde::{Deserialize, Serialize};
 
+use crate::data_pipeline::config::{Config, Total};
+use crate::data_pipeline::event::expr::json;
 use crate::data_pipeline::event::rows::Rows;
 use crate::data_pipeline::event::time::rfc3339;
+use crate::data_pipeline::event::value::Number;
 use cell::Cell;
 
 /// The key of the cell for events whose key would open one cell too many. It is not JSON, so that
 /// no event can have it, not even one whose key is really `other`.
 const OVERFLOW: &str = "";
+
+/// What stands in a window beside the count.
+#[derive(Clone, Debug)]
+pub(crate) struct Columns {
+    /// Each with its share, in billionths.
+    quantiles: Vec<(String, u64)>,
+    totals: Vec<Total>,
+    /// Of the totals, as JSON.
+    names: Vec<String>,
+}
+
+impl Columns {
+    pub(crate) fn of(config: &Config) -> Self {
+        let quantiles = config.quantiles();
+        let names = config.columns()[quantiles.len()..].iter().map(json).collect();
+        Self { quantiles, totals: config.totals().map(|(total, _)| total).collect(), names }
+    }
+}
 
 type Cells = HashMap<Box<str>, Cell, FixedState>;
 
@@ -27,6 +49,7 @@ pub(crate) struct Windows {
     length: i64,
     lateness: i64,
     max_keys: usize,
+    columns: Columns,
     open: BTreeMap<i64, Cells>,
     cells: usize,
     /// The end of the last window that has closed.
@@ -49,9 +72,14 @@ pub(crate) struct Saved {
 impl Windows {
     /// Lengths in milliseconds; at most `max_keys` cells, each a key in a window, are open.
     pub(crate) fn new(length: i64, lateness: i64, max_keys: usize) -> Self {
-        let open = BTreeMap::new();
+        let (open, columns) = (BTreeMap::new(), Columns::of(&Config::default()));
         let (cells, horizon, overflow, beyond) = (0, i64::MIN, 0, 0);
-        Self { length, lateness, max_keys, open, cells, horizon, overflow, beyond }
+        Self { length, lateness, max_keys, columns, open, cells, horizon, overflow, beyond }
+    }
+
+    /// The same with other columns.
+    pub(crate) fn with(self, columns: Columns) -> Self {
+        Self { columns, ..self }
     }
 
     /// Content a chunk of a source whose latest time so far is `latest`. Gives the number of late
@@ -59,7 +87,8 @@ impl Windows {
     pub(crate) fn observe(&mut self, latest: Option<i64>, rows: &Rows) -> u64 {
         let latest = latest.unwrap_or(i64::MIN);
         let mut late = 0;
-        for row in &rows.list {
+        let width = self.columns.totals.len();
+        for (at, row) in rows.list.iter().enumerate() {
             let start = row.time - row.time.rem_euclid(self.length);
             let end = start + self.length;
             let watermark = self.watermark(latest.max(row.latest));
@@ -67,15 +96,17 @@ impl Windows {
                 late += 1;
                 continue;
             }
-            self.count(start, &rows.keys[row.key as usize], row.value);
+            let totals = &rows.totals[at * width..(at + 1) * width];
+            self.count(start, &rows.keys[row.key as usize], row.value, totals);
         }
         late
     }
 
-    fn count(&mut self, start: i64, key: &str, value: Option<f64>) {
+    fn count(&mut self, start: i64, key: &str, value: Option<f64>, totals: &[Option<Number>]) {
         self.beyond += u64::from(value.is_some_and(|value| !cell::is_in_range(value)));
         let window = self.open.entry(start).or_default();
         if let Some(cell) = window.get_mut(key) {
+            cell.add(&self.columns.totals, totals);
             return cell.count(value);
         }
         let key = if self.cells < self.max_keys {
@@ -85,7 +116,9 @@ impl Windows {
             OVERFLOW
         };
         let before = window.len();
-        window.entry(key.into()).or_default().count(value);
+        let cell = window.entry(key.into()).or_default();
+        cell.add(&self.columns.totals, totals);
+        cell.count(value);
         self.cells += window.len() - before;
     }
 
@@ -104,7 +137,7 @@ impl Windows {
             let (start, cells) = window.remove_entry();
             self.cells -= cells.len();
             self.horizon = self.horizon.max(start + self.length);
-            print(start, cells, &mut lines);
+            print(start, cells, &self.columns, &mut lines);
         }
         (lines, (before - self.cells) as u64)
     }
@@ -139,24 +172,31 @@ impl Windows {
     }
 }
 
-fn print(start: i64, cells: Cells, lines: &mut String) {
-    use std::fmt::Write;
-
+fn print(start: i64, cells: Cells, columns: &Columns, lines: &mut String) {
     let mut cells: Vec<_> = cells.into_iter().collect();
     cells.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
     let start = rfc3339(start);
     for (key, cell) in cells {
-        let [p50, p99] = [50, 99].map(|percent| number(cell.percentile(percent)));
         let count = cell.len();
         let (key, mark) = match &*key {
             OVERFLOW => (r#""other""#, r#","overflow":true"#),
             key => (key, ""),
         };
-        writeln!(
-            lines,
-            r#"{{"window_start":"{start}","key":{key},"count":{count},"p50":{p50},"p99":{p99}{mark}}}"#
-        )
-        .expect("a string takes everything");
+        let head = format!(r#"{{"window_start":"{start}","key":{key},"count":{count}"#);
+        lines.push_str(&head);
+        for (name, share) in &columns.quantiles {
+            let value = number(cell.quantile(*share));
+            lines.extend([",\"", name, "\":", &value]);
+        }
+        let totals = cell.totals().chain(std::iter::repeat(None));
+        for (name, value) in columns.names.iter().zip(totals) {
+            let value = match value {
+                Some(Number::Integer(value)) => value.to_string(),
+                value => number(value.map(Number::as_f64)),
+            };
+            lines.extend([",", name, ":", &value]);
+        }
+        lines.extend([mark, "}\n"]);
     }
 }
 
