@@ -14,19 +14,18 @@ use crate::{Result, run};
 #[cfg(feature = "tasks")]
 mod tasks;
 
-/// The flags that every section's program understands, and the runtime that goes with them.
+/// The flags that every section's program understands, and the runtime that goes with them. A
+/// program in which chance plays a part has `Demo<Seed>`, and with it the flag `--seed`.
 ///
-/// Flatten it into the program's own flags, then hand the body to [`threads`](Demo::threads),
-/// [`tasks`](Demo::tasks) or [`mixed`](Demo::mixed), depending on whether the section uses threads,
-/// tasks or both.
+/// Flatten it into the program's own flags, as their last part, then hand the body to
+/// [`threads`](Demo::threads), [`tasks`](Demo::tasks) or [`mixed`](Demo::mixed), depending on whether
+/// the section uses threads, tasks or both.
 #[derive(Clone, Debug, clap::Args)]
-pub struct Demo {
-    /// Make a run repeatable: the same seed makes the same random choices [default: different in
-    /// every run]
-    #[arg(long, value_name = "N", default_value_t = rand::random(), hide_default_value = true)]
-    seed: u64,
+pub struct Demo<S: clap::Args = ()> {
+    #[command(flatten)]
+    seed: S,
 
-    /// Scale all simulated time: 1 is the chapter's pace, 0 does not wait at all [default: 1]
+    /// Scale all simulated time: 2 takes twice as long, 0 does not wait at all [default: 1]
     #[arg(long, value_name = "F", value_parser = pace)]
     pace: Option<f64>,
 
@@ -45,9 +44,27 @@ pub struct Demo {
     pieces: Arc<AtomicU64>,
 }
 
-impl Demo {
+/// The flag `--seed`, for a program in which chance plays a part.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct Seed {
+    /// Make a run repeatable: the same seed makes the same random choices [default: different in
+    /// every run]
+    #[arg(long, value_name = "N", default_value_t = rand::random(), hide_default_value = true)]
+    seed: u64,
+}
+
+impl Demo<Seed> {
+    /// The random numbers that belong to `item`. They follow from the seed and the item alone,
+    /// never from the worker that happens to take it.
+    pub fn rng(&self, item: u64) -> StdRng {
+        // An odd factor, so that no two items of a seed share a state: the golden ratio of 2^64.
+        StdRng::seed_from_u64(self.seed.seed ^ item.wrapping_mul(0x9E37_79B9_7F4A_7C15))
+    }
+}
+
+impl<S: clap::Args> Demo<S> {
     /// Runs a program of threads. At pace 0 they skip their sleeps.
-    pub fn threads(self, body: impl FnOnce(Demo) -> Result) -> ExitCode {
+    pub fn threads(self, body: impl FnOnce(Self) -> Result) -> ExitCode {
         let record = self.record.clone();
         run(|| record.of(|| body(self))?)
     }
@@ -78,13 +95,6 @@ impl Demo {
     /// [`time`](Demo::time) for a number of milliseconds.
     pub fn millis(&self, chapter: u64) -> Duration {
         self.time(Duration::from_millis(chapter))
-    }
-
-    /// The random numbers that belong to `item`. They follow from the seed and the item alone,
-    /// never from the worker that happens to take it.
-    pub fn rng(&self, item: u64) -> StdRng {
-        // An odd factor, so that no two items of a seed share a state: the golden ratio of 2^64.
-        StdRng::seed_from_u64(self.seed ^ item.wrapping_mul(0x9E37_79B9_7F4A_7C15))
     }
 
     /// Simulates a piece of work on a thread for `ms` milliseconds of the chapter's time: drawn as

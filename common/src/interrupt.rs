@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, bounded};
+use timeline::moment;
 
 /// How long after the first signal a second one starts to mean "exit at once". `timeout N` sends
 /// two within a millisecond, to its child and then to its group; a person needs longer to press
@@ -45,6 +46,7 @@ static THREADS: LazyLock<Receiver<Infallible>> = LazyLock::new(|| {
     let (mut sender, mut first) = (Some(sender), None);
     // `ctrlc` calls this on a thread of its own, so it may lock and allocate.
     let on_signal = move || {
+        moment("signal");
         #[cfg(feature = "tasks")]
         TASKS.cancel();
         drop(sender.take()); // after the tasks: a thread that wakes finds them cancelled

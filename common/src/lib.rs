@@ -14,7 +14,7 @@ mod sync;
 #[cfg(feature = "tasks")]
 pub use context::{Cause, Context};
 #[cfg(feature = "demo")]
-pub use demo::Demo;
+pub use demo::{Demo, Seed};
 #[cfg(feature = "tasks")]
 pub use interrupt::interrupted;
 pub use interrupt::interrupted_channel;
@@ -23,4 +23,4 @@ pub use panics::{discard, panic_message, resume_panic};
 pub use program::{Result, duration, parse, run};
 #[cfg(feature = "record")]
 pub use timeline::RecordFlags;
-pub use timeline::{Ending, Work, bar};
+pub use timeline::{Ending, Work, bar, moment};

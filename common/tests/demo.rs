@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use clap::Parser;
-use common::{Cause, Demo, Result, duration, run};
+use common::{Cause, Demo, Result, Seed, duration, run};
 use rand::RngExt;
 use tokio::time::{Instant, sleep};
 
@@ -16,10 +16,10 @@ const SECOND: Duration = Duration::from_secs(1);
 #[derive(Parser)]
 struct Args {
     #[command(flatten)]
-    demo: Demo,
+    demo: Demo<Seed>,
 }
 
-fn demo(args: &[&str]) -> Demo {
+fn demo(args: &[&str]) -> Demo<Seed> {
     Args::parse_from([&["demo"], args].concat()).demo
 }
 
@@ -29,7 +29,7 @@ fn status(exit: ExitCode) -> String {
 }
 
 /// The ways to run a program, each with a body that does not wait.
-fn everywhere(args: &[&str], body: fn(&Demo) -> Result) -> [String; 3] {
+fn everywhere(args: &[&str], body: fn(&Demo<Seed>) -> Result) -> [String; 3] {
     [
         status(demo(args).threads(|demo| body(&demo))),
         status(demo(args).tasks(async |demo| body(&demo))),
@@ -141,11 +141,17 @@ fn random_numbers_follow_from_the_seed_and_the_item() {
 }
 
 #[test]
-fn a_bad_pace_or_duration_is_refused_with_a_remedy() {
+fn a_bad_pace_duration_or_picture_is_refused_with_a_remedy() {
     for pace in ["-1", "fast", "1e7", "NaN"] {
         let refused = Args::try_parse_from(["demo", &format!("--pace={pace}")]);
         let refused = refused.err().map(|err| err.to_string()).unwrap_or_default();
         assert!(refused.contains("a number from 0 to 1000000"), "{pace}: {refused}");
+    }
+    let refused = Args::try_parse_from(["demo", "--timeline", "a/run.png"]);
+    let refused = refused.err().map(|err| err.to_string()).unwrap_or_default();
+    assert!(refused.contains("the picture is an SVG: name it a/run.svg"), "{refused}");
+    for name in ["run.svg", "run.SVG", "/dev/stdout"] {
+        assert!(Args::try_parse_from(["demo", "--timeline", name]).is_ok(), "{name}");
     }
     assert_eq!(duration("1m 30s"), Ok(90 * SECOND));
     assert!(duration("30").is_err_and(|err| err.contains("such as 5s")));

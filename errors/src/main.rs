@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use common::{Context, Demo, Ending, Result, bar, parse, say};
+use common::{Context, Demo, Result, Seed, bar, moment, parse, say};
 use errors::{Failure, ProcessingError, Summary, TaskFailed, TaskResult, draw, process_all};
 use tokio::time::sleep;
 
@@ -16,12 +16,12 @@ const TASKS: u64 = 10;
 #[derive(Parser)]
 #[command(version)]
 struct Args {
-    #[command(flatten)]
-    demo: Demo,
-
     /// Let the first failure cancel the other tasks, and exit with it
     #[arg(long)]
     first_error: bool,
+
+    #[command(flatten)]
+    demo: Demo<Seed>,
 }
 
 fn main() -> ExitCode {
@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     demo.tasks(|demo| run(demo, first_error))
 }
 
-async fn run(demo: Demo, first_error: bool) -> Result {
+async fn run(demo: Demo<Seed>, first_error: bool) -> Result {
     let ctx = Context::background();
     let tasks = (1..=TASKS).map(|id| (id, process(id, demo.clone())));
     let mut results = process_all(&ctx, WORKERS, tasks);
@@ -39,8 +39,9 @@ async fn run(demo: Demo, first_error: bool) -> Result {
         summary.count(&result);
         report(id, &result);
         let Err(failure) = result else { continue };
-        if first_error {
-            ctx.cancel(); // again and again, which changes nothing
+        if first_error && fatal.is_none() {
+            moment("cancel");
+            ctx.cancel();
         }
         if first_error || matches!(failure, Failure::Panicked(_)) {
             fatal.get_or_insert(TaskFailed { id, failure });
@@ -50,18 +51,15 @@ async fn run(demo: Demo, first_error: bool) -> Result {
     fatal.map_or(Ok(()), |failed| Err(failed.into()))
 }
 
-async fn process(id: u64, demo: Demo) -> Result<String, ProcessingError> {
+async fn process(id: u64, demo: Demo<Seed>) -> Result<String, ProcessingError> {
     let bar = bar("worker #", format_args!("task {id}"));
     demo.piece();
-    let time = match draw(&mut demo.rng(id)) {
-        Ok(time) => time,
-        Err(err) => {
-            bar.ended(Ending::Failed);
-            return Err(err);
-        }
+    let (time, outcome) = draw(&mut demo.rng(id));
+    let work = async {
+        sleep(demo.time(time)).await;
+        outcome.map(|()| format!("Processed: task-{id}"))
     };
-    bar.of(sleep(demo.time(time))).await;
-    Ok(format!("Processed: task-{id}"))
+    bar.try_of(work).await
 }
 
 fn report(id: u64, result: &Result<String, Failure<ProcessingError>>) {

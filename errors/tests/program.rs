@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use clap::Parser;
-use common::Demo;
+use common::{Demo, Seed};
 use errors::draw;
-use testkit::{Program, Run, run};
+use testkit::{Program, Run, most_at_once, picture, run};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_errors");
 const TRANSCRIPT: &str = include_str!("expected.txt");
@@ -34,21 +34,22 @@ fn assert_transcript(run: &Run) {
 }
 
 /// The work that a seed brings, from the random numbers that the program draws too.
-fn work(seed: &str) -> Vec<Option<Duration>> {
+fn work(seed: &str) -> Vec<(Duration, bool)> {
     #[derive(Parser)]
     struct Args {
         #[command(flatten)]
-        demo: Demo,
+        demo: Demo<Seed>,
     }
     let Args { demo } = Args::parse_from(["errors", "--seed", seed]);
-    (1..=10).map(|task| draw(&mut demo.rng(task)).ok()).collect()
+    let draws = (1..=10).map(|task| draw(&mut demo.rng(task)));
+    draws.map(|(time, outcome)| (time, outcome.is_ok())).collect()
 }
 
 #[test]
 fn prints_the_transcript_at_the_chapters_pace() {
     let run = run(PROGRAM, &["--seed", "1"]).expect_status(0);
     assert_transcript(&run);
-    let work: Duration = work("1").into_iter().flatten().sum();
+    let work: Duration = work("1").into_iter().map(|(time, _)| time).sum();
     assert!(run.took >= work / WORKERS, "{work:?} of work on three workers: {run:?}");
 }
 
@@ -62,8 +63,8 @@ fn prints_the_same_without_waiting() {
 #[test]
 fn the_seed_alone_decides_which_tasks_fail() {
     let once = run(PROGRAM, &["--pace", "0", "--seed", "7"]).expect_status(0);
-    for (task, time) in (1..).zip(work("7")) {
-        let ending = if time.is_some() { "succeeded" } else { "failed" };
+    for (task, (_, succeeds)) in (1..).zip(work("7")) {
+        let ending = if succeeds { "succeeded" } else { "failed" };
         once.assert_order(&[&format!("Task {task} {ending}: *")]);
     }
     let again = run(PROGRAM, &["--pace", "0", "--seed", "7"]);
@@ -98,6 +99,15 @@ fn a_panic_counts_as_a_failure_with_its_message() {
 }
 
 #[test]
+fn the_picture_shows_three_workers_and_how_long_each_failure_took() {
+    let bars = picture(PROGRAM, &["--pace", "0", "--seed", "2"], 0);
+    assert_eq!((bars.len(), most_at_once(&bars)), (10, 3), "tasks and workers: {bars:?}");
+    let failed: Vec<_> = bars.iter().filter(|bar| bar.ending == "failed").collect();
+    assert_eq!(failed.len(), 3, "{bars:?}");
+    assert!(failed.iter().all(|bar| bar.start < bar.end), "{failed:?}");
+}
+
+#[test]
 fn survives_all_faults() {
-    Program::section(PROGRAM).check_faults();
+    Program::section(PROGRAM).check_section();
 }

@@ -15,7 +15,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use common::{Context, Demo};
+use common::{Context, Demo, Seed};
 use exercises::api_client::{Client, Config as Fetching, Request};
 use exercises::data_pipeline::{self, Config};
 use futures_util::{StreamExt, stream};
@@ -130,7 +130,7 @@ async fn drop_in_flight() {
 #[derive(Parser)]
 struct Args {
     #[command(flatten)]
-    demo: Demo,
+    demo: Demo<Seed>,
 }
 
 async fn pipe(config: Config, ctx: &Context) {

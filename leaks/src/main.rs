@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use common::{Demo, Ending, Result, bar, duration, parse, say};
+use common::{Demo, Ending, Result, bar, duration, moment, parse, say};
 use leaks::{GRACE, NamedTasks, bad, best, good, literal, live_tasks, settled};
 use tokio::time::sleep;
 
@@ -12,12 +12,12 @@ use tokio::time::sleep;
 #[derive(Parser)]
 #[command(version)]
 struct Args {
-    #[command(flatten)]
-    demo: Demo,
-
     /// How long to wait for a value [default: 1s in the good example, 2s in the best]
     #[arg(long, value_name = "D", value_parser = duration)]
     timeout: Option<Duration>,
+
+    #[command(flatten)]
+    demo: Demo,
 }
 
 fn main() -> ExitCode {
@@ -37,7 +37,7 @@ async fn run(demo: Demo, timeout: Option<Duration>) -> Result {
     };
 
     let mut tasks = NamedTasks::default();
-    let sends = bar("bad example", "sends");
+    let sends = bar("bad example", "waits to send 42");
     let receiver = bad(&mut tasks);
     count("After bad example", start + 1).await;
     let patience = timeout.unwrap_or(Duration::from_secs(1));
@@ -46,6 +46,7 @@ async fn run(demo: Demo, timeout: Option<Duration>) -> Result {
     let patience = timeout.unwrap_or(Duration::from_secs(2));
     show_best(demo.clone(), demo.time(patience)).await?;
     count("After best example", start + 1).await;
+    moment("clean-up");
     let leaked = tasks.clean_up().await;
     sends.ended(Ending::Canceled);
     drop(receiver); // held until here, or the sender would have ended by itself
@@ -63,7 +64,7 @@ async fn run(demo: Demo, timeout: Option<Duration>) -> Result {
 
 async fn show_good(demo: Demo, timeout: Duration) -> Result {
     let work = async move {
-        demo.work("good example", "works", 0).await;
+        demo.work("good example", "sends 42", 50).await;
         42
     };
     match good(timeout, work).await? {
@@ -75,7 +76,7 @@ async fn show_good(demo: Demo, timeout: Duration) -> Result {
 
 async fn show_best(demo: Demo, timeout: Duration) -> Result {
     let work = async move {
-        demo.work("best example", "works", 0).await;
+        demo.work("best example", "sends 42", 50).await;
         42
     };
     let best = best(timeout, work).await?;

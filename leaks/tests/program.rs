@@ -60,12 +60,12 @@ fn a_timeout_needs_a_unit() {
 fn the_picture_shows_the_leak_from_its_start_to_the_clean_up() {
     let bars = picture(PROGRAM, &["--pace", "0"], 0);
     let end = bars.iter().map(|bar| bar.end).max().unwrap();
-    let leaked: Vec<_> = bars.iter().filter(|bar| bar.ending == "canceled").collect();
+    let leaked: Vec<_> = bars.iter().filter(|bar| bar.ending == "cancelled").collect();
     assert_eq!(leaked.len(), 1, "{bars:#?}");
     assert_eq!((leaked[0].start, leaked[0].end), (Duration::ZERO, end), "{bars:#?}");
 }
 
 #[test]
 fn survives_all_faults() {
-    Program::section(PROGRAM).check_faults();
+    Program::section(PROGRAM).check_section();
 }

@@ -15,9 +15,6 @@ use tokio::time::{sleep, timeout};
 #[derive(Parser)]
 #[command(version)]
 struct Args {
-    #[command(flatten)]
-    demo: Demo,
-
     /// How many pieces of work there are
     #[arg(long, value_name = "N", value_parser = positive, default_value = "1000")]
     tasks: usize,
@@ -37,6 +34,9 @@ struct Args {
     /// Measure this design only, here, and print the plain figures
     #[arg(long, value_name = "DESIGN", hide = true)]
     measure: Option<Design>,
+
+    #[command(flatten)]
+    demo: Demo,
 }
 
 fn main() -> ExitCode {

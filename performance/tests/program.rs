@@ -77,5 +77,5 @@ fn survives_all_faults() {
         ],
         ..Program::section(PROGRAM)
     }
-    .check_faults();
+    .check_section();
 }

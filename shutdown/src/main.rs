@@ -5,20 +5,18 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, value_parser};
-use common::{Cause, Context, Demo, Result, bar, duration, interrupted, parse, say};
+use common::{Cause, Context, Demo, Result, bar, duration, interrupted, moment, parse, say};
 use shutdown::{Server, every};
 
 const WORKERS: u8 = 3;
 
-/// A server that stops gracefully at Ctrl-C; press it twice to stop at once. `--deadline` and
-/// `--for` are scaled by the pace as well. There is no pace 0: the program waits for a signal, or
-/// for `--for`.
-#[derive(Parser)]
-#[command(version)]
-struct Args {
-    #[command(flatten)]
-    demo: Demo,
+const PACE: &str = "Scale all time, `--deadline` and `--for` too: 2 takes twice as long, 0.1 a tenth; \
+                    not 0, because a signal comes in real time [default: 1]";
 
+/// A server that stops gracefully at Ctrl-C; press it twice to stop at once.
+#[derive(Parser)]
+#[command(version, mut_arg("pace", |pace| pace.help(PACE)))]
+struct Args {
     /// How long the workers have to stop
     #[arg(long, value_name = "D", value_parser = duration, default_value = "5s")]
     deadline: Duration,
@@ -31,6 +29,9 @@ struct Args {
     /// Stop without a signal, after this time
     #[arg(long = "for", value_name = "D", value_parser = duration)]
     time: Option<Duration>,
+
+    #[command(flatten)]
+    demo: Demo,
 }
 
 fn main() -> ExitCode {
@@ -52,7 +53,10 @@ async fn run(demo: Demo, args: Args) -> Result {
     tokio::select! {
         biased; // a requested stop wins over a worker that fails at the same moment
         cause = stop.done() => match (cause, args.time) {
-            (Cause::DeadlineExceeded, Some(time)) => say!("\nStopping after {time:?}"),
+            (Cause::DeadlineExceeded, Some(time)) => {
+                moment("stop");
+                say!("\nStopping after {time:?}");
+            }
             _ => say!("\nReceived signal"),
         },
         name = server.panicked() => say!("\nWorker {name} panicked"),
@@ -60,7 +64,10 @@ async fn run(demo: Demo, args: Args) -> Result {
     say!("Server shutting down...");
     let stopped = server.shutdown(demo.time(args.deadline)).await;
     match &stopped {
-        Err(unclean) if !unclean.late.is_empty() => say!("Shutdown timeout, forcing exit"),
+        Err(unclean) if !unclean.late.is_empty() => {
+            moment("deadline");
+            say!("Shutdown timeout, forcing exit");
+        }
         _ => say!("All workers stopped gracefully"),
     }
     say!("Server stopped");

@@ -67,5 +67,5 @@ fn survives_all_faults() {
             &["--pace", "0.01", "--for", "2s", "--panic-at", "2"],
         ],
     }
-    .check_faults();
+    .check_section();
 }

@@ -29,5 +29,5 @@ fn assert_transcript(run: &Run) {
 
 #[test]
 fn survives_all_faults() {
-    Program::section(PROGRAM).check_faults();
+    Program::section(PROGRAM).check_section();
 }

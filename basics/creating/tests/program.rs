@@ -42,5 +42,5 @@ fn assert_transcript(run: &Run) {
 
 #[test]
 fn survives_all_faults() {
-    Program::section(PROGRAM).check_faults();
+    Program::section(PROGRAM).check_section();
 }

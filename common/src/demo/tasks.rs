@@ -12,14 +12,14 @@ use tokio::time::{Instant, sleep};
 use super::Demo;
 use crate::{Result, run};
 
-impl Demo {
+impl<S: clap::Args> Demo<S> {
     /// Runs a program of tasks. At pace 0 it runs on one thread whose clock jumps to the next
     /// timer as soon as all tasks wait: every order and every deadline stays as it is at pace 1,
     /// and no real time passes.
     ///
     /// Not for a body that waits for a socket, a thread or a signal: the clock would jump past
     /// its time-outs meanwhile.
-    pub fn tasks<F>(mut self, body: impl FnOnce(Demo) -> F) -> ExitCode
+    pub fn tasks<F>(mut self, body: impl FnOnce(Self) -> F) -> ExitCode
     where
         F: Future<Output = Result>,
     {
@@ -32,7 +32,7 @@ impl Demo {
 
     /// Runs a program that mixes tasks with threads, sockets or signals. At pace 0 both skip their
     /// sleeps, on a clock that is never paused.
-    pub fn mixed<F>(self, body: impl FnOnce(Demo) -> F) -> ExitCode
+    pub fn mixed<F>(self, body: impl FnOnce(Self) -> F) -> ExitCode
     where
         F: Future<Output = Result>,
     {
@@ -59,8 +59,13 @@ impl Demo {
     }
 }
 
-fn block_on<F>(runtime: io::Result<Runtime>, demo: Demo, body: impl FnOnce(Demo) -> F) -> ExitCode
+fn block_on<F, S>(
+    runtime: io::Result<Runtime>,
+    demo: Demo<S>,
+    body: impl FnOnce(Demo<S>) -> F,
+) -> ExitCode
 where
+    S: clap::Args,
     F: Future<Output = Result>,
 {
     run(|| {

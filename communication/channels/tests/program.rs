@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use testkit::{Program, run};
+use testkit::{Program, most_at_once, picture, run};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_channels");
 const TRANSCRIPT: &str = include_str!("expected.txt");
@@ -21,6 +21,12 @@ fn prints_the_same_without_waiting() {
 }
 
 #[test]
+fn three_workers_overlap_and_never_a_fourth() {
+    let bars = picture(PROGRAM, &[], 0);
+    assert_eq!((bars.len(), most_at_once(&bars)), (5, 3), "jobs and workers: {bars:?}");
+}
+
+#[test]
 fn survives_all_faults() {
-    Program::section(PROGRAM).check_faults();
+    Program::section(PROGRAM).check_section();
 }

@@ -45,5 +45,5 @@ fn a_panic_is_reported_when_all_the_others_are_done() {
 
 #[test]
 fn survives_all_faults() {
-    Program::section(PROGRAM).check_faults();
+    Program::section(PROGRAM).check_section();
 }

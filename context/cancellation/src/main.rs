@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use cancellation::repeat;
 use clap::Parser;
-use common::{Context, Demo, Result, parse, say};
+use common::{Context, Demo, Result, moment, parse, say};
 use tokio::task::JoinSet;
 
 const WORKERS: usize = 3;
@@ -29,6 +29,7 @@ async fn run(demo: Demo) -> Result {
     }
     demo.work("main", "two seconds", 2000).await;
     say!("Cancelling workers...");
+    moment("cancel");
     ctx.cancel();
     workers.join_all().await;
     say!("Main function ending");

@@ -51,12 +51,12 @@ fn the_cancel_cuts_the_step_of_every_worker_in_the_same_moment() {
     assert_eq!((lanes.len(), cancel), (3, Duration::from_secs(2)), "{bars:#?}");
     for (_, steps) in lanes {
         let endings: Vec<_> = steps.iter().map(|step| step.ending.as_str()).collect();
-        assert_eq!(endings, ["done", "done", "done", "canceled"], "{bars:#?}");
+        assert_eq!(endings, ["done", "done", "done", "cancelled"], "{bars:#?}");
         assert_eq!(steps[3].end, cancel, "{bars:#?}");
     }
 }
 
 #[test]
 fn survives_all_faults() {
-    Program::section(PROGRAM).check_faults();
+    Program::section(PROGRAM).check_section();
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use common::{Context, Demo, Result, duration, parse, say};
+use common::{Context, Demo, Result, duration, moment, parse, say};
 use timeout::run_steps;
 use tokio::task::JoinSet;
 
@@ -17,12 +17,12 @@ const STEPS: usize = 10;
 #[derive(Parser)]
 #[command(version)]
 struct Args {
-    #[command(flatten)]
-    demo: Demo,
-
     /// How long the tasks have; they take 3s
     #[arg(long, value_name = "D", value_parser = duration, default_value = "2s")]
     timeout: Duration,
+
+    #[command(flatten)]
+    demo: Demo,
 }
 
 fn main() -> ExitCode {
@@ -38,6 +38,7 @@ async fn run(demo: Demo, timeout: Duration) -> Result {
     }
     let mut all = pin!(tasks.join_all());
     if let Err(cause) = ctx.run(all.as_mut()).await {
+        moment("deadline");
         say!("Context cancelled: {cause}");
         all.await;
     }

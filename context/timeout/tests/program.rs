@@ -62,7 +62,7 @@ fn nothing_runs_after_the_deadline() {
         let bars = picture(PROGRAM, &["--pace", "0", "--timeout", timeout], 0);
         assert!(bars.iter().all(|bar| bar.end <= deadline), "{bars:#?}");
         for (_, steps) in lanes(&bars) {
-            let cut = steps.iter().filter(|step| step.ending == "canceled").count();
+            let cut = steps.iter().filter(|step| step.ending == "cancelled").count();
             assert_eq!((cut, steps.last().unwrap().end), (1, deadline), "{bars:#?}");
         }
     }
@@ -70,5 +70,5 @@ fn nothing_runs_after_the_deadline() {
 
 #[test]
 fn survives_all_faults() {
-    Program::section(PROGRAM).check_faults();
+    Program::section(PROGRAM).check_section();
 }

@@ -4,19 +4,19 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use common::{Context, Demo, Result, duration, parse, say};
+use common::{Context, Demo, Result, duration, moment, parse, say};
 use values::{Request, RequestId, UserId};
 
 /// A request carries its values in its context.
 #[derive(Parser)]
 #[command(version)]
 struct Args {
-    #[command(flatten)]
-    demo: Demo,
-
     /// How long the request has; it takes 1s
     #[arg(long, value_name = "D", value_parser = duration, default_value = "2s")]
     timeout: Duration,
+
+    #[command(flatten)]
+    demo: Demo,
 }
 
 fn main() -> ExitCode {
@@ -37,7 +37,10 @@ async fn process(ctx: Context, demo: Demo) -> Result {
     say!("Processing request {} for user {}", request.id, request.user);
     match ctx.run(demo.work("request", &request.id.0, 1000)).await {
         Ok(()) => say!("Request {} completed", request.id),
-        Err(cause) => say!("Request {} cancelled: {cause}", request.id),
+        Err(cause) => {
+            moment("deadline");
+            say!("Request {} cancelled: {cause}", request.id);
+        }
     }
     Ok(())
 }

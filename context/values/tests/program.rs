@@ -10,20 +10,20 @@ const TRANSCRIPT: &str = include_str!("expected.txt");
 #[test]
 fn prints_the_transcript_at_the_chapters_pace() {
     let run = run(PROGRAM, &[]).expect_status(0);
-    assert_eq!(run.stdout, TRANSCRIPT);
+    run.assert_stdout(TRANSCRIPT);
     assert!(run.took >= Duration::from_secs(1), "{run:?}");
 }
 
 #[test]
 fn prints_the_same_without_waiting() {
-    assert_eq!(run(PROGRAM, &["--pace", "0"]).expect_status(0).stdout, TRANSCRIPT);
+    run(PROGRAM, &["--pace", "0"]).expect_status(0).assert_stdout(TRANSCRIPT);
 }
 
 #[test]
 fn ends_with_the_request_and_not_with_its_deadline() {
     // The clock is real here: were the deadline waited for, this would hang.
     let run = run(PROGRAM, &["--pace", "0.01", "--timeout", "24h"]).expect_status(0);
-    assert_eq!(run.stdout, TRANSCRIPT);
+    run.assert_stdout(TRANSCRIPT);
 }
 
 #[test]
@@ -41,5 +41,5 @@ fn a_short_timeout_cancels_the_request() {
 fn survives_all_faults() {
     // One request is one piece of work: there is no second one to panic in.
     let panics: &[&[&str]] = &[&["--pace", "0", "--panic-at", "1"]];
-    Program { panics, ..Program::section(PROGRAM) }.check_faults();
+    Program { panics, ..Program::section(PROGRAM) }.check_section();
 }

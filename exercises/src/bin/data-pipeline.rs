@@ -7,7 +7,7 @@ use std::process::{self, ExitCode};
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use common::{Demo, Result, duration, interrupted, say};
+use common::{Demo, Result, Seed, duration, interrupted, say};
 use exercises::data_pipeline::{self, Config, without_users};
 
 /// A pipeline that is real-time, exact and observable
@@ -17,7 +17,7 @@ use exercises::data_pipeline::{self, Config, without_users};
 #[command(mut_arg("timeline", |arg| arg.global(true)), mut_arg("trace", |arg| arg.global(true)))]
 struct Args {
     #[command(flatten)]
-    demo: Demo,
+    demo: Demo<Seed>,
 
     /// How long the demo runs
     #[arg(long = "for", value_name = "SPAN", default_value = "10s", value_parser = duration)]
@@ -73,7 +73,7 @@ impl Pipeline {
     }
 }
 
-async fn run(pipeline: Pipeline, demo: &Demo) -> Result {
+async fn run(pipeline: Pipeline, demo: &Demo<Seed>) -> Result {
     let config = pipeline.load();
     let ended = data_pipeline::run(&config, demo, &interrupted()).await?;
     data_pipeline::report(&ended);

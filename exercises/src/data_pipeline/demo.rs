@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use common::{Context, Demo, say};
+use common::{Context, Demo, Seed, say};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
@@ -17,7 +17,7 @@ const STALL: Duration = Duration::from_millis(400);
 
 /// Runs the demo for `span`: in the middle third of it the sink is slow. The live page is at
 /// `http`: a port of the loopback interface, 0 for any, or an address with a port.
-pub async fn demo(demo: &Demo, span: Duration, http: &str, ctx: &Context) -> Result<()> {
+pub async fn demo(demo: &Demo<Seed>, span: Duration, http: &str, ctx: &Context) -> Result<()> {
     let config = Config {
         generate: Some(4),
         rate: (demo.pace() > 0.0).then_some((50_000.0 / demo.pace()) as u32),

@@ -45,5 +45,5 @@ fn what_the_deadline_cuts_off_is_canceled() {
     let server = Server::start();
     let args = ["--deadline", "1s", "--summary", "none", &server.url("/silent")];
     let bars = picture(PROGRAM, &args, 124);
-    assert_eq!(bars[0].ending, "canceled", "{bars:?}");
+    assert_eq!(bars[0].ending, "cancelled", "{bars:?}");
 }

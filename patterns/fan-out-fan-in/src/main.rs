@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use common::{Demo, Result, parse, say};
+use common::{Demo, Result, Seed, parse, say};
 use fan_out_fan_in::{fan_out, fan_out_ordered, generate};
 use rand::RngExt;
 use tokio::task::JoinSet;
@@ -15,12 +15,12 @@ const ITEMS: u64 = 10;
 #[derive(Parser)]
 #[command(version)]
 struct Args {
-    #[command(flatten)]
-    demo: Demo,
-
     /// Keep the results in the order of the numbers
     #[arg(long)]
     ordered: bool,
+
+    #[command(flatten)]
+    demo: Demo<Seed>,
 }
 
 fn main() -> ExitCode {
@@ -28,7 +28,7 @@ fn main() -> ExitCode {
     demo.tasks(|demo| run(demo, ordered))
 }
 
-async fn run(demo: Demo, ordered: bool) -> Result {
+async fn run(demo: Demo<Seed>, ordered: bool) -> Result {
     let mut tasks = JoinSet::new();
     let numbers = generate(&mut tasks, 1..=ITEMS, demo.millis(100));
     let work = move |number| square(demo.clone(), number);
@@ -51,7 +51,7 @@ async fn run(demo: Demo, ordered: bool) -> Result {
     Ok(())
 }
 
-async fn square(demo: Demo, number: u64) -> u64 {
+async fn square(demo: Demo<Seed>, number: u64) -> u64 {
     let millis = demo.rng(number).random_range(0..500);
     demo.work("worker #", number, millis).await;
     let result = number * number;

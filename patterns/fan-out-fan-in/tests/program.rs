@@ -69,5 +69,5 @@ fn the_lanes_of_a_fan_out_end_together() {
 
 #[test]
 fn survives_all_faults() {
-    Program::section(PROGRAM).check_faults();
+    Program::section(PROGRAM).check_section();
 }

@@ -6,12 +6,14 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 use common::Demo;
 
+const PACE: &str = "Scale all simulated time: 2 takes twice as long, 0 does not wait at all \
+                    [default: 1 without numbers, 0 with numbers]";
+
 /// Squares numbers, adds 10, and prints the even results, in stages joined by channels.
 ///
-/// Without numbers it is the chapter's program, with simulated work. Given numbers, it simulates no
-/// delays: the default pace is 0.
+/// Without numbers it is the chapter's program, with simulated work.
 #[derive(Parser)]
-#[command(version)]
+#[command(version, mut_arg("pace", |pace| pace.help(PACE)))]
 pub struct Args {
     /// Whole numbers, or `-` for numbers from stdin, one a line [default: the chapter's 1 to 10]
     #[arg(allow_negative_numbers = true, conflicts_with = "range")]

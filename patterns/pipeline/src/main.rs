@@ -36,8 +36,8 @@ async fn run(demo: &Demo, input: Input, bound: usize, summary: bool) -> Result {
     let read = Arc::new(AtomicU64::new(0));
 
     let numbers = read_numbers(demo, input, bound, &read);
-    let squared = rest(square(numbers), demo, "stage 2: square", 100);
-    let added = rest(add_constant(squared, CONSTANT), demo, "stage 3: add", 50);
+    let squared = rest(square(numbers), demo, "2: square", 100);
+    let added = rest(add_constant(squared, CONSTANT), demo, "3: add 10", 50);
     let filtered = filter_even(added);
 
     let failed = print(filtered).await?;
@@ -82,10 +82,11 @@ fn rest(input: Receiver<Item>, demo: &Demo, lane: &'static str, millis: u64) -> 
     let demo = demo.clone();
     stage(input, async move |mut input, output| {
         while let Some(item) = input.recv().await {
+            let name = item.as_ref().map_or_else(|_| "error".to_owned(), i64::to_string);
             if output.send(item).await.is_err() {
                 return; // nobody receives any more
             }
-            demo.work(lane, "item", millis).await;
+            demo.work(lane, name, millis).await;
         }
     })
 }

@@ -10,7 +10,7 @@ const TRANSCRIPT: &str = include_str!("expected.txt");
 #[test]
 fn prints_the_transcript_at_the_chapters_pace() {
     let run = run(PROGRAM, &[]).expect_status(0);
-    assert_eq!(run.stdout, TRANSCRIPT);
+    run.assert_stdout(TRANSCRIPT);
     assert!(run.took >= Duration::from_secs(1), "ten numbers, 100 ms each: {run:?}");
 }
 
@@ -18,7 +18,7 @@ fn prints_the_transcript_at_the_chapters_pace() {
 fn prints_the_same_without_waiting_whatever_the_bound() {
     for bound in [["--buffer", "1"], ["--buffer", "1024"], ["--buffer", "18446744073709551615"]] {
         let run = run(PROGRAM, &[&["--pace", "0"], &bound[..]].concat()).expect_status(0);
-        assert_eq!(run.stdout, TRANSCRIPT);
+        run.assert_stdout(TRANSCRIPT);
     }
 }
 
@@ -79,5 +79,5 @@ fn survives_all_faults() {
         ],
         ..Program::section(PROGRAM)
     }
-    .check_faults();
+    .check_section();
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::thread;
 
 use clap::Parser;
-use common::{Demo, Result, parse, say};
+use common::{Demo, Result, Seed, parse, say};
 use rand::RngExt;
 use worker_pool::{Bounds, Done, Results, WorkerPool};
 
@@ -22,14 +22,14 @@ struct Job {
 #[command(version)]
 struct Args {
     #[command(flatten)]
-    demo: Demo,
+    demo: Demo<Seed>,
 }
 
 fn main() -> ExitCode {
     parse::<Args>().demo.threads(run)
 }
 
-fn run(demo: Demo) -> Result {
+fn run(demo: Demo<Seed>) -> Result {
     let pool = WorkerPool::start(Bounds::new(WORKERS, QUEUE), move |worker, job: Job| {
         say!("Worker {worker} processing job {}", job.id);
         let millis = demo.rng(job.id).random_range(0..500);

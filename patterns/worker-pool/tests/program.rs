@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::Parser;
-use common::Demo;
+use common::{Demo, Seed};
 use rand::RngExt;
 use testkit::{Program, lanes, most_at_once, picture, run};
 
@@ -15,7 +15,7 @@ const JOBS: u64 = 10;
 #[derive(Parser)]
 struct Args {
     #[command(flatten)]
-    demo: Demo,
+    demo: Demo<Seed>,
 }
 
 #[test]
@@ -63,5 +63,5 @@ fn a_panic_is_drawn_as_one() {
 
 #[test]
 fn survives_all_faults() {
-    Program::section(PROGRAM).check_faults();
+    Program::section(PROGRAM).check_section();
 }

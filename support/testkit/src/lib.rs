@@ -6,6 +6,8 @@
 mod picture;
 
 use std::io::{BufRead, BufReader, Read, Write, pipe};
+use std::panic::Location;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
@@ -71,6 +73,9 @@ impl Run {
 
     /// Fails unless stdout holds exactly the lines of `transcript`, in any order. A `*` in the
     /// transcript stands for any text. What follows under a heading of its own does not count.
+    ///
+    /// The transcript of a section is the `expected.txt` beside its test; a failure names it.
+    #[track_caller]
     pub fn assert_transcript(&self, transcript: &str) {
         let mut left = self.chapter_lines(transcript);
         let mut missing = Vec::new();
@@ -83,17 +88,45 @@ impl Run {
                 None => missing.push(wanted),
             }
         }
-        assert!(
-            missing.is_empty() && left.is_empty(),
-            "missing: {missing:#?}\ntoo many: {left:#?}\nin {self:#?}"
-        );
+        self.assert_as_expected(&missing, &left);
     }
 
     /// As [`assert_transcript`](Run::assert_transcript), and nothing may follow.
+    #[track_caller]
     pub fn assert_transcript_alone(&self, transcript: &str) {
         self.assert_transcript(transcript);
-        let (printed, wanted) = (self.stdout.lines().count(), transcript.lines().count());
-        assert_eq!(printed, wanted, "more than the transcript: {self:#?}");
+        let after = self.stdout.lines().skip(transcript.lines().count());
+        self.assert_as_expected(&[], &after.collect::<Vec<_>>());
+    }
+
+    /// Fails unless stdout is the transcript, line for line.
+    #[track_caller]
+    pub fn assert_stdout(&self, transcript: &str) {
+        let (mut printed, mut wanted) = (self.stdout.lines(), transcript.lines());
+        loop {
+            match (wanted.next(), printed.next()) {
+                (None, None) => return,
+                (wanted, printed) if wanted == printed => {}
+                (wanted, printed) => self.assert_as_expected(wanted.as_slice(), printed.as_slice()),
+            }
+        }
+    }
+
+    /// Fails with one line that names the file with the expected output, if lines are missing from
+    /// it or are too many. The whole run is printed before.
+    #[track_caller]
+    fn assert_as_expected(&self, missing: &[&str], too_many: &[&str]) {
+        let list = |what: &str, lines: &[&str]| match lines {
+            [] => String::new(),
+            [line] => format!(", {what} `{line}`"),
+            [line, rest @ ..] => format!(", {what} `{line}` and {} more lines", rest.len()),
+        };
+        let lines = list("it lacks", missing) + &list("it has", too_many);
+        if !lines.is_empty() {
+            eprintln!("{self:#?}");
+            let file = Path::new(Location::caller().file()).with_file_name("expected.txt");
+            panic!("stdout is not what {} holds{lines}", file.display());
+        }
     }
 
     /// Fails unless `lines` (with `*` for any text) stand in stdout in this order; others may
@@ -140,13 +173,31 @@ impl Program {
                 &["--pace", "inf"],
                 &["--seed", "x"],
                 &["--panic-at", "1.5"],
+                &["--timeline", "run.png"],
+                &["--trace", "run.svg"],
                 &["--no-such-flag"],
             ],
-            panics: &[
-                &["--pace", "0", "--seed", "1", "--panic-at", "1"],
-                &["--pace", "0", "--seed", "1", "--panic-at", "2"],
-            ],
+            panics: &[&["--pace", "0", "--panic-at", "1"], &["--pace", "0", "--panic-at", "2"]],
         }
+    }
+
+    /// [`check_faults`](Program::check_faults), for the program of a section: its own options also
+    /// stand first in `--help`, and those of all sections last.
+    ///
+    /// # Panics
+    ///
+    /// If something of this does not hold.
+    pub fn check_section(&self) {
+        self.check_faults();
+        let help = run(self.path, &["--help"]).expect_status(0).stdout;
+        let shared = ["--seed", "--pace", "--timeline", "--trace", "--help", "--version"];
+        let options = help.lines().map(str::trim_start).filter(|line| line.starts_with('-'));
+        let options =
+            options.filter_map(|line| line.split(' ').find(|word| word.starts_with("--")));
+        let options: Vec<_> = options.collect();
+        let first = options.iter().position(|option| shared.contains(option)).unwrap_or_default();
+        let last = shared.into_iter().filter(|option| options.contains(option));
+        assert_eq!(options[first..], last.collect::<Vec<_>>(), "{help}");
     }
 
     /// Puts the program through all faults: a closed stdout, a full disk, bad arguments, panics.

@@ -17,7 +17,7 @@ pub struct Drawn {
     pub start: Duration,
     /// When it ended.
     pub end: Duration,
-    /// How it ended: `done`, `failed`, `canceled` or `panicked`.
+    /// How it ended: `done`, `failed`, `cancelled` or `panicked`.
     pub ending: String,
 }
 

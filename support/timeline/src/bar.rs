@@ -28,6 +28,13 @@ pub fn bar(lane: impl fmt::Display, name: impl fmt::Display) -> Work {
     Work(tracing::info_span!(target: TARGET, "work", %lane, %name, ending))
 }
 
+/// A vertical line of the picture, now, with this name: a signal, a cancel, a deadline.
+///
+/// It is a `tracing` event of the target `timeline`.
+pub fn moment(name: impl fmt::Display) {
+    tracing::info!(target: TARGET, moment = %name);
+}
+
 /// Work under way; see [`bar`].
 #[derive(Debug)]
 pub struct Work(Span);
@@ -39,9 +46,21 @@ impl Work {
     ///
     /// As cancel safe as `work` is.
     pub async fn of<F: Future>(self, work: F) -> F::Output {
-        self.0.record("ending", "canceled"); // unless it comes to its end
+        self.0.record("ending", Ending::Canceled.word()); // unless it comes to its end
         let output = work.await;
         self.ended(Ending::Done);
+        output
+    }
+
+    /// The same for work that may fail: an error is drawn as a failure.
+    ///
+    /// # Cancel safety
+    ///
+    /// As cancel safe as `work` is.
+    pub async fn try_of<T, E>(self, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        self.0.record("ending", Ending::Canceled.word()); // unless it comes to its end
+        let output = work.await;
+        self.ended(if output.is_ok() { Ending::Done } else { Ending::Failed });
         output
     }
 
@@ -54,7 +73,7 @@ impl Work {
 impl Drop for Work {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.0.record("ending", "panicked");
+            self.0.record("ending", Ending::Panicked.word());
         }
     }
 }
@@ -63,11 +82,12 @@ impl Ending {
     #[cfg(feature = "record")]
     pub(crate) const ALL: [Self; 4] = [Self::Done, Self::Failed, Self::Canceled, Self::Panicked];
 
+    /// The word for it in the picture.
     pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Done => "done",
             Self::Failed => "failed",
-            Self::Canceled => "canceled",
+            Self::Canceled => "cancelled",
             Self::Panicked => "panicked",
         }
     }

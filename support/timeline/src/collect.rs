@@ -1,4 +1,5 @@
-//! Collects the bars of a run: the subscriber of the spans that [`bar`](crate::bar()) opens.
+//! Collects the bars and the moments of a run: the subscriber of the spans that [`bar`](crate::bar())
+//! opens and of the events of [`moment`](crate::moment()).
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
@@ -10,11 +11,23 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
 use crate::bar::{Ending, TARGET};
-use crate::picture::Bar;
+use crate::picture::{Bar, Moment};
 
 /// Most bars that are kept: at about 100 bytes each, 50 MB for a run of any length. Later ones are
 /// counted.
 const MOST_BARS: usize = 500_000;
+
+/// Most moments that are kept: more lines cannot be told apart. Later ones are not drawn.
+const MOST_MOMENTS: usize = 16;
+
+/// What a run has done.
+pub(crate) struct Collected {
+    /// Work that was still under way is cut off at the end.
+    pub(crate) bars: Vec<Bar>,
+    pub(crate) moments: Vec<Moment>,
+    /// The number of bars that were not kept.
+    pub(crate) missed: u64,
+}
 
 /// A handle to the bars so far.
 #[derive(Clone)]
@@ -29,6 +42,7 @@ struct Bars {
     count: u64,
     open: BTreeMap<u64, Bar>,
     closed: Vec<Bar>,
+    moments: Vec<Moment>,
 }
 
 impl Collector {
@@ -40,21 +54,21 @@ impl Collector {
         self.bars.lock().expect("nobody panics while holding the lock")
     }
 
-    /// All bars so far, and how many were not kept. Work that is still under way is cut off here.
-    pub(crate) fn bars(&self) -> (Vec<Bar>, u64) {
+    /// All so far.
+    pub(crate) fn end(&self) -> Collected {
         let (now, bars) = ((self.elapsed)(), self.lock());
         let open = bars.open.values().cloned();
         let cut_off = open.map(|bar| Bar { end: now, ending: Ending::Canceled, ..bar });
         let kept: Vec<_> = bars.closed.iter().cloned().chain(cut_off).collect();
         let missed = bars.count - kept.len() as u64;
-        (kept, missed)
+        Collected { bars: kept, moments: bars.moments.clone(), missed }
     }
 }
 
 /// A bar's span has one handle, is never entered, and stands alone.
 impl Subscriber for Collector {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.is_span() && metadata.target() == TARGET
+        metadata.target() == TARGET
     }
 
     fn new_span(&self, attributes: &Attributes<'_>) -> Id {
@@ -86,10 +100,24 @@ impl Subscriber for Collector {
         true
     }
 
+    fn event(&self, event: &Event<'_>) {
+        let mut moment = Moment { name: String::new(), at: (self.elapsed)() };
+        event.record(&mut moment);
+        let mut bars = self.lock();
+        if bars.moments.len() < MOST_MOMENTS {
+            bars.moments.push(moment);
+        }
+    }
+
     fn record_follows_from(&self, _: &Id, _: &Id) {}
-    fn event(&self, _: &Event<'_>) {}
     fn enter(&self, _: &Id) {}
     fn exit(&self, _: &Id) {}
+}
+
+impl Visit for Moment {
+    fn record_debug(&mut self, _: &Field, value: &dyn fmt::Debug) {
+        write!(self.name, "{value:?}").expect("a string takes everything");
+    }
 }
 
 impl Visit for Bar {

@@ -8,21 +8,38 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::collect::Collector;
+use crate::collect::{Collected, Collector};
 use crate::{picture, trace};
 
-type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+type Result<T, E = Box<dyn Error + Send + Sync>> = std::result::Result<T, E>;
 
 /// The flags that ask for a picture of the run.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct RecordFlags {
     /// Draw the run: one lane for each worker, one bar for each piece of work
-    #[arg(long, value_name = "FILE.svg")]
+    #[arg(long, value_name = "FILE.svg", value_parser = svg)]
     timeline: Option<PathBuf>,
 
     /// Write the same as a trace that Perfetto shows
-    #[arg(long, value_name = "FILE.json")]
+    #[arg(long, value_name = "FILE.json", value_parser = json)]
     trace: Option<PathBuf>,
+}
+
+fn svg(file: &str) -> Result<PathBuf, String> {
+    named("svg", "the picture is an SVG", file)
+}
+
+fn json(file: &str) -> Result<PathBuf, String> {
+    named("json", "the trace is JSON", file)
+}
+
+/// A file of this kind, or one whose name says nothing, such as `/dev/stdout`.
+fn named(kind: &str, what: &str, file: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(file);
+    if path.extension().is_none_or(|extension| extension.eq_ignore_ascii_case(kind)) {
+        return Ok(path);
+    }
+    Err(format!("{what}: name it {}", path.with_extension(kind).display()))
 }
 
 impl RecordFlags {
@@ -76,7 +93,7 @@ impl Recording {
     }
 
     fn draw(self) -> Result<()> {
-        let (bars, missed) = self.bars.bars();
+        let Collected { bars, moments, missed } = self.bars.end();
         if missed > 0 {
             let drawn = bars.len();
             let _ = writeln!(
@@ -87,7 +104,7 @@ impl Recording {
         if let Some(file) = self.timeline {
             let program = std::env::current_exe()?;
             let title = program.file_stem().unwrap_or_default().to_string_lossy();
-            fs::write(&file, picture::draw(&title, &bars))
+            fs::write(&file, picture::draw(&title, &bars, &moments))
                 .map_err(|err| cannot_write(&file, &err))?;
         }
         if let Some((file, open)) = self.trace {

@@ -89,6 +89,28 @@ fn no_page_hides_a_line_of_code() {
     assert!(hidden.is_empty(), "a forge shows hidden lines: {hidden:#?}");
 }
 
+/// The pictures of the lessons and the programs; the benchmark's is for a wide screen.
+#[test]
+fn the_text_of_a_picture_is_ten_pixels_high_on_a_phone() {
+    const PHONE: f64 = 390.0 - 2.0 * 16.0; // without the margins of the page
+    let pictures = files("svg").into_iter().filter(|path| !path.ends_with("versus-go.svg"));
+    let mut looked_at = 0;
+    for path in pictures {
+        let svg = fs::read_to_string(root().join(&path)).expect("it is UTF-8");
+        let number = |text: &str| {
+            let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+            text[..end].parse::<f64>().expect("a size is a number")
+        };
+        let width = number(svg.split_once("viewBox=\"0 0 ").expect("it has a viewBox").1);
+        let sizes = svg.split("font: ").skip(1).chain(svg.split("font-size: ").skip(1));
+        for size in sizes.map(number) {
+            assert!(size * PHONE / width >= 10.0, "{}: {size} of {width}", path.display());
+            looked_at += 1;
+        }
+    }
+    assert!(looked_at >= 18, "the pictures say how large their text is: {looked_at}");
+}
+
 #[test]
 fn each_page_leads_to_the_next() {
     on_every_page(|page, next| {

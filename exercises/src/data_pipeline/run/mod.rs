@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
-use common::{Context, Demo};
+use common::{Context, Demo, Seed};
 use crossbeam_channel::bounded;
 use jiff::Timestamp;
 use rand::RngExt;
@@ -94,7 +94,7 @@ pub fn report(ended: &Ended) {
 /// # Cancel safety
 ///
 /// Cancel `ctx` rather than dropping the future: that drops what is in flight, as a crash does.
-pub async fn run(config: &Config, demo: &Demo, ctx: &Context) -> Result<Ended> {
+pub async fn run(config: &Config, demo: &Demo<Seed>, ctx: &Context) -> Result<Ended> {
     run_with(config, Plan::of(config)?, demo, ctx, None, Lines::Terminal).await
 }
 
@@ -103,7 +103,7 @@ pub async fn run(config: &Config, demo: &Demo, ctx: &Context) -> Result<Ended> {
 pub(crate) async fn run_with(
     config: &Config,
     plan: Plan,
-    demo: &Demo,
+    demo: &Demo<Seed>,
     ctx: &Context,
     sink: Option<Writer>,
     lines: Lines,
@@ -357,7 +357,7 @@ type Sources = JoinSet<std::result::Result<(), Stopped>>;
 /// Gives the live page's listener back.
 fn sources(
     config: &Config,
-    demo: &Demo,
+    demo: &Demo<Seed>,
     inlet: &Arc<Inlet>,
     feeds: &mut Feeds,
     mut doors: Doors,

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use common::Demo;
+use common::{Demo, Seed};
 use crossbeam_channel::Receiver;
 use tokio::sync::mpsc;
 
@@ -20,7 +20,7 @@ use crate::data_pipeline::state::chunk::{Chunk, ParsedChunk, Work};
 #[derive(Clone, Debug)]
 pub(crate) struct Worker {
     pub(crate) job: Arc<Job>,
-    pub(crate) demo: Demo,
+    pub(crate) demo: Demo<Seed>,
     pub(crate) stats: Arc<Stats>,
     pub(crate) pool: Pool,
     pub(crate) work: Receiver<Work>,
