@@ -1,4 +1,6 @@
 use std::fmt;
+#[cfg(feature = "record")]
+use std::time::Duration;
 
 use tracing::Span;
 
@@ -82,6 +84,17 @@ impl Ending {
     #[cfg(feature = "record")]
     pub(crate) const ALL: [Self; 4] = [Self::Done, Self::Failed, Self::Canceled, Self::Panicked];
 
+    /// Tells the endings apart without colour.
+    #[cfg(feature = "record")]
+    pub(crate) fn mark(self) -> &'static str {
+        match self {
+            Self::Done => "",
+            Self::Failed => "\u{d7} ",
+            Self::Canceled => "\u{2298} ",
+            Self::Panicked => "! ",
+        }
+    }
+
     /// The word for it in the picture.
     pub(crate) fn word(self) -> &'static str {
         match self {
@@ -91,4 +104,30 @@ impl Ending {
             Self::Panicked => "panicked",
         }
     }
+}
+
+/// One piece of work. Times are counted from the start of the run.
+#[cfg(feature = "record")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Bar {
+    /// The worker, task or stage that did it.
+    pub(crate) lane: String,
+    /// What was done.
+    pub(crate) name: String,
+    /// When it began.
+    pub(crate) start: Duration,
+    /// When it ended.
+    pub(crate) end: Duration,
+    /// How it ended.
+    pub(crate) ending: Ending,
+}
+
+/// A vertical line: something that happened to all lanes.
+#[cfg(feature = "record")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Moment {
+    /// What happened.
+    pub(crate) name: String,
+    /// When.
+    pub(crate) at: Duration,
 }

@@ -10,8 +10,7 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-use crate::bar::{Ending, TARGET};
-use crate::picture::{Bar, Moment};
+use crate::bar::{Bar, Ending, Moment, TARGET};
 
 /// Most bars that are kept: at about 100 bytes each, 50 MB for a run of any length. Later ones are
 /// counted.

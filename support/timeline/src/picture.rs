@@ -7,35 +7,11 @@ mod text;
 
 use std::time::Duration;
 
-use crate::bar::Ending;
+use crate::bar::{Bar, Ending, Moment};
 use lanes::{Block, Lane, Spot, arrange, gaps, grain};
 pub(crate) use lanes::{Numbers, lanes};
 use scale::{Scale, time};
-use text::{escape, length, shorten};
-
-/// One piece of work. Times are counted from the start of the run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Bar {
-    /// The worker, task or stage that did it.
-    pub(crate) lane: String,
-    /// What was done.
-    pub(crate) name: String,
-    /// When it began.
-    pub(crate) start: Duration,
-    /// When it ended.
-    pub(crate) end: Duration,
-    /// How it ended.
-    pub(crate) ending: Ending,
-}
-
-/// A vertical line: something that happened to all lanes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Moment {
-    /// What happened.
-    pub(crate) name: String,
-    /// When.
-    pub(crate) at: Duration,
-}
+use text::{NAME, escape, length, shorten};
 
 /// All lengths are in the units of the picture's `viewBox`.
 const WIDTH: f64 = 480.0;
@@ -75,10 +51,6 @@ text { fill: currentColor }
 
 /// Most lanes that are drawn, because nobody can read more. The others are counted.
 const MOST_LANES: usize = 16;
-
-/// The longest name in a tooltip or a description, in characters. A longer one is cut, so that the
-/// size of the picture has a bound.
-const NAME: usize = 60;
 
 /// The longest name in front of a lane, in characters: a third of the picture.
 const LANE_NAME: usize = 18;
@@ -256,7 +228,7 @@ fn legend(blocks: &[Vec<Block>], y: f64) -> String {
         if blocks.iter().flatten().all(|block| block.ending != ending) {
             continue;
         }
-        let (class, text) = (ending.word(), format!("{}{}", mark(ending), ending.word()));
+        let (class, text) = (ending.word(), format!("{}{}", ending.mark(), ending.word()));
         svg += &format!(
             "<rect class=\"{class}\" x=\"{x}\" y=\"{}\" width=\"14\" height=\"13\" rx=\"2\"/>\
              <text x=\"{}\" y=\"{y}\">{text}</text>\n",
@@ -273,16 +245,6 @@ fn legend(blocks: &[Vec<Block>], y: f64) -> String {
         );
     }
     svg
-}
-
-/// Tells the endings apart without colour.
-fn mark(ending: Ending) -> &'static str {
-    match ending {
-        Ending::Done => "",
-        Ending::Failed => "\u{d7} ",
-        Ending::Canceled => "\u{2298} ",
-        Ending::Panicked => "! ",
-    }
 }
 
 #[cfg(test)]

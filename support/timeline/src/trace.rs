@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::picture::{Bar, Numbers, lanes};
+use crate::bar::Bar;
+use crate::picture::{Numbers, lanes};
 
 /// A row for each lane, or more where its bars overlap: the viewers draw the bars of a row nested.
 pub(crate) fn write(out: impl Write, bars: &[Bar]) -> io::Result<()> {

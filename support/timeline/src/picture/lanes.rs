@@ -5,9 +5,8 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::time::Duration;
 
 use super::scale::Scale;
-use super::text::{length, shorten};
-use super::{Bar, NAME, mark};
-use crate::bar::Ending;
+use super::text::{NAME, length, shorten};
+use crate::bar::{Bar, Ending};
 
 /// Most blocks that are drawn: at some 250 bytes each, they take half a megabyte. More are merged.
 const MOST_BLOCKS: usize = 2000;
@@ -125,7 +124,7 @@ pub(super) fn arrange(lane: &Lane<'_>, scale: &Scale, grain: f64) -> Vec<Block> 
 /// The longest label that has room inside the block, or else to its right or its left. A name such
 /// as `job 7` may be shortened to its number.
 fn label(block: &Block, left: f64, right: f64) -> (String, Spot) {
-    let mark = mark(block.ending);
+    let mark = block.ending.mark();
     let number = block.name.split_once(' ').filter(|(word, number)| {
         word.chars().all(char::is_alphabetic) && number.parse::<u64>().is_ok()
     });

@@ -1,6 +1,10 @@
 /// The width of a character of the picture's font, on average, in units of its `viewBox`.
 const CHARACTER: f64 = 7.6;
 
+/// The longest name in a tooltip or a description, in characters. A longer one is cut, so that the
+/// size of the picture has a bound.
+pub(super) const NAME: usize = 60;
+
 /// About the width of a text.
 pub(super) fn length(text: &str) -> f64 {
     text.chars().count() as f64 * CHARACTER
