@@ -76,6 +76,24 @@ fn a_page_opens_with_its_program_as_it_is_in_its_file() {
     });
 }
 
+/// A reader who copies the program is told which crates it needs.
+#[test]
+fn a_page_names_every_crate_of_its_program() {
+    const CRATES: [&str; 4] = ["tokio", "tokio_util", "crossbeam", "async_channel"];
+    on_every_page(|page, _| {
+        let program = page.blocks.iter().find(|block| block.info.starts_with("rust"));
+        let program = &program.expect("a page has a program").text;
+        let add = page.text.split_once("`cargo add ").map_or("", |(_, rest)| rest);
+        let added: Vec<_> = add.split('`').next().unwrap_or_default().split(' ').collect();
+        let uses = |name: &&&str| program.contains(&format!("{name}::"));
+        let missing = CRATES.iter().filter(uses).map(|name| name.replace('_', "-"));
+        missing
+            .filter(|name| !added.contains(&name.as_str()))
+            .map(|name| format!("no `cargo add` names {name}"))
+            .collect()
+    });
+}
+
 #[test]
 fn no_page_hides_a_line_of_code() {
     let mut hidden = Vec::new();
