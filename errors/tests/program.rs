@@ -101,7 +101,7 @@ fn a_panic_counts_as_a_failure_with_its_message() {
 #[test]
 fn the_picture_shows_three_workers_and_how_long_each_failure_took() {
     let bars = picture(PROGRAM, &["--pace", "0", "--seed", "2"], 0);
-    assert_eq!((bars.len(), most_at_once(&bars)), (10, 3), "tasks and workers: {bars:?}");
+    assert_eq!((bars.len(), most_at_once(&bars)), (10, 3), "tasks, and workers at once");
     let failed: Vec<_> = bars.iter().filter(|bar| bar.ending == "failed").collect();
     assert_eq!(failed.len(), 3, "{bars:?}");
     assert!(failed.iter().all(|bar| bar.start < bar.end), "{failed:?}");

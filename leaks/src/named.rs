@@ -59,7 +59,7 @@ impl NamedTasks {
         self.spawned.values().collect()
     }
 
-    /// Cancels all that have not ended, waits until they are gone, and returns which these were.
+    /// Cancels the tasks that still run, waits until they have ended, and returns their names.
     ///
     /// # Cancel safety
     ///

@@ -23,7 +23,7 @@ fn prints_the_same_without_waiting() {
 #[test]
 fn three_workers_overlap_and_never_a_fourth() {
     let bars = picture(PROGRAM, &[], 0);
-    assert_eq!((bars.len(), most_at_once(&bars)), (5, 3), "jobs and workers: {bars:?}");
+    assert_eq!((bars.len(), most_at_once(&bars)), (5, 3), "jobs, and workers at once");
 }
 
 #[test]

@@ -16,7 +16,7 @@ async fn a_step_that_is_cut_off_leaves_its_work_half_done() {
     };
     let ctx = Context::background().with_timeout(Duration::from_secs(3));
 
-    // Cut off in the second one: what was taken is not given.
+    // The deadline comes in the second transfer: it has taken, and never gives.
     let twice = async {
         transfer().await;
         transfer().await;

@@ -12,7 +12,7 @@ fn moment(name: &str, at: u64) -> Moment {
     Moment { name: name.to_owned(), at: Duration::from_micros(at) }
 }
 
-/// The numbers in a picture before `after`, each with its first attribute `name` behind that text.
+/// The values of the first attribute `name` behind each occurrence of `after` in a picture.
 fn attribute(svg: &str, after: &str, name: &str) -> Vec<f64> {
     let value =
         |part: &str| part.split_once(&format!(" {name}=\""))?.1.split('"').next()?.parse().ok();
