@@ -193,6 +193,24 @@ fn has_test(source: &str, name: &str) -> bool {
 }
 
 #[test]
+fn what_to_use_stands_on_the_page_that_is_named_for_it() {
+    let page = Page::read("docs/README.md");
+    let (table, _) = page.text.split_once("\n## ").expect("the table stands before the practices");
+    let rows: Vec<_> = table.lines().filter(|line| line.contains("/README.md)")).collect();
+    assert!(rows.len() >= 10, "{rows:?}");
+    for row in rows {
+        let cells: Vec<_> = row.split(" | ").collect();
+        let (_, path) = cells[2].split_once("](").expect("a page is a link");
+        let path = Path::new("docs").join(path.split(')').next().expect("a link ends"));
+        let text = fs::read_to_string(root().join(path)).expect("it is there");
+        for tool in cells[1].split('`').skip(1).step_by(2) {
+            let name = tool.rsplit([':', '.']).next().expect("a name").trim_end_matches("()");
+            assert!(text.contains(name), "the page does not show {tool}: {row}");
+        }
+    }
+}
+
+#[test]
 fn each_takeaway_leads_to_its_crate_and_its_test() {
     let page = Page::read("docs/README.md");
     let takeaways = page.under("The chapter's takeaways").expect("the page ends with them");
