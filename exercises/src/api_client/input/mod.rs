@@ -1,5 +1,6 @@
 //! What comes in: requests, one a line.
 
+mod json;
 pub(super) mod lines;
 mod request;
 

@@ -1,11 +1,13 @@
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use serde::{Deserialize, Serialize};
+use serde_json::Number;
 use url::Url;
 use xxhash_rust::xxh3::xxh3_128;
+
+use super::json::{self, Line};
 
 /// One request, as it was asked for. Also one that cannot be sent is a request, and gets its
 /// outcome like any other.
@@ -35,29 +37,19 @@ pub struct Request {
 #[serde(untagged)]
 pub enum Id {
     /// Its place in the input, or a number that it was given.
-    Number(i64),
+    Number(Number),
     /// A name that it was given.
     Text(String),
+    /// `true` or `false`, which JSON allows.
+    Truth(bool),
 }
 
 const SENT: &str = "only a request with a URL is sent";
 
-/// What a line of NDJSON may say.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Line {
-    url: String,
-    method: Option<String>,
-    #[serde(default)]
-    headers: BTreeMap<String, String>,
-    body: Option<String>,
-    id: Option<Id>,
-}
-
 impl Request {
-    /// A `GET` of `url`.
+    /// A `GET` of `url`, which may be without its `http://`.
     pub fn get(url: &str) -> Self {
-        let parsed = match Url::parse(url) {
+        let parsed = match web_url(url) {
             Ok(url) if !matches!(url.scheme(), "http" | "https") => {
                 Err(format!("`{}` is no scheme of the web: use http or https", url.scheme()))
             }
@@ -83,12 +75,14 @@ impl Request {
         Self { url: Err(why), ..Self::get(text) }
     }
 
-    /// A line of input: a URL, or an object with `url` and perhaps `method`, `headers`, `body` and
-    /// `id`. Method, headers and body that the line does not name are those of `defaults`.
+    /// A line of input: a URL, or an object with `url` and perhaps `method`, `headers`, a body and
+    /// `id`. Method, headers and body that the line does not name are those of `defaults`; a body of
+    /// its own makes a `POST` of a `GET` that nobody has named.
     pub fn from_line(line: &str, number: usize, defaults: &Request) -> Self {
         let request = if line.starts_with('{') {
             // It may hold headers with secrets in them: nothing but its URL is ever shown.
-            Self::from_json(line, defaults).unwrap_or_else(|why| Self::invalid(&url_in(line), why))
+            Self::from_json(line, defaults)
+                .unwrap_or_else(|why| Self::invalid(&json::url_in(line), why))
         } else {
             defaults.with_target(line)
         };
@@ -180,7 +174,11 @@ impl Request {
         }
         match &self.id {
             Some(Id::Text(id)) => field(id.as_bytes()),
-            Some(Id::Number(id)) => field(&id.to_le_bytes()),
+            Some(Id::Number(id)) => match id.as_i64() {
+                Some(id) => field(&id.to_le_bytes()),
+                None => field(id.to_string().as_bytes()),
+            },
+            Some(Id::Truth(id)) => field(&[u8::from(*id)]),
             None => {}
         }
         xxh3_128(&fields) // in one go: a hash that is fed field by field has a large state
@@ -188,7 +186,7 @@ impl Request {
 
     /// What its outcome is known by: its own id, or its place in the input.
     pub(in crate::api_client) fn id_or(&self, number: u64) -> Id {
-        self.id.clone().unwrap_or(Id::Number(number.cast_signed()))
+        self.id.clone().unwrap_or(Id::Number(number.into()))
     }
 
     /// Whether sending it twice is as good as sending it once.
@@ -197,45 +195,45 @@ impl Request {
     }
 
     fn from_json(line: &str, defaults: &Request) -> Result<Self, String> {
-        let line: Line = serde_json::from_str(line).map_err(|err| without_value(&err))?;
-        let mut own = Self::get(&line.url);
-        let mut request = defaults.with_target(&line.url);
-        own.id.clone_from(&line.id);
-        request.id = line.id;
-        if let Some(method) = line.method {
-            own.method = method.parse().map_err(|_| format!("`{method}` is no method"))?;
-            request.method = own.method.clone();
+        let Line { url, id, method, headers, body } = json::parse(line)?;
+        let mut own = Self::get(&url);
+        let mut request = defaults.with_target(&url);
+        if body.is_some() && request.method == Method::GET {
+            request.method = Method::POST;
         }
-        for (name, value) in line.headers {
-            let (name, value) = checked_header(&name, &value)?;
-            own.headers.insert(name.clone(), value.clone());
-            request.headers.insert(name, value);
+        for name in headers.keys() {
+            request.headers.remove(name);
         }
-        if let Some(body) = line.body {
-            own.body = Bytes::from(body);
-            request.body = own.body.clone();
+        for (name, value) in &headers {
+            request.headers.append(name, value.clone());
+        }
+        own.headers = headers;
+        own.id.clone_from(&id);
+        request.id = id;
+        if let Some(method) = method {
+            own.method = method.clone();
+            request.method = method;
+        }
+        if let Some(body) = body {
+            own.body = body.clone();
+            request.body = body;
         }
         request.own_key = Some(own.full_key());
         Ok(request)
     }
 }
 
-/// What a line of JSON that is no request says about where it was to go.
-fn url_in(line: &str) -> String {
-    let line = serde_json::from_str::<serde_json::Value>(line).unwrap_or_default();
-    line["url"].as_str().unwrap_or_default().to_owned()
-}
-
-/// What is wrong with a line, without the value that is wrong.
-fn without_value(err: &serde_json::Error) -> String {
-    let text = err.to_string();
-    let quotes = ['"', '`'];
-    match (text.find(quotes), text.rfind(quotes)) {
-        (Some(start), Some(end)) if text.starts_with("invalid ") => {
-            format!("{}…{}", &text[..=start], &text[end..])
-        }
-        _ => text,
+/// Reads a URL as a browser's address bar does: without a scheme it is one of http.
+fn web_url(text: &str) -> Result<Url, url::ParseError> {
+    let http = |scheme: &str| {
+        text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+    };
+    let of_scheme = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
+    let scheme = text.split_once("://").is_some_and(|(scheme, _)| scheme.chars().all(of_scheme));
+    if scheme || http("http:") || http("https:") {
+        return Url::parse(text);
     }
+    Url::parse(&format!("http://{text}"))
 }
 
 /// `text`, which is or should have been a URL, without the user and the password in it.
@@ -243,7 +241,7 @@ pub(in crate::api_client) fn without_user(text: &str) -> Cow<'_, str> {
     if !text.contains('@') {
         return Cow::Borrowed(text); // as nearly always: there is no user part without one
     }
-    match Url::parse(text) {
+    match web_url(text) {
         Ok(url) if url.has_host() && url.username().is_empty() && url.password().is_none() => {
             Cow::Borrowed(text)
         }
@@ -283,17 +281,71 @@ mod tests {
             (r"http:\\ada:secret@a.example\x", "http://a.example/x"),
             ("ftp://ada:secret@a.example/", "ftp://a.example/"),
             ("http://ada:secret@a.example:99999/", "…@a.example:99999/"),
-            ("ada:secret@a.example", "…@a.example"),
+            ("ada:secret@a.example", "http://a.example/"),
+            ("ada:secret@", "…@"),
         ] {
             assert_eq!(Request::get(given).shown(), shown, "{given}");
         }
     }
 
     #[test]
+    fn a_url_is_read_as_a_browser_reads_it() {
+        for (given, sent) in [
+            ("a.example", "http://a.example/"),
+            ("a.example:8080/x", "http://a.example:8080/x"),
+            ("localhost:80/to?url=http://b.example/", "http://localhost/to?url=http://b.example/"),
+            ("HTTPS://A.example", "https://a.example/"),
+            ("bücher.example/ü", "http://xn--bcher-kva.example/%C3%BC"),
+            ("http://a.example/a b?c d#e", "http://a.example/a%20b?c%20d#e"),
+            ("ada@a.example", "http://ada@a.example/"),
+        ] {
+            assert_eq!(Request::get(given).url().as_str(), sent, "{given}");
+        }
+        for given in ["", "not a url", "ftp://a.example/", "http://", "a.example:x"] {
+            assert!(Request::get(given).invalid_because().is_some(), "{given}");
+        }
+    }
+
+    #[test]
+    fn a_line_says_in_json_what_is_to_be_sent() {
+        let line = |rest: &str| {
+            Request::from_line(&format!("{{\"url\":\"a.example\",{rest}}}"), 1, &Request::get(""))
+        };
+        let json = line(r#""json": {"b": 1.50, "a": [true]}"#);
+        assert_eq!(
+            (json.method, &json.body[..]),
+            (Method::POST, &b"{\"b\": 1.50, \"a\": [true]}"[..])
+        );
+        assert_eq!(json.headers["content-type"], "application/json");
+        let binary = line(r#""body_base64": "AAH/", "method": "PUT""#);
+        assert_eq!((binary.method, &binary.body[..]), (Method::PUT, &[0, 1, 255][..]));
+        let twice = line(r#""headers": {"Accept": ["a/b", "c/d"], "X": "y"}"#);
+        let accepts: Vec<_> = twice.headers.get_all("accept").iter().collect();
+        assert_eq!(accepts, ["a/b", "c/d"]);
+        for id in ["1", "-1", "1.5", "18446744073709551615", "\"a\"", "true"] {
+            let request = line(&format!("\"id\": {id}"));
+            assert_eq!(serde_json::to_string(&request.id).expect("JSON"), id);
+        }
+        assert_eq!(line(r#""id": null"#).id, None);
+        for wrong in [
+            r#""json": 1, "body": "x""#,
+            r#""body_base64": "?""#,
+            r#""methud": "PUT""#,
+            r#""header": {}"#,
+            r#""id": [1]"#,
+            r#""attempts": 1, "method": "POST""#,
+        ] {
+            assert!(line(wrong).invalid_because().is_some(), "{wrong}");
+        }
+        let own = line(r#""customer": 5, "attempts": 1, "method": "GET", "error": null"#);
+        assert_eq!(own.invalid_because(), None, "fields of others are left aside");
+    }
+
+    #[test]
     fn a_bad_line_is_not_shown_with_the_secrets_in_it() {
         for line in [
             r#"{"url":"http://u:secret@h/","headers":"Bearer secret"}"#,
-            r#"{"url":"http://u:secret@h/","headers":{"Authorization":["secret"]}}"#,
+            r#"{"url":"http://u:secret@h/","headers":{"Authorization":[["secret"]]}}"#,
             r#"{"url":"http://u:secret@h/","header":{"Authorization":"secret"}}"#,
             r#"{"url":"http://u:secret@h/","headers":{"Authorization":"secret"}"#,
             r#"{"url":"http://u:secret@h/","headers":{"A":"secret\u0000"}}"#,

@@ -1,0 +1,131 @@
+//! A line of NDJSON that asks for something. An outcome of an earlier run is one too.
+
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, header};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
+
+use super::{Id, checked_header};
+
+/// What a line says; what it does not say is the run's.
+pub(super) struct Line {
+    pub(super) url: String,
+    pub(super) id: Option<Id>,
+    pub(super) method: Option<Method>,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Option<Bytes>,
+}
+
+#[derive(Deserialize)]
+struct Fields {
+    url: String,
+    id: Option<Id>,
+    method: Option<String>,
+    #[serde(default)]
+    headers: BTreeMap<String, Values>,
+    body: Option<String>,
+    /// As it stands there: neither the order of its fields nor its numbers change.
+    json: Option<Box<RawValue>>,
+    body_base64: Option<String>,
+    /// Only an outcome has it.
+    attempts: Option<IgnoredAny>,
+}
+
+const FIELDS: [&str; 7] = ["url", "id", "method", "headers", "body", "json", "body_base64"];
+
+/// One header, or the same one several times.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Values {
+    One(String),
+    Several(Vec<String>),
+}
+
+/// Reads a line. Fields of others are left aside, but not one that looks like a slip of the pen.
+pub(super) fn parse(line: &str) -> Result<Line, String> {
+    let all = serde_json::from_str::<BTreeMap<String, IgnoredAny>>(line);
+    all.map_err(|err| without_value(&err))?.keys().try_for_each(|name| no_slip(name))?;
+    let fields = serde_json::from_str::<Fields>(line).map_err(|err| without_value(&err))?;
+    let method = fields.method.map(|method| {
+        let parsed = method.parse::<Method>();
+        parsed.map_err(|_| format!("`{method}` is no method"))
+    });
+    let method = method.transpose()?;
+    let mut headers = HeaderMap::new();
+    for (name, values) in &fields.headers {
+        let values = match values {
+            Values::One(value) => std::slice::from_ref(value),
+            Values::Several(values) => values,
+        };
+        for value in values {
+            let (name, value) = checked_header(name, value)?;
+            headers.append(name, value);
+        }
+    }
+    let is_json = fields.json.is_some();
+    let bodies = [
+        fields.body.map(Bytes::from),
+        fields.json.map(|json| Bytes::from(json.get().to_owned())),
+        fields.body_base64.map(|text| decoded(&text)).transpose()?,
+    ];
+    let mut bodies = bodies.into_iter().flatten();
+    let body = bodies.next();
+    if bodies.next().is_some() {
+        return Err("give one of `body`, `json` and `body_base64`".to_owned());
+    }
+    if is_json && !headers.contains_key(header::CONTENT_TYPE) {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    let has_body = [Method::POST, Method::PUT, Method::PATCH];
+    if fields.attempts.is_some() && method.as_ref().is_some_and(|method| has_body.contains(method))
+    {
+        return Err("an outcome does not hold the body that was sent: \
+                    take the request's own line, by its id"
+            .to_owned());
+    }
+    Ok(Line { url: fields.url, id: fields.id, method, headers, body })
+}
+
+/// A field that nobody knows is somebody's own; but one letter or two beside a known one it is meant
+/// as that, and would be missed.
+fn no_slip(name: &str) -> Result<(), String> {
+    let near = |known: &&&str| {
+        let most = if known.len() < 5 { 1 } else { 2 };
+        (1..=most).contains(&strsim::osa_distance(name, known))
+    };
+    if FIELDS.contains(&name) {
+        return Ok(());
+    }
+    match FIELDS.iter().find(near) {
+        Some(known) => Err(format!("unknown field `{name}`: is `{known}` meant?")),
+        None => Ok(()),
+    }
+}
+
+fn decoded(text: &str) -> Result<Bytes, String> {
+    let decoded = STANDARD.decode(text).map_err(|_| "`body_base64` is not base64".to_owned())?;
+    Ok(decoded.into())
+}
+
+/// What a line of JSON that is no request says about where it was to go.
+pub(super) fn url_in(line: &str) -> String {
+    let line = serde_json::from_str::<serde_json::Value>(line).unwrap_or_default();
+    line["url"].as_str().unwrap_or_default().to_owned()
+}
+
+/// What is wrong with a line, without the value that is wrong.
+fn without_value(err: &serde_json::Error) -> String {
+    let text = err.to_string();
+    let quotes = ['"', '`'];
+    match (text.find(quotes), text.rfind(quotes)) {
+        (Some(start), Some(end)) if text.starts_with("invalid ") => {
+            format!("{}…{}", &text[..=start], &text[end..])
+        }
+        _ => text,
+    }
+}
