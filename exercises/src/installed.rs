@@ -16,6 +16,11 @@ use crate::terminal::plain_lines;
 /// Parses the command line, as [`common::parse`] does. If `--completions` or `--man` is in it, that
 /// is printed instead, and the program ends.
 pub fn parse<A: Parser>() -> A {
+    parse_with(|_| None)
+}
+
+/// The same; `explain` may say more of an error than clap does.
+pub fn parse_with<A: Parser>(explain: impl Fn(&clap::Error) -> Option<String>) -> A {
     let mut command = Extras::augment_args(A::command().args_override_self(true));
     if let Some(extras) = extras(env::args_os()) {
         let extras = Asked::try_parse_from(extras).unwrap_or_else(|err| stop(&err));
@@ -26,7 +31,8 @@ pub fn parse<A: Parser>() -> A {
     let matches = command.try_get_matches_from_mut(env::args_os());
     let parsed = matches.and_then(|mut matches| A::from_arg_matches_mut(&mut matches));
     parsed.unwrap_or_else(|err| {
-        let err = err.format(&mut command);
+        let explained = explain(&err).map(|why| command.error(ErrorKind::UnknownArgument, why));
+        let err = explained.unwrap_or_else(|| err.format(&mut command));
         if err.use_stderr() {
             stop(&err);
         }

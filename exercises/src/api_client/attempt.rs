@@ -1,5 +1,6 @@
 use std::future::Future;
 use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use common::Context;
@@ -8,6 +9,7 @@ use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, ETAG, IF_RANGE,
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use tokio::time::{Instant, timeout_at};
 
+use super::config::{KeepHeaders, Limits, Shared};
 use super::input::Request;
 use super::output::{Outcome, Part, Store, WORTH_CONTINUING};
 use super::policy::{Announced, Answer, Failing, is_success};
@@ -18,33 +20,6 @@ use super::transport::{Body, ErrorKind, Failure, Transport, is_redirect};
 const LEFTOVER: u64 = 64 * 1024;
 /// An attempt that has brought at least this much of a body costs no try if the rest can be continued.
 const PROGRESS: u64 = 64 * 1024;
-
-/// What one attempt may take.
-#[derive(Clone, Debug)]
-pub struct Limits {
-    /// Until there is a connection.
-    pub connect: Duration,
-    /// Between two pieces of a response, and until its head.
-    pub stall: Duration,
-    /// For all of it, if there is a bound.
-    pub max_time: Option<Duration>,
-    /// The longest body, in bytes.
-    pub max_body: u64,
-    /// How many redirects are followed.
-    pub max_redirects: u32,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(10),
-            stall: Duration::from_secs(30),
-            max_time: None,
-            max_body: u64::MAX,
-            max_redirects: 10,
-        }
-    }
-}
 
 /// A request between its coming in and its outcome: what a [`Job`](super::policy::Job) carries.
 #[derive(Debug)]
@@ -71,17 +46,16 @@ impl Pending {
     pub(super) async fn attempt<T: Transport>(
         &mut self,
         run: &Context,
-        transport: &T,
-        limits: &Limits,
-        store: Option<&Store>,
+        shared: &Shared<T>,
     ) -> (Answer, Announced) {
         let started = Instant::now();
         let mut announced = Announced::default();
         self.outcome.begin_attempt();
+        let (limits, received) = (&shared.config.limits, &shared.received);
         let result = {
             let end = limits.max_time.map(|time| after(started, time));
-            let clock = Clock { limits, end };
-            let exchange = self.exchange(transport, &clock, store, &mut announced);
+            let clock = Clock { limits, end, received };
+            let exchange = self.exchange(shared, &clock, &mut announced);
             // Pinned here, it is not moved from one future into the next.
             run.run(pin!(exchange)).await
         };
@@ -95,29 +69,37 @@ impl Pending {
             Err(_cause) => Answer::NotAsked, // the run has ended, and says so itself
         };
         if answer == Answer::Starved {
-            transport.close_idle();
+            shared.transport.close_idle();
         }
         (answer, announced)
     }
 
     async fn exchange<T: Transport>(
         &mut self,
-        transport: &T,
+        shared: &Shared<T>,
         clock: &Clock<'_>,
-        store: Option<&Store>,
         announced: &mut Announced,
     ) -> Result<Answer, Failure> {
+        let (config, store) = (&shared.config, shared.store.as_ref());
+        if let Some(file) = self.outcome.file.take() {
+            let _ = tokio::fs::remove_file(file).await; // what the failed attempt before has kept
+        }
         if let Some(store) = store
             && !std::mem::replace(&mut self.looked, true)
         {
             self.part = store.left(self.outcome.key).await;
         }
         self.ask_for_the_rest();
-        let response = clock.not_stalled(transport.send(&self.request)).await?;
+        let response = clock.not_stalled(shared.transport.send(&self.request)).await?;
         let (status, headers) = (response.status(), response.headers());
-        self.outcome.status = Some(status.as_u16());
+        let (named, all) = match &config.keep_headers {
+            KeepHeaders::Named(names) => (&names[..], false),
+            KeepHeaders::All => (&[][..], true),
+        };
+        self.outcome.answered(self.request.url(), &response, named, all);
         *announced = Announced::read(headers, SystemTime::now());
-        if is_redirect(status) {
+        let follows = config.limits.max_redirects.is_some();
+        if is_redirect(status) && follows {
             let location = headers.get(header::LOCATION).map(HeaderValue::as_bytes);
             self.outcome.location = location.map(|bytes| String::from_utf8_lossy(bytes).into());
         }
@@ -127,8 +109,12 @@ impl Pending {
             let answer = Answer::Failed(Failing::Unprocessed);
             return Err(Failure::new(ErrorKind::Body, detail, answer));
         }
-        if !is_success(status, self.request.is_conditional()) {
-            discard(clock, response, &mut self.outcome).await;
+        let asked_for = is_redirect(status) && !follows;
+        if !asked_for && !is_success(status, self.request.is_conditional()) {
+            match store.filter(|_| config.keep_failed && self.outcome.location.is_none()) {
+                Some(store) => self.keep_failed(clock, store, response).await?,
+                None => discard(clock, response, &mut self.outcome).await,
+            }
             if self.outcome.location.is_none() {
                 self.outcome.error = Some(ErrorKind::Status.because(status.to_string()));
             }
@@ -201,7 +187,22 @@ impl Pending {
             Err(failure) => return Err(self.broken_off(failure, before).await),
         }
         if let Some((store, part)) = store.zip(self.part.take()) {
-            let finished = store.finish(part, self.request.asked_for());
+            let finished = store.finish(part, self.request.asked_for(), "");
+            self.outcome.file = Some(clock.in_time(finished).await?);
+        }
+        Ok(())
+    }
+
+    /// Stores the body of a failed request. If it breaks off it is not kept: the status has said it all.
+    async fn keep_failed<B: Body>(
+        &mut self,
+        clock: &Clock<'_>,
+        store: &Store,
+        response: Response<B>,
+    ) -> Result<(), Failure> {
+        let mut part = store.begin(self.outcome.key, None).await?;
+        if receive(clock, response, &mut self.outcome, Some(&mut part)).await.is_ok() {
+            let finished = store.finish(part, self.request.asked_for(), ".error");
             self.outcome.file = Some(clock.in_time(finished).await?);
         }
         Ok(())
@@ -260,6 +261,7 @@ async fn receive<B: Body>(
     let mut body = response.into_body();
     while let Some(chunk) = clock.not_stalled(body.chunk()).await? {
         outcome.bytes += chunk.len() as u64;
+        clock.received.fetch_add(chunk.len() as u64, Ordering::Relaxed);
         clock.look()?;
         if outcome.bytes > clock.limits.max_body {
             return Err(too_long(clock.limits.max_body));
@@ -287,6 +289,8 @@ async fn discard<B: Body>(clock: &Clock<'_>, response: Response<B>, outcome: &mu
 struct Clock<'a> {
     limits: &'a Limits,
     end: Option<Instant>,
+    /// Counts what comes in of bodies.
+    received: &'a AtomicU64,
 }
 
 impl Clock<'_> {

@@ -2,6 +2,7 @@ use std::io;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use common::Context;
 use futures_util::Stream;
@@ -57,10 +58,12 @@ impl<T: Transport> Client<T> {
     /// A client over something else than the web.
     pub fn with_transport(config: Config, transport: T) -> Result<Self, Unusable> {
         let store = config.output.as_ref().map(|directory| {
-            Store::create(directory).map_err(|err| Unusable::Output(directory.clone(), err))
+            Store::create(directory, config.naming.clone())
+                .map_err(|err| Unusable::Output(directory.clone(), err))
         });
         let store = store.transpose()?;
-        Ok(Self { shared: Arc::new(Shared { transport, config, store }) })
+        let received = AtomicU64::new(0);
+        Ok(Self { shared: Arc::new(Shared { transport, config, store, received }) })
     }
 
     /// Fetches what comes in and gives out one outcome for each, in the order in which they end.

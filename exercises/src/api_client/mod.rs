@@ -8,8 +8,9 @@ pub mod transport;
 
 pub mod output;
 
-mod attempt;
 mod config;
+
+mod attempt;
 mod run;
 
 mod client;
@@ -19,10 +20,9 @@ pub mod cli;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
 
-pub use attempt::Limits;
 pub use client::{Client, Unusable};
-pub use config::Config;
+pub use config::{Config, KeepHeaders, Limits};
 pub use input::{Id, Request};
-pub use output::{Journal, JournalError, Latency, Outcome, Report, Summary};
+pub use output::{Journal, JournalError, Latency, Naming, Outcome, Progress, Report, Summary};
 pub use run::{Outcomes, READ_AHEAD};
 pub use transport::{Body, Error, ErrorKind, Failure, Transport, Web};

@@ -3,6 +3,7 @@ use std::fmt;
 use std::future::{Future, ready};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{self, Poll};
 use std::time::{Duration, SystemTime};
 
@@ -14,8 +15,8 @@ use url::{Position, Url};
 
 use super::attempt::Pending;
 use super::config::Shared;
-use super::input::Request;
-use super::output::{Journal, JournalError, Outcome, millis};
+use super::input::{Request, masked};
+use super::output::{Journal, JournalError, Outcome, Progress, millis};
 use super::policy::{
     Announced, Answer, Decision, HostReport, Job as Queued, Reason, Scheduler, Time, Turn,
 };
@@ -51,6 +52,8 @@ pub struct Outcomes<'a, T: Transport> {
     over: Option<Cause>,
     journal: Option<Journal>,
     journal_error: Option<JournalError>,
+    /// A line for each attempt since the last look, if there is to be one.
+    log: Option<Vec<String>>,
 }
 
 impl<'a, T: Transport> Outcomes<'a, T> {
@@ -72,7 +75,26 @@ impl<'a, T: Transport> Outcomes<'a, T> {
             over: None,
             journal: None,
             journal_error: None,
+            log: None,
         }
+    }
+
+    /// Keeps a line for each attempt, to be taken by [`Outcomes::take_log`].
+    #[must_use]
+    pub fn with_log(mut self) -> Self {
+        self.log = Some(Vec::new());
+        self
+    }
+
+    /// The attempts that have ended since the last call, a line each.
+    pub fn take_log(&mut self) -> Vec<String> {
+        self.log.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// How far the run is.
+    pub fn progress(&self) -> Progress {
+        let received = self.shared.received.load(Ordering::Relaxed);
+        Progress { taken: self.taken, complete: self.requests.is_none(), received }
     }
 
     /// Lets what is in flight end by itself once `ctx` has ended; nothing more is sent after that.
@@ -222,9 +244,7 @@ impl<'a, T: Transport> Outcomes<'a, T> {
         job.item.request.reconnect = job.reconnect;
         let work = bar(&job);
         let made = async move {
-            let Shared { transport, config, store } = &*shared;
-            let (limits, store) = (&config.limits, store.as_ref());
-            let (answer, announced) = job.item.attempt(&ctx, transport, limits, store).await;
+            let (answer, announced) = job.item.attempt(&ctx, &shared).await;
             work.ended(match answer {
                 _ if ctx.err().is_some() => Ending::Canceled,
                 Answer::Accepted if job.item.outcome.error.is_none() => Ending::Done,
@@ -253,7 +273,16 @@ impl<'a, T: Transport> Outcomes<'a, T> {
             _ => drop(self.faults.remove(&job.host)),
         }
         let now = self.started.elapsed();
-        match self.scheduler.answered(now, job, answer, announced) {
+        let line = self.log.is_some().then(|| attempt_line(&job));
+        let decision = self.scheduler.answered(now, job, answer, announced);
+        if let (Some(log), Some(line)) = (&mut self.log, line) {
+            log.push(match &decision {
+                Decision::Again => format!("{line}; waits for another try"),
+                Decision::GivenUp(..) => format!("{line}; given up"),
+                Decision::Done(_) => line,
+            });
+        }
+        match decision {
             Decision::Again if self.over.is_some() => self.cancel_waiting(),
             Decision::Again => {}
             Decision::GivenUp(job, reason) => self.given_up(job, reason),
@@ -275,7 +304,8 @@ impl<'a, T: Transport> Outcomes<'a, T> {
         let status = job.item.outcome.status.and_then(|status| status.try_into().ok());
         let status = status.expect("a location comes with a status");
         let turned = match job.item.redirects {
-            hops if hops == most => {
+            hops if Some(hops) == most => {
+                let most = most.unwrap_or_default();
                 Err(ErrorKind::Redirect.because(format!("more than {most} redirects")))
             }
             _ => follow(&mut job.item.request, status, &location),
@@ -337,16 +367,8 @@ impl<'a, T: Transport> Outcomes<'a, T> {
         }
     }
 
-    /// What a request's limit goes by.
     fn host(&self, url: &Url) -> String {
-        if self.shared.config.one_limit {
-            return "all hosts".to_owned();
-        }
-        let host = url.host_str().unwrap_or_default();
-        match (url.scheme(), url.port_or_known_default().unwrap_or_default()) {
-            ("https", port) if port != 443 => format!("https://{host}:{port}"), // may be two servers
-            (_, port) => format!("{host}:{port}"),
-        }
+        if self.shared.config.one_limit { "all hosts".to_owned() } else { host_of(url) }
     }
 
     fn is_finished(&self) -> bool {
@@ -373,6 +395,32 @@ impl<T: Transport> Stream for Outcomes<'_, T> {
 }
 
 impl<T: Transport> Unpin for Outcomes<'_, T> {}
+
+/// What a request's limit goes by.
+pub(super) fn host_of(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    match (url.scheme(), url.port_or_known_default().unwrap_or_default()) {
+        ("https", port) if port != 443 => format!("https://{host}:{port}"), // may be two servers
+        (_, port) => format!("{host}:{port}"),
+    }
+}
+
+/// What an attempt was, and what came of it. It shows no header, and no secret of the URL.
+fn attempt_line(job: &Job) -> String {
+    let Pending { request, outcome, .. } = &*job.item;
+    let (url, attempts) = (masked(request.url()), job.attempts);
+    let (took, bytes) = (millis(outcome.latency), outcome.bytes);
+    let answer = match (outcome.status, &outcome.http_version, &outcome.error) {
+        (Some(status), Some(version), error) => {
+            let broken = error.as_ref().filter(|error| error.kind != ErrorKind::Status);
+            let broken = broken.map(|error| format!(", {error}")).unwrap_or_default();
+            format!("{status} over HTTP/{version}, {bytes} bytes{broken}")
+        }
+        (_, _, Some(error)) => error.to_string(),
+        _ => "cut off".to_owned(),
+    };
+    format!("{} {url}: try {attempts}: {answer}, {took} ms", request.method)
+}
 
 /// An attempt in the picture of the run, which says where it goes and how often it went before.
 fn bar(job: &Job) -> Work {

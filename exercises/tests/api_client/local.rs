@@ -255,7 +255,7 @@ async fn a_port_that_opens_late_loses_nothing() {
 async fn what_is_no_url_and_what_comes_twice_each_has_its_outcome() {
     let server = Server::start();
     let same = server.url("/same");
-    let urls = ["nonsense", "http://", "ftp://host/", "", &same, &same].map(str::to_owned);
+    let urls = ["no sense", "http://", "ftp://host/", "", &same, &same].map(str::to_owned);
     let outcomes = fetch(quick(), &urls).await;
     let invalid = outcomes.iter().filter(|outcome| kind(outcome) == Some(ErrorKind::Invalid));
     assert_eq!(invalid.count(), 4);

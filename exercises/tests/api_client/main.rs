@@ -3,6 +3,7 @@
 #![cfg(feature = "api-client")]
 
 mod answers;
+mod as_curl;
 mod learning;
 mod limits;
 mod local;

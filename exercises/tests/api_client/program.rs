@@ -53,9 +53,14 @@ fn an_outcome_has_the_fields_of_the_contract() {
     let contract = [
         "attempts",
         "bytes",
+        "content_type",
         "error",
+        "etag",
         "file",
+        "final_url",
+        "http_version",
         "id",
+        "method",
         "rejected",
         "status",
         "took_ms",
@@ -171,7 +176,7 @@ fn a_directory_that_is_not_utf8_is_shown_lossily() {
 #[test]
 fn a_head_may_announce_a_body_longer_than_max_body() {
     let server = Server::start();
-    let args = ["-X", "HEAD", "--max-body", "100", &server.url("/big")];
+    let args = ["-X", "HEAD", "--max-body", "100", "--format", "table", &server.url("/big")];
     let run = run(PROGRAM, &args).expect_status(0);
     assert!(run.stdout.contains("\n200 "), "{}", run.stdout);
 }

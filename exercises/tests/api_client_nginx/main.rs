@@ -6,6 +6,7 @@
 //! against this one by `cargo bench -p exercises --bench api_client`.
 #![cfg(feature = "api-client")]
 
+mod as_curl;
 mod nginx;
 mod trial;
 mod wire;

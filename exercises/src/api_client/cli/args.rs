@@ -1,28 +1,32 @@
-use std::convert::Infallible;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use clap::error::ErrorKind;
-use clap::{Args as Group, Parser, ValueEnum};
+use clap::{ArgAction, Args as Group, Parser, ValueEnum};
 use common::RecordFlags;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, REFERER, USER_AGENT};
 use http::{HeaderName, HeaderValue, Method};
 
-use crate::api_client::input::checked_header;
-use crate::api_client::output::Format;
+use super::values::{
+    Header, Secret, agent, as_is, count, form, header_line, in_flight, method, rate, referer,
+    share, size, time, user,
+};
+use crate::api_client::output::{Format, Naming};
 use crate::api_client::policy::{Rate, Settings};
-use crate::api_client::{Config, Limits, Request};
+use crate::api_client::{Config, KeepHeaders, Limits, Request};
 
-/// Fetches many URLs as fast as their hosts allow, and loses none.
+/// Fetches many URLs as fast as their hosts allow, and loses none; one URL as curl does.
 ///
-/// Without --rate it learns what each host allows. Every request gets one line of outcome.
-///
-/// Exit status: 0 if all were fetched, 1 if some failed, 2 for a usage error, 124 if the deadline
-/// passed, 130 if the run was cancelled.
+/// One URL alone: its body goes to stdout once it is whole, an error to stderr. More, or -i FILE, or
+/// --format: a line for each request, and a summary. Without --rate it learns what each host allows.
 #[derive(Debug, Parser)]
-#[command(name = "api-client", version, after_help = AFTER_HELP)]
+#[command(name = "api-client", version, disable_help_flag = true, after_help = AFTER_HELP)]
+#[command(override_usage = "api-client [OPTIONS] URL...\n       api-client [OPTIONS] -i FILE")]
 pub(super) struct Args {
-    /// What to fetch
+    /// What to fetch; `example.com` is `http://example.com`
     #[arg(value_name = "URL")]
     pub(super) urls: Vec<String>,
 
@@ -37,53 +41,112 @@ pub(super) struct Args {
     #[command(flatten)]
     retry: RetryArgs,
     #[command(flatten)]
-    limits: LimitArgs,
-    #[command(flatten)]
     pub(super) output: OutputArgs,
+    #[command(flatten)]
+    pub(super) connection: ConnectionArgs,
 
     #[command(flatten, next_help_heading = "Pictures")]
     pub(super) record: RecordFlags,
+
+    /// The flags that most runs need, on one screen
+    #[arg(short = 'h')]
+    pub(super) short_help: bool,
+
+    /// All flags, by groups
+    #[arg(long, action = ArgAction::HelpLong)]
+    help: Option<bool>,
 
     /// Panic in the N-th request that is sent
     #[arg(long, value_name = "N", hide = true)]
     pub(super) panic_at: Option<u64>,
 }
 
-const AFTER_HELP: &str = "A JSON object has `url`, and perhaps `method`, `headers`, `body`, `id`.
+const AFTER_HELP: &str = "\
+Exit status: 0 all fetched, 1 some failed, 2 usage, 124 deadline, 130 cancelled.
+Rates: 50/s, 1.5M/min, 10k/h, 1/d. Sizes: 64k, 10M, 1G, 2T (k is 1024). Times: 500ms, 30s, 5m, 1h.
 The first Ctrl-C ends what is in flight and keeps the rest for --resume; the second exits.";
 
-/// A header, or what is wrong with it. clap would print a value that it refuses, and this one may
-/// be a secret.
-type Header = Result<(HeaderName, HeaderValue), String>;
+/// `-h`: what most runs need, on one screen.
+pub(super) const SHORT_HELP: &str = "\
+Fetches many URLs as fast as hosts allow, and loses none; one URL as curl does
+
+  api-client URL                  its body to stdout (-o FILE, -O: into a file)
+  api-client -i FILE|- [-o DIR]   a URL or a JSON object a line; a line for each
+
+Requests    -X METHOD  -H 'NAME: VALUE'  -d TEXT|@FILE  --json TEXT|@FILE  -I
+            -u USER:PASSWORD  -A AGENT  -e REFERER  --dry-run
+Pace        -c N in flight (50)  --rate 50/s a host (learned)  --deadline 1h
+Retries     --retries N (8)  --patience 5m  --retry-unsafe
+Output      -o FILE|DIR  -O  --format table|ndjson  --keep-header NAME
+            --fail-with-body  --summary full|json|none  -v  -s
+            --journal FILE --resume: nothing is fetched twice
+Connection  -x PROXY  -k  --cacert FILE  --compressed  --http1.1  --no-location
+            --connect-timeout 10s  --stall-timeout 30s  -m TIME  --max-body 10M
+
+Exit status: 0 all fetched, 1 some failed, 2 usage, 124 deadline, 130 cancelled
+Rates: 50/s 1.5M/min 10k/h 1/d    Sizes: 64k 10M 1G 2T    Times: 500ms 30s 5m 1h
+--help tells all of every flag.";
 
 #[derive(Debug, Group)]
-#[command(next_help_heading = "Request")]
+#[command(next_help_heading = "Requests")]
 struct RequestArgs {
-    /// The method of requests that name none [default: GET, or POST with -d]
-    #[arg(short = 'X', long, value_name = "METHOD", value_parser = method)]
+    /// The method [default: GET, or POST with a body]
+    #[arg(short = 'X', long = "request", alias = "method", value_name = "METHOD", value_parser = method)]
     method: Option<Method>,
 
     /// A header of every request, such as 'Accept: application/json'
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = header_line)]
     headers: Vec<Header>,
 
-    /// The body of requests that have none; @FILE takes it from a file
-    #[arg(short = 'd', long = "data", value_name = "TEXT", value_parser = body)]
-    body: Option<Bytes>,
+    /// A form's body; @FILE reads it without its line ends, @- from stdin; several are joined by &
+    #[arg(short = 'd', long = "data", value_name = "TEXT", value_parser = form, group = "body")]
+    data: Vec<Bytes>,
+
+    /// The same, and a leading @ is text
+    #[arg(long, value_name = "TEXT", group = "body")]
+    data_raw: Vec<String>,
+
+    /// The same, and @FILE is sent as it is
+    #[arg(long, value_name = "TEXT", value_parser = as_is, group = "body")]
+    data_binary: Vec<Bytes>,
+
+    /// A body of JSON, or @FILE; says so in Content-Type and Accept
+    #[arg(long, value_name = "TEXT", value_parser = as_is, group = "body")]
+    json: Vec<Bytes>,
+
+    /// Ask for the head alone; that of one URL goes to stdout, with names in lower case
+    #[arg(short = 'I', long, conflicts_with_all = ["body", "output", "remote_name"])]
+    head: bool,
+
+    /// Basic authentication
+    #[arg(short = 'u', long, value_name = "USER:PASSWORD", value_parser = user)]
+    user: Option<Secret>,
+
+    /// The User-Agent
+    #[arg(short = 'A', long, value_name = "TEXT", value_parser = agent)]
+    user_agent: Option<HeaderValue>,
+
+    /// The Referer
+    #[arg(short = 'e', long, value_name = "URL", value_parser = referer)]
+    referer: Option<HeaderValue>,
+
+    /// Print each request, its host and its file, and send nothing
+    #[arg(long)]
+    dry_run: bool,
 }
 
 #[derive(Debug, Group)]
 #[command(next_help_heading = "Pace")]
 struct PaceArgs {
     /// How many requests may be in flight at once
-    #[arg(short, long, value_name = "N", default_value = "50", value_parser = count)]
+    #[arg(short, long, value_name = "N", default_value = "50", value_parser = in_flight)]
     concurrency: u32,
 
     /// How many threads do the work
     #[arg(long, value_name = "N", default_value = "1", value_parser = count)]
     threads: u32,
 
-    /// The most that a host is asked for, such as 50/s, 600/m or 5000/h [default: learned]
+    /// The most that a host is asked for, such as 50/s, 1.5M/min, 10k/h, 1/d [default: learned]
     #[arg(long, value_name = "N/UNIT", value_parser = rate)]
     rate: Option<f64>,
 
@@ -103,17 +166,21 @@ struct PaceArgs {
     #[arg(long)]
     polite: bool,
 
-    /// Give a host up that has been ill, or has rejected everything, for this long
-    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = time)]
-    patience: Duration,
+    /// End the whole run after this long
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    deadline: Option<Duration>,
 }
 
 #[derive(Debug, Group)]
 #[command(next_help_heading = "Retries")]
 struct RetryArgs {
     /// How often a request that fails by itself is tried again; rejections and ill hosts do not count
-    #[arg(long, value_name = "N", default_value = "8")]
+    #[arg(long, visible_alias = "retry", value_name = "N", default_value = "8")]
     retries: u32,
+
+    /// Give a host up that has been ill, or has rejected everything, for this long
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = time)]
+    patience: Duration,
 
     /// The longest first backoff; it doubles with every try
     #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = time)]
@@ -137,8 +204,8 @@ struct RetryArgs {
 }
 
 #[derive(Debug, Group)]
-#[command(next_help_heading = "Limits")]
-struct LimitArgs {
+#[command(next_help_heading = "Connection")]
+pub(super) struct ConnectionArgs {
     /// For making a connection
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time)]
     connect_timeout: Duration,
@@ -148,36 +215,88 @@ struct LimitArgs {
     stall_timeout: Duration,
 
     /// For one attempt in all [default: as long as bytes come in]
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(short = 'm', long, value_name = "TIME", value_parser = time)]
     max_time: Option<Duration>,
 
-    /// For the whole run
-    #[arg(long, value_name = "TIME", value_parser = time)]
-    pub(super) deadline: Option<Duration>,
-
     /// The longest body, such as 10M
-    #[arg(long, value_name = "BYTES", value_parser = size)]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
     max_body: Option<u64>,
 
+    /// Follow redirects: it does
+    #[arg(short = 'L', long = "location")]
+    _location: bool,
+
+    /// Take a redirect for the answer
+    #[arg(long, conflicts_with = "_location")]
+    no_location: bool,
+
     /// How many redirects to follow
-    #[arg(long, value_name = "N", default_value = "10")]
-    max_redirects: u32,
+    #[arg(long, alias = "max-redirects", value_name = "N", default_value = "10")]
+    max_redirs: u32,
+
+    /// Trust every certificate
+    #[arg(short = 'k', long)]
+    pub(super) insecure: bool,
+
+    /// Trust these certificates (PEM), and not the system's
+    #[arg(long, value_name = "FILE")]
+    pub(super) cacert: Option<PathBuf>,
+
+    /// A proxy: http://, https://, socks4://, socks5:// or socks5h:// [default: the environment's]
+    #[arg(short = 'x', long, value_name = "URL")]
+    pub(super) proxy: Option<String>,
+
+    /// Ask for a compressed body, and unpack it
+    #[arg(long)]
+    pub(super) compressed: bool,
+
+    /// Speak HTTP/1.1, and not HTTP/2
+    #[arg(long = "http1.1")]
+    pub(super) http1: bool,
 }
 
 #[derive(Debug, Group)]
 #[command(next_help_heading = "Output")]
 pub(super) struct OutputArgs {
-    /// Store the bodies here; without it they are counted and dropped
-    #[arg(short, long, value_name = "DIR")]
+    /// Store one URL's body here, or `-` for stdout; those of more in this directory
+    #[arg(short, long, value_name = "FILE|DIR")]
     output: Option<PathBuf>,
 
-    /// How outcomes are printed
-    #[arg(long, value_enum, default_value = "table")]
-    pub(super) format: Format,
+    /// Name each body as the last part of its URL
+    #[arg(short = 'O', long)]
+    remote_name: bool,
 
-    /// How the summary is printed, to stderr
-    #[arg(long, value_enum, default_value = "text")]
-    pub(super) summary: SummaryFormat,
+    /// Answers of 400 and more are failures: they are
+    #[arg(short = 'f', long = "fail")]
+    _fail: bool,
+
+    /// Keep the bodies of failed requests too: NAME.error, or stdout
+    #[arg(long)]
+    fail_with_body: bool,
+
+    /// How outcomes are printed [default: table]
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+
+    /// Put this header of the answers into the outcomes of --format ndjson
+    #[arg(long, value_name = "NAME")]
+    keep_header: Vec<HeaderName>,
+
+    /// How the summary is printed, to stderr [default: text, with ten hosts]
+    #[arg(long, value_enum)]
+    summary: Option<SummaryFormat>,
+
+    /// A line for each attempt, to stderr
+    #[arg(short, long)]
+    pub(super) verbose: bool,
+
+    /// No bar, no summary and no errors on stderr
+    #[arg(short, long, conflicts_with = "verbose")]
+    silent: bool,
+
+    /// Errors on stderr all the same
+    #[arg(short = 'S', long)]
+    show_error: bool,
 
     /// Write down what was fetched
     #[arg(long, value_name = "FILE")]
@@ -190,15 +309,23 @@ pub(super) struct OutputArgs {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum SummaryFormat {
+    /// With ten hosts at most, the slowest first
     Text,
+    /// With all hosts
+    Full,
     Json,
     None,
 }
 
-impl OutputArgs {
-    pub(super) fn stores(&self) -> bool {
-        self.output.is_some()
-    }
+/// Where bodies go.
+#[derive(Clone, Debug)]
+pub(super) enum Place {
+    /// They are counted and dropped.
+    Nowhere,
+    /// Into files of this directory.
+    Directory(PathBuf, Naming),
+    /// To stdout once it is whole, or to what is no regular file, such as /dev/null.
+    Printed(Option<PathBuf>),
 }
 
 impl Args {
@@ -207,7 +334,66 @@ impl Args {
     }
 
     pub(super) fn deadline(&self) -> Option<Duration> {
-        self.limits.deadline
+        self.pace.deadline
+    }
+
+    pub(super) fn dry_run(&self) -> bool {
+        self.request.dry_run
+    }
+
+    /// One URL and nothing that asks for a line: it is fetched as curl does.
+    pub(super) fn is_one(&self) -> bool {
+        let lines = self.input.is_some() || self.output.format.is_some();
+        self.urls.len() == 1 && !lines && self.output.journal.is_none()
+    }
+
+    /// How outcomes are printed, if they are.
+    pub(super) fn format(&self) -> Option<Format> {
+        (!self.is_one()).then(|| self.output.format.unwrap_or(Format::Table))
+    }
+
+    pub(super) fn summary(&self) -> SummaryFormat {
+        let quiet = self.is_one() || self.output.silent;
+        let default = if quiet { SummaryFormat::None } else { SummaryFormat::Text };
+        self.output.summary.unwrap_or(default)
+    }
+
+    pub(super) fn shows_progress(&self) -> bool {
+        !self.output.silent
+    }
+
+    pub(super) fn shows_errors(&self) -> bool {
+        !self.output.silent || self.output.show_error
+    }
+
+    /// Whether the head of an answer is what is asked for.
+    pub(super) fn prints_head(&self) -> bool {
+        self.request.head && self.is_one()
+    }
+
+    pub(super) fn place(&self) -> Place {
+        let OutputArgs { output, remote_name, .. } = &self.output;
+        let naming = if *remote_name { Naming::LastPart } else { Naming::WholeUrl };
+        let is_directory = |path: &Path| {
+            path.is_dir() || path.as_os_str().as_encoded_bytes().ends_with(b"/") || *remote_name
+        };
+        match output {
+            None if *remote_name => Place::Directory(".".into(), naming),
+            None if self.is_one() && !self.request.head => Place::Printed(None),
+            None => Place::Nowhere,
+            Some(path) if !self.is_one() || is_directory(path) => {
+                Place::Directory(path.clone(), naming)
+            }
+            Some(path) if path == Path::new("-") => Place::Printed(None),
+            Some(path) if path.exists() && !path.is_file() => Place::Printed(Some(path.clone())),
+            Some(path) => {
+                let path = path.canonicalize().unwrap_or_else(|_| path.clone()); // not over a link
+                let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+                let directory = directory.unwrap_or(Path::new(".")).to_owned();
+                let name = path.file_name().unwrap_or(path.as_os_str()).to_owned();
+                Place::Directory(directory, Naming::Exactly(name))
+            }
+        }
     }
 
     /// What is wrong with the arguments, if anything is.
@@ -217,25 +403,62 @@ impl Args {
             return Err((ErrorKind::MissingRequiredArgument, message.to_owned()));
         }
         let refused = self.request.headers.iter().find_map(|header| header.as_ref().err());
-        refused.map_or(Ok(()), |why| Err((ErrorKind::ValueValidation, format!("--header: {why}"))))
+        let refused = refused.map(|why| format!("--header: {why}"));
+        let user = self.request.user.as_ref().and_then(|user| user.0.as_ref().err());
+        let refused = refused.or(user.map(|why| format!("--user: {why}")));
+        refused.map_or(Ok(()), |why| Err((ErrorKind::ValueValidation, why)))
     }
 
     /// What a line of input does not say itself.
     pub(super) fn defaults(&self) -> Request {
+        let args = &self.request;
         let mut request = Request::get("");
-        request.body = self.request.body.clone().unwrap_or_default();
-        let method = if self.request.body.is_some() { Method::POST } else { Method::GET };
-        request.method = self.request.method.clone().unwrap_or(method);
-        for (name, value) in self.request.headers.iter().flatten() {
+        for (name, value) in args.headers.iter().flatten() {
             request.headers.append(name, value.clone());
         }
+        let mut default = |name: HeaderName, value: Option<HeaderValue>| {
+            if let Some(value) = value
+                && !request.headers.contains_key(&name)
+            {
+                request.headers.insert(name, value);
+            }
+        };
+        let basic = args.user.as_ref().and_then(|user| user.0.as_ref().ok()).map(|user| {
+            let basic = format!("Basic {}", STANDARD.encode(user));
+            let mut basic = HeaderValue::try_from(basic).expect("base64 is a header value");
+            basic.set_sensitive(true);
+            basic
+        });
+        default(AUTHORIZATION, basic);
+        default(USER_AGENT, args.user_agent.clone());
+        default(REFERER, args.referer.clone());
+        let raw = args.data_raw.iter().map(|text| Bytes::from(text.clone()));
+        let form: Vec<_> = args.data.iter().cloned().chain(raw).collect();
+        let form = [&form[..], &args.data_binary].concat();
+        if !form.is_empty() {
+            let of_forms = HeaderValue::from_static("application/x-www-form-urlencoded");
+            default(CONTENT_TYPE, Some(of_forms));
+        }
+        if !args.json.is_empty() {
+            let json = HeaderValue::from_static("application/json");
+            default(CONTENT_TYPE, Some(json.clone()));
+            default(ACCEPT, Some(json));
+        }
+        let has_body = !form.is_empty() || !args.json.is_empty();
+        request.body = if form.is_empty() { args.json.concat() } else { form.join(&b'&') }.into();
+        let method = match () {
+            () if args.head => Method::HEAD,
+            () if has_body => Method::POST,
+            () => Method::GET,
+        };
+        request.method = args.method.clone().unwrap_or(method);
         request
     }
 
     /// The client's settings, with no more than `most` requests in flight.
     pub(super) fn config(&self, most: usize) -> Config {
-        let PaceArgs { concurrency, adaptive, one_limit, polite, patience, .. } = self.pace;
-        let RetryArgs { retries, backoff, max_retry_after, .. } = self.retry;
+        let PaceArgs { concurrency, adaptive, one_limit, polite, .. } = self.pace;
+        let RetryArgs { retries, backoff, max_retry_after, patience, .. } = self.retry;
         let policy = Settings {
             concurrency: most.min(concurrency as usize),
             rate: self.pace.rate.map(|rate| Rate { per_second: rate, burst: self.burst(rate) }),
@@ -250,14 +473,24 @@ impl Args {
             seed: self.retry.seed.unwrap_or_else(rand::random),
             ..Settings::default()
         };
+        let args = &self.connection;
         let limits = Limits {
-            connect: self.limits.connect_timeout,
-            stall: self.limits.stall_timeout,
-            max_time: self.limits.max_time,
-            max_body: self.limits.max_body.unwrap_or(u64::MAX),
-            max_redirects: self.limits.max_redirects,
+            connect: args.connect_timeout,
+            stall: args.stall_timeout,
+            max_time: args.max_time,
+            max_body: args.max_body.unwrap_or(u64::MAX),
+            max_redirects: (!args.no_location).then_some(args.max_redirs),
         };
-        Config { policy, limits, output: self.output.output.clone(), one_limit }
+        let keep_headers = match self.prints_head() {
+            true => KeepHeaders::All,
+            false => KeepHeaders::Named(self.output.keep_header.clone()),
+        };
+        let (output, naming) = match self.place() {
+            Place::Directory(directory, naming) => (Some(directory), naming),
+            Place::Nowhere | Place::Printed(_) => (None, Naming::WholeUrl),
+        };
+        let keep_failed = self.output.fail_with_body;
+        Config { policy, limits, output, naming, keep_failed, keep_headers, one_limit }
     }
 
     /// With a burst of 1 every slot is lost for which the clock wakes the client too late, and the
@@ -267,72 +500,28 @@ impl Args {
     }
 }
 
-fn method(text: &str) -> Result<Method, String> {
-    text.parse().map_err(|_| "a method is a word such as GET".to_owned())
-}
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
 
-#[expect(clippy::unnecessary_wraps, reason = "clap asks for a result")]
-fn header_line(text: &str) -> Result<Header, Infallible> {
-    let parts = text.split_once(':').ok_or_else(|| "a header is written `Name: value`".to_owned());
-    Ok(parts.and_then(|(name, value)| checked_header(name, value)))
-}
+    use super::*;
 
-fn body(text: &str) -> Result<Bytes, String> {
-    let Some(file) = text.strip_prefix('@') else { return Ok(text.to_owned().into()) };
-    std::fs::read(file).map(Bytes::from).map_err(|err| format!("cannot read {file}: {err}"))
-}
-
-fn count(text: &str) -> Result<u32, String> {
-    text.parse().ok().filter(|n| (1..=65_536).contains(n)).ok_or("a number from 1 to 65536".into())
-}
-
-fn rate(text: &str) -> Result<f64, String> {
-    let (number, unit) = text.split_once('/').unwrap_or((text, "s"));
-    let seconds = match unit {
-        "s" => 1.0,
-        "m" => 60.0,
-        "h" => 3600.0,
-        _ => f64::NAN,
-    };
-    let rate = number.trim().parse::<f64>().unwrap_or(f64::NAN) / seconds;
-    let sensible = (1e-6..=1e6).contains(&rate);
-    if sensible { Ok(rate) } else { Err("a rate is written 50/s, 600/m or 5000/h".into()) }
-}
-
-fn share(text: &str) -> Result<f64, String> {
-    let percent = text.strip_suffix('%').and_then(|number| number.parse::<f64>().ok());
-    percent
-        .map(|percent| percent / 100.0)
-        .filter(|share| (0.0..=10.0).contains(share))
-        .ok_or("a share is written 50%, and is no more than 1000%".into())
-}
-
-fn time(text: &str) -> Result<Duration, String> {
-    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let seconds = match unit {
-        "ms" => 0.001,
-        "" | "s" => 1.0,
-        "m" => 60.0,
-        "h" => 3600.0,
-        _ => f64::NAN,
-    };
-    let time = number.parse::<f64>().unwrap_or(f64::NAN) * seconds;
-    let sensible = time > 0.0 && time < 1e9;
-    let time = if sensible { Duration::try_from_secs_f64(time).ok() } else { None };
-    time.ok_or("a time is written 500ms, 30s, 5m or 1h, and is not zero".into())
-}
-
-fn size(text: &str) -> Result<u64, String> {
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let factor = match unit {
-        "" => Some(1),
-        "K" => Some(1 << 10),
-        "M" => Some(1 << 20),
-        "G" => Some(1 << 30),
-        _ => None,
-    };
-    let size = number.parse::<u64>().ok().zip(factor).and_then(|(n, factor)| n.checked_mul(factor));
-    size.ok_or("a size is written 4096, 64K, 10M or 1G".into())
+    #[test]
+    fn the_short_help_fits_on_one_screen_and_names_no_flag_that_is_not_there() {
+        assert!(SHORT_HELP.lines().count() < 24);
+        assert!(SHORT_HELP.lines().all(|line| line.chars().count() <= 80));
+        let command = Args::command();
+        let is_there = |flag: &str| {
+            command.get_arguments().any(|arg| {
+                arg.get_long().is_some_and(|long| flag == format!("--{long}"))
+                    || arg.get_short().is_some_and(|short| flag == format!("-{short}"))
+            })
+        };
+        let words = SHORT_HELP.split(|c: char| c.is_whitespace() || "(),:[]".contains(c));
+        let flags: Vec<_> = words.filter(|word| word.starts_with('-') && word.len() > 1).collect();
+        assert!(flags.len() > 30, "{flags:?}");
+        for flag in flags {
+            assert!(is_there(flag), "{flag}");
+        }
+    }
 }

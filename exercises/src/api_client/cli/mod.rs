@@ -1,8 +1,13 @@
 //! The program: flags in, outcomes out.
 
 mod args;
+mod curl;
+mod dry_run;
 mod files;
+mod one;
 mod planted;
+mod values;
+mod web;
 
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,13 +23,13 @@ use futures_util::{Stream, StreamExt, future, stream};
 use tokio::runtime::Builder;
 use tokio::time::timeout;
 
-use self::args::{Args, SummaryFormat};
+use self::args::{Args, Place, SummaryFormat};
 use self::planted::Planted;
 use super::client::Client;
 use super::input::Request;
 use super::input::lines::Input;
-use super::output::{Journal, Printer, Summary, plain};
-use super::transport::{ErrorKind, Web};
+use super::output::{Journal, Outcome, Printer, Summary, plain};
+use super::transport::ErrorKind;
 
 /// The bar is brought up to date this long after the last outcome, and while there is none.
 const TICK: Duration = Duration::from_millis(200);
@@ -37,7 +42,11 @@ type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 /// The program `api-client`, from its arguments to its exit status.
 pub fn main() -> ExitCode {
-    let args: Args = crate::installed::parse();
+    let args: Args = crate::installed::parse_with(curl::explained);
+    if args.short_help {
+        common::say!("{}", args::SHORT_HELP);
+        return ExitCode::SUCCESS;
+    }
     if let Err((kind, message)) = args.check() {
         Args::command().error(kind, message).exit();
     }
@@ -83,31 +92,45 @@ async fn run(args: &Args) -> Result<ExitCode, Failed> {
         Some(deadline) => Context::background().with_timeout(deadline),
         None => Context::background(),
     };
-    let config = args.config(files::most_requests(args.output.stores()));
-    proxies_make_sense()?;
-    let web = Web::new(config.limits.connect, config.policy.concurrency)?;
+    let place = args.place();
+    let left = Arc::new(AtomicBool::new(false));
+    let mut config = args.config(files::most_requests(!matches!(place, Place::Nowhere)));
+    let web = web::web(&args.connection, &config)?;
+    let requests = requests(args, input_left(&ctx, &interrupted, &left))?;
+    if args.dry_run() {
+        return dry_run::print(requests, &place).await;
+    }
+    // Removed with what is in it when this function ends.
+    let temporary = matches!(place, Place::Printed(_)).then(tempfile::tempdir).transpose()?;
+    if let Some(temporary) = &temporary {
+        config.output = Some(temporary.path().to_owned());
+    }
     let transport = Planted { web, panic_at: args.panic_at, sent: AtomicU64::new(0) };
     let client = Client::with_transport(config, transport)?;
     let journal = args.output.journal.as_deref();
     let journal = journal.map(|path| Journal::open(path, args.output.resume)).transpose()?;
     let mut journal_is_whole = true;
-    let left = Arc::new(AtomicBool::new(false));
-    let requests = requests(args, input_left(&ctx, &interrupted, &left))?;
 
     let started = Instant::now();
     let mut summary = Summary::new();
-    let printer = Printer::new(args.output.format).map_err(|err| unprinted(&err))?;
+    let printer = Printer::new(args.format(), args.shows_progress());
+    let mut printer = printer.map_err(unprinted)?;
     let mut outcomes = client.fetch_all(&ctx, requests).drain_when(&interrupted);
     if let Some(journal) = journal {
         outcomes = outcomes.with_journal(journal);
     }
+    if args.output.verbose {
+        outcomes = outcomes.with_log();
+    }
+    let ticks = printer.has_bar() || args.output.verbose;
     let mut outcomes = outcomes.ready_chunks(PRINTED_TOGETHER);
+    let mut only = None;
     loop {
-        let next = outcomes.next();
-        let Ok(chunk) = timeout(if printer.has_bar() { TICK } else { Duration::MAX }, next).await
-        else {
-            let (hosts, now) = (outcomes.get_ref().hosts(), outcomes.get_ref().elapsed());
-            printer.progress(summary.requests(), summary.failed(), &hosts, now);
+        let next = timeout(if ticks { TICK } else { Duration::MAX }, outcomes.next()).await;
+        printer.note(&outcomes.get_mut().take_log());
+        let Ok(chunk) = next else {
+            let (outcomes, hosts) = (outcomes.get_ref(), outcomes.get_ref().hosts());
+            printer.progress(&summary, &outcomes.progress(), &hosts, outcomes.elapsed());
             continue;
         };
         let Some(chunk) = chunk else { break };
@@ -120,14 +143,20 @@ async fn run(args: &Args) -> Result<ExitCode, Failed> {
         }
         if let Err(err) = printer.print(&chunk) {
             printer.finish();
-            complain(&unprinted(&err));
+            complain(&unprinted(err));
             return Ok(ExitCode::FAILURE);
         }
+        only = chunk.into_iter().next();
     }
     printer.finish();
+    let mut delivered = true;
+    if let Some(outcome) = only.filter(|_| args.is_one()) {
+        delivered = deliver(args, &place, &outcome);
+    }
     let report = summary.report(started.elapsed(), outcomes.get_ref().hosts());
-    match args.output.summary {
+    match args.summary() {
         SummaryFormat::Text => tell(format_args!("{report}")),
+        SummaryFormat::Full => tell(format_args!("{report:#}")),
         SummaryFormat::Json => tell(format_args!("{}", serde_json::to_string(&report)?)),
         SummaryFormat::None => {}
     }
@@ -136,28 +165,25 @@ async fn run(args: &Args) -> Result<ExitCode, Failed> {
     Ok(ExitCode::from(match () {
         () if over_time => 124,
         () if left || summary.any(ErrorKind::Canceled) => 130,
-        () if summary.failed() > 0 || !journal_is_whole => 1,
+        () if summary.failed() > 0 || !journal_is_whole || !delivered => 1,
         () => 0,
     }))
 }
 
-/// reqwest passes over a proxy that it cannot read, and would go there directly.
-fn proxies_make_sense() -> Result<(), Failed> {
-    let names = ["http_proxy", "https_proxy", "all_proxy"];
-    for name in names.iter().flat_map(|name| [(*name).to_owned(), name.to_uppercase()]) {
-        let Ok(proxy) = std::env::var(&name) else { continue };
-        let address = if proxy.contains("://") { proxy } else { format!("http://{proxy}") };
-        let readable = url::Url::parse(&address).is_ok_and(|url| {
-            url.has_host()
-                && matches!(url.scheme(), "http" | "https" | "socks4" | "socks5" | "socks5h")
-        });
-        if !readable && address != "http://" {
-            return Err(
-                format!("the environment's {name} is no proxy: write http://HOST:PORT").into()
-            );
-        }
+/// Gives out what the one URL of the run has brought. Says whether that went well.
+fn deliver(args: &Args, place: &Place, outcome: &Outcome) -> bool {
+    let printed = match (place, &outcome.file) {
+        _ if args.prints_head() => one::print_head(outcome),
+        (Place::Printed(to), Some(body)) => one::print_body(body, to.as_deref()),
+        _ => Ok(()),
+    };
+    if let Some(error) = outcome.error.as_ref().filter(|_| args.shows_errors()) {
+        complain(&format!("{}: {error}", outcome.url).into());
     }
-    Ok(())
+    if let Err(err) = &printed {
+        complain(err);
+    }
+    printed.is_ok()
 }
 
 /// The end of the run, at which an input that waits is left; `left` says that it was.
@@ -183,7 +209,11 @@ fn requests(
     let file = match &args.input {
         Some(path) => {
             let open = Input::open(path);
-            let input = open.map_err(|err| format!("cannot read {}: {err}", path.display()))?;
+            let input = open.map_err(|err| {
+                let curls = curl::reason("-i").filter(|_| err.kind() == io::ErrorKind::NotFound);
+                let curls = curls.map(|reason| format!(" ({reason})")).unwrap_or_default();
+                format!("cannot read {}: {err}{curls}", path.display())
+            })?;
             input.requests(end, defaults).left_stream()
         }
         None => stream::empty().right_stream(),
@@ -197,7 +227,7 @@ fn complain(err: &Failed) {
     tell(format_args!("error: {}", plain(&message)));
 }
 
-fn unprinted(err: &io::Error) -> Failed {
+fn unprinted(err: io::Error) -> Failed {
     format!("cannot print the outcomes, the run is incomplete: {err}").into()
 }
 

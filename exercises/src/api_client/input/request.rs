@@ -258,6 +258,32 @@ pub(in crate::api_client) fn without_user(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// A parameter of a query whose name has one of these in it is taken for a secret.
+const SECRETS: [&str; 8] = ["auth", "cred", "key", "passw", "secret", "session", "sig", "token"];
+
+/// A URL without its user part, and with the secrets of its query masked: that of a redirect is often
+/// signed.
+pub(in crate::api_client) fn masked(url: &Url) -> String {
+    let mut url = url.clone();
+    // Neither can fail where there is a host.
+    let _ = (url.set_username(""), url.set_password(None));
+    let secret = |parameter: &str| {
+        let name = parameter.split('=').next().unwrap_or_default().to_lowercase();
+        SECRETS.iter().any(|secret| name.contains(secret))
+    };
+    let query = url.query().filter(|query| query.split('&').any(secret)).map(|query| {
+        let mask = |parameter: &str| match parameter.split_once('=') {
+            Some((name, _)) if secret(parameter) => format!("{name}=***"),
+            _ => parameter.to_owned(),
+        };
+        query.split('&').map(mask).collect::<Vec<_>>().join("&")
+    });
+    if let Some(query) = query {
+        url.set_query(Some(&query));
+    }
+    url.into()
+}
+
 /// Checks a header.
 pub(in crate::api_client) fn checked_header(
     name: &str,
@@ -286,6 +312,13 @@ mod tests {
         ] {
             assert_eq!(Request::get(given).shown(), shown, "{given}");
         }
+    }
+
+    #[test]
+    fn the_secrets_of_a_query_are_masked() {
+        let url = "https://ada:secret@a.example/x?page=2&api_key=secret&X-Amz-Signature=secret#y";
+        let masked = masked(&Url::parse(url).expect("a URL"));
+        assert_eq!(masked, "https://a.example/x?page=2&api_key=***&X-Amz-Signature=***#y");
     }
 
     #[test]

@@ -1,9 +1,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use http::header::{CONTENT_TYPE, ETAG};
+use http::{HeaderMap, HeaderName, Response};
 use serde::{Deserialize, Serialize, Serializer};
+use url::Url;
 
-use crate::api_client::input::{Id, Request};
+use crate::api_client::input::{Id, Request, masked};
 use crate::api_client::transport::Error;
 
 /// What has become of a request. Every request has exactly one.
@@ -13,8 +16,26 @@ pub struct Outcome {
     pub id: Id,
     /// The URL as it was given.
     pub url: String,
+    /// The method that was asked for.
+    #[serde(default)]
+    pub method: String,
     /// Of the last response, if there was one.
     pub status: Option<u16>,
+    /// Where that response came from, with the secrets in it masked.
+    #[serde(default)]
+    pub final_url: Option<String>,
+    /// `1.0`, `1.1` or `2`.
+    #[serde(default)]
+    pub http_version: Option<String>,
+    /// What it says that it is.
+    #[serde(default)]
+    pub content_type: Option<String>,
+    /// Its `ETag`.
+    #[serde(default)]
+    pub etag: Option<String>,
+    /// Those of its headers that were to be kept.
+    #[serde(default, skip_serializing_if = "HeaderMap::is_empty", with = "headers")]
+    pub response_headers: HeaderMap,
     /// How often it was sent to a host; 0 if it never was.
     pub attempts: u32,
     /// How many of these came too fast for the host.
@@ -54,7 +75,13 @@ impl Outcome {
         Self {
             id: request.id_or(number),
             url: request.shown().into_owned(),
+            method: request.method.to_string(),
             status: None,
+            final_url: None,
+            http_version: None,
+            content_type: None,
+            etag: None,
+            response_headers: HeaderMap::new(),
             attempts: 0,
             rejected: 0,
             waited_ms: 0,
@@ -73,6 +100,38 @@ impl Outcome {
     /// The next attempt decides, and not the one before.
     pub(in crate::api_client) fn begin_attempt(&mut self) {
         (self.status, self.bytes, self.error, self.location) = (None, 0, None, None);
+        (self.final_url, self.http_version) = (None, None);
+        (self.content_type, self.etag) = (None, None);
+        self.response_headers.clear();
+    }
+
+    /// What the head of a response says.
+    pub(in crate::api_client) fn answered<B>(
+        &mut self,
+        url: &Url,
+        response: &Response<B>,
+        keep: &[HeaderName],
+        keep_all: bool,
+    ) {
+        let headers = response.headers();
+        let text = |name: &HeaderName| {
+            headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+        };
+        self.status = Some(response.status().as_u16());
+        self.final_url = Some(masked(url));
+        let version = format!("{:?}", response.version()); // HTTP/1.1, HTTP/2.0
+        let version = version.trim_start_matches("HTTP/");
+        self.http_version =
+            Some(version.strip_suffix(".0").filter(|v| *v != "1").unwrap_or(version).to_owned());
+        (self.content_type, self.etag) = (text(&CONTENT_TYPE), text(&ETAG));
+        if keep_all {
+            self.response_headers.clone_from(headers);
+        }
+        for name in keep {
+            for value in headers.get_all(name) {
+                self.response_headers.append(name, value.clone());
+            }
+        }
     }
 
     pub(in crate::api_client) fn end_attempt(&mut self, took: Duration) {
@@ -90,4 +149,42 @@ pub(in crate::api_client) fn millis(duration: Duration) -> u64 {
 #[expect(clippy::ref_option, reason = "serde asks for a reference to the field")]
 fn lossily<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
     path.as_ref().map(|path| path.to_string_lossy()).serialize(serializer)
+}
+
+/// Headers as an object: a value, or an array of those of a header that comes several times.
+mod headers {
+    use std::collections::BTreeMap;
+
+    use http::{HeaderMap, HeaderName, HeaderValue};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::api_client::input::Values;
+
+    pub(super) fn serialize<S: Serializer>(
+        headers: &HeaderMap,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let values = |name| {
+            let values = headers.get_all(name).iter();
+            values.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect()
+        };
+        let all = headers.keys().map(|name| (name.as_str(), Values::from_all(values(name))));
+        all.collect::<BTreeMap<_, _>>().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<HeaderMap, D::Error> {
+        let mut headers = HeaderMap::new();
+        for (name, values) in BTreeMap::<String, Values>::deserialize(deserializer)? {
+            for value in values.all() {
+                if let (Ok(name), Ok(value)) =
+                    (name.parse::<HeaderName>(), value.parse::<HeaderValue>())
+                {
+                    headers.append(name, value);
+                }
+            }
+        }
+        Ok(headers)
+    }
 }

@@ -1,12 +1,25 @@
 use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::Outcome;
+use super::numbers::{size, two_digits};
+use super::{Outcome, Summary};
 use crate::api_client::policy::{Hold, HostReport, Time};
+
+/// How far a run is.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    /// Requests that were taken in.
+    pub taken: u64,
+    /// Whether that is all of them.
+    pub complete: bool,
+    /// Bytes of bodies that have come in.
+    pub received: u64,
+}
 
 /// How outcomes are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -15,24 +28,30 @@ pub(in crate::api_client) enum Format {
     Ndjson,
 }
 
-/// Prints outcomes as they come.
+/// Prints outcomes as they come, and beside them how far the run is.
 pub(in crate::api_client) struct Printer {
-    format: Format,
+    format: Option<Format>,
     bar: Option<ProgressBar>,
+    /// How many were done at the ends of the last ticks.
+    done: VecDeque<(Time, u64)>,
 }
+
+/// The rate that the bar shows is that of so many ticks, which are two seconds.
+const RATE_OVER: usize = 10;
 
 impl Printer {
     /// Begins with the table's head. Fails if that cannot be written, but not if nobody reads it: that
-    /// shows when there is something to read.
-    pub(in crate::api_client) fn new(format: Format) -> io::Result<Self> {
+    /// shows when there is something to read. There is a bar if it is wanted and stderr is a terminal.
+    pub(in crate::api_client) fn new(format: Option<Format>, bar: bool) -> io::Result<Self> {
         let head = b"status  attempts  rejected  waited ms  took ms     bytes  url\n";
-        if format == Format::Table
+        if format == Some(Format::Table)
             && let Err(err) = write_out(head)
             && err.kind() != io::ErrorKind::BrokenPipe
         {
             return Err(err);
         }
-        Ok(Self { format, bar: io::stderr().is_terminal().then(progress_bar) })
+        let bar = (bar && io::stderr().is_terminal()).then(progress_bar);
+        Ok(Self { format, bar, done: VecDeque::new() })
     }
 
     /// Prints some outcomes. Fails if nobody reads them any more.
@@ -40,16 +59,29 @@ impl Printer {
         let mut lines = Vec::new();
         for outcome in outcomes {
             match self.format {
-                Format::Table => writeln!(lines, "{}", row(outcome))?,
-                Format::Ndjson => {
+                None => {}
+                Some(Format::Table) => writeln!(lines, "{}", row(outcome))?,
+                Some(Format::Ndjson) => {
                     serde_json::to_writer(&mut lines, outcome)?;
                     lines.push(b'\n');
                 }
             }
         }
+        self.beside_the_bar(|| if lines.is_empty() { Ok(()) } else { write_out(&lines) })
+    }
+
+    /// Prints lines to stderr. If nobody hears them, nobody can be told.
+    pub(in crate::api_client) fn note(&self, lines: &[String]) {
+        if !lines.is_empty() {
+            let lines: String = lines.iter().map(|line| format!("{}\n", plain(line))).collect();
+            drop(self.beside_the_bar(|| io::stderr().lock().write_all(lines.as_bytes())));
+        }
+    }
+
+    fn beside_the_bar(&self, print: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
         match &self.bar {
-            Some(bar) => bar.suspend(|| write_out(&lines)),
-            None => write_out(&lines),
+            Some(bar) => bar.suspend(print),
+            None => print(),
         }
     }
 
@@ -60,21 +92,21 @@ impl Printer {
 
     /// How far the run is, and what holds the host for which most requests wait.
     pub(in crate::api_client) fn progress(
-        &self,
-        done: u64,
-        failed: u64,
+        &mut self,
+        summary: &Summary,
+        progress: &Progress,
         hosts: &[HostReport],
         now: Time,
     ) {
         let Some(bar) = &self.bar else { return };
-        bar.set_position(done);
-        let mut message = if failed > 0 { format!("{failed} failed") } else { String::new() };
-        let held = hosts.iter().filter(|host| host.waiting > 0).max_by_key(|host| host.waiting);
-        if let Some(line) = held.and_then(|host| hold(host, now)) {
-            let gap = if message.is_empty() { "" } else { ", " };
-            message = format!("{message}{gap}{line}");
+        if self.done.len() == RATE_OVER {
+            self.done.pop_front();
         }
-        bar.set_message(message);
+        self.done.push_back((now, summary.requests()));
+        let (since, before) = self.done.front().copied().unwrap_or_default();
+        let time = now.saturating_sub(since).as_secs_f64();
+        let rate = (summary.requests() - before) as f64 / time.max(1e-3);
+        bar.set_message(line(summary, progress, rate, hosts, now));
     }
 
     pub(in crate::api_client) fn finish(&self) {
@@ -82,6 +114,27 @@ impl Printer {
             bar.finish_and_clear();
         }
     }
+}
+
+/// `12/40 done, 3 failed, 45/s, 1.2M`, and why nothing moves.
+fn line(
+    summary: &Summary,
+    progress: &Progress,
+    rate: f64,
+    hosts: &[HostReport],
+    now: Time,
+) -> String {
+    let (done, failed, taken) = (summary.requests(), summary.failed(), progress.taken);
+    let more = if progress.complete { "" } else { "+" };
+    let mut parts = vec![format!("{done}/{taken}{more} done")];
+    if failed > 0 {
+        parts.push(format!("{failed} failed"));
+    }
+    parts.push(format!("{}/s", two_digits(rate)));
+    parts.push(size(progress.received));
+    let held = hosts.iter().filter(|host| host.waiting > 0).max_by_key(|host| host.waiting);
+    parts.extend(held.and_then(|host| hold(host, now)));
+    parts.join(", ")
 }
 
 fn write_out(bytes: &[u8]) -> io::Result<()> {
@@ -125,8 +178,7 @@ fn hold(host: &HostReport, now: Time) -> Option<String> {
 }
 
 fn progress_bar() -> ProgressBar {
-    let style =
-        ProgressStyle::with_template("{spinner} {pos} done, {per_sec}, {elapsed} {wide_msg}");
+    let style = ProgressStyle::with_template("{spinner} {elapsed} {wide_msg}");
     let bar = ProgressBar::no_length();
     bar.set_style(style.expect("the template is well formed"));
     bar.enable_steady_tick(Duration::from_millis(200));
@@ -153,18 +205,30 @@ mod tests {
 
     use super::*;
 
+    fn failed() -> Outcome {
+        let request = crate::api_client::Request::get("a.example");
+        let error = Some(crate::api_client::ErrorKind::Dns.because("no address"));
+        Outcome { error, ..Outcome::of(&request, 1) }
+    }
+
     #[test]
     fn the_bar_says_why_nothing_moves() {
         let mut host = HostReport {
             host: "api.example.com:443".to_owned(),
             accepted: 0,
             rejected: 1,
+            pace: 0.0,
             allows: None,
             waiting: 312,
             held: Some((Hold::RetryAfter, Some(Duration::from_secs(50)))),
         };
         let line = hold(&host, Duration::from_secs(2)).expect("it is held");
         assert_eq!(line, "api.example.com:443: paused 48 s (Retry-After), 312 waiting");
+        let (mut summary, second) = (Summary::new(), Duration::from_secs(2));
+        summary.add(&failed());
+        let progress = Progress { taken: 313, complete: false, received: 1_300_000 };
+        let shown = super::line(&summary, &progress, 45.4, std::slice::from_ref(&host), second);
+        assert_eq!(shown, format!("1/313+ done, 1 failed, 45/s, 1.2M, {line}"));
         host.held = Some((Hold::Pace, None));
         assert_eq!(hold(&host, Duration::ZERO), None, "it moves");
     }

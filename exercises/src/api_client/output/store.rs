@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::fmt::Write;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -23,11 +24,72 @@ const LONGEST_SUFFIX: usize = 8;
 /// one is fetched anew.
 pub(in crate::api_client) const WORTH_CONTINUING: u64 = 1024 * 1024;
 
+/// What the file of a body is called.
+#[derive(Clone, Debug, Default)]
+pub enum Naming {
+    /// By the whole of its URL: `host_a_b.c`.
+    #[default]
+    WholeUrl,
+    /// By the last part of the URL's path.
+    LastPart,
+    /// This; a file that is there is replaced once the body is complete.
+    Exactly(OsString),
+}
+
+impl Naming {
+    /// The name, and the suffix behind the number that it may get.
+    fn of(&self, url: &Url) -> (String, String) {
+        let segments = url.path_segments().and_then(|mut segments| segments.next_back());
+        match self {
+            Self::LastPart => match segments.map(|name| name.trim_start_matches('.')) {
+                None | Some("") => file_name(url),
+                Some(name) => split_suffix(&plain(name, "-_.=,%~+@"), url),
+            },
+            _ => file_name(url),
+        }
+    }
+
+    /// Where the body of a URL would be stored as things are. `numbers` are those of this run.
+    pub(in crate::api_client) fn path(
+        &self,
+        directory: &Path,
+        url: &Url,
+        numbers: &mut HashMap<String, u32>,
+    ) -> PathBuf {
+        if let Self::Exactly(name) = self {
+            return directory.join(name);
+        }
+        let (name, suffix) = self.of(url);
+        loop {
+            let path = next_path(directory, &name, &suffix, numbers);
+            if path.symlink_metadata().is_err() {
+                return path;
+            }
+        }
+    }
+}
+
+/// `photo.jpg`, the next time `photo-2.jpg`.
+fn next_path(
+    directory: &Path,
+    name: &str,
+    suffix: &str,
+    numbers: &mut HashMap<String, u32>,
+) -> PathBuf {
+    let number = numbers.entry(format!("{name}{suffix}")).or_default();
+    *number += 1;
+    directory.join(match number {
+        1 => format!("{name}{suffix}"),
+        _ => format!("{name}-{number}{suffix}"),
+    })
+}
+
 /// A directory for bodies. A file in it is complete: until then it has another name, and no file
 /// is ever written over.
 #[derive(Clone, Debug)]
 pub(in crate::api_client) struct Store {
     pub(in crate::api_client) directory: PathBuf,
+    naming: Naming,
     /// What a run that was killed has left, by the key of its request.
     left: Arc<Mutex<HashMap<u128, HeaderValue>>>,
     /// The numbers that names have got when they came again.
@@ -48,7 +110,7 @@ pub(in crate::api_client) struct Part {
 
 impl Store {
     /// Makes the directory, and clears away what killed runs have left there and nobody can use.
-    pub(in crate::api_client) fn create(directory: &Path) -> io::Result<Self> {
+    pub(in crate::api_client) fn create(directory: &Path, naming: Naming) -> io::Result<Self> {
         std::fs::create_dir_all(directory)?;
         let mut left = HashMap::new();
         for entry in std::fs::read_dir(directory)? {
@@ -58,7 +120,7 @@ impl Store {
             }
         }
         let left = Arc::new(Mutex::new(left));
-        Ok(Self { directory: directory.to_owned(), left, numbers: Arc::default() })
+        Ok(Self { directory: directory.to_owned(), naming, left, numbers: Arc::default() })
     }
 
     /// What an earlier run has of the body of this request, to be continued.
@@ -97,34 +159,36 @@ impl Store {
         Ok(Part { path, file: File::from_std(file), length: 0, validator, done: false })
     }
 
-    /// Gives the file the name of the URL that was asked for, or that with a number.
+    /// Gives the file the name of the URL that was asked for, or that with a number, and `ending`.
     pub(in crate::api_client) async fn finish(
         &self,
         mut part: Part,
         url: &Url,
+        ending: &'static str,
     ) -> Result<PathBuf, Failure> {
         part.file.flush().await.map_err(|err| cannot_write(&err))?;
         part.done = true;
-        let (store, (name, suffix)) = (self.clone(), file_name(url));
+        let (store, (name, suffix)) = (self.clone(), self.naming.of(url));
         let path = std::mem::take(&mut part.path);
-        let kept = blocking(move || store.keep(path, &name, &suffix));
+        let kept = blocking(move || store.keep(path, &name, &(suffix + ending), ending));
         kept.await.map_err(|err| cannot_write(&err))
     }
 
-    fn keep(&self, part: PathBuf, name: &str, suffix: &str) -> io::Result<PathBuf> {
+    fn keep(&self, part: PathBuf, name: &str, suffix: &str, ending: &str) -> io::Result<PathBuf> {
         let _ = std::fs::remove_file(part.with_extension("validator")); // most have none
         let mut part = TempPath::try_from_path(part)?;
+        if let Naming::Exactly(name) = &self.naming {
+            let mut name = name.clone();
+            name.push(ending);
+            let path = self.directory.join(name);
+            part.persist(&path).map_err(|err| err.error)?;
+            return Ok(path);
+        }
         loop {
-            let number = {
+            let path = {
                 let mut numbers = self.numbers.lock().expect("no holder of this lock panics");
-                let number = numbers.entry(format!("{name}{suffix}")).or_default();
-                *number += 1;
-                *number
+                next_path(&self.directory, name, suffix, &mut numbers)
             };
-            let path = self.directory.join(match number {
-                1 => format!("{name}{suffix}"),
-                _ => format!("{name}-{number}{suffix}"),
-            });
             match part.persist_noclobber(&path) {
                 Ok(()) => return Ok(path),
                 Err(err) if err.error.kind() == io::ErrorKind::AlreadyExists => part = err.path,
@@ -184,15 +248,18 @@ fn part_of(directory: &Path, key: u128) -> PathBuf {
 /// The key of a part that can be continued, and what says so. Others are removed, unless a run that
 /// goes on holds them.
 fn left_behind(path: &Path) -> Option<(u128, HeaderValue)> {
+    let key = path.file_stem()?.to_str()?.strip_prefix('.')?;
+    if ![16, 32].contains(&key.len()) || !key.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None; // somebody else's
+    }
     let free = std::fs::File::open(path).is_ok_and(|file| file.try_lock().is_ok());
     if !free || !path.symlink_metadata().is_ok_and(|part| part.is_file()) {
         return None;
     }
-    let key = path.file_stem()?.to_str()?.strip_prefix('.')?;
     let validator = std::fs::read(path.with_extension("validator"));
-    let usable = u128::from_str_radix(key, 16)
-        .ok()
-        .zip(validator.ok().and_then(|bytes| HeaderValue::from_bytes(&bytes).ok()));
+    let continued = u128::from_str_radix(key, 16).ok().filter(|_| key.len() == 32);
+    let usable =
+        continued.zip(validator.ok().and_then(|bytes| HeaderValue::from_bytes(&bytes).ok()));
     if usable.is_none() {
         remove(path);
     }
@@ -229,12 +296,22 @@ pub(in crate::api_client) fn file_name(url: &Url) -> (String, String) {
         name.push('_');
         name.push_str(part);
     }
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.=,".contains(c);
-    let name: String = name.chars().map(|c| if plain(c) { c } else { '_' }).collect();
+    let name = plain(&name, "-_.=,");
     let name = name.trim_start_matches('.');
     if name.is_empty() {
         return ("_".to_owned(), String::new()); // of `http://.../`
     }
+    split_suffix(name, url)
+}
+
+/// Letters, digits and `others`; what else there is becomes an underscore.
+fn plain(name: &str, others: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || others.contains(c);
+    name.chars().map(|c| if plain(c) { c } else { '_' }).collect()
+}
+
+/// Takes the suffix of the URL's file off the end of a name, if it is there.
+fn split_suffix(name: &str, url: &Url) -> (String, String) {
     let file = url.path().rsplit('/').next().unwrap_or_default();
     let suffix = file.rsplit_once('.').filter(|(stem, suffix)| {
         let plain = suffix.bytes().all(|byte| byte.is_ascii_alphanumeric());
@@ -268,6 +345,19 @@ fn cannot_write(err: &io::Error) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn its_own_name_is_the_last_part_of_the_path() {
+        for (url, expected) in [
+            ("http://a.example/b/photo.jpg?size=2", "photo.jpg"),
+            ("http://a.example/b%20c.tar.gz", "b%20c.tar.gz"),
+            ("http://a.example/..%2f.bashrc", "%2f.bashrc"),
+            ("http://a.example/", "a.example"),
+        ] {
+            let (name, suffix) = Naming::LastPart.of(&Url::parse(url).expect("a URL"));
+            assert_eq!(name + &suffix, expected);
+        }
+    }
 
     #[test]
     fn every_url_has_a_name_that_is_a_plain_one() {

@@ -6,11 +6,15 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use super::Outcome;
+use super::numbers::{size, two_digits};
 use crate::api_client::policy::HostReport;
 use crate::api_client::transport::ErrorKind;
 
 /// The longest latency that the histogram tells from longer ones, in microseconds.
 const LONGEST: u64 = 3_600_000_000;
+
+/// The text shows no more hosts than this, the slowest ones, unless it is asked for all (`{:#}`).
+const MOST_HOSTS: usize = 10;
 
 /// A run in numbers. It grows with the kinds of errors, not with the requests.
 #[derive(Debug)]
@@ -145,16 +149,22 @@ impl fmt::Display for Report {
         for (kind, count) in &self.errors {
             writeln!(f, "  {kind}: {count}")?;
         }
-        let rate = self.rate;
+        let (rate, bytes) = (two_digits(self.rate), size(*bytes));
         writeln!(f, "{attempts} attempts, {rejected} rejected, {bytes} bytes")?;
-        writeln!(f, "{seconds:.2} s, {rate:.1} requests/s")?;
+        writeln!(f, "{seconds:.2} s, {rate} requests/s")?;
         let Latency { p50, p90, p99, max } = self.latency_ms;
         write!(f, "latency ms: p50 {p50:.1}, p90 {p90:.1}, p99 {p99:.1}, max {max:.1}")?;
-        for host in &self.hosts {
+        let mut hosts: Vec<_> = self.hosts.iter().collect();
+        hosts.sort_by(|a, b| a.pace.total_cmp(&b.pace));
+        let shown = if f.alternate() { hosts.len() } else { MOST_HOSTS };
+        for host in hosts.iter().take(shown) {
             write!(f, "\n{}: {} accepted, {} rejected", host.host, host.accepted, host.rejected)?;
             if let Some(rate) = host.allows {
-                write!(f, ", allows about {rate:.1}/s")?;
+                write!(f, ", allows about {}/s", two_digits(rate))?;
             }
+        }
+        if hosts.len() > shown {
+            write!(f, "\n… and {} faster hosts: --summary full", hosts.len() - shown)?;
         }
         Ok(())
     }

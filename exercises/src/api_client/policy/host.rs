@@ -54,6 +54,8 @@ pub(super) struct Host {
     faults_believed: bool,
     pub(super) accepted: u64,
     pub(super) rejected: u64,
+    /// When it was first sent anything, and when it last accepted something.
+    served: Option<(Time, Time)>,
 }
 
 /// Nothing goes but one probe after the other, each after a longer pause.
@@ -136,6 +138,7 @@ impl Host {
             faults_believed: adaptive || rate.is_none(),
             accepted: 0,
             rejected: 0,
+            served: None,
         }
     }
 
@@ -212,6 +215,7 @@ impl Host {
             pause.probing = true;
         }
         self.heard.get_or_insert(now);
+        self.served.get_or_insert((now, now));
         self.ceiling.is_some() || self.learner.spaces()
     }
 
@@ -254,6 +258,9 @@ impl Host {
 
     pub(super) fn accepted(&mut self, now: Time, sent: Time) {
         self.accepted += 1;
+        if let Some((_, last)) = &mut self.served {
+            *last = now;
+        }
         self.health.record(false);
         self.failures = 0;
         self.faults <<= 1;
@@ -354,6 +361,12 @@ impl Host {
         let Settings { backoff, max_backoff, .. } = self.settings;
         let most = backoff.saturating_mul(1 << (step - 1).min(20)).min(max_backoff);
         most.mul_f64(rng.random_range(0.0..=1.0))
+    }
+
+    /// How many requests a second it has accepted, from the first one to the last.
+    pub(super) fn pace(&self) -> f64 {
+        let time = self.served.map_or(Time::ZERO, |(first, last)| last.saturating_sub(first));
+        self.accepted as f64 / time.as_secs_f64().max(1e-3)
     }
 
     pub(super) fn allows(&self) -> Option<f64> {

@@ -75,6 +75,8 @@ pub struct HostReport {
     pub accepted: u64,
     /// Requests that came too fast for it.
     pub rejected: u64,
+    /// How many of them a second, from the first request to the last accepted one.
+    pub pace: f64,
     /// What it allows, in requests per second, as far as it has rejected any.
     pub allows: Option<f64>,
     /// How many wait for it.
@@ -301,6 +303,7 @@ impl<T> Scheduler<T> {
             host: name.to_string(),
             accepted: entry.host.accepted,
             rejected: entry.host.rejected,
+            pace: entry.host.pace(),
             allows: entry.host.allows(),
             waiting: entry.queue.len(),
             held: entry.gate().and_then(|gate| match gate {

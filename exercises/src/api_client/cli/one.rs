@@ -1,0 +1,53 @@
+//! One URL, fetched as curl does: its body on stdout or in a file, an error on stderr.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Read, Write};
+use std::path::Path;
+
+use http::StatusCode;
+
+use super::Failed;
+use crate::api_client::Outcome;
+use crate::api_client::output::plain;
+
+/// This much of a body tells whether a terminal can show it.
+const LOOKED_AT: usize = 8 * 1024;
+
+/// Prints the body to stdout, or to a device such as /dev/null. It is whole: it was kept in a
+/// temporary file until then.
+pub(super) fn print_body(body: &Path, to: Option<&Path>) -> Result<(), Failed> {
+    let mut body = File::open(body)?;
+    if let Some(device) = to {
+        let failed = |err| format!("cannot write to {}: {err}", device.display());
+        let mut device = File::options().write(true).open(device).map_err(failed)?;
+        io::copy(&mut body, &mut device).map_err(failed)?;
+        return Ok(());
+    }
+    let mut beginning = Vec::new();
+    (&mut body).take(LOOKED_AT as u64).read_to_end(&mut beginning)?;
+    let mut stdout = io::stdout().lock();
+    if stdout.is_terminal() && beginning.contains(&0) {
+        return Err(
+            "the body is binary, and this is a terminal: use -o FILE, or -o - | COMMAND".into()
+        );
+    }
+    let printed = stdout.write_all(&beginning).and_then(|()| io::copy(&mut body, &mut stdout));
+    printed.and_then(|_| stdout.flush()).map_err(super::unprinted)
+}
+
+/// Prints the head of an answer as curl's `-I` does, with the names of the headers as HTTP/2 has them.
+pub(super) fn print_head(outcome: &Outcome) -> Result<(), Failed> {
+    let (Some(status), Some(version)) = (outcome.status, &outcome.http_version) else {
+        return Ok(());
+    };
+    let reason = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
+    let reason = reason.filter(|_| version.starts_with('1')).unwrap_or_default();
+    let mut head = format!("HTTP/{version} {status} {reason}\r\n");
+    for (name, value) in &outcome.response_headers {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        head += &format!("{name}: {}\r\n", plain(&value));
+    }
+    head += "\r\n";
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(head.as_bytes()).and_then(|()| stdout.flush()).map_err(super::unprinted)
+}

@@ -1,0 +1,191 @@
+//! One URL as curl fetches it, and what else curl's users reach for.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::thread;
+
+use serde_json::Value;
+use testkit::{Run, run, run_with_input};
+
+use crate::program::{PROGRAM, outcomes};
+use crate::server::Server;
+
+fn fetch(args: &[&str]) -> Run {
+    run(PROGRAM, args)
+}
+
+#[test]
+fn the_body_of_one_url_goes_to_stdout_and_an_error_to_stderr() {
+    let server = Server::start();
+    let fine = fetch(&[&server.url("/ok")]).expect_status(0);
+    assert_eq!((&fine.stdout[..], &fine.stderr[..]), ("ok", ""));
+    let missing = fetch(&[&server.url("/missing")]).expect_status(1);
+    assert_eq!(missing.stdout, "");
+    assert!(missing.stderr.contains("404 Not Found") && missing.stderr.lines().count() == 1);
+    let kept = fetch(&["--fail-with-body", &server.url("/missing")]).expect_status(1);
+    assert_eq!(kept.stdout, "ok");
+    let silent = fetch(&["-s", &server.url("/missing")]).expect_status(1);
+    assert_eq!(silent.stderr, "");
+    let told = fetch(&["-sS", &server.url("/missing")]).expect_status(1);
+    assert!(told.stderr.contains("404"), "{}", told.stderr);
+    let several = fetch(&[&server.url("/ok"), &server.url("/ok")]).expect_status(0);
+    assert!(several.stdout.starts_with("status  attempts"), "{}", several.stdout);
+}
+
+#[test]
+fn a_body_that_breaks_off_is_printed_whole_or_not_at_all() {
+    let server = Server::start();
+    assert_eq!(fetch(&[&server.url("/reset-in-body")]).expect_status(0).stdout, "ok");
+    let broken = fetch(&["--retry", "1", &server.url("/truncated")]).expect_status(1);
+    assert_eq!(broken.stdout, "");
+}
+
+#[test]
+fn one_file_is_replaced_once_the_body_is_whole() {
+    let server = Server::start();
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("file");
+    let (name, dir) = (file.display().to_string(), directory.path().display().to_string());
+    fs::write(&file, "before").expect("a file");
+    drop(fetch(&["-o", &name, &server.url("/missing")]).expect_status(1));
+    assert_eq!(fs::read_to_string(&file).expect("it is there"), "before");
+    assert_eq!(fetch(&["-o", &name, &server.url("/ok")]).expect_status(0).stdout, "");
+    assert_eq!(fs::read_to_string(&file).expect("it is there"), "ok");
+    fs::write(directory.path().join(".others.part"), "of somebody else").expect("a file");
+    drop(fetch(&["-O", "-o", &dir, &server.url("/files/photo.jpg")]).expect_status(0));
+    let mut names: Vec<_> = fs::read_dir(directory.path())
+        .expect("it is there")
+        .map(|entry| entry.expect("it is there").file_name())
+        .collect();
+    names.sort();
+    assert_eq!(names, [".others.part", "file", "photo.jpg"]);
+    drop(fetch(&["-o", "/dev/null", &server.url("/ok")]).expect_status(0));
+    assert!(!fs::metadata("/dev/null").expect("it is there").is_file());
+}
+
+#[test]
+fn the_body_of_a_failed_request_is_kept_if_that_is_wanted() {
+    let server = Server::start();
+    let directory = tempfile::tempdir().expect("a directory");
+    let dir = directory.path().display().to_string();
+    let args = ["--fail-with-body", "--format", "ndjson", "-o", &dir];
+    let urls = [&server.url("/missing")[..], &server.url("/half/1")];
+    let run = fetch(&[&args[..], &urls].concat()).expect_status(1);
+    let mut lines = outcomes(&run.stdout);
+    lines.sort_by_key(|line| line["status"].as_u64());
+    let [fetched, failed] = [0, 1].map(|n| lines[n]["file"].as_str().expect("a body").to_owned());
+    assert!(failed.ends_with("_missing.error"), "{failed}");
+    assert!(fetched.ends_with("_half_1"), "{fetched}");
+    let left = fs::read_dir(directory.path()).expect("it is there").count();
+    assert_eq!(left, 2, "the body of the attempt that was repeated is gone");
+}
+
+#[test]
+fn an_outcome_says_what_the_answer_was_and_can_be_asked_for_again() {
+    let server = Server::start();
+    let args = ["--format", "ndjson", "--keep-header", "content-length"];
+    let urls = [&server.url("/to/127.0.0.1:1")[..], &server.url("/see-other/ok?token=secret")];
+    let args = [&args[..], &["--patience", "1s"], &urls].concat();
+    let run = fetch(&args).expect_status(1);
+    let lines = outcomes(&run.stdout);
+    let fine = lines.iter().find(|line| line["error"].is_null()).expect("one was fetched");
+    assert_eq!((&fine["http_version"], &fine["method"]), (&"1.1".into(), &"GET".into()));
+    assert_eq!(fine["final_url"], server.url("/ok?token=***"));
+    assert_eq!(fine["response_headers"]["content-length"], "2");
+    let failed: String =
+        run.stdout.lines().filter(|line| !line.contains("\"error\":null")).collect();
+    let again =
+        run_with_input(PROGRAM, &["-i", "-", "--format", "ndjson", "--patience", "1s"], &failed);
+    let again: Value = outcomes(&again.expect_status(1).stdout).remove(0);
+    assert_eq!((&again["url"], &again["id"]), (&urls[0].into(), &1.into()));
+}
+
+#[test]
+fn verbose_prints_a_line_for_each_attempt_without_secrets() {
+    let server = Server::start();
+    let url = format!("http://ada:secret@{}/half/1?api_key=secret", server.address);
+    let run = fetch(&["-v", "-H", "Authorization: secret", &url]).expect_status(0);
+    let lines: Vec<_> = run.stderr.lines().collect();
+    assert_eq!((lines.len(), &run.stdout[..]), (2, "ok"), "{}", run.stderr);
+    assert!(lines[0].contains("try 1: 503 over HTTP/1.1") && lines[0].contains("another try"));
+    assert!(lines[1].contains("try 2: 200 over HTTP/1.1, 2 bytes"), "{}", lines[1]);
+    assert!(!run.stderr.contains("secret"), "{}", run.stderr);
+}
+
+#[test]
+fn a_dry_run_says_what_would_be_sent_and_does_nothing() {
+    let server = Server::start();
+    let directory = tempfile::tempdir().expect("a directory");
+    let out = directory.path().join("out").display().to_string();
+    let url = server.url("/a.txt");
+    let lines = format!("{url}\n{url}\n{{\"url\":\"{url}\",\"json\":1}}\nnot a url\n");
+    let run = run_with_input(PROGRAM, &["--dry-run", "-o", &out, "-i", "-"], &lines);
+    let run = run.expect_status(1);
+    let stem = server.address.to_string().replace(':', "_");
+    let address = server.address;
+    let expected = [
+        format!("GET  {address}  {url} -> {out}/{stem}_a.txt"),
+        format!("GET  {address}  {url} -> {out}/{stem}_a-2.txt"),
+        format!("POST  {address}  {url} -> {out}/{stem}_a-3.txt"),
+    ];
+    let printed: Vec<_> = run.stdout.lines().collect();
+    assert_eq!(printed[..3], expected);
+    assert!(printed[3].starts_with("invalid  not a url"), "{}", printed[3]);
+    assert_eq!(server.connections(), 0);
+    assert_eq!(fs::read_dir(directory.path()).expect("it is there").count(), 0);
+}
+
+#[test]
+fn a_redirect_that_is_not_followed_is_the_answer() {
+    let server = Server::start();
+    let args = ["--no-location", "--format", "ndjson", &server.url("/signed")];
+    let outcome = outcomes(&fetch(&args).expect_status(0).stdout).remove(0);
+    assert_eq!((&outcome["status"], &outcome["attempts"]), (&302.into(), &1.into()));
+    drop(fetch(&["--max-redirs", "2", &server.url("/loop")]).expect_status(1));
+}
+
+#[test]
+fn what_curl_has_and_this_has_not_is_told_with_the_way_to_do_it() {
+    for (args, told) in [
+        (&["-b", "a=b", "http://a.example"][..], "-H 'Cookie:"),
+        (&["--cookie=a=b", "http://a.example"], "-H 'Cookie:"),
+        (&["-c", "jar", "http://a.example"], "cookie jar"),
+        (&["-i", "http://a.example"], "--keep-header"),
+        (&["-F", "a=b", "http://a.example"], "--data-binary"),
+        (&["-u", "ada", "http://a.example"], "USER:PASSWORD"),
+        (&["-x", "ftp://a.example", "http://a.example"], "socks5://"),
+        (&["--cacert", "/no/such", "http://a.example"], "/no/such"),
+    ] {
+        let stderr = fetch(args).expect_status(2).stderr;
+        assert!(stderr.contains(told), "{args:?}: {stderr}");
+    }
+}
+
+/// One connection through SOCKS 5 (RFC 1928), to wherever it is asked.
+fn socks5(listener: &TcpListener) -> std::io::Result<()> {
+    let (mut near, _) = listener.accept()?;
+    near.read_exact(&mut [0; 3])?; // version, one method: none
+    near.write_all(&[5, 0])?;
+    let mut request = [0; 10]; // version, connect, 0, IPv4, address, port
+    near.read_exact(&mut request)?;
+    let address = [request[4], request[5], request[6], request[7]];
+    let port = u16::from_be_bytes([request[8], request[9]]);
+    let mut far = std::net::TcpStream::connect((std::net::Ipv4Addr::from(address), port))?;
+    near.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0])?;
+    let (mut from_near, mut to_far) = (near.try_clone()?, far.try_clone()?);
+    let forth = thread::spawn(move || std::io::copy(&mut from_near, &mut to_far));
+    std::io::copy(&mut far, &mut near)?;
+    forth.join().expect("no panic").map(drop)
+}
+
+#[test]
+fn a_socks_proxy_is_used() {
+    let server = Server::start();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let proxy = format!("socks5://{}", listener.local_addr().expect("an address"));
+    let thread = thread::spawn(move || drop(socks5(&listener)));
+    let run = fetch(&["-x", &proxy, &server.url("/hang-up")]).expect_status(0);
+    assert_eq!((&run.stdout[..], server.hits("/hang-up")), ("ok", 1));
+    thread.join().expect("no panic");
+}
