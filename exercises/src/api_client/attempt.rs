@@ -3,7 +3,7 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use common::Context;
+use common::{Cause, Context};
 use futures_util::FutureExt;
 use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, ETAG, IF_RANGE, LAST_MODIFIED};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
@@ -13,7 +13,7 @@ use super::config::{KeepHeaders, Limits, Shared};
 use super::input::Request;
 use super::output::{Outcome, Part, Store, WORTH_CONTINUING};
 use super::policy::{Announced, Answer, Failing, is_success};
-use super::transport::{Body, ErrorKind, Failure, Transport, is_redirect};
+use super::transport::{Body, Error, ErrorKind, Failure, Transport, is_redirect};
 
 /// The body of a response that is no success is read up to here, so that its connection can be
 /// used again.
@@ -66,7 +66,11 @@ impl Pending {
                 self.outcome.error = Some(failure.error);
                 failure.answer
             }
-            Err(_cause) => Answer::NotAsked, // the run has ended, and says so itself
+            Err(cause) => {
+                self.outcome.error = Some(cut_off(cause));
+                self.outcome.location = None;
+                Answer::NotAsked
+            }
         };
         if answer == Answer::Starved {
             shared.transport.close_idle();
@@ -231,6 +235,14 @@ impl Pending {
         let more = part.length - before >= PROGRESS;
         let answer = if more { Answer::Failed(Failing::Interrupted) } else { answer };
         Failure { error, answer }
+    }
+}
+
+/// What is wrong with a request that the end of the run has cut off.
+pub(super) fn cut_off(cause: Cause) -> Error {
+    match cause {
+        Cause::Canceled => ErrorKind::Canceled.because("the run was canceled"),
+        Cause::DeadlineExceeded => ErrorKind::Timeout.because("the deadline of the run has passed"),
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, Sleep, sleep_until};
 use url::{Position, Url};
 
-use super::attempt::Pending;
+use super::attempt::{Pending, cut_off};
 use super::config::Shared;
 use super::input::{Request, masked};
 use super::output::{Journal, JournalError, Outcome, Progress, millis};
@@ -291,11 +291,6 @@ impl<'a, T: Transport> Outcomes<'a, T> {
     }
 
     fn done(&mut self, now: Duration, mut job: Job) {
-        if let Some(cause) = self.ctx.err()
-            && job.item.outcome.status.is_none()
-        {
-            job.item.outcome.error = Some(cut_off(cause));
-        }
         let Some(location) = job.item.outcome.location.take() else {
             self.finish(job);
             return;
@@ -437,11 +432,4 @@ fn bar(job: &Job) -> Work {
 
 fn end_of(ctx: Context) -> End {
     Box::pin(async move { ctx.done().await })
-}
-
-fn cut_off(cause: Cause) -> Error {
-    match cause {
-        Cause::Canceled => ErrorKind::Canceled.because("the run was canceled"),
-        Cause::DeadlineExceeded => ErrorKind::Timeout.because("the deadline of the run has passed"),
-    }
 }

@@ -227,6 +227,37 @@ fn a_deadline_after_an_answer_keeps_that_answers_status() {
 }
 
 #[test]
+fn a_body_that_the_end_of_the_run_cuts_off_is_not_fetched() {
+    let server = Server::start();
+    let directory = tempfile::tempdir().expect("a directory");
+    let journal = directory.path().join("journal").display().to_string();
+    let args = ["--deadline", "1s", "--format", "ndjson", "--journal", &journal];
+    let run = run(PROGRAM, &[&args[..], &[&server.url("/trickle")]].concat()).expect_status(124);
+    let outcome = outcomes(&run.stdout).remove(0);
+    assert_eq!((&outcome["status"], &outcome["error"]["kind"]), (&200.into(), &"timeout".into()));
+    assert_eq!(fs::read_to_string(journal).expect("a journal"), "");
+}
+
+#[test]
+fn the_one_download_ends_at_the_first_ctrl_c() {
+    let server = Server::start();
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("file");
+    let mut child = Command::new(PROGRAM)
+        .args([&server.url("/trickle"), "-o", &file.display().to_string()])
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the program");
+    while server.hits("/trickle") == 0 {
+        std::thread::sleep(Duration::from_millis(10)); // another process: nothing to wait on
+    }
+    let interrupted = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(interrupted.expect("kill").success());
+    assert_eq!(child.wait().expect("it was started").code(), Some(130));
+    assert_eq!(fs::read_dir(directory.path()).expect("it is there").count(), 0);
+}
+
+#[test]
 fn a_content_length_that_is_not_the_bodys_is_refused() {
     let server = Server::start();
     let args = ["--format", "ndjson", "-H", "Content-Length: 5", "-d", "four", &server.url("/ok")];

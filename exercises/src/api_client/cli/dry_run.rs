@@ -7,8 +7,8 @@ use std::process::ExitCode;
 
 use futures_util::{Stream, StreamExt};
 
-use super::Failed;
 use super::args::Place;
+use super::failed::{Failed, unprinted};
 use crate::api_client::Request;
 use crate::api_client::input::masked;
 use crate::api_client::output::plain;
@@ -35,7 +35,7 @@ pub(super) async fn print(
                 let _ = write!(line, " -> {}", path.display());
             }
         }
-        writeln!(io::stdout().lock(), "{}", plain(&line)).map_err(super::unprinted)?;
+        writeln!(io::stdout().lock(), "{}", plain(&line)).map_err(unprinted)?;
     }
     Ok(code)
 }

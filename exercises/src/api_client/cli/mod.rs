@@ -3,6 +3,7 @@
 mod args;
 mod curl;
 mod dry_run;
+mod failed;
 mod files;
 mod one;
 mod planted;
@@ -24,6 +25,7 @@ use tokio::runtime::Builder;
 use tokio::time::timeout;
 
 use self::args::{Args, Place, SummaryFormat};
+use self::failed::{Failed, unprinted};
 use self::planted::Planted;
 use super::client::Client;
 use super::input::Request;
@@ -36,9 +38,6 @@ const TICK: Duration = Duration::from_millis(200);
 
 /// Most outcomes that are printed with one write: those that are ready.
 const PRINTED_TOGETHER: usize = 256;
-
-/// Why a run could not begin.
-type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 /// The program `api-client`, from its arguments to its exit status.
 pub fn main() -> ExitCode {
@@ -88,9 +87,11 @@ fn runtime(threads: usize) -> Builder {
 
 async fn run(args: &Args) -> Result<ExitCode, Failed> {
     let interrupted = interrupted();
+    // Nobody waits for the one download that was interrupted; of many, those in flight end.
+    let ctx = if args.is_one() { interrupted.clone() } else { Context::background() };
     let ctx = match args.deadline() {
-        Some(deadline) => Context::background().with_timeout(deadline),
-        None => Context::background(),
+        Some(deadline) => ctx.with_timeout(deadline),
+        None => ctx,
     };
     let place = args.place();
     let left = Arc::new(AtomicBool::new(false));
@@ -225,10 +226,6 @@ fn complain(err: &Failed) {
     let causes = std::iter::successors(err.source(), |cause| cause.source());
     let message = causes.fold(err.to_string(), |message, cause| format!("{message}: {cause}"));
     tell(format_args!("error: {}", plain(&message)));
-}
-
-fn unprinted(err: io::Error) -> Failed {
-    format!("cannot print the outcomes, the run is incomplete: {err}").into()
 }
 
 /// A line to stderr. If nobody hears it, nobody can be told.

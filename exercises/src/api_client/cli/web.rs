@@ -4,8 +4,8 @@ use std::path::Path;
 
 use reqwest::{Certificate, ClientBuilder, NoProxy, Proxy};
 
-use super::Failed;
 use super::args::ConnectionArgs;
+use super::failed::Failed;
 use crate::api_client::{Config, Web};
 
 /// reqwest with the settings of the flags. Certificates and proxies are read before anything is sent.

@@ -6,11 +6,12 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
+use serde::Deserialize;
 use serde::de::IgnoredAny;
-use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Id, checked_header};
+use super::header::{Values, checked_header};
+use super::id::Id;
 
 /// What a line says; what it does not say is the run's.
 pub(super) struct Line {
@@ -37,27 +38,6 @@ struct Fields {
 }
 
 const FIELDS: [&str; 7] = ["url", "id", "method", "headers", "body", "json", "body_base64"];
-
-/// One header, or the same one several times.
-#[derive(Deserialize, Serialize)]
-#[serde(untagged)]
-pub(in crate::api_client) enum Values {
-    One(String),
-    Several(Vec<String>),
-}
-
-impl Values {
-    pub(in crate::api_client) fn from_all(mut values: Vec<String>) -> Self {
-        if values.len() == 1 { Self::One(values.remove(0)) } else { Self::Several(values) }
-    }
-
-    pub(in crate::api_client) fn all(&self) -> &[String] {
-        match self {
-            Self::One(value) => std::slice::from_ref(value),
-            Self::Several(values) => values,
-        }
-    }
-}
 
 /// Reads a line. Fields of others are left aside, but not one that looks like a slip of the pen.
 pub(super) fn parse(line: &str) -> Result<Line, String> {

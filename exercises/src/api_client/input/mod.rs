@@ -1,9 +1,12 @@
 //! What comes in: requests, one a line.
 
+mod header;
+mod id;
 mod json;
 pub(super) mod lines;
 mod request;
 
-pub(super) use json::Values;
-pub use request::{Id, Request};
-pub(super) use request::{checked_header, masked, without_user};
+pub(super) use header::{Values, checked_header};
+pub use id::Id;
+pub use request::Request;
+pub(super) use request::{masked, without_user};

@@ -1,12 +1,11 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
-use serde::{Deserialize, Serialize};
-use serde_json::Number;
+use http::{HeaderMap, Method, header};
 use url::Url;
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::id::Id;
 use super::json::{self, Line};
 
 /// One request, as it was asked for. Also one that cannot be sent is a request, and gets its
@@ -30,18 +29,6 @@ pub struct Request {
     own_key: Option<u128>,
     /// Whether it has to go on a new connection.
     pub(in crate::api_client) reconnect: bool,
-}
-
-/// What a request is known by.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Id {
-    /// Its place in the input, or a number that it was given.
-    Number(Number),
-    /// A name that it was given.
-    Text(String),
-    /// `true` or `false`, which JSON allows.
-    Truth(bool),
 }
 
 const SENT: &str = "only a request with a URL is sent";
@@ -282,16 +269,6 @@ pub(in crate::api_client) fn masked(url: &Url) -> String {
         url.set_query(Some(&query));
     }
     url.into()
-}
-
-/// Checks a header.
-pub(in crate::api_client) fn checked_header(
-    name: &str,
-    value: &str,
-) -> Result<(HeaderName, HeaderValue), String> {
-    let checked = name.trim().parse().map_err(|_| format!("`{name}` is no name of a header"))?;
-    let value = value.trim().parse().map_err(|_| format!("the header `{name}` has a bad value"))?;
-    Ok((checked, value))
 }
 
 #[cfg(test)]

@@ -32,8 +32,8 @@ pub(in crate::api_client) enum Format {
 pub(in crate::api_client) struct Printer {
     format: Option<Format>,
     bar: Option<ProgressBar>,
-    /// How many were done at the ends of the last ticks.
-    done: VecDeque<(Time, u64)>,
+    /// How many requests were done, and how many bytes had come in, at the ends of the last ticks.
+    past: VecDeque<(Time, u64, u64)>,
 }
 
 /// The rate that the bar shows is that of so many ticks, which are two seconds.
@@ -51,7 +51,7 @@ impl Printer {
             return Err(err);
         }
         let bar = (bar && io::stderr().is_terminal()).then(progress_bar);
-        Ok(Self { format, bar, done: VecDeque::new() })
+        Ok(Self { format, bar, past: VecDeque::new() })
     }
 
     /// Prints some outcomes. Fails if nobody reads them any more.
@@ -99,14 +99,15 @@ impl Printer {
         now: Time,
     ) {
         let Some(bar) = &self.bar else { return };
-        if self.done.len() == RATE_OVER {
-            self.done.pop_front();
+        if self.past.len() == RATE_OVER {
+            self.past.pop_front();
         }
-        self.done.push_back((now, summary.requests()));
-        let (since, before) = self.done.front().copied().unwrap_or_default();
-        let time = now.saturating_sub(since).as_secs_f64();
-        let rate = (summary.requests() - before) as f64 / time.max(1e-3);
-        bar.set_message(line(summary, progress, rate, hosts, now));
+        let (done, received) = (summary.requests(), progress.received);
+        self.past.push_back((now, done, received));
+        let (since, before, bytes) = self.past.front().copied().unwrap_or_default();
+        let time = now.saturating_sub(since).as_secs_f64().max(1e-3);
+        let rates = [done - before, received - bytes].map(|more| more as f64 / time);
+        bar.set_message(line(summary, progress, rates, hosts, now));
     }
 
     pub(in crate::api_client) fn finish(&self) {
@@ -116,11 +117,11 @@ impl Printer {
     }
 }
 
-/// `12/40 done, 3 failed, 45/s, 1.2M`, and why nothing moves.
+/// `12/40 done, 3 failed, 45/s, 1.2M at 300k/s`, and before the rates why nothing moves.
 fn line(
     summary: &Summary,
     progress: &Progress,
-    rate: f64,
+    rates: [f64; 2],
     hosts: &[HostReport],
     now: Time,
 ) -> String {
@@ -130,10 +131,10 @@ fn line(
     if failed > 0 {
         parts.push(format!("{failed} failed"));
     }
-    parts.push(format!("{}/s", two_digits(rate)));
-    parts.push(size(progress.received));
     let held = hosts.iter().filter(|host| host.waiting > 0).max_by_key(|host| host.waiting);
     parts.extend(held.and_then(|host| hold(host, now)));
+    parts.push(format!("{}/s", two_digits(rates[0])));
+    parts.push(format!("{} at {}/s", size(progress.received), size(rates[1] as u64)));
     parts.join(", ")
 }
 
@@ -227,8 +228,9 @@ mod tests {
         let (mut summary, second) = (Summary::new(), Duration::from_secs(2));
         summary.add(&failed());
         let progress = Progress { taken: 313, complete: false, received: 1_300_000 };
-        let shown = super::line(&summary, &progress, 45.4, std::slice::from_ref(&host), second);
-        assert_eq!(shown, format!("1/313+ done, 1 failed, 45/s, 1.2M, {line}"));
+        let shown =
+            super::line(&summary, &progress, [45.4, 300.0], std::slice::from_ref(&host), second);
+        assert_eq!(shown, format!("1/313+ done, 1 failed, {line}, 45/s, 1.2M at 300/s"));
         host.held = Some((Hold::Pace, None));
         assert_eq!(hold(&host, Duration::ZERO), None, "it moves");
     }

@@ -1,0 +1,33 @@
+use http::{HeaderName, HeaderValue};
+use serde::{Deserialize, Serialize};
+
+/// Checks a header.
+pub(in crate::api_client) fn checked_header(
+    name: &str,
+    value: &str,
+) -> Result<(HeaderName, HeaderValue), String> {
+    let checked = name.trim().parse().map_err(|_| format!("`{name}` is no name of a header"))?;
+    let value = value.trim().parse().map_err(|_| format!("the header `{name}` has a bad value"))?;
+    Ok((checked, value))
+}
+
+/// One header, or the same one several times.
+#[derive(Deserialize, Serialize)]
+#[serde(untagged)]
+pub(in crate::api_client) enum Values {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl Values {
+    pub(in crate::api_client) fn from_all(mut values: Vec<String>) -> Self {
+        if values.len() == 1 { Self::One(values.remove(0)) } else { Self::Several(values) }
+    }
+
+    pub(in crate::api_client) fn all(&self) -> &[String] {
+        match self {
+            Self::One(value) => std::slice::from_ref(value),
+            Self::Several(values) => values,
+        }
+    }
+}

@@ -1,0 +1,14 @@
+use serde::{Deserialize, Serialize};
+use serde_json::Number;
+
+/// What a request is known by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Id {
+    /// Its place in the input, or a number that it was given.
+    Number(Number),
+    /// A name that it was given.
+    Text(String),
+    /// `true` or `false`, which JSON allows.
+    Truth(bool),
+}
