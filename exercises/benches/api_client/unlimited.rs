@@ -108,8 +108,13 @@ pub(crate) fn files(rounds: usize) {
             let into = directory.path().join(format!("{round}-{index}"));
             fs::create_dir(&into).unwrap();
             turns.push(contender.in_directory(&into).turn());
-            let written = fs::read_dir(&into).unwrap().count();
-            assert_eq!(written, FILES, "{} has not fetched them all", contender.name);
+            let whole = |entry: std::io::Result<fs::DirEntry>| {
+                let body = fs::read(entry.unwrap().path()).unwrap();
+                body.len() == FILE && body.iter().all(|byte| *byte == b'x')
+            };
+            let written =
+                fs::read_dir(&into).unwrap().filter_map(|entry| whole(entry).then_some(()));
+            assert_eq!(written.count(), FILES, "{} has not fetched them all", contender.name);
             fs::remove_dir_all(&into).unwrap();
         }
     }

@@ -203,6 +203,7 @@ struct RetryArgs {
     seed: Option<u64>,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[derive(Debug, Group)]
 #[command(next_help_heading = "Connection")]
 pub(super) struct ConnectionArgs {
@@ -255,6 +256,7 @@ pub(super) struct ConnectionArgs {
     pub(super) http1: bool,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[derive(Debug, Group)]
 #[command(next_help_heading = "Output")]
 pub(super) struct OutputArgs {
@@ -481,9 +483,10 @@ impl Args {
             max_body: args.max_body.unwrap_or(u64::MAX),
             max_redirects: (!args.no_location).then_some(args.max_redirs),
         };
-        let keep_headers = match self.prints_head() {
-            true => KeepHeaders::All,
-            false => KeepHeaders::Named(self.output.keep_header.clone()),
+        let keep_headers = if self.prints_head() {
+            KeepHeaders::All
+        } else {
+            KeepHeaders::Named(self.output.keep_header.clone())
         };
         let (output, naming) = match self.place() {
             Place::Directory(directory, naming) => (Some(directory), naming),

@@ -35,7 +35,7 @@ pub(super) async fn print(
                 let _ = write!(line, " -> {}", path.display());
             }
         }
-        writeln!(io::stdout().lock(), "{}", plain(&line)).map_err(unprinted)?;
+        writeln!(io::stdout().lock(), "{}", plain(&line)).map_err(|err| unprinted(&err))?;
     }
     Ok(code)
 }

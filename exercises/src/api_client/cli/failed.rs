@@ -3,6 +3,6 @@ use std::io;
 /// Why a run could not begin, or ended before its time.
 pub(super) type Failed = Box<dyn std::error::Error + Send + Sync>;
 
-pub(super) fn unprinted(err: io::Error) -> Failed {
+pub(super) fn unprinted(err: &io::Error) -> Failed {
     format!("cannot print the outcomes, the run is incomplete: {err}").into()
 }

@@ -115,7 +115,7 @@ async fn run(args: &Args) -> Result<ExitCode, Failed> {
     let started = Instant::now();
     let mut summary = Summary::new();
     let printer = Printer::new(args.format(), args.shows_progress());
-    let mut printer = printer.map_err(unprinted)?;
+    let mut printer = printer.map_err(|err| unprinted(&err))?;
     let mut outcomes = client.fetch_all(&ctx, requests).drain_when(&interrupted);
     if let Some(journal) = journal {
         outcomes = outcomes.with_journal(journal);
@@ -144,7 +144,7 @@ async fn run(args: &Args) -> Result<ExitCode, Failed> {
         }
         if let Err(err) = printer.print(&chunk) {
             printer.finish();
-            complain(&unprinted(err));
+            complain(&unprinted(&err));
             return Ok(ExitCode::FAILURE);
         }
         only = chunk.into_iter().next();

@@ -32,7 +32,7 @@ pub(super) fn print_body(body: &Path, to: Option<&Path>) -> Result<(), Failed> {
         );
     }
     let printed = stdout.write_all(&beginning).and_then(|()| io::copy(&mut body, &mut stdout));
-    printed.and_then(|_| stdout.flush()).map_err(unprinted)
+    printed.and_then(|_| stdout.flush()).map_err(|err| unprinted(&err))
 }
 
 /// Prints the head of an answer as curl's `-I` does, with the names of the headers as HTTP/2 has them.
@@ -49,5 +49,5 @@ pub(super) fn print_head(outcome: &Outcome) -> Result<(), Failed> {
     }
     head += "\r\n";
     let mut stdout = io::stdout().lock();
-    stdout.write_all(head.as_bytes()).and_then(|()| stdout.flush()).map_err(unprinted)
+    stdout.write_all(head.as_bytes()).and_then(|()| stdout.flush()).map_err(|err| unprinted(&err))
 }

@@ -137,7 +137,7 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
     let whole = |factor: u64| number.parse::<u64>().ok()?.checked_mul(factor);
     let part = |factor: u64| {
         let size = number.parse::<f64>().ok()? * factor as f64;
-        (unit != "" && (1.0..=1e18).contains(&size)).then_some(size as u64)
+        (!unit.is_empty() && (1.0..=1e18).contains(&size)).then_some(size as u64)
     };
     let size = factor.and_then(|factor| whole(factor).or_else(|| part(factor)));
     size.ok_or("a size is written 4096, 64k, 10M, 1.5G or 1T".into())

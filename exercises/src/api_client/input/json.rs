@@ -1,13 +1,14 @@
 //! A line of NDJSON that asks for something. An outcome of an earlier run is one too.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
-use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::header::{Values, checked_header};
@@ -39,10 +40,35 @@ struct Fields {
 
 const FIELDS: [&str; 7] = ["url", "id", "method", "headers", "body", "json", "body_base64"];
 
+/// The names of a line's fields, without what they hold.
+struct Names(Vec<String>);
+
+impl<'de> Deserialize<'de> for Names {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Collect;
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Names;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Names, A::Error> {
+                let mut names = Vec::new();
+                while let Some((name, IgnoredAny)) = map.next_entry()? {
+                    names.push(name);
+                }
+                Ok(Names(names))
+            }
+        }
+        deserializer.deserialize_map(Collect)
+    }
+}
+
 /// Reads a line. Fields of others are left aside, but not one that looks like a slip of the pen.
 pub(super) fn parse(line: &str) -> Result<Line, String> {
-    let all = serde_json::from_str::<BTreeMap<String, IgnoredAny>>(line);
-    all.map_err(|err| without_value(&err))?.keys().try_for_each(|name| no_slip(name))?;
+    let Names(names) = serde_json::from_str(line).map_err(|err| without_value(&err))?;
+    names.iter().try_for_each(|name| no_slip(name))?;
     let fields = serde_json::from_str::<Fields>(line).map_err(|err| without_value(&err))?;
     let method = fields.method.map(|method| {
         let parsed = method.parse::<Method>();

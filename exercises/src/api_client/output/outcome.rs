@@ -2,7 +2,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use http::header::{CONTENT_TYPE, ETAG};
-use http::{HeaderMap, HeaderName, Response};
+use http::{HeaderMap, HeaderName, Response, Version};
 use serde::{Deserialize, Serialize, Serializer};
 use url::Url;
 
@@ -119,10 +119,11 @@ impl Outcome {
         };
         self.status = Some(response.status().as_u16());
         self.final_url = Some(masked(url));
-        let version = format!("{:?}", response.version()); // HTTP/1.1, HTTP/2.0
-        let version = version.trim_start_matches("HTTP/");
-        self.http_version =
-            Some(version.strip_suffix(".0").filter(|v| *v != "1").unwrap_or(version).to_owned());
+        self.http_version = Some(match response.version() {
+            Version::HTTP_2 => "2".to_owned(),
+            Version::HTTP_10 => "1.0".to_owned(),
+            _ => "1.1".to_owned(), // reqwest speaks no other here
+        });
         (self.content_type, self.etag) = (text(&CONTENT_TYPE), text(&ETAG));
         if keep_all {
             self.response_headers.clone_from(headers);

@@ -73,8 +73,10 @@ impl Printer {
     /// Prints lines to stderr. If nobody hears them, nobody can be told.
     pub(in crate::api_client) fn note(&self, lines: &[String]) {
         if !lines.is_empty() {
-            let lines: String = lines.iter().map(|line| format!("{}\n", plain(line))).collect();
-            drop(self.beside_the_bar(|| io::stderr().lock().write_all(lines.as_bytes())));
+            drop(self.beside_the_bar(|| {
+                let mut stderr = io::stderr().lock();
+                lines.iter().try_for_each(|line| writeln!(stderr, "{}", plain(line)))
+            }));
         }
     }
 

@@ -169,3 +169,32 @@ impl fmt::Display for Report {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_shows_the_ten_slowest_hosts_unless_it_is_to_show_all() {
+        let host = |n: u32| HostReport {
+            host: format!("host-{n}"),
+            accepted: 1,
+            rejected: 0,
+            pace: f64::from(n * 7 % 12),
+            allows: Some(49.06),
+            waiting: 0,
+            held: None,
+        };
+        let report = Summary::new().report(Duration::from_secs(1), (0..12).map(host).collect());
+        let shown = |text: String| {
+            let hosts = text.lines().filter_map(|line| line.split_once(": 1 accepted"));
+            hosts.map(|(host, _)| host.to_owned()).collect::<Vec<_>>()
+        };
+        let order = [0, 7, 2, 9, 4, 11, 6, 1, 8, 3, 10, 5].map(|n| format!("host-{n}"));
+        assert_eq!(shown(report.to_string()), order[..10]);
+        assert_eq!(shown(format!("{report:#}")), order);
+        assert!(
+            report.to_string().ends_with("allows about 49/s\n… and 2 faster hosts: --summary full")
+        );
+    }
+}
