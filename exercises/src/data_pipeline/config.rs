@@ -409,6 +409,11 @@ impl Config {
         sources
     }
 
+    /// Whether the sources go on as events happen, rather than come to an end that is there already.
+    pub(crate) fn is_live(&self) -> bool {
+        self.follow || self.listen.is_some() || self.nats.is_some() || self.generate.is_some()
+    }
+
     /// All sinks: where to, what they take, and what to do when they are slow. Those of the
     /// accepted lines come first.
     pub(crate) fn sinks(&self) -> impl Iterator<Item = (&str, Content, WhenFull)> {

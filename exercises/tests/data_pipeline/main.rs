@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod crash;
+mod deploy;
 mod kit;
 #[cfg(feature = "nats")]
 mod nats;

@@ -1,10 +1,11 @@
 //! The metrics and the live page.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use crate::kit::{Kit, PROGRAM, Running, get};
+use crate::kit::{Kit, PROGRAM, Running, address, get, lines};
 
 /// The demo, which runs for `seconds`, and its page's address.
 fn demo(seconds: &str) -> (Running, String) {
@@ -71,15 +72,20 @@ fn the_page_may_run_and_load_nothing_but_its_own() {
     assert_ne!(answer, get(&page, "/").to_lowercase(), "a nonce is used once");
 }
 
+fn chromium() -> Option<&'static str> {
+    let chromium = "/usr/bin/chromium";
+    if Path::new(chromium).exists() {
+        return Some(chromium);
+    }
+    assert!(std::env::var_os("CI").is_none(), "chromium is missing");
+    eprintln!("skipped: there is no {chromium} here");
+    None
+}
+
 /// What a browser makes of the page after some seconds.
 #[test]
 fn the_page_renders_updates_and_shows_backpressure() {
-    let chromium = "/usr/bin/chromium";
-    if !Path::new(chromium).exists() {
-        assert!(std::env::var_os("CI").is_none(), "chromium is missing");
-        eprintln!("skipped: there is no {chromium} here");
-        return;
-    }
+    let Some(chromium) = chromium() else { return };
     let (_demo, page) = demo("40s");
     let kit = Kit::new();
     let look = || {
@@ -100,4 +106,84 @@ fn the_page_renders_updates_and_shows_backpressure() {
     assert!(stalled.contains("Not ready: slow sink holds everything up."), "{stalled}");
     assert!(stalled.contains("◆ bottleneck"), "{stalled}");
     assert_ne!(dom, stalled);
+}
+
+/// A browser's window is no narrower than 500 pixels: a frame can be. This serves one of this width with
+/// the page of `upstream` in it, without the policy that keeps the page out of frames, and beside it
+/// what the page has become. Gives the address.
+fn framed(upstream: &str, width: u32) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, upstream) = (listener.local_addr().unwrap().to_string(), upstream.to_owned());
+    let frame = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n<iframe id=f src='/#4' \
+         style='width:{width}px;height:4000px;border:0'></iframe><pre id=o></pre><script>setInterval(() => \
+         {{ const page = f.contentDocument.body; if (page && page.dataset.width) o.textContent = \
+         page.outerHTML; }}, 100)</script>"
+    );
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let (frame, upstream) = (frame.clone(), upstream.clone());
+            std::thread::spawn(move || serve(client.unwrap(), &frame, &upstream));
+        }
+    });
+    address
+}
+
+/// How a connection ends is the browser's business.
+fn serve(mut client: TcpStream, frame: &str, upstream: &str) -> Option<()> {
+    let mut asked = String::new();
+    BufReader::new(client.try_clone().ok()?).read_line(&mut asked).ok()?;
+    let path = asked.split(' ').nth(1)?;
+    if path == "/frame" {
+        return client.write_all(frame.as_bytes()).ok();
+    }
+    let mut server = TcpStream::connect(upstream).ok()?;
+    write!(server, "GET {path} HTTP/1.1\r\nHost: {upstream}\r\nConnection: close\r\n\r\n").ok()?;
+    let mut answer = BufReader::new(server);
+    let mut line = String::new();
+    while line != "\r\n" {
+        line.clear();
+        answer.read_line(&mut line).ok()?;
+        if !line.to_lowercase().starts_with("content-security-policy:") {
+            client.write_all(line.as_bytes()).ok()?;
+        }
+    }
+    std::io::copy(&mut answer, &mut client).map(drop).ok()
+}
+
+/// At the width of a telephone and of a desk: nothing is cut off, the last windows and the reasons of
+/// dead letters are there, and a source that is far in the past is said to be so in its own time.
+#[test]
+fn the_page_shows_windows_and_dead_letters_at_two_widths() {
+    let Some(chromium) = chromium() else { return };
+    let (kit, page) = (Kit::new(), address());
+    let bad = "no JSON\n{\"ts\":\"never\"}\n{\"k\":1}\nno JSON either\n";
+    kit.write("first.log", &(lines(0..2000) + bad));
+    kit.write("second.log", &lines(0..2000));
+    let args = ["--file", "first.log", "--file", "second.log", "--follow", "--by", "k", "--p", "v"];
+    let sinks = ["--sum", "v", "--aggregates", "win", "--dead-letters", "dead", "--http", &page];
+    let running = kit.start(&[&args[..], &sinks].concat());
+    kit.wait_until("windows", || kit.read("win").lines().count() > 70);
+    for width in [390, 1200] {
+        let output = Command::new(chromium)
+            .args(["--headless", "--no-sandbox", "--hide-scrollbars", "--window-size=1400,900"])
+            .args(["--virtual-time-budget=9000", "--dump-dom"])
+            .arg(format!("http://{}/frame", framed(&page, width)))
+            .output()
+            .unwrap();
+        let dom = String::from_utf8_lossy(&output.stdout);
+        let dom = dom.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
+        for part in [
+            &format!("data-width=\"{width} of {width}\""),
+            "style=\"--rows: 2;\"", // each source's arrow meets the stage behind it
+            "<td data-name=\"window_start\">2026-03-01T00:00:",
+            "<td data-name=\"sum_v\">",
+            "<rect x=\"236\"",
+            "<td data-name=\"reason\">expected ident</td><td data-name=\"letters\">2</td>",
+            "<td data-name=\"= filtered\">",
+        ] {
+            assert!(dom.contains(part), "{part} is missing at {width} in {dom}");
+        }
+    }
+    assert_eq!(running.stop(), Some(0));
 }

@@ -33,6 +33,8 @@ pub(crate) struct Parsed {
     pub(crate) tagged: Vec<u8>,
     /// Dead letters, one line of JSON each.
     pub(crate) letters: Vec<u8>,
+    /// Why, and how many.
+    pub(crate) reasons: Vec<(String, u64)>,
     pub(crate) rows: Rows,
     /// For each condition how many events it has seen, and how many met it.
     pub(crate) met: Vec<(u64, u64)>,
@@ -110,6 +112,7 @@ impl<'j> Output<'j> {
             plain: Vec::with_capacity(room(job.plain)),
             tagged: Vec::with_capacity(room(job.id.is_some())),
             letters: Vec::new(),
+            reasons: Vec::new(),
             rows: Rows::default(),
             met: vec![(0, 0); job.conditions.len()],
         };
@@ -376,12 +379,22 @@ impl<'j> Output<'j> {
             Some(text) => format!(r#""raw":{}"#, json(text.trim_end_matches('\n'))),
             None => format!(r#""raw_base64":"{}""#, BASE64.encode(line)),
         };
+        self.count(reason);
         let reason = json(reason);
         let letter = format!(
             "{{\"source\":\"{}\",\"offset\":{offset},\"reason\":{reason},{raw}}}\n",
             self.source
         );
         self.made.letters.extend_from_slice(letter.as_bytes());
+    }
+
+    /// Counts a letter by its reason, without the place in the line; a line in parts once.
+    fn count(&mut self, reason: &str) {
+        let kind = reason.split(" at column ").next().unwrap_or(reason);
+        let (kind, part) = kind.split_once(", part ").unwrap_or((kind, "1"));
+        if part == "1" {
+            tally(&mut self.made.reasons, kind, 1);
+        }
     }
 }
 
@@ -395,6 +408,20 @@ fn object(names: &[(String, Operand)], values: &[Cow<'_, Value<'_>>]) -> String 
         }
     }
     object + "}"
+}
+
+/// Reasons of dead letters that are told apart.
+pub(crate) const REASONS: usize = 20;
+
+/// Counts letters by their reason; when there are too many reasons, further ones together.
+pub(crate) fn tally(reasons: &mut Vec<(String, u64)>, reason: &str, letters: u64) {
+    let is_full = reasons.len() > REASONS;
+    let known = reasons.iter().position(|(known, _)| known == reason);
+    match known.or(is_full.then_some(REASONS)) {
+        Some(at) => reasons[at].1 += letters,
+        None if reasons.len() == REASONS => reasons.push(("other reasons".to_owned(), letters)),
+        None => reasons.push((reason.to_owned(), letters)),
+    }
 }
 
 /// Tabs and line ends belong in a text.

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::stats::{PARSE, Spent, Stage, Stats};
+use crate::data_pipeline::event::time::rfc3339;
 use crate::data_pipeline::state::budget::ByteBudget;
 use crate::data_pipeline::state::chunk::CHUNK;
 use crate::data_pipeline::state::ledger::Counts;
@@ -42,8 +43,15 @@ pub(crate) struct Snapshot {
     /// From reading to the sinks' queues, in milliseconds.
     pub(crate) latency_p50: f64,
     pub(crate) latency_p99: f64,
-    /// Behind the clock, in seconds.
+    /// Behind the clock, in seconds, where the sources go on as events happen.
     pub(crate) watermark_lag: Option<f64>,
+    /// The time that the sources have come to.
+    pub(crate) event_time: Option<String>,
+    pub(crate) windows: Vec<WindowShown>,
+    /// Lines of windows, as they were written.
+    pub(crate) rows: Vec<String>,
+    /// Why there are dead letters, and how many; the most frequent first.
+    pub(crate) reasons: Vec<(String, u64)>,
     pub(crate) open_windows: usize,
     pub(crate) open_cells: usize,
     /// In seconds.
@@ -53,6 +61,13 @@ pub(crate) struct Snapshot {
     /// How long each put took, by stage, in seconds.
     #[serde(skip)]
     pub(crate) sends: Vec<Vec<f64>>,
+}
+
+/// A window that has closed.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct WindowShown {
+    pub(crate) start: String,
+    pub(crate) events: u64,
 }
 
 /// A stage at one moment.
@@ -116,6 +131,9 @@ impl Observer {
         self.look_at_latency();
         let progress = *stats.progress.lock().expect("nobody panics while holding this");
         let clock = clock.as_millisecond();
+        let mut recent = stats.recent.lock().expect("nobody panics while holding this").clone();
+        recent.reasons.sort_by_key(|(_, letters)| std::cmp::Reverse(*letters));
+        let window = |(start, events)| WindowShown { start: rfc3339(start), events };
         let silent =
             progress.beat.map_or(Duration::ZERO, |beat| now.saturating_duration_since(beat));
         Snapshot {
@@ -130,7 +148,14 @@ impl Observer {
             skipped: stats.skipped.get(),
             latency_p50: self.latency.0,
             latency_p99: self.latency.1,
-            watermark_lag: progress.latest.map(|latest| (clock - latest).max(0) as f64 / 1000.0),
+            watermark_lag: progress
+                .latest
+                .filter(|_| stats.is_live)
+                .map(|latest| clock.saturating_sub(latest).max(0) as f64 / 1000.0),
+            event_time: progress.latest.map(rfc3339),
+            windows: recent.windows.into_iter().map(window).collect(),
+            rows: recent.rows.into(),
+            reasons: recent.reasons,
             open_windows: progress.open_windows,
             open_cells: progress.open_cells,
             checkpoint_age: progress.saved.map(|saved| (now - saved).as_secs_f64()),
@@ -305,6 +330,19 @@ mod tests {
         assert_eq!(why(0.0, Duration::ZERO), None);
         assert_eq!(why(0.9, Duration::ZERO).as_deref(), Some("s holds everything up"));
         assert_eq!(why(0.0, SILENT).as_deref(), Some("the core has been stuck for 10 s"));
+    }
+
+    /// Files of last year are read to their end: how long that is ago says nothing about the run.
+    #[test]
+    fn the_lag_is_measured_where_the_sources_are_live() {
+        for is_live in [true, false] {
+            let stats = Stats { is_live, ..Stats::default() };
+            stats.progress.lock().unwrap().latest = Some(500);
+            let mut observer = Observer::new(stats.into(), Instant::now());
+            let look = observer.look(Instant::now(), Timestamp::from_second(9).unwrap());
+            assert_eq!(look.watermark_lag, is_live.then_some(8.5));
+            assert_eq!(look.event_time.as_deref(), Some("1970-01-01T00:00:00.5Z"));
+        }
     }
 
     #[test]

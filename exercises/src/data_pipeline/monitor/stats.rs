@@ -1,5 +1,6 @@
 //! What the stages count while they work.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -9,6 +10,7 @@ use common::{Work, bar};
 
 pub(crate) use super::count::Count;
 use super::told::Told;
+use crate::data_pipeline::event::parse::tally;
 use crate::data_pipeline::secrets::without_users;
 use crate::data_pipeline::state::budget::ByteBudget;
 use crate::data_pipeline::state::ledger::Ledger;
@@ -34,6 +36,9 @@ pub(crate) struct Stats {
     /// How long chunks took from their reading to the sinks' queues.
     pub(crate) latency: Samples,
     pub(crate) progress: Mutex<Progress>,
+    pub(crate) recent: Mutex<Recent>,
+    /// The sources go on as events happen: how far they are behind the clock says something.
+    pub(crate) is_live: bool,
     pub(crate) told: Arc<Told>,
 }
 
@@ -55,6 +60,39 @@ pub(crate) struct Progress {
     pub(crate) saved: Option<Instant>,
     /// When the core was last seen alive.
     pub(crate) beat: Option<Instant>,
+}
+
+/// Windows that the live page draws.
+const WINDOWS_SHOWN: usize = 60;
+
+/// Lines of windows that the live page shows.
+const ROWS_SHOWN: usize = 20;
+
+/// What has come out last, for the live page.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Recent {
+    /// When each of the last windows began, in milliseconds since 1970, and its events.
+    pub(crate) windows: VecDeque<(i64, u64)>,
+    /// The last lines of windows.
+    pub(crate) rows: VecDeque<String>,
+    /// Why there are dead letters, and how many.
+    pub(crate) reasons: Vec<(String, u64)>,
+}
+
+impl Recent {
+    pub(crate) fn closed(&mut self, windows: &[(i64, u64)], lines: &str) {
+        self.windows.extend(windows);
+        self.windows.drain(..self.windows.len().saturating_sub(WINDOWS_SHOWN));
+        let last = lines.lines().rev().take(ROWS_SHOWN).collect::<Vec<_>>();
+        self.rows.extend(last.into_iter().rev().map(str::to_owned));
+        self.rows.drain(..self.rows.len().saturating_sub(ROWS_SHOWN));
+    }
+
+    pub(crate) fn dead(&mut self, reasons: &[(String, u64)]) {
+        for (reason, letters) in reasons {
+            tally(&mut self.reasons, reason, *letters);
+        }
+    }
 }
 
 /// One stage, a component in Vector's words, and the queue before it.
@@ -179,6 +217,21 @@ impl Samples {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data_pipeline::event::parse::REASONS;
+
+    #[test]
+    fn what_is_shown_is_bounded_and_the_latest() {
+        let mut recent = Recent::default();
+        for n in 0..100_i64 {
+            recent.closed(&[(n, 1)], &format!("{n} a\n{n} b\n"));
+            recent.dead(&[(format!("reason {n}"), 2)]);
+        }
+        assert_eq!((recent.windows.len(), recent.windows[59]), (WINDOWS_SHOWN, (99, 1)));
+        assert_eq!((recent.rows.len(), &*recent.rows[19]), (ROWS_SHOWN, "99 b"));
+        assert_eq!(recent.reasons.len(), REASONS + 1);
+        assert_eq!(recent.reasons[REASONS], ("other reasons".to_owned(), 160));
+        assert_eq!(recent.reasons.iter().map(|(_, letters)| letters).sum::<u64>(), 200);
+    }
 
     #[test]
     fn a_meter_counts_only_while_something_goes_on() {

@@ -2,7 +2,7 @@
 //! to which sink, and the checkpoint. It takes one parsed chunk at a time, and between two chunks
 //! everything adds up.
 
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -12,7 +12,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::data_pipeline::config::Content;
 use crate::data_pipeline::event::parse::Parsed;
-use crate::data_pipeline::monitor::stats::{Progress, Stats};
+use crate::data_pipeline::monitor::stats::{Progress, Recent, Stats};
 use crate::data_pipeline::monitor::warnings::Warnings;
 use crate::data_pipeline::sink::Settled;
 use crate::data_pipeline::sink::outlets::Outlets;
@@ -131,6 +131,9 @@ impl Core {
         self.warnings.rows(&chunk.parsed.rows);
         self.warnings.skipped(&chunk.tag.origin.name, chunk.parsed.skipped);
         self.stats.skipped.add(chunk.parsed.skipped);
+        if !chunk.parsed.reasons.is_empty() {
+            self.recent().dead(&chunk.parsed.reasons);
+        }
         self.warnings.keys(self.windows.sizes().2);
         self.warnings.values(self.windows.beyond());
         if !self.outlets.take(Content::DeadLetters) {
@@ -142,6 +145,10 @@ impl Core {
         self.stats.windows.sent.add(chunk.parsed.accepted);
         self.outlets.put_chunk(chunk, late, now);
         self.warnings.letters_full(self.outlets.discarded(Content::DeadLetters));
+    }
+
+    fn recent(&self) -> MutexGuard<'_, Recent> {
+        self.stats.recent.lock().expect("nobody panics while holding this")
     }
 
     fn is_to_be_lost(&mut self) -> bool {
@@ -160,6 +167,10 @@ impl Core {
 
     fn close_up_to(&mut self, watermark: i64, now: Instant) {
         let (lines, cells) = self.windows.close(watermark);
+        let closed = self.windows.take_closed();
+        if !closed.is_empty() {
+            self.recent().closed(&closed, &lines);
+        }
         self.changed |= cells > 0;
         self.outlets.put_other(Content::Windows, lines.into(), cells, now);
     }

@@ -305,6 +305,8 @@ fn stats(config: &Config, sinks: &[Sink], budget: &ByteBudget) -> Stats {
         skipped: Count::default(),
         latency: Samples::default(),
         progress: Mutex::default(),
+        recent: Mutex::default(),
+        is_live: config.is_live(),
         told: Arc::default(),
     }
 }

@@ -54,6 +54,8 @@ pub(crate) struct Windows {
     cells: usize,
     /// The end of the last window that has closed.
     horizon: i64,
+    /// The beginnings of those that have just closed, and how many events they had.
+    closed: Vec<(i64, u64)>,
     /// How many events went to `other`.
     overflow: u64,
     /// How many values were beyond what quantiles of many values can tell.
@@ -74,7 +76,8 @@ impl Windows {
     pub(crate) fn new(length: i64, lateness: i64, max_keys: usize) -> Self {
         let (open, columns) = (BTreeMap::new(), Columns::of(&Config::default()));
         let (cells, horizon, overflow, beyond) = (0, i64::MIN, 0, 0);
-        Self { length, lateness, max_keys, columns, open, cells, horizon, overflow, beyond }
+        let closed = Vec::new();
+        Self { length, lateness, max_keys, columns, open, cells, horizon, closed, overflow, beyond }
     }
 
     /// The same with other columns.
@@ -136,10 +139,16 @@ impl Windows {
         {
             let (start, cells) = window.remove_entry();
             self.cells -= cells.len();
+            self.closed.push((start, cells.values().map(Cell::len).sum()));
             self.horizon = self.horizon.max(start + self.length);
             print(start, cells, &self.columns, &mut lines);
         }
         (lines, (before - self.cells) as u64)
+    }
+
+    /// The windows that have closed since this was asked: when each began, and its events.
+    pub(crate) fn take_closed(&mut self) -> Vec<(i64, u64)> {
+        std::mem::take(&mut self.closed)
     }
 
     /// Whether the cells may run out with what is in flight.
