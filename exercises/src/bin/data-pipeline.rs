@@ -6,15 +6,17 @@ use std::path::PathBuf;
 use std::process::{self, ExitCode};
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{Arg, Parser, Subcommand};
 use common::{Demo, Result, Seed, duration, interrupted, say};
 use exercises::data_pipeline::{self, Config, without_users};
 
 /// A pipeline that is real-time, exact and observable
 #[derive(Parser)]
 #[command(name = "data-pipeline", version)]
-#[command(mut_arg("seed", |arg| arg.global(true)), mut_arg("pace", |arg| arg.global(true)))]
-#[command(mut_arg("timeline", |arg| arg.global(true)), mut_arg("trace", |arg| arg.global(true)))]
+#[command(mut_args(|arg| match arg.get_id().as_str() {
+    "seed" | "pace" | "timeline" | "trace" => arg.global(true).hide_short_help(true),
+    _ => arg,
+}))]
 struct Args {
     #[command(flatten)]
     demo: Demo<Seed>,
@@ -34,9 +36,20 @@ struct Args {
 #[derive(Subcommand)]
 enum Command {
     /// Run a pipeline, from a file, from flags, or from both
+    #[command(mut_args(short))]
     Run(Pipeline),
     /// Check a pipeline, and print its effective settings as TOML
-    Check(Pipeline),
+    #[command(mut_args(short))]
+    Check(Check),
+}
+
+/// The flags that `-h` shows, so that it fits on a screen; `--help` has them all.
+const COMMON: &str = "file follow stdin conditions derive time by window p out aggregates \
+                      dead_letters checkpoint http sample lines";
+
+fn short(flag: Arg) -> Arg {
+    let is_common = COMMON.split(' ').any(|common| common == flag.get_id().as_str());
+    flag.hide_short_help(!is_common)
 }
 
 #[derive(clap::Args)]
@@ -61,11 +74,30 @@ fn main() -> ExitCode {
     })
 }
 
+#[derive(clap::Args)]
+struct Check {
+    #[command(flatten)]
+    pipeline: Pipeline,
+
+    /// Show what becomes of the first lines of this file; - is stdin
+    #[arg(long, value_name = "FILE", help_heading = "Sample")]
+    sample: Option<PathBuf>,
+
+    /// Lines of the sample
+    #[arg(short = 'n', value_name = "N", default_value_t = 20, requires = "sample")]
+    #[arg(help_heading = "Sample")]
+    lines: usize,
+}
+
 impl Pipeline {
     /// The complete settings. Those that cannot be right end the program as any wrong argument does.
     fn load(self) -> Config {
         let config = self.config.load(self.settings.as_deref());
-        let config = config.and_then(|config| data_pipeline::compile(&config).map(|()| config));
+        let file = self.settings.as_deref();
+        let config = config.and_then(|config| match data_pipeline::compile(&config) {
+            Ok(()) => Ok(config),
+            Err(err) => Err(data_pipeline::located(file, &err)),
+        });
         config.unwrap_or_else(|err| {
             let _ = writeln!(io::stderr().lock(), "error: {}", without_users(&err)); // or it is closed
             process::exit(2)
@@ -83,9 +115,17 @@ async fn run(pipeline: Pipeline, demo: &Demo<Seed>) -> Result {
     Ok(())
 }
 
-fn check(pipeline: Pipeline) -> Result {
+fn check(Check { mut pipeline, sample, lines }: Check) -> Result {
+    if let Some(sample) = &sample {
+        pipeline.config.file = vec![sample.display().to_string()]; // there has to be a source
+    }
     let config = pipeline.load();
-    data_pipeline::check(&config)?;
-    say!("{}", without_users(&config.explain()));
+    let report = if let Some(sample) = sample {
+        data_pipeline::sample(&config, &sample, lines)?
+    } else {
+        data_pipeline::check(&config)?;
+        config.explain()
+    };
+    say!("{}", without_users(&report));
     Ok(())
 }

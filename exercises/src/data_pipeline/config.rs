@@ -3,17 +3,20 @@
 
 use std::collections::HashSet;
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use clap::Args;
 use common::duration;
 use serde::{Deserialize, Serialize};
-use toml::{Table, Value};
+use toml::de::{DeTable, DeValue};
+use toml::{Spanned, Table, Value};
 
 /// What holds where neither the flags nor the file say otherwise.
-const DEFAULTS: &str = "time = 'ts'\nwindow = '1s'\nlateness = '2s'\nmax-keys = 10_000
+const DEFAULTS: &str = "time = 'ts'\ntime-format = 'auto'\ntime-zone = 'UTC'\nwindow = '1s'\nlateness = '2s'\nmax-keys = 10_000
 max-line = '1MiB'\npolicy = ['block']\nid-field = '_source_id'\ndead-letters-max = '1GiB'
 poll = '200ms'\nrotate-wait = '5s'\n";
 
@@ -82,76 +85,82 @@ pub struct Config {
 
     /// Take the line out of each line: out of the text of this field, or of a container's log as
     /// `docker` or `cri` (Kubernetes) writes it, whose pieces of a long line are joined
-    #[arg(long, value_name = "FIELD|docker|cri", help_heading = "Stages")]
+    #[arg(long, value_name = "FIELD|docker|cri", help_heading = "Events")]
     pub unwrap: Option<String>,
 
-    /// Keep events that meet this, such as 'status>=500' or 'path~^/api'; repeated: all of them
-    #[arg(long = "where", value_name = "CONDITION", help_heading = "Stages")]
+    /// Keep what meets this, such as 'status>=500'; repeated, all must hold
+    #[arg(long = "where", value_name = "CONDITION", help_heading = "Events")]
     #[serde(rename = "where")]
     pub conditions: Vec<String>,
 
     /// Add a field, such as 'seconds=millis/1000'
-    #[arg(long, value_name = "NAME=FORMULA", help_heading = "Stages")]
+    #[arg(long, value_name = "NAME=FORMULA", help_heading = "Events")]
     pub derive: Vec<String>,
 
-    /// The field with the event time: RFC 3339, or epoch seconds or milliseconds [default: ts]
-    #[arg(long, value_name = "FIELD", help_heading = "Stages")]
+    /// The field with the event time [default: ts]
+    #[arg(long, value_name = "FIELD", help_heading = "Events")]
     pub time: Option<String>,
 
+    /// How times are written: auto knows ISO 8601, epoch numbers and the forms of web servers; or as
+    /// strftime has it, such as '%d.%m.%Y %H:%M:%S' [default: auto]
+    #[arg(long, value_name = "FORMAT", help_heading = "Events")]
+    pub time_format: Option<String>,
+
+    /// The zone of times that name none, such as Europe/Berlin or +01:00 [default: UTC]
+    #[arg(long, value_name = "ZONE", help_heading = "Events")]
+    pub time_zone: Option<String>,
+
     /// Count for each value of this field, or of these: `a,b` [default: all events together]
-    #[arg(long, value_name = "FIELD[,FIELD]", help_heading = "Stages")]
+    #[arg(long, value_name = "FIELD[,FIELD]", help_heading = "Windows")]
     pub by: Option<String>,
 
     /// The length of a window [default: 1s]
-    #[arg(long, value_name = "SPAN", help_heading = "Stages", value_parser = duration)]
+    #[arg(long, value_name = "SPAN", help_heading = "Windows", value_parser = duration)]
     #[serde(with = "humantime_serde")]
     pub window: Option<Duration>,
 
     /// How far events of a source may be out of order [default: 2s]
-    #[arg(long, value_name = "SPAN", help_heading = "Stages", value_parser = duration)]
+    #[arg(long, value_name = "SPAN", help_heading = "Windows", value_parser = duration)]
     #[serde(with = "humantime_serde")]
     pub lateness: Option<Duration>,
 
     /// The field whose quantiles to give
-    #[arg(long, value_name = "FIELD", help_heading = "Stages")]
+    #[arg(long, value_name = "FIELD", help_heading = "Windows")]
     pub p: Option<String>,
 
     /// Which quantiles of --p: 0.999 is the column p99.9 [default: 0.5,0.99]
-    #[arg(long, value_name = "SHARES", help_heading = "Stages", value_delimiter = ',')]
+    #[arg(long, value_name = "SHARES", help_heading = "Windows", value_delimiter = ',')]
     pub q: Vec<f64>,
 
     /// Add up this field, in a column `sum_FIELD`; repeatable
-    #[arg(long, value_name = "FIELD", help_heading = "Stages")]
+    #[arg(long, value_name = "FIELD", help_heading = "Windows")]
     pub sum: Vec<String>,
 
     /// The least value of this field, in a column `min_FIELD`; repeatable
-    #[arg(long, value_name = "FIELD", help_heading = "Stages")]
+    #[arg(long, value_name = "FIELD", help_heading = "Windows")]
     pub min: Vec<String>,
 
     /// The largest value of this field, in a column `max_FIELD`; repeatable
-    #[arg(long, value_name = "FIELD", help_heading = "Stages")]
+    #[arg(long, value_name = "FIELD", help_heading = "Windows")]
     pub max: Vec<String>,
 
     /// How many keys may be open over all windows; further ones go to `other` [default: 10000]
-    #[arg(long, value_name = "N", help_heading = "Stages")]
+    #[arg(long, value_name = "N", help_heading = "Windows")]
     pub max_keys: Option<usize>,
 
     /// Let a source no longer hold windows open after it was silent for this time [default: 60s with
     /// --follow]
-    #[arg(long, value_name = "SPAN", help_heading = "Stages", value_parser = duration)]
+    #[arg(long, value_name = "SPAN", help_heading = "Windows", value_parser = duration)]
     #[serde(with = "humantime_serde")]
     pub idle: Option<Duration>,
 
     /// Lines beyond this are dead letters [default: 1MiB]
-    #[arg(long, value_name = "SIZE", help_heading = "Stages")]
+    #[arg(long, value_name = "SIZE", help_heading = "Events")]
     pub max_line: Option<ByteSize>,
 
-    /// Threads that parse [default: one for each CPU]
-    #[arg(long, value_name = "N", help_heading = "Stages")]
-    pub workers: Option<usize>,
-
-    /// Where the events go that are kept: a file, -, tcp://HOST:PORT or
-    /// nats://HOST:PORT/STREAM[?compression=zstd]; repeatable
+    /// Where the events go that are kept: a file, -, or a URL; repeatable
+    ///
+    /// A URL is tcp://HOST:PORT or nats://HOST:PORT/STREAM[?compression=zstd].
     #[arg(long, value_name = "SINK", help_heading = "Sinks")]
     pub out: Vec<String>,
 
@@ -179,6 +188,10 @@ pub struct Config {
     #[arg(long, value_name = "SIZE", help_heading = "Sinks")]
     pub dead_letters_max: Option<ByteSize>,
 
+    /// Threads that parse [default: one for each CPU]
+    #[arg(long, value_name = "N", help_heading = "Run")]
+    pub workers: Option<usize>,
+
     /// Save the state here every 250 ms, and resume from it
     #[arg(long, value_name = "FILE", help_heading = "Run")]
     pub checkpoint: Option<PathBuf>,
@@ -188,7 +201,7 @@ pub struct Config {
     #[serde(skip)]
     pub reset_windows: bool,
 
-    /// Serve the live page and /metrics here: a port of the loopback interface, or HOST:PORT
+    /// The live page and /metrics: PORT (of the loopback interface) or HOST:PORT
     #[arg(long, value_name = "ADDR", help_heading = "Run")]
     pub http: Option<String>,
 
@@ -513,13 +526,115 @@ pub(crate) fn is_stdout(name: &str) -> bool {
     matches!(name, "-" | "/dev/stdout" | "/dev/fd/1" | "/proc/self/fd/1")
 }
 
-/// Reads a TOML file; an error names the file, the line and what is wrong in it.
+/// Reads a TOML file; an error names the file and the line, shows it with a caret, and says what is
+/// right there.
 fn read_table(file: &Path) -> Result<Table, String> {
-    let named = |err: &dyn std::fmt::Display| format!("{}: {err}", file.display());
-    let text = fs::read_to_string(file).map_err(|err| named(&err))?;
-    // Read as what it is first: only here an error knows its line.
-    let config = toml::from_str::<Config>(&text).map_err(|err| named(&err))?;
-    Ok(config.table())
+    let text = fs::read_to_string(file).map_err(|err| format!("{}: {err}", file.display()))?;
+    let config = from_toml(&text, &|name| std::env::var(name).ok());
+    let at = |(span, why): Wrong| format!("{}, {}", file.display(), place(&text, span, &why));
+    config.map(|config| config.table()).map_err(at)
+}
+
+/// A text of the file that is wrong, and why.
+type Wrong = (Range<usize>, String);
+
+fn from_toml(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<Config, Wrong> {
+    let wrong = |err: toml::de::Error| (err.span().unwrap_or_default(), err.message().to_owned());
+    let mut table = DeTable::parse(text).map_err(wrong)?;
+    let flags = Config::augment_args(clap::Command::new("keys"));
+    let lists = Table::try_from(Config::default()).expect("settings are always TOML");
+    let mut forms = Vec::new();
+    for (key, value) in table.get_mut().iter_mut() {
+        let name = &**key.get_ref();
+        let known = || flags.get_arguments().filter(|flag| !flag.is_hide_set());
+        let Some(flag) = known().find(|flag| flag.get_long() == Some(name)) else {
+            let keys = known().filter_map(clap::Arg::get_long);
+            let near = |key: &str| strsim::jaro_winkler(name, key);
+            let nearest = keys.max_by(|a, b| near(a).total_cmp(&near(b))).unwrap_or_default();
+            return Err((
+                key.span(),
+                format!("unknown setting `{name}`; the nearest is `{nearest}`"),
+            ));
+        };
+        let takes_value = flag.get_action().takes_values();
+        let form = flag.get_value_names().and_then(<[_]>::first).filter(|_| takes_value);
+        let form = form.map_or("true", |form| form);
+        let help = flag.get_help().map(ToString::to_string).unwrap_or_default();
+        forms.push((value.span(), format!("; expected {name} = {form}: {help}")));
+        expand(value, variable)?;
+        let is_list = lists.get(name).is_some_and(Value::is_array);
+        if is_list && matches!(value.get_ref(), DeValue::String(_)) {
+            let one = std::mem::replace(value.get_mut(), DeValue::Boolean(false));
+            let list = [Spanned::new(value.span(), one)].into_iter().collect();
+            *value.get_mut() = DeValue::Array(list);
+        }
+    }
+    Config::deserialize(toml::Deserializer::from(table)).map_err(|err| {
+        let (span, why) = wrong(err);
+        let form = forms.into_iter().find(|(of, _)| of.start <= span.start && span.end <= of.end);
+        (span, why + &form.map(|(_, form)| form).unwrap_or_default())
+    })
+}
+
+/// Replaces `${VAR}` and `${VAR:-x}` in texts.
+fn expand(
+    value: &mut Spanned<DeValue<'_>>,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<(), Wrong> {
+    let span = value.span();
+    let text = match value.get_mut() {
+        DeValue::String(text) if text.contains("${") => text,
+        DeValue::Array(items) => {
+            return items.iter_mut().try_for_each(|item| expand(item, variable));
+        }
+        _ => return Ok(()),
+    };
+    let (mut made, mut rest) = (String::new(), &**text);
+    while let Some((before, behind)) = rest.split_once("${") {
+        let Some((inside, after)) = behind.split_once('}') else {
+            return Err((
+                span,
+                "`${` is not closed; a variable is ${NAME} or ${NAME:-x}".to_owned(),
+            ));
+        };
+        let (name, default) = match inside.split_once(":-") {
+            Some((name, default)) => (name, Some(default.to_owned())),
+            None => (inside, None),
+        };
+        // As in a shell: with a default, an empty variable counts as none.
+        let found = variable(name).filter(|found| default.is_none() || !found.is_empty());
+        let Some(found) = found.or(default) else {
+            let why = format!("the variable {name} is not set; ${{{name}:-x}} gives it a default");
+            return Err((span, why));
+        };
+        made += before;
+        made += &found;
+        rest = after;
+    }
+    made += rest;
+    *text = made.into();
+    Ok(())
+}
+
+/// Where in a text something is wrong: the line, the line itself, and a caret under the place.
+fn place(text: &str, span: Range<usize>, why: &str) -> String {
+    let start = text.floor_char_boundary(span.start);
+    let number = text[..start].matches('\n').count() + 1;
+    let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
+    let line = text[line_start..].lines().next().unwrap_or_default().replace(char::is_control, " ");
+    let before = text[line_start..start].chars().count();
+    format!("line {number}: {why}\n  {line}\n  {:before$}^", "")
+}
+
+/// A refusal of an expression, with the line of the file that it stands in.
+pub fn located(file: Option<&Path>, refusal: &str) -> String {
+    let expression = refusal.lines().nth(1).map(str::trim).filter(|text| !text.is_empty());
+    let found = file.zip(expression).and_then(|(file, expression)| {
+        let text = fs::read_to_string(file).ok()?;
+        let number = text.lines().position(|line| line.contains(expression))? + 1;
+        Some(format!("{}, line {number}: ", file.display()))
+    });
+    found.unwrap_or_default() + refusal
 }
 
 #[cfg(test)]
@@ -578,6 +693,76 @@ mod tests {
         assert_eq!(config.columns(), columns);
         assert_eq!(config.quantiles()[2].1, 999_000_000);
         assert_eq!(Config::default().columns(), ["p50", "p99"]);
+    }
+
+    #[test]
+    fn a_list_of_one_may_be_written_as_that_one() {
+        let (_dir, path) = file("file = 'a'\nwhere = 'a>1'\npolicy = 'drop'\nout = ['b', 'c']\n");
+        let config = Config::default().load(Some(&path)).unwrap();
+        assert_eq!((config.file, config.conditions), (vec!["a".into()], vec!["a>1".into()]));
+        assert_eq!((config.policy, config.out.len()), (vec![WhenFull::Drop], 2));
+    }
+
+    #[test]
+    fn variables_are_replaced_in_texts() {
+        let of = |text: &str| {
+            from_toml(text, &|name| match name {
+                "DIR" => Some("/var/'x'".to_owned()),
+                "EMPTY" => Some(String::new()),
+                _ => None,
+            })
+        };
+        let config = of(
+            "file = ['${DIR}/*.log', 'a$b{c}']\nwindow = '${SPAN:-5s}'\nnode = '${EMPTY:-n}${EMPTY}'\n",
+        );
+        let config = config.unwrap();
+        assert_eq!(config.file, ["/var/'x'/*.log", "a$b{c}"]);
+        assert_eq!(
+            (config.window, config.node.as_deref()),
+            (Some(Duration::from_secs(5)), Some("n"))
+        );
+        for (text, why) in [
+            ("file = 'a'\nnode = '${NONE}'\n", "the variable NONE is not set; ${NONE:-x} gives"),
+            ("file = 'a'\nnode = '${NONE'\n", "`${` is not closed; a variable is ${NAME} or"),
+        ] {
+            let (span, message) = of(text).unwrap_err();
+            assert!(message.starts_with(why), "{message}");
+            assert_eq!(&text[span][..3], "'${");
+        }
+    }
+
+    #[test]
+    fn an_error_in_a_file_has_its_line_a_caret_and_the_right_form() {
+        for (text, message) in [
+            (
+                "file = 'a'\nmax_line = '1MiB'\n",
+                "line 2: unknown setting `max_line`; the nearest is `max-line`\n  max_line = '1MiB'\n  ^",
+            ),
+            (
+                "workers = 'two'\n",
+                "line 1: invalid type: string \"two\", expected usize; expected workers = N: Threads that parse",
+            ),
+            (
+                "\n follow = 'yes'",
+                "line 2: invalid type: string \"yes\", expected a boolean; expected follow = true: Go on reading",
+            ),
+            ("file = ['a'", "line 1: "),
+            ("window = 5\n", "\n  window = 5\n           ^"),
+        ] {
+            let (_dir, path) = file(text);
+            let err = Config::default().load(Some(&path)).unwrap_err();
+            assert!(
+                err.contains(&format!("p.toml, {}", "line ")) && err.contains(message),
+                "{err}"
+            );
+        }
+        let (_dir, path) = file("stdin = true\nwhere = [\n  'a>x',\n]\n");
+        let refusal = located(Some(&path), "invalid condition: why\n  a>x\n    ^");
+        assert!(
+            refusal.ends_with("p.toml, line 3: invalid condition: why\n  a>x\n    ^"),
+            "{refusal}"
+        );
+        assert_eq!(located(None, "why\n  a>x"), "why\n  a>x");
     }
 
     #[test]

@@ -15,8 +15,8 @@ mod source;
 mod state;
 mod window;
 
-pub use config::{Config, WhenFull};
+pub use config::{Config, WhenFull, located};
 pub use demo::demo;
-pub use run::{Ended, check, compile, report, run};
+pub use run::{Ended, check, compile, report, run, sample};
 pub use secrets::without_users;
 pub use state::ledger::{Counts, SinkCounts};

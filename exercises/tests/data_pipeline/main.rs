@@ -10,6 +10,7 @@ mod page;
 mod program;
 mod rotation;
 mod rotator;
+mod samples;
 mod silence;
 mod stall;
 mod start;

@@ -72,7 +72,8 @@ fn what_cannot_be_parsed_is_kept_with_its_place_and_reason() {
     );
     assert!(dead[0].ends_with("\"raw\":\"not json\"}"), "{dead:?}");
     assert!(dead[1].ends_with("\"reason\":\"not UTF-8\",\"raw_base64\":\"//4K\"}"), "{dead:?}");
-    let unread = "no time: the field ts holds \\\"when\\\", which is neither RFC 3339 nor seconds";
+    let unread =
+        "no time: the field ts holds \\\"when\\\", which is no time in a form that is known";
     assert!(dead[2].contains(unread), "{dead:?}");
     assert!(dead[3].contains("not UTF-8"), "{dead:?}");
 }
@@ -301,6 +302,23 @@ fn check_prints_settings_that_mean_the_same() {
     assert_eq!(kit.read("out"), lines(4..10));
     let bad = kit.command(&["check", "--file", "in", "--where", "v"]).expect_status(2);
     assert!(bad.stderr.contains("invalid condition: expected FIELD OP VALUE"), "{bad:#?}");
+}
+
+#[test]
+fn the_short_help_fits_on_a_screen_and_the_long_one_has_groups() {
+    for command in ["run", "check"] {
+        let short = run(PROGRAM, &[command, "-h"]).expect_status(0).stdout;
+        assert!(short.lines().count() <= 34, "{short}");
+        assert!(short.lines().all(|line| line.len() <= 100), "{short}");
+        assert!(short.contains("--where") && !short.contains("--max-keys"), "{short}");
+        let long = run(PROGRAM, &[command, "--help"]).expect_status(0).stdout;
+        let at = |heading: &str| long.find(&format!("\n{heading}:\n")).expect(heading);
+        let groups = ["Sources", "Events", "Windows", "Sinks", "Run"].map(at);
+        for (flag, group) in [("nats", 0), ("time-zone", 1), ("max-keys", 2), ("policy", 3)] {
+            let flag = long.find(&format!(" --{flag} ")).expect(flag);
+            assert!(groups[group] < flag && flag < groups[group + 1], "{long}");
+        }
+    }
 }
 
 /// Far more than `--max-keys`, if one file were read to its end before the other.

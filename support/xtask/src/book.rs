@@ -224,14 +224,20 @@ impl Summary<'_> {
             let program = format!("{member}/{}", link.target);
             if self.entry(&program, Some(depth + 1)) {
                 let folder = program.trim_end_matches("/README.md");
+                self.beside(folder, depth + 2);
                 self.source(folder, depth + 2);
             }
         }
-        let direct: Vec<_> = self.book.pages.keys().cloned().collect();
-        for page in direct.iter().filter(|page| page.parent() == Some(Path::new(member))) {
-            self.entry(&page.display().to_string(), Some(depth + 1));
-        }
+        self.beside(member, depth + 1);
         self.source(member, depth + 1);
+    }
+
+    /// The other pages of a folder that has one.
+    fn beside(&mut self, folder: &str, depth: usize) {
+        let book = self.book;
+        for page in book.pages.keys().filter(|page| page.parent() == Some(Path::new(folder))) {
+            self.entry(&page.display().to_string(), Some(depth));
+        }
     }
 
     /// A page, once; `None` puts it before the numbered ones.

@@ -3,6 +3,7 @@
 use super::container::Runtime;
 use super::expr::{Condition, Derive, Field, Operand, Scope, json};
 use super::splitter::Framing;
+use super::time::Clock;
 use super::value::{Fields, Value};
 use crate::data_pipeline::config::{Config, is_tagged};
 
@@ -60,7 +61,7 @@ impl Inner {
 }
 
 /// The parser sees one line at a time and says "line 1" of each.
-pub(crate) fn without_line_number(err: &serde_json::Error) -> String {
+fn without_line_number(err: &serde_json::Error) -> String {
     let text = err.to_string();
     text.replacen(" at line 1 column ", " at column ", 1)
 }
@@ -70,6 +71,7 @@ pub(crate) fn without_line_number(err: &serde_json::Error) -> String {
 pub(crate) struct Counted {
     pub(crate) time_field: String,
     pub(crate) time: Field,
+    pub(crate) clock: Clock,
     /// The fields of --by, with their names as JSON.
     pub(crate) keys: Vec<(String, Operand)>,
     pub(crate) value: Option<Operand>,
@@ -85,6 +87,8 @@ impl Job {
         let derives = derives.collect::<Result<_, _>>()?;
         let conditions = config.conditions.iter().map(|text| Condition::parse(text, &mut scope));
         let conditions = conditions.collect::<Result<_, _>>()?;
+        let format = config.time_format.as_deref().unwrap_or("auto");
+        let clock = Clock::new(format, config.time_zone.as_deref().unwrap_or("UTC"))?;
         let time_field = config.time.clone().unwrap_or_default();
         let keys = config.keys();
         let keys = keys.into_iter().map(|text| {
@@ -98,7 +102,7 @@ impl Job {
         let totals = totals.collect::<Result<_, _>>()?;
         let counted = if config.aggregates.is_some() {
             let time = Field::parse("--time", &time_field, &mut scope)?;
-            Some(Counted { time_field, time, keys, value, totals })
+            Some(Counted { time_field, time, clock, keys, value, totals })
         } else {
             None
         };
@@ -128,10 +132,38 @@ impl Job {
     }
 }
 
+impl Job {
+    /// Reads the fields of a line, the derived ones too: whether there is an event, or why it is dead.
+    pub(crate) fn read<'a>(
+        &self,
+        line: &'a str,
+        slots: &mut Vec<Value<'a>>,
+    ) -> Result<bool, String> {
+        if line.len() > self.framing.max_line {
+            return Err("longer than --max-line".to_owned());
+        }
+        if line.trim_ascii().is_empty() {
+            return Ok(false);
+        }
+        self.fields.read(line, slots).map_err(|err| without_line_number(&err))?;
+        self.derives.iter().for_each(|derive| derive.apply(slots));
+        Ok(true)
+    }
+}
+
+impl Counted {
+    /// The event's time, or why it has none.
+    pub(crate) fn time(&self, slots: &[Value<'_>]) -> Result<i64, String> {
+        let value = self.time.get(slots);
+        self.clock.millis(value).ok_or_else(|| self.clock.problem(&self.time_field, value))
+    }
+}
+
 /// The settings that open windows depend on, as a checkpoint keeps them; without windows there are
 /// none.
 pub(crate) fn identity(config: &Config) -> String {
-    let Config { time, by, p, window, derive, conditions, unwrap, q, sum, min, max, .. } = config;
+    let Config { time, time_format, time_zone, by, p, window, derive, conditions, .. } = config;
+    let Config { unwrap, q, sum, min, max, .. } = config;
     if config.aggregates.is_none() {
         return NO_WINDOWS.to_owned();
     }
@@ -145,6 +177,11 @@ pub(crate) fn identity(config: &Config) -> String {
         if !fields.is_empty() {
             more += &format!("; {name}: {fields:?}");
         }
+    }
+    if let (Some(format), Some(zone)) = (time_format, time_zone)
+        && (&**format, &**zone) != ("auto", "UTC")
+    {
+        more += &format!("; times: {format:?}, {zone:?}");
     }
     format!(
         "time, by, p, windows: {fields:?}; window: {window:?}; derive: {derive:?}; where: \

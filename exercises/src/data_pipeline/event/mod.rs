@@ -2,6 +2,7 @@
 
 pub(crate) mod container;
 pub(crate) mod expr;
+pub(crate) mod form;
 pub(crate) mod job;
 pub(crate) mod parse;
 pub(crate) mod rows;

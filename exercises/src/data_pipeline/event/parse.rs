@@ -9,10 +9,10 @@ use foldhash::fast::FixedState;
 
 use super::container::{Beyond, STREAMS, Step, Streams};
 use super::expr::{Operand, json, key};
-use super::job::{Counted, Id, Job, without_line_number};
+use super::form::not_lines;
+use super::job::{Counted, Id, Job};
 use super::rows::{NO_KEY, Row, Rows};
 use super::splitter::{Framing, Kind, Parts, Segment, hole};
-use super::time;
 use super::value::Value;
 
 /// A segment of lines, parsed.
@@ -38,6 +38,8 @@ pub(crate) struct Parsed {
     pub(crate) rows: Rows,
     /// For each condition how many events it has seen, and how many met it.
     pub(crate) met: Vec<(u64, u64)>,
+    /// What the source is, if it begins here and does not hold lines of JSON.
+    pub(crate) hint: Option<&'static str>,
 }
 
 /// Parses a segment of what `source` gives, and hands its buffer back.
@@ -115,6 +117,7 @@ impl<'j> Output<'j> {
             reasons: Vec::new(),
             rows: Rows::default(),
             met: vec![(0, 0); job.conditions.len()],
+            hint: if segment.offset == 0 { not_lines(&segment.bytes) } else { None },
         };
         Self { job, source: source[1..source.len() - 1].to_owned(), keys: HashMap::default(), made }
     }
@@ -243,14 +246,9 @@ impl<'j> Output<'j> {
 
     /// Whether a line is accepted, or why it is dead.
     fn judge<'a>(&mut self, line: &'a str, slots: &mut Vec<Value<'a>>) -> Result<bool, String> {
-        if line.len() > self.job.framing.max_line {
-            return Err("longer than --max-line".to_owned());
-        }
-        if line.trim_ascii().is_empty() {
+        if !self.job.read(line, slots)? {
             return Ok(false);
         }
-        self.job.fields.read(line, slots).map_err(|err| without_line_number(&err))?;
-        self.job.derives.iter().for_each(|derive| derive.apply(slots));
         let time = match &self.job.counted {
             Some(counted) => Some((counted, self.time(counted, slots)?)),
             None => None,
@@ -275,10 +273,7 @@ impl<'j> Output<'j> {
 
     /// The time of an event, and the latest one in the chunk up to it.
     fn time(&mut self, counted: &Counted, slots: &[Value<'_>]) -> Result<(i64, i64), String> {
-        let value = counted.time.get(slots);
-        let Some(time) = time::millis(value) else {
-            return Err(time::problem(&counted.time_field, value));
-        };
+        let time = counted.time(slots)?;
         let latest = self.made.rows.latest.map_or(time, |latest| latest.max(time));
         self.made.rows.latest = Some(latest);
         Ok((time, latest))

@@ -1,53 +1,141 @@
-//! Event time in milliseconds since 1970, from RFC 3339 or from a number.
+//! Event time in milliseconds since 1970, from the forms that logs have.
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
-use jiff::tz::Offset;
+use jiff::fmt::{rfc2822, strtime, temporal};
+use jiff::tz::{Offset, TimeZone};
 
+use super::expr::{key, parse_number};
 use super::value::{Number, Value};
 
-/// A number of at least this is in milliseconds, a smaller one in seconds: in seconds it would be
-/// the year 5138, in milliseconds it is 1973.
+/// From here on a number is milliseconds, not seconds: in seconds it would be the year 5138, in
+/// milliseconds it is 1973. Times 1,000 it is microseconds, times 1,000 more nanoseconds.
 const MILLISECONDS_FROM: f64 = 1e11;
 
 /// Beyond ±8,000 years around 1970 there is no calendar that could print a window.
 const LIMIT: i64 = 250_000_000_000_000;
 
-/// The event time that a field holds; `None` if it holds none.
-pub(crate) fn millis(value: &Value<'_>) -> Option<i64> {
-    match value {
-        Value::Text(text) => fast(text.as_bytes())
-            .or_else(|| text.parse::<Timestamp>().ok().map(Timestamp::as_millisecond)),
-        Value::Number(number) => from_number(*number),
-        Value::Missing | Value::Null | Value::Opaque | Value::Bool(_) | Value::Many(_) => None,
+/// How event times are written.
+#[derive(Clone, Debug)]
+pub(crate) struct Clock {
+    /// As strftime has it; `None` if each text tells its own form.
+    format: Option<String>,
+    /// Of times that name none.
+    zone: TimeZone,
+}
+
+impl Clock {
+    /// From `--time-format` and `--time-zone`.
+    pub(crate) fn new(format: &str, zone: &str) -> Result<Self, String> {
+        let known = temporal::DateTimeParser::new().parse_time_zone(zone).map_err(|err| {
+            format!("--time-zone {zone}: expected UTC, Europe/Berlin or +01:00: {err}")
+        })?;
+        let format = (format != "auto").then(|| format.to_owned());
+        let clock = Self { format, zone: known };
+        clock.check()?;
+        Ok(clock)
     }
-    .filter(|millis| millis.abs() <= LIMIT)
+
+    /// A format has to be readable, and to have all that makes a time.
+    fn check(&self) -> Result<(), String> {
+        let Some(format) = &self.format else { return Ok(()) };
+        let invalid = |why: String| {
+            format!(
+                "--time-format {format:?}: {why}; expected auto or a form such as '%d.%m.%Y %H:%M:%S'"
+            )
+        };
+        let some_day = Timestamp::UNIX_EPOCH.to_zoned_datetime(self.zone.clone());
+        let text = strtime::format(format, &some_day).map_err(|err| invalid(err.to_string()))?;
+        let read = self.formatted(format, &text);
+        read.map(drop).ok_or_else(|| invalid("it has no full date and time".to_owned()))
+    }
+
+    /// The event time that a field holds; `None` if it holds none.
+    pub(crate) fn millis(&self, value: &Value<'_>) -> Option<i64> {
+        match (value, &self.format) {
+            (Value::Text(text), None) => fast(text.as_bytes()).or_else(|| self.known(text.trim())),
+            (Value::Number(number), None) => from_number(*number),
+            (Value::Text(text), Some(format)) => self.formatted(format, text.trim()),
+            (Value::Number(_), Some(format)) => self.formatted(format, &key(value)),
+            _ => None,
+        }
+        .filter(|millis| millis.abs() <= LIMIT)
+    }
+
+    /// Any of the forms that need no `--time-format`.
+    fn known(&self, text: &str) -> Option<i64> {
+        if let Some(number) = parse_number(text) {
+            return from_number(number);
+        }
+        let common_log = || {
+            let text = text.trim_matches(['[', ']']);
+            strtime::parse("%d/%b/%Y:%H:%M:%S %z", text).ok()?.to_timestamp().ok()
+        };
+        let rfc1123 = || rfc2822::parse(text).ok().map(|time| time.timestamp());
+        let time = self.iso(text).or_else(common_log).or_else(rfc1123);
+        time.map(Timestamp::as_millisecond)
+    }
+
+    /// RFC 3339 and ISO 8601, and what programs make of them: a space before the offset, ` UTC`, or
+    /// no offset at all.
+    fn iso(&self, text: &str) -> Option<Timestamp> {
+        let (text, zone) = match text.strip_suffix(" UTC").or(text.strip_suffix(" GMT")) {
+            Some(text) => (text, &TimeZone::UTC),
+            None => (text, &self.zone),
+        };
+        let joined =
+            text.rsplit_once(' ').filter(|(_, offset)| offset.starts_with(['+', '-', 'Z']));
+        let joined = joined.map(|(time, offset)| format!("{time}{offset}"));
+        let text = joined.as_deref().unwrap_or(text);
+        if !text.contains([' ', 'T', 't']) {
+            return None; // a day is no time
+        }
+        let local = || zone.to_timestamp(text.parse().ok()?).ok();
+        text.parse().ok().or_else(local)
+    }
+
+    fn formatted(&self, format: &str, text: &str) -> Option<i64> {
+        let parsed = strtime::parse(format, text).ok()?;
+        let local = || self.zone.to_timestamp(parsed.to_datetime().ok()?).ok();
+        let time = parsed.to_timestamp().ok().or_else(local);
+        time.map(Timestamp::as_millisecond)
+    }
+
+    /// Why there is no event time in a field with this value, for which [`millis`](Self::millis) gives
+    /// none.
+    pub(crate) fn problem(&self, field: &str, value: &Value<'_>) -> String {
+        let there = match value {
+            Value::Missing => return format!("no time: there is no field {field}"),
+            Value::Opaque | Value::Many(_) => "an array or an object".to_owned(),
+            Value::Text(text) => format!("{:?}", text.chars().take(SHOWN).collect::<String>()),
+            value => key(value).into_owned(),
+        };
+        let why = match &self.format {
+            None => {
+                "which is no time in a form that is known; --time-format gives another".to_owned()
+            }
+            Some(format) => format!("which is not in the form of --time-format {format:?}"),
+        };
+        format!("no time: the field {field} holds {there}, {why}")
+    }
 }
 
 /// Characters of a text that a message shows.
 const SHOWN: usize = 80;
 
-/// Why there is no event time in a field with this value, for which [`millis`] gives none.
-pub(crate) fn problem(field: &str, value: &Value<'_>) -> String {
-    let there = match value {
-        Value::Missing => return format!("no time: there is no field {field}"),
-        Value::Null => "null".to_owned(),
-        Value::Opaque | Value::Many(_) => "an array or an object".to_owned(),
-        Value::Bool(value) => value.to_string(),
-        Value::Number(Number::Integer(number)) => number.to_string(),
-        Value::Number(Number::Float(number)) => number.to_string(),
-        Value::Text(text) => format!("{:?}", text.chars().take(SHOWN).collect::<String>()),
-    };
-    format!(
-        "no time: the field {field} holds {there}, which is neither RFC 3339 nor seconds or \
-         milliseconds since 1970"
-    )
-}
-
+/// Seconds, milliseconds, microseconds or nanoseconds, by their size.
 fn from_number(number: Number) -> Option<i64> {
-    let number = number.as_f64();
-    let millis = if number.abs() >= MILLISECONDS_FROM { number } else { number * 1000.0 };
-    (millis.abs() <= LIMIT as f64).then_some(millis.floor() as i64)
+    let size = number.as_f64().abs();
+    let units = [1e6, 1e3, 1.0, 1e-3]; // microseconds in one
+    let larger = |unit: &usize| size >= MILLISECONDS_FROM * 1e6 / units[*unit];
+    let unit = (0..3).find(|unit| !larger(unit)).unwrap_or(3);
+    let micros = match number {
+        Number::Integer(number) if unit == 3 => number.div_euclid(1000),
+        Number::Integer(number) => number * units[unit] as i128,
+        // Rounded, or a fraction such as .123 could end in a millisecond less.
+        Number::Float(number) => (number * units[unit]).round() as i128,
+    };
+    i64::try_from(micros.div_euclid(1000)).ok()
 }
 
 /// `2026-03-01T12:30:00.250Z`, the form that nearly all logs have, several times faster than the
@@ -87,8 +175,12 @@ mod tests {
 
     use super::*;
 
+    fn auto() -> Clock {
+        Clock::new("auto", "UTC").unwrap()
+    }
+
     fn of(text: &str) -> Option<i64> {
-        millis(&Value::Text(text.into()))
+        auto().millis(&Value::Text(text.into()))
     }
 
     #[test]
@@ -97,7 +189,7 @@ mod tests {
         assert_eq!(of("2026-03-01T12:00:00Z"), noon);
         assert_eq!(of("2026-03-01T13:00:00+01:00"), noon);
         assert_eq!(of("2026-03-01T12:00:00.000000Z"), noon);
-        let number = |number| millis(&Value::Number(number));
+        let number = |number| auto().millis(&Value::Number(number));
         assert_eq!(number(Number::Integer(1_772_366_400)), noon);
         assert_eq!(number(Number::Integer(1_772_366_400_000)), noon);
         assert_eq!(number(Number::Float(1_772_366_400.25)), noon.map(|noon| noon + 250));
@@ -111,19 +203,107 @@ mod tests {
         {
             assert_eq!(of(text), None, "{text}");
         }
-        assert_eq!(millis(&Value::Missing), None);
-        assert_eq!(millis(&Value::Number(Number::Float(1e300))), None);
+        assert_eq!(auto().millis(&Value::Missing), None);
+        assert_eq!(auto().millis(&Value::Number(Number::Float(1e300))), None);
     }
 
     #[test]
     fn a_time_that_cannot_be_read_is_told_apart_from_a_missing_one() {
-        let problem = |value| problem("at", &value);
+        let problem = |value| auto().problem("at", &value);
         assert_eq!(problem(Value::Missing), "no time: there is no field at");
         let text = problem(Value::Text("yesterday".into()));
         assert!(text.starts_with(r#"no time: the field at holds "yesterday", which"#), "{text}");
-        assert!(problem(Value::Number(Number::Float(1e300))).contains(" holds 1000"));
+        assert!(problem(Value::Number(Number::Float(1e300))).contains(" holds 1e+300"));
         assert!(problem(Value::Opaque).contains("holds an array or an object"));
         assert!(problem(Value::Text("x".repeat(1000).into())).len() < 200);
+    }
+
+    #[test]
+    fn the_forms_that_logs_have_are_known() {
+        let noon = 1_772_366_400_000;
+        for (text, millis) in [
+            ("2026-03-01 12:00:00", 0),
+            ("2026-03-01T12:00:00", 0),
+            ("2026-03-01T12:00:00.5", 500),
+            ("2026-03-01 12:00:00,250", 250),
+            ("2026-03-01T12:00:00,250Z", 250),
+            ("2026-03-01T12:00:00.123456789Z", 123),
+            ("2026-03-01 12:00:00.123 UTC", 123),
+            ("2026-03-01 12:00:00.123 GMT", 123),
+            ("2026-03-01 12:00:00+00", 0),
+            ("2026-03-01 13:00:00.25+0100", 250),
+            ("2026-03-01 07:00:00 -0500", 0),
+            ("2026-03-01 12:00:00.123456789 +0000 UTC", 123),
+            ("20260301T120000Z", 0),
+            ("2026-03-01t12:00:00z", 0),
+            (" 2026-03-01T12:00:00Z\n", 0),
+            ("1772366400", 0),
+            ("1772366400.123", 123),
+            ("1772366400123", 123),
+            ("1772366400123456", 123),
+            ("1772366400123456789", 123),
+            ("01/Mar/2026:12:00:00 +0000", 0),
+            ("[01/Mar/2026:13:00:00 +0100]", 0),
+            ("Sun, 01 Mar 2026 12:00:00 GMT", 0),
+            ("Sun, 01 Mar 2026 13:00:00 +0100", 0),
+        ] {
+            assert_eq!(of(text), Some(noon + millis), "{text}");
+        }
+        for number in [
+            Number::Float(1_772_366_400.123),
+            Number::Integer(1_772_366_400_123),
+            Number::Float(1_772_366_400_123.25),
+            Number::Integer(1_772_366_400_123_456),
+            Number::Integer(1_772_366_400_123_456_789),
+        ] {
+            assert_eq!(auto().millis(&Value::Number(number)), Some(noon + 123), "{number:?}");
+        }
+        for text in ["2026-03-01", "12:00:00", "01/Mar/2026", "1e400", "Mar  1 12:00:00", "NaN"] {
+            assert_eq!(of(text), None, "{text}");
+        }
+        // Before 1970 a fraction counts forwards too.
+        assert_eq!(auto().millis(&Value::Number(Number::Float(-0.75))), Some(-750));
+    }
+
+    #[test]
+    fn a_zone_is_for_times_that_name_none() {
+        let berlin = Clock::new("auto", "Europe/Berlin").unwrap();
+        let millis = |text: &str| berlin.millis(&Value::Text(text.into()));
+        assert_eq!(millis("2026-03-01 13:00:00"), of("2026-03-01T12:00:00Z"));
+        assert_eq!(millis("2026-07-01 14:00:00"), of("2026-07-01T12:00:00Z"));
+        for named in
+            ["2026-03-01T12:00:00Z", "2026-03-01 12:00:00 UTC", "2026-03-01T13:00:00+01:00"]
+        {
+            assert_eq!(millis(named), of("2026-03-01T12:00:00Z"), "{named}");
+        }
+        let east = Clock::new("%Y%m%d%H%M%S", "+02:00").unwrap();
+        let number = Value::Number(Number::Integer(20_260_301_140_000));
+        assert_eq!(east.millis(&number), of("2026-03-01T12:00:00Z"));
+        let refusal = Clock::new("auto", "Berlin").unwrap_err();
+        assert!(refusal.starts_with("--time-zone Berlin: expected UTC, Europe/Berlin or +01:00"));
+    }
+
+    #[test]
+    fn a_format_is_checked_before_it_is_used() {
+        let clock = Clock::new("%d.%m.%Y %H:%M:%S%.f", "UTC").unwrap();
+        let value = Value::Text("01.03.2026 12:00:00.25".into());
+        assert_eq!(clock.millis(&value), of("2026-03-01T12:00:00.25Z"));
+        let iso = Value::Text("2026-03-01T12:00:00Z".into());
+        assert_eq!(clock.millis(&iso), None);
+        assert!(clock.problem("t", &iso).contains("not in the form of --time-format \"%d"));
+        let offset = Clock::new("%d/%b/%Y %H:%M %z", "Europe/Berlin").unwrap();
+        let value = Value::Text("01/Mar/2026 12:00 +0000".into());
+        assert_eq!(offset.millis(&value), of("2026-03-01T12:00:00Z"));
+        for (format, why) in [
+            ("%H:%M:%S", "it has no full date and time"),
+            ("%b %d %H:%M:%S", "it has no full date and time"),
+            ("yyyy-MM-dd", "it has no full date and time"),
+            ("%Y-%m-%d %!", "%!"),
+        ] {
+            let refusal = Clock::new(format, "UTC").unwrap_err();
+            assert!(refusal.starts_with(&format!("--time-format {format:?}: ")), "{refusal}");
+            assert!(refusal.contains(why), "{refusal}");
+        }
     }
 
     proptest! {

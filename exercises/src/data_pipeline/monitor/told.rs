@@ -22,10 +22,11 @@ pub(crate) enum Case {
     DeadLettersNotKept,
     DeadLettersFull,
     HolesSkipped,
+    NotLines,
 }
 
 /// The cases in their order, as `warnings_total` names them.
-const CASES: [&str; 11] = [
+const CASES: [&str; 12] = [
     "source_gave_nothing",
     "windows_held_open",
     "condition_matched_all_or_nothing",
@@ -37,6 +38,7 @@ const CASES: [&str; 11] = [
     "dead_letters_not_kept",
     "dead_letters_full",
     "holes_skipped",
+    "not_lines",
 ];
 
 /// What has been told, for those who show it.

@@ -156,6 +156,15 @@ impl Warnings {
         }
     }
 
+    /// What `source` holds, which is no lines of JSON.
+    pub(crate) fn not_lines(&mut self, source: &str, hint: &str) {
+        self.tell(Warning {
+            case: Case::NotLines,
+            subject: source.to_owned(),
+            text: format!("{source} is {hint}"),
+        });
+    }
+
     /// There are dead letters, and nobody keeps them.
     pub(crate) fn letters(&mut self, dead: u64, letters: &[u8]) {
         if dead > 0 {

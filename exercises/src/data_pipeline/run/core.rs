@@ -128,6 +128,9 @@ impl Core {
             self.order.remove(chunk.tag.feed);
         }
         self.warnings.conditions(&chunk.parsed.met);
+        if let Some(hint) = chunk.parsed.hint {
+            self.warnings.not_lines(&chunk.tag.origin.name, hint);
+        }
         self.warnings.rows(&chunk.parsed.rows);
         self.warnings.skipped(&chunk.tag.origin.name, chunk.parsed.skipped);
         self.stats.skipped.add(chunk.parsed.skipped);

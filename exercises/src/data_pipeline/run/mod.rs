@@ -1,6 +1,7 @@
 //! Wires the stages together, and takes them apart again.
 
 pub(crate) mod core;
+mod sample;
 mod start;
 mod workers;
 
@@ -38,6 +39,7 @@ use crate::data_pipeline::state::ledger::{Counts, Ledger};
 use crate::data_pipeline::state::order::Order;
 use crate::data_pipeline::window::{Columns, Windows};
 use core::{Core, Result};
+pub use sample::sample;
 pub(crate) use start::Plan;
 use workers::Worker;
 

@@ -14,9 +14,11 @@ use glob::{MatchOptions, Pattern};
 use rustix::fs::Access;
 
 use crate::data_pipeline::config::{Config, is_stdout, sink_path};
+use crate::data_pipeline::event::form::{HEAD, not_lines};
 use crate::data_pipeline::event::job::Job;
 use crate::data_pipeline::monitor::warnings::{Case, Warning};
 use crate::data_pipeline::sink::Writer;
+use crate::data_pipeline::source::content::Stored;
 use crate::data_pipeline::source::files::matching;
 use crate::data_pipeline::state::checkpoint::own_files;
 use crate::data_pipeline::{monitor, source};
@@ -96,8 +98,12 @@ fn inputs(config: &Config) -> Result<(Vec<Role>, Vec<Warning>), String> {
                 other = Some((path, kind(&metadata)));
                 continue;
             }
-            if let (false, Err(err)) = (config.follow, File::open(&path)) {
-                return Err(format!("cannot read {}: {err}", path.display()));
+            match (form(&path), config.follow) {
+                (Ok(Some(hint)), false) => {
+                    return Err(format!("cannot read {}: it is {hint}", path.display()));
+                }
+                (Err(err), false) => return Err(format!("cannot read {}: {err}", path.display())),
+                _ => {} // a file that is followed may become another
             }
             is_empty = false;
             let shown = path.display().to_string();
@@ -119,6 +125,13 @@ fn inputs(config: &Config) -> Result<(Vec<Role>, Vec<Warning>), String> {
         roles.extend(open_file(io::stdin().as_fd(), "--stdin"));
     }
     Ok((roles, warnings))
+}
+
+/// What a file is, if it does not hold lines of JSON.
+fn form(path: &Path) -> io::Result<Option<&'static str>> {
+    let mut head = [0; HEAD];
+    let length = Stored::new(File::open(path)?.into())?.fill(&mut head, 0);
+    Ok(not_lines(&head[..length.unwrap_or(0)])) // a torn one is told when it is read
 }
 
 /// What is no regular file, and how to read it.

@@ -65,7 +65,6 @@ impl Condition {
 
     /// [`is_met`](Self::is_met), and the fields that decided it: of `and` the side that does not hold,
     /// of `or` the one that does, else both.
-    #[cfg_attr(not(test), allow(dead_code, reason = "for `check --sample`"))]
     pub(crate) fn decided<'c>(&'c self, slots: &[Value<'_>]) -> (bool, Vec<&'c Field>) {
         let mut fields = Vec::new();
         match self {

@@ -19,7 +19,6 @@ pub(crate) struct Field {
     slot: usize,
     by_whole_name: Option<usize>,
     /// As a message names it.
-    #[cfg_attr(not(test), allow(dead_code, reason = "for `check --sample`"))]
     pub(crate) name: Box<str>,
 }
 
@@ -89,7 +88,6 @@ impl Operand {
     }
 
     /// The fields that the value is made of.
-    #[cfg_attr(not(test), allow(dead_code, reason = "for `check --sample`"))]
     pub(super) fn fields<'o>(&'o self, found: &mut Vec<&'o Field>) {
         match self {
             Self::Field(field) => found.push(field),

@@ -1,0 +1,76 @@
+//! Input that holds no lines of JSON, told by how it begins.
+
+/// What bytes are that begin a file and are no lines of JSON, as far as it can be told from the first
+/// few hundred of them, and what makes lines of them.
+pub(crate) fn not_lines(head: &[u8]) -> Option<&'static str> {
+    match head {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [b'{', 0, ..] | [0, b'{', ..] => {
+            return Some(
+                "UTF-16, and JSON has to be UTF-8: convert it with iconv -f UTF-16 -t UTF-8",
+            );
+        }
+        [0x1f, 0x8b, ..] => return Some("gzip where none is unpacked: unpack it first with zcat"),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => {
+            return Some("zstd where none is unpacked: unpack it first with zstdcat");
+        }
+        [b'B', b'Z', b'h', ..] => return Some("bzip2: unpack it first with bzcat"),
+        [0xfd, b'7', b'z', b'X', b'Z', ..] => return Some("xz: unpack it first with xzcat"),
+        _ => {}
+    }
+    let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+    match text.split_first()? {
+        (b'[', rest) if rest.trim_ascii_start().starts_with(b"{") => {
+            Some("a JSON array, and not an object a line: jq -c '.[]' makes lines of it")
+        }
+        (b'{', rest) => {
+            let next = rest.trim_ascii_start();
+            let breaks = rest[..rest.len() - next.len()].contains(&b'\n');
+            (breaks && next.starts_with(b"\""))
+                .then_some("JSON objects over several lines: jq -c . makes a line of each")
+        }
+        _ => None,
+    }
+}
+
+/// Bytes that are enough for [`not_lines`].
+pub(crate) const HEAD: usize = 512;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_holds_no_lines_of_json_is_told_by_its_head() {
+        for (head, hint) in [
+            (&b"\xff\xfe{\0\"\0"[..], "UTF-16"),
+            (b"\xfe\xff\0{\0\"", "UTF-16"),
+            (b"{\0\"\0a\0", "UTF-16"),
+            (b"\0{\0\"\0a", "UTF-16"),
+            (b"\x1f\x8b\x08", "zcat"),
+            (b"\x28\xb5\x2f\xfd", "zstdcat"),
+            (b"BZh9", "bzcat"),
+            (b"\xfd7zXZ\0", "xzcat"),
+            (b"[{\"a\":1},\n{\"a\":2}]", "jq -c '.[]'"),
+            (b" [\n  {\n", "jq -c '.[]'"),
+            (b"{\n  \"a\": 1\n}\n", "jq -c ."),
+            (b"\xef\xbb\xbf{\r\n\t\"a\": 1\r\n}\n", "jq -c ."),
+        ] {
+            let told = not_lines(head).unwrap_or_default();
+            assert!(told.contains(hint), "{told}: {:?}", String::from_utf8_lossy(head));
+        }
+        let lines = [
+            "",
+            "{",
+            "[",
+            "[main] started\n{}\n",
+            "{\"a\":1}\n",
+            "{ \"a\":1}\n",
+            "{\n}\n",
+            "\0\0{}\n",
+            "{}\n{}\n",
+        ];
+        for line in lines {
+            assert_eq!(not_lines(line.as_bytes()), None, "{line}");
+        }
+    }
+}
