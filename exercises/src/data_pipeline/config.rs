@@ -110,7 +110,7 @@ pub struct Config {
     #[arg(long, value_name = "ZONE", help_heading = "Events")]
     pub time_zone: Option<String>,
 
-    /// Count for each value of this field, or of these: `a,b` [default: all events together]
+    /// Count for each value of these fields [default: all events together]
     #[arg(long, value_name = "FIELD[,FIELD]", help_heading = "Windows")]
     pub by: Option<String>,
 
