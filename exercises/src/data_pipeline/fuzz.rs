@@ -63,6 +63,10 @@ pub fn fields(data: &[u8]) {
     let slots: Vec<_> = slots.collect();
     let mut values = Vec::new();
     let read = wanted.read(line, &mut values);
+    let mut others = Vec::new();
+    let other = wanted.read_with_serde(line, &mut others);
+    assert_eq!(read.is_ok(), other.is_ok(), "{line}");
+    assert!(read.is_err() || values == others, "{values:?}, {others:?} in {line}");
     match serde_json::from_str::<Json>(line) {
         Ok(document @ Json::Object(_)) => {
             read.expect("it is an object");

@@ -6,6 +6,7 @@ pub(crate) mod form;
 pub(crate) mod job;
 pub(crate) mod parse;
 pub(crate) mod rows;
+mod scan;
 pub(crate) mod splitter;
 pub(crate) mod time;
 pub(crate) mod value;

@@ -8,6 +8,8 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
+use super::scan::scan;
+
 /// A field of an event.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) enum Value<'a> {
@@ -111,6 +113,8 @@ impl PartialOrd for Number {
 pub(crate) struct Fields {
     root: Node,
     slots: usize,
+    /// Some path leads into an array: such lines are left to `serde_json`.
+    into_arrays: bool,
 }
 
 /// A step of a path: into the field of an object, or into an item of an array or all of them.
@@ -128,8 +132,8 @@ impl From<&str> for Step {
 }
 
 #[derive(Clone, Debug, Default)]
-struct Node {
-    slot: Option<usize>,
+pub(super) struct Node {
+    pub(super) slot: Option<usize>,
     children: Vec<(Box<str>, Node)>,
     items: Option<Box<Items>>,
 }
@@ -147,6 +151,7 @@ impl Fields {
     /// The slot in which [`read`](Fields::read) puts the field with this path, step by step.
     pub(crate) fn slot(&mut self, path: impl IntoIterator<Item: Into<Step>>) -> usize {
         let path: Vec<Step> = path.into_iter().map(Into::into).collect();
+        self.into_arrays |= path.iter().any(|step| !matches!(step, Step::Field(_)));
         self.root.slot(&path, &mut self.slots)
     }
 
@@ -157,6 +162,17 @@ impl Fields {
 
     /// Reads `line` into `slots`, one for each wanted field. Of a repeated field the last counts.
     pub(crate) fn read<'a>(
+        &self,
+        line: &'a str,
+        slots: &mut Vec<Value<'a>>,
+    ) -> Result<(), serde_json::Error> {
+        self.clear(slots);
+        let scanned = if self.into_arrays { None } else { scan(&self.root, line, slots) };
+        scanned.map_or_else(|| self.read_with_serde(line, slots), Ok)
+    }
+
+    /// The same by `serde_json` alone, which says what is wrong with a line.
+    pub(crate) fn read_with_serde<'a>(
         &self,
         line: &'a str,
         slots: &mut Vec<Value<'a>>,
@@ -173,7 +189,7 @@ impl Fields {
 
     fn clear(&self, slots: &mut Vec<Value<'_>>) {
         slots.clear();
-        slots.resize(self.slots, Value::Missing);
+        slots.resize_with(self.slots, Value::default);
     }
 }
 
@@ -210,8 +226,13 @@ impl Node {
         }
     }
 
+    /// The field of this name below this one, if it is wanted.
+    pub(super) fn child(&self, name: &[u8]) -> Option<&Self> {
+        self.children.iter().find(|(child, _)| child.as_bytes() == name).map(|(_, node)| node)
+    }
+
     /// Empties the slots below this field.
-    fn forget(&self, slots: &mut [Value<'_>]) {
+    pub(super) fn forget(&self, slots: &mut [Value<'_>]) {
         for (_, child) in &self.children {
             if let Some(slot) = child.slot {
                 slots[slot] = Value::Missing;
@@ -274,7 +295,7 @@ impl<'n> Visitor<'_> for Name<'n> {
     }
 
     fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(self.0.children.iter().find(|(child, _)| **child == *name).map(|(_, node)| node))
+        Ok(self.0.child(name.as_bytes()))
     }
 }
 
@@ -490,6 +511,120 @@ mod tests {
             }
             let line = String::from_utf8_lossy(&bytes).replace('\n', " ");
             fuzz::fields(format!("a.b,a,key,n,big,t,f,z,l.0,l.*.b,l.2.0,l.*.*,l.*,a.s.*.b\n{line}").as_bytes());
+        }
+    }
+
+    /// Values of all kinds as they may be written, and some that are none.
+    fn json() -> BoxedStrategy<String> {
+        let number = r"-?(0|[1-9][0-9]{0,20})(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?";
+        let odd = r"[-+.0-9eE]{1,6}|tru|nul|NaN|\{|\[|,|:";
+        let part = r#"[ !#-Z^-~]{0,70}|é😀|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4}|\\ud83d\\ude00"#;
+        let text = proptest::collection::vec(part, 0..4).prop_map(|parts| parts.concat());
+        let text = text.prop_map(|text| format!("\"{text}\"")).boxed();
+        let leaf = prop_oneof![
+            20 => number,
+            20 => text.clone(),
+            20 => "true|false|null",
+            1 => odd,
+        ];
+        let key = prop_oneof![4 => "\"[abk]\"", 1 => text];
+        leaf.prop_recursive(5, 24, 4, move |inner| {
+            let member = (key.clone(), "[ \t\r]{0,2}", inner.clone());
+            let member =
+                member.prop_map(|(key, blank, value)| format!("{key}{blank}:{blank}{value}"));
+            let all = |parts: Vec<String>| parts.join(" ,");
+            prop_oneof![
+                proptest::collection::vec(inner, 0..4)
+                    .prop_map(move |parts| format!("[{}]", all(parts))),
+                proptest::collection::vec(member, 0..4)
+                    .prop_map(move |parts| format!("{{{}}}", all(parts))),
+            ]
+        })
+        .boxed()
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_made_by_the_grammar_is_read_as_serde_json_reads_it(
+            (first, second, third) in (json(), json(), json())
+        ) {
+            let line = format!("{{\"a\":{first},\"b\":{second},\"a\":{third}}}");
+            fuzz::fields(format!("a,a.b,b,b.k.a\n{line}").as_bytes());
+            fuzz::fields(format!("a,b\n{first}").as_bytes());
+        }
+    }
+
+    /// Each rule of the grammar, kept and broken, where the value is wanted, skipped and a key.
+    #[test]
+    fn every_rule_of_the_grammar_is_kept() {
+        let numbers = "0 -0 1 -1 10 01 -01 00 - + +1 .5 5. 0.5 -.5 1.e1 1e 1e+ 1e5 1E-5 1e+05 0e1 0x1 \
+            1_0 9223372036854775807 -9223372036854775808 -9223372036854775809 18446744073709551615 \
+            18446744073709551616 1e308 1e309 -1e999 1e-999 0.1 0.30000000000000004 5e-324 \
+            123456789012345678901234567890 2.2250738585072011e-308 Infinity NaN 1٣";
+        let words = "true false null True tru truex nul nulll undefined 'a'";
+        let nested =
+            "[] [1] [1,] [,1] [1 2] [[]] [[] {} {{}} {\"a\"} {\"a\":} {\"a\":1,} {,} {1:2} ] } : ,";
+        let strings = [
+            r#""""#,
+            r#""a"#,
+            r#"a""#,
+            r#""\""#,
+            r#""\\""#,
+            r#""\\\""#,
+            r#""\x""#,
+            r#""\u12""#,
+            r#""\u12g4""#,
+            r#""\u0000""#,
+            r#""\uD83D\uDE00""#,
+            r#""\uD83D""#,
+            r#""\uDE00\uD83D""#,
+            r#""\uD83D\u0041""#,
+            r#""a" "b""#,
+            "\"\u{1}\"",
+            "\"\t\"",
+            "\"\u{7f}\u{2028}\u{10ffff}\"",
+        ];
+        let cases = [numbers, words, nested].into_iter().flat_map(|cases| cases.split(' '));
+        let cases = cases.chain(strings).map(str::to_owned);
+        let deep = [1, 62, 63, 64, 65, 126, 127, 128, 129, 500].into_iter().flat_map(|depth| {
+            let nest = |open: &str, close: &str| open.repeat(depth) + "1" + &close.repeat(depth);
+            [nest("[", "]"), nest("{\"a\":", "}")]
+        });
+        let lengths = (0..140).flat_map(|length| {
+            let text = "x".repeat(length);
+            [
+                format!("\"{text}\""),
+                format!("\"{text}\\n\""),
+                format!("\"{text}é\""),
+                format!("\"{text}"),
+            ]
+        });
+        for value in cases.chain(deep).chain(lengths) {
+            for line in [
+                format!("{{\"a\":{value}}}"),
+                format!("{{\"b\":{value},\"a\":1}}"),
+                format!(" {{ \"b\" : [ {value} , {value} ] , \"c\":{{\"a\":{value}}} }}\r\n"),
+                format!("{{{value}:1}}"),
+                format!("{{\"a\":1}}{value}"),
+                value.clone(),
+            ] {
+                for paths in ["a", "a.a", "c.a", "b,a", "z"] {
+                    fuzz::fields(format!("{paths}\n{line}").as_bytes());
+                }
+            }
+        }
+    }
+
+    /// Or a line would be read twice.
+    #[test]
+    fn no_usual_line_is_left_to_serde_json() {
+        let other =
+            r#"{"a":-1.5e3,"c":[[],[1,"x"],{"d":{}}],"e":"\u00e9\n","n":18446744073709551616}"#;
+        for line in [LINE, "{}", other] {
+            let mut fields = Fields::default();
+            fields.slot(["a"]);
+            let mut slots = vec![Value::Missing];
+            assert!(scan(&fields.root, line, &mut slots).is_some(), "{line}");
         }
     }
 
