@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::{Contender, contender, input, matches, words};
+use super::{Contender, Shape, contender, input, matches, words};
 
 /// It parses and filters, and counts no windows: less than the job.
 pub(crate) fn rsyslog(folder: &Path, lines: u64) -> Contender {
@@ -106,7 +106,7 @@ fn daemon(
     command: &[&str],
     out: &str,
 ) -> Contender {
-    let input = input(folder, lines);
+    let input = input(folder, Shape::Flat, lines);
     for (file, text) in files {
         let text = text.replace("FOLDER", folder.to_str().unwrap());
         fs::write(folder.join(file), text.replace("INPUT", input.to_str().unwrap())).unwrap();

@@ -1,10 +1,12 @@
 //! `cargo bench -p exercises --bench data_pipeline`: data-pipeline against its peers, interleaved,
 //! as ratios. Peers that are not installed are left out, and named.
 //!
-//! `LINES=1000000 ROUNDS=3` make it shorter. `GO=/path/to/go` if it is not in the PATH.
+//! `LINES=1000000 ROUNDS=3` make it shorter. `GO=/path/to/go` if it is not in the PATH; the analytic
+//! engines are looked for as packages of `PYTHON=/path/to/python3`.
 #![expect(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 
 mod daemons;
+mod engines;
 
 use std::env;
 use std::fmt::Write as _;
@@ -22,6 +24,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_data-pipeline");
 struct Contender {
     name: &'static str,
     lines: u64,
+    shape: Shape,
     /// They run at the same time; the last one ends by itself when it has done its part.
     commands: Vec<Vec<String>>,
     /// Where the matching lines go. The job is done when the last command has ended and this file
@@ -29,6 +32,8 @@ struct Contender {
     out: PathBuf,
     /// How many matching lines there must be: of the ones that write them all to one file.
     matches: Option<usize>,
+    /// Where its windows go, if they are compared.
+    windows: Option<PathBuf>,
     /// Events a second, one for each round.
     rates: Vec<f64>,
     /// Microseconds of CPU for each event, of all commands together, one for each round.
@@ -58,21 +63,42 @@ fn main() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("data-pipeline");
     fs::create_dir_all(&folder).unwrap();
     let mut contenders = contenders(&folder, lines);
+    let mut ours = None;
     for _ in 0..rounds {
         for contender in &mut contenders {
             let written = run(contender, &folder);
             let matches = contender.matches.unwrap_or(written);
             assert!(written > 0 && written == matches, "{}: {written} lines", contender.name);
+            if let Some(windows) = &contender.windows {
+                let windows = engines::windows(windows);
+                let ours = ours.get_or_insert_with(|| windows.clone());
+                engines::assert_same(contender.name, ours, &windows);
+            }
         }
     }
     report(&contenders);
 }
 
+/// How the same events are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    Flat,
+    /// What nobody wants is four objects and arrays deep.
+    Nested,
+    /// A third of a line are escapes.
+    Escaped,
+    /// The fields come in another order in each line.
+    Shuffled,
+}
+
 /// A file of `lines` lines.
-fn input(folder: &Path, lines: u64) -> PathBuf {
-    let input = folder.join(format!("{lines}.ndjson"));
+fn input(folder: &Path, shape: Shape, lines: u64) -> PathBuf {
+    let input = folder.join(match shape {
+        Shape::Flat => format!("{lines}.ndjson"),
+        _ => format!("{lines}-{shape:?}.ndjson"),
+    });
     if !input.exists() {
-        generate(lines, &input);
+        generate(shape, lines, &input);
     }
     input
 }
@@ -82,8 +108,9 @@ fn matches(input: &Path) -> usize {
     text.matches(r#""status":503"#).count()
 }
 
-/// 275 bytes and 11 fields a line, 4 of them wanted, 10 % with a status of 500 and more.
-fn generate(lines: u64, to: &Path) {
+/// 275 bytes and 11 fields a line, 4 of them wanted, 10 % with a status of 500 and more; with more
+/// fields where the shape asks for them.
+fn generate(shape: Shape, lines: u64, to: &Path) {
     let services = ["auth", "cart", "checkout", "inventory", "search", "shipping", "payments"];
     let mut file = BufWriter::new(File::create(to).unwrap());
     for n in 0..lines {
@@ -92,24 +119,46 @@ fn generate(lines: u64, to: &Path) {
         let (seconds, millis) = (n / 20_000, n / 20 % 1000);
         let status = if random % 10 == 0 { 503 } else { 200 };
         let latency = 1 + (random >> 8) % 300;
-        writeln!(
-            file,
-            r#"{{"ts":"2026-03-01T{:02}:{:02}:{:02}.{millis:03}Z","level":"info","service":"{}","host":"web-{:02}","method":"GET","path":"/api/v1/items/{:07}","status":{status},"latency_ms":{latency},"bytes":{},"agent":"Mozilla/5.0 (X11; Linux x86_64) Chrome/131.0","trace_id":"{random:016x}{n:016x}"}}"#,
-            seconds / 3600 % 24,
-            seconds / 60 % 60,
-            seconds % 60,
-            services[(random >> 20) as usize % services.len()],
-            random % 97,
-            n % 9_999_999,
-            random % 100_000,
-        )
-        .unwrap();
+        let mut fields = vec![
+            format!(
+                r#""ts":"2026-03-01T{:02}:{:02}:{:02}.{millis:03}Z""#,
+                seconds / 3600 % 24,
+                seconds / 60 % 60,
+                seconds % 60
+            ),
+            r#""level":"info""#.to_owned(),
+            format!(r#""service":"{}""#, services[(random >> 20) as usize % services.len()]),
+            format!(r#""host":"web-{:02}""#, random % 97),
+            r#""method":"GET""#.to_owned(),
+            format!(r#""path":"/api/v1/items/{:07}""#, n % 9_999_999),
+            format!(r#""status":{status}"#),
+            format!(r#""latency_ms":{latency}"#),
+            format!(r#""bytes":{}"#, random % 100_000),
+            r#""agent":"Mozilla/5.0 (X11; Linux x86_64) Chrome/131.0""#.to_owned(),
+            format!(r#""trace_id":"{random:016x}{n:016x}""#),
+        ];
+        match shape {
+            Shape::Flat => {}
+            Shape::Nested => fields.insert(
+                2,
+                format!(r#""k8s":{{"pod":{{"ips":["10.0.0.{}",{{"v6":[]}}],"n":{n}}},"ok":[[true]]}}"#, n % 256),
+            ),
+            Shape::Escaped => fields.insert(
+                2,
+                format!(r#""error":"at \"step {n}\":\n\tC:\\a\\b\u00e9\/\n\t\"caf\u00e9 \ud83d\ude00\"\r\n""#),
+            ),
+            Shape::Shuffled => {
+                fields.rotate_left(n as usize % 11);
+                fields.swap(random as usize % 11, (random >> 8) as usize % 11);
+            }
+        }
+        writeln!(file, "{{{}}}", fields.join(",")).unwrap();
     }
     file.flush().unwrap();
 }
 
 fn contenders(folder: &Path, lines: u64) -> Vec<Contender> {
-    let input = input(folder, lines);
+    let input = input(folder, Shape::Flat, lines);
     let matches = Some(matches(&input));
     let input = input.to_str().unwrap().to_owned();
     let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
@@ -132,6 +181,17 @@ fn contenders(folder: &Path, lines: u64) -> Vec<Contender> {
         one("without checkpoints", ours(&file, "out", &["--http", "0", "--workers", "2"]), "out"),
         one("without either", ours(&file, "out", &["--workers", "2"]), "out"),
     ];
+    for (name, shape) in [
+        ("the same, nested lines", Shape::Nested),
+        ("the same, lines with escapes", Shape::Escaped),
+        ("the same, fields in any order", Shape::Shuffled),
+    ] {
+        let input = self::input(folder, shape, lines);
+        let file = ["--file", input.to_str().unwrap()];
+        contenders
+            .push(Contender { shape, ..one(name, ours(&file, "out", &["--workers", "2"]), "out") });
+    }
+    contenders.extend(engines::contenders(folder, &input, lines, matches));
     if installed("nats-server") {
         // One ingests all events, one takes them and does the job.
         for (name, query) in [
@@ -189,9 +249,11 @@ fn contender(
     Contender {
         name,
         lines,
+        shape: Shape::Flat,
         commands,
         out,
         matches,
+        windows: None,
         rates: Vec::new(),
         cpu: Vec::new(),
         memory: 0.0,
@@ -236,7 +298,8 @@ fn run(contender: &mut Contender, folder: &Path) -> usize {
         fs::create_dir_all(old).unwrap();
     }
     // Into the page cache, which may have lost it since the contender before.
-    io::copy(&mut File::open(input(folder, contender.lines)).unwrap(), &mut io::sink()).unwrap();
+    let input = input(folder, contender.shape, contender.lines);
+    io::copy(&mut File::open(input).unwrap(), &mut io::sink()).unwrap();
     let (mut started, before) = (Instant::now(), cpu_of_children());
     let mut running = Vec::new();
     for command in &contender.commands {
