@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use super::value::{Node, Number, Value};
+use super::value::{Fields, Node, Number, Value};
 
 /// Most objects and arrays inside each other, so that the stack stays small. Deeper ones are left to
 /// `serde_json`.
@@ -15,9 +15,22 @@ const DEPTH: u32 = 64;
 /// Bytes that are looked at together.
 const BLOCK: usize = 64;
 
+impl Fields {
+    /// Reads `line` into `slots`, one for each wanted field. Of a repeated field the last counts.
+    pub(crate) fn read<'a>(
+        &self,
+        line: &'a str,
+        slots: &mut Vec<Value<'a>>,
+    ) -> Result<(), serde_json::Error> {
+        self.clear(slots);
+        let scanned = if self.into_arrays { None } else { scan(&self.root, line, slots) };
+        scanned.map_or_else(|| self.read_with_serde(line, slots), Ok)
+    }
+}
+
 /// Reads the fields of `root` out of a line into their slots, which are empty; `None` leaves the
 /// line to `serde_json`, and the slots as they happen to be.
-pub(super) fn scan<'a>(root: &Node, line: &'a str, slots: &mut [Value<'a>]) -> Option<()> {
+fn scan<'a>(root: &Node, line: &'a str, slots: &mut [Value<'a>]) -> Option<()> {
     let (bytes, block, marks) = (line.as_bytes(), usize::MAX, 0);
     let mut scanner = Scanner { line, bytes, at: 0, block, marks };
     scanner.blanks();
@@ -299,4 +312,24 @@ fn marks(block: &[u8; BLOCK]) -> u64 {
     // The product has the lowest bits of eight bytes side by side, in its highest byte.
     let bits = |word: &[u8; 8]| u64::from_le_bytes(*word).wrapping_mul(0x0102_0408_1020_4080) >> 56;
     words.iter().rev().fold(0, |marks, word| marks << 8 | bits(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Or a line would be read twice. That the fields are right, the tests of `value` hold.
+    #[test]
+    fn no_usual_line_is_left_to_serde_json() {
+        for line in [
+            "{}",
+            r#" { "a" : -1.5e3 , "c":[[],[1,"x"],{"d":{}}],"t":true,"f":false,"z":null}"#,
+            r#"{"e":"\u00e9\n","k\u0065y":18446744073709551616,"a":{"b":"\"x\""},"a":"\ud83d\ude00"}"#,
+        ] {
+            let mut fields = Fields::default();
+            fields.slot(["a"]);
+            let mut slots = vec![Value::Missing];
+            assert!(scan(&fields.root, line, &mut slots).is_some(), "{line}");
+        }
+    }
 }
