@@ -1,10 +1,12 @@
 //! One URL as curl fetches it, and what else curl's users reach for.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::process::{Command, Stdio};
 use std::thread;
 
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::Value;
 use testkit::{Run, run, run_with_input};
 
@@ -62,6 +64,40 @@ fn one_file_is_replaced_once_the_body_is_whole() {
     assert_eq!(names, [".others.part", "file", "photo.jpg"]);
     drop(fetch(&["-o", "/dev/null", &server.url("/ok")]).expect_status(0));
     assert!(!fs::metadata("/dev/null").expect("it is there").is_file());
+}
+
+#[test]
+fn a_file_that_is_stdout_is_written_to_and_not_replaced() {
+    let server = Server::start();
+    for stdout in ["/dev/stdout", "/dev/fd/1"] {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let mut script = Command::new("sh");
+        script.args(["-c", "echo before; \"$0\" -o \"$1\" \"$2\"; echo after"]);
+        script.args([PROGRAM, stdout, &server.url("/ok")]);
+        let appending = File::options().append(true).open(file.path()).expect("a file");
+        assert!(script.stdout(appending).status().expect("a shell").success());
+        let written = fs::read_to_string(file.path()).expect("a file");
+        assert_eq!(written, "before\nokafter\n", "{stdout}");
+    }
+}
+
+#[test]
+fn the_bar_counts_even_while_outcomes_come_fast() {
+    let server = Server::start();
+    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+    grantpt(&terminal).and_then(|()| unlockpt(&terminal)).expect("its other side");
+    let path = ptsname(&terminal, Vec::new()).expect("its name").into_string().expect("a path");
+    let stderr = File::options().read(true).write(true).open(path).expect("its other side");
+    let mut program = Command::new(PROGRAM);
+    program.args(["--rate", "20/s", "--summary", "none"]).env("TERM", "xterm");
+    program.args((0..20).map(|n| server.url(&format!("/ok?{n}"))));
+    let mut running = program.stdout(Stdio::null()).stderr(stderr).spawn().expect("the program");
+    drop(program); // and with it this side's hold of the terminal
+    let mut shown = Vec::new();
+    drop(File::from(terminal).read_to_end(&mut shown)); // the last side that closes it is an error
+    assert!(running.wait().expect("it ends").success());
+    let shown = String::from_utf8_lossy(&shown);
+    assert!(shown.contains("/20 done"), "{shown:?}");
 }
 
 #[test]

@@ -387,7 +387,9 @@ impl Args {
                 Place::Directory(path.clone(), naming)
             }
             Some(path) if path == Path::new("-") => Place::Printed(None),
-            Some(path) if path.exists() && !path.is_file() => Place::Printed(Some(path.clone())),
+            Some(path) if is_open_already(path) || (path.exists() && !path.is_file()) => {
+                Place::Printed(Some(path.clone()))
+            }
             Some(path) => {
                 let path = path.canonicalize().unwrap_or_else(|_| path.clone()); // not over a link
                 let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
@@ -501,6 +503,13 @@ impl Args {
     fn burst(&self, rate: f64) -> u32 {
         self.pace.burst.unwrap_or((rate * 0.002).ceil().max(2.0) as u32)
     }
+}
+
+/// Whether the path names a descriptor of the process: its file is written to and never replaced.
+fn is_open_already(path: &Path) -> bool {
+    let streams = ["/dev/stdout", "/dev/stderr"].map(Path::new);
+    let descriptors = ["/dev/fd", "/proc/self/fd"].map(Path::new);
+    streams.contains(&path) || path.parent().is_some_and(|parent| descriptors.contains(&parent))
 }
 
 #[cfg(test)]

@@ -66,7 +66,7 @@ const NOT_HERE: &[(&[&str], &str)] = &[
     (&["-g", "--globoff"], "brackets and braces of a URL are sent as they are"),
     (
         &["-a", "--append", "-R", "--remote-time", "-q", "--disable", "--next", "-:"],
-        "it is not here, and nothing stands for it",
+        "nothing stands for it",
     ),
 ];
 

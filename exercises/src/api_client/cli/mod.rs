@@ -22,7 +22,7 @@ use clap::CommandFactory;
 use common::{Context, interrupted};
 use futures_util::{Stream, StreamExt, future, stream};
 use tokio::runtime::Builder;
-use tokio::time::timeout;
+use tokio::time::{MissedTickBehavior, interval};
 
 use self::args::{Args, Place, SummaryFormat};
 use self::failed::{Failed, unprinted};
@@ -33,7 +33,7 @@ use super::input::lines::Input;
 use super::output::{Journal, Outcome, Printer, Summary, plain};
 use super::transport::ErrorKind;
 
-/// The bar is brought up to date this long after the last outcome, and while there is none.
+/// How often the bar is brought up to date, and `-v` prints what is new, however fast outcomes come.
 const TICK: Duration = Duration::from_millis(200);
 
 /// Most outcomes that are printed with one write: those that are ready.
@@ -124,12 +124,18 @@ async fn run(args: &Args) -> Result<ExitCode, Failed> {
         outcomes = outcomes.with_log();
     }
     let ticks = printer.has_bar() || args.output.verbose;
+    let mut tick = interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut outcomes = outcomes.ready_chunks(PRINTED_TOGETHER);
     let mut only = None;
     loop {
-        let next = timeout(if ticks { TICK } else { Duration::MAX }, outcomes.next()).await;
+        let next = tokio::select! {
+            biased;
+            _ = tick.tick(), if ticks => None,
+            next = outcomes.next() => Some(next),
+        };
         printer.note(&outcomes.get_mut().take_log());
-        let Ok(chunk) = next else {
+        let Some(chunk) = next else {
             let (outcomes, hosts) = (outcomes.get_ref(), outcomes.get_ref().hosts());
             printer.progress(&summary, &outcomes.progress(), &hosts, outcomes.elapsed());
             continue;

@@ -19,7 +19,7 @@ pub(super) fn print_body(body: &Path, to: Option<&Path>) -> Result<(), Failed> {
     let mut body = File::open(body)?;
     if let Some(device) = to {
         let failed = |err| format!("cannot write to {}: {err}", device.display());
-        let mut device = File::options().write(true).open(device).map_err(failed)?;
+        let mut device = File::options().append(true).open(device).map_err(failed)?;
         io::copy(&mut body, &mut device).map_err(failed)?;
         return Ok(());
     }
