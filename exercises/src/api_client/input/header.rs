@@ -13,7 +13,7 @@ pub(in crate::api_client) fn checked_header(
 
 /// One header, or the same one several times.
 #[derive(Deserialize, Serialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "the value of a header is a string or an array of strings")]
 pub(in crate::api_client) enum Values {
     One(String),
     Several(Vec<String>),

@@ -3,7 +3,7 @@ use serde_json::Number;
 
 /// What a request is known by.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "`id` is a string, a number, `true` or `false`")]
 pub enum Id {
     /// Its place in the input, or a number that it was given.
     Number(Number),

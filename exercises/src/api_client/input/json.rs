@@ -106,6 +106,12 @@ pub(super) fn parse(line: &str) -> Result<Line, String> {
     Ok(Line { url: fields.url, id: fields.id, method, headers, body })
 }
 
+/// A URL in quotes, as `jq` without `-r` prints it. An array is none, nor is a part of one.
+pub(super) fn text(line: &str) -> Result<String, String> {
+    let told = |_| "no URL and no object: `jq -c '.[]'` makes lines of an array".to_owned();
+    serde_json::from_str(line).map_err(told)
+}
+
 /// A field that nobody knows is somebody's own; but one letter or two beside a known one it is meant
 /// as that, and would be missed.
 fn no_slip(name: &str) -> Result<(), String> {
@@ -135,7 +141,7 @@ pub(super) fn url_in(line: &str) -> String {
 
 /// What is wrong with a line, without the value that is wrong.
 fn without_value(err: &serde_json::Error) -> String {
-    let text = err.to_string();
+    let text = err.to_string().replace(" at line 1 column ", " at column ");
     let quotes = ['"', '`'];
     match (text.find(quotes), text.rfind(quotes)) {
         (Some(start), Some(end)) if text.starts_with("invalid ") => {

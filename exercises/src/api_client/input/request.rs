@@ -66,12 +66,13 @@ impl Request {
     /// `id`. Method, headers and body that the line does not name are those of `defaults`; a body of
     /// its own makes a `POST` of a `GET` that nobody has named.
     pub fn from_line(line: &str, number: usize, defaults: &Request) -> Self {
-        let request = if line.starts_with('{') {
+        let request = match line.as_bytes().first() {
             // It may hold headers with secrets in them: nothing but its URL is ever shown.
-            Self::from_json(line, defaults)
-                .unwrap_or_else(|why| Self::invalid(&json::url_in(line), why))
-        } else {
-            defaults.with_target(line)
+            Some(b'{') => Self::from_json(line, defaults)
+                .unwrap_or_else(|why| Self::invalid(&json::url_in(line), why)),
+            Some(b'"' | b'[') if !line.starts_with("[:") => json::text(line)
+                .map_or_else(|why| Self::invalid("", why), |url| defaults.with_target(&url)),
+            _ => defaults.with_target(line),
         };
         let url = request.url.map_err(|why| format!("line {number}: {why}"));
         Self { url, ..request }
@@ -212,6 +213,7 @@ impl Request {
 
 /// Reads a URL as a browser's address bar does: without a scheme it is one of http.
 fn web_url(text: &str) -> Result<Url, url::ParseError> {
+    let text = text.trim();
     let http = |scheme: &str| {
         text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
     };
@@ -308,6 +310,7 @@ mod tests {
             ("bücher.example/ü", "http://xn--bcher-kva.example/%C3%BC"),
             ("http://a.example/a b?c d#e", "http://a.example/a%20b?c%20d#e"),
             ("ada@a.example", "http://ada@a.example/"),
+            (" a.example/x\n", "http://a.example/x"),
         ] {
             assert_eq!(Request::get(given).url().as_str(), sent, "{given}");
         }
@@ -349,6 +352,33 @@ mod tests {
         }
         let own = line(r#""customer": 5, "attempts": 1, "method": "GET", "error": null"#);
         assert_eq!(own.invalid_because(), None, "fields of others are left aside");
+    }
+
+    #[test]
+    fn a_url_in_quotes_is_one_and_an_array_is_told() {
+        let read = |line| Request::from_line(line, 1, &Request::get(""));
+        assert_eq!(read(r#""http://a.example/\u0062""#).url().as_str(), "http://a.example/b");
+        assert_eq!(read("[::1]:80/x").url().as_str(), "http://[::1]/x");
+        for line in ["[", r#"["http://a.example/"]"#, r#""http://a.example/","#, r#"[{"url":"#] {
+            let why = read(line).invalid_because().expect("it is no request");
+            assert!(why.contains("jq -c"), "{why}");
+        }
+    }
+
+    #[test]
+    fn a_field_of_the_wrong_type_is_told_in_the_words_of_the_page() {
+        for (fields, expected) in [
+            (r#""id":[1]"#, "line 3: `id` is a string, a number, `true` or `false` at column "),
+            (
+                r#""headers":{"A":1}"#,
+                "line 3: the value of a header is a string or an array of strings at column ",
+            ),
+        ] {
+            let line = format!("{{\"url\":\"a.example\",{fields}}}");
+            let why = Request::from_line(&line, 3, &Request::get("")).invalid_because();
+            let why = why.expect("it is no request");
+            assert!(why.starts_with(expected), "{why}");
+        }
     }
 
     #[test]
