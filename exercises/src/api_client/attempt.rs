@@ -30,6 +30,8 @@ pub(super) struct Pending {
     pub(super) redirects: u32,
     /// What there is of its body, if that can be continued.
     part: Option<Part>,
+    /// A body that is whole, and the ending of its name to be.
+    whole: Option<(Part, &'static str)>,
     /// Whether it was looked for what an earlier run has left.
     looked: bool,
     /// Whether its range is asked for here, and not by the user.
@@ -38,7 +40,8 @@ pub(super) struct Pending {
 
 impl Pending {
     pub(super) fn new(request: Request, outcome: Outcome) -> Self {
-        Self { request, outcome, redirects: 0, part: None, looked: false, ranged: false }
+        let (part, whole) = (None, None);
+        Self { request, outcome, redirects: 0, part, whole, looked: false, ranged: false }
     }
 
     /// Makes one attempt within its limits, writes down what came of it, and returns what that says
@@ -58,6 +61,10 @@ impl Pending {
             let exchange = self.exchange(shared, &clock, &mut announced);
             // Pinned here, it is not moved from one future into the next.
             run.run(pin!(exchange)).await
+        };
+        let result = match result {
+            Ok(Ok(answer)) => Ok(self.name_body(shared.store.as_ref()).await.map(|()| answer)),
+            cut_short => cut_short,
         };
         self.outcome.end_attempt(started.elapsed());
         let answer = match result {
@@ -190,9 +197,16 @@ impl Pending {
             Ok(()) => {}
             Err(failure) => return Err(self.broken_off(failure, before).await),
         }
-        if let Some((store, part)) = store.zip(self.part.take()) {
-            let finished = store.finish(part, self.request.asked_for(), "");
-            self.outcome.file = Some(clock.in_time(finished).await?);
+        self.whole = self.part.take().map(|part| (part, ""));
+        Ok(())
+    }
+
+    /// Names the file of a whole body. The end of the run does not cut this off: a file that is there
+    /// is in its outcome, and in the journal.
+    async fn name_body(&mut self, store: Option<&Store>) -> Result<(), Failure> {
+        if let Some((store, (part, ending))) = store.zip(self.whole.take()) {
+            let named = store.finish(part, self.request.asked_for(), ending);
+            self.outcome.file = Some(named.await?);
         }
         Ok(())
     }
@@ -206,8 +220,7 @@ impl Pending {
     ) -> Result<(), Failure> {
         let mut part = store.begin(self.outcome.key, None).await?;
         if receive(clock, response, &mut self.outcome, Some(&mut part)).await.is_ok() {
-            let finished = store.finish(part, self.request.asked_for(), ".error");
-            self.outcome.file = Some(clock.in_time(finished).await?);
+            self.whole = Some((part, ".error"));
         }
         Ok(())
     }

@@ -219,6 +219,24 @@ fn a_run_that_stdout_cuts_short_is_incomplete() {
 }
 
 #[test]
+fn a_run_that_is_cut_short_leaves_no_file_that_its_journal_does_not_know() {
+    let server = Server::start();
+    let urls: String = (0..200).map(|n| server.url(&format!("/ok?{n}")) + "\n").collect();
+    for _ in 0..16 {
+        let directory = tempfile::tempdir().expect("a directory");
+        fs::write(directory.path().join("urls"), &urls).expect("a file");
+        let script =
+            "\"$0\" -i urls --rate 1000/s --journal journal -o bodies 2>/dev/null | head -1";
+        let mut shell = Command::new("sh");
+        shell.args(["-c", script, PROGRAM]).current_dir(&directory).stdout(Stdio::null());
+        assert!(shell.status().expect("a shell").success());
+        let journal = fs::read_to_string(directory.path().join("journal")).expect("a journal");
+        let bodies = fs::read_dir(directory.path().join("bodies")).expect("it is there");
+        assert_eq!(bodies.count(), journal.lines().count(), "{journal}");
+    }
+}
+
+#[test]
 fn a_deadline_after_an_answer_keeps_that_answers_status() {
     let server = Server::start();
     let args = ["--deadline", "1s", "--format", "ndjson", &server.url("/storm")];

@@ -88,7 +88,7 @@ fn runtime(threads: usize) -> Builder {
 async fn run(args: &Args) -> Result<ExitCode, Failed> {
     let interrupted = interrupted();
     // Nobody waits for the one download that was interrupted; of many, those in flight end.
-    let ctx = if args.is_one() { interrupted.clone() } else { Context::background() };
+    let ctx = if args.is_one() { interrupted.clone() } else { Context::background().with_cancel() };
     let ctx = match args.deadline() {
         Some(deadline) => ctx.with_timeout(deadline),
         None => ctx,
@@ -127,11 +127,11 @@ async fn run(args: &Args) -> Result<ExitCode, Failed> {
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut outcomes = outcomes.ready_chunks(PRINTED_TOGETHER);
-    let mut only = None;
+    let (mut only, mut unread) = (None, false);
     loop {
         let next = tokio::select! {
             biased;
-            _ = tick.tick(), if ticks => None,
+            _ = tick.tick(), if ticks && !unread => None,
             next = outcomes.next() => Some(next),
         };
         printer.note(&outcomes.get_mut().take_log());
@@ -148,12 +148,19 @@ async fn run(args: &Args) -> Result<ExitCode, Failed> {
             complain(&err.into());
             journal_is_whole = false; // the run goes on without it
         }
-        if let Err(err) = printer.print(&chunk) {
+        if !unread && let Err(err) = printer.print(&chunk) {
             printer.finish();
             complain(&unprinted(&err));
-            return Ok(ExitCode::FAILURE);
+            if args.output.journal.is_none() {
+                return Ok(ExitCode::FAILURE);
+            }
+            unread = true; // what is stored by now still gets into the journal
+            ctx.cancel();
         }
         only = chunk.into_iter().next();
+    }
+    if unread {
+        return Ok(ExitCode::FAILURE);
     }
     printer.finish();
     let mut delivered = true;
