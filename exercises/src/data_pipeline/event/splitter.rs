@@ -173,7 +173,7 @@ impl Splitter {
         std::mem::take(&mut self.carry)
     }
 
-    /// Content the buffer with what was read appended and gives what is complete, in order.
+    /// Takes the buffer with what was read appended, and gives what is complete, in order.
     pub(crate) fn push(&mut self, mut bytes: Vec<u8>) -> Vec<Segment> {
         let mut segments = Vec::new();
         if self.parts > 0 && !bytes.is_empty() {
