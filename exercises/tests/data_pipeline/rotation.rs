@@ -493,7 +493,7 @@ fn a_last_line_without_a_line_feed_is_left_for_the_next_run() {
     kit.write("in", "{\"n\":1}\n{\"n\":2");
     let run = kit.ok(&args);
     assert_eq!(kit.read("out"), "{\"n\":1}\n");
-    assert!(run.stderr.contains("in: the last line has no line feed yet"), "{run:#?}");
+    assert!(run.stderr.contains("in: the last line has not ended yet"), "{run:#?}");
     kit.append("in", "2}\n{\"n\":3}\n");
     kit.ok(&args);
     assert_eq!(kit.read("out"), "{\"n\":1}\n{\"n\":22}\n{\"n\":3}\n");

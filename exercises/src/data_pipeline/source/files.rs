@@ -50,6 +50,9 @@ pub(crate) struct Files {
     open: HashMap<String, Reading>,
     /// The readers by the path, as far as they have not come to their end.
     readers: HashMap<String, Arc<Orders>>,
+    /// Files that were there at the start and wait until it is known what they are: their readers
+    /// hold windows open.
+    awaited: HashMap<FileId, Arc<Orders>>,
     /// Files that were empty and are not any more: they stay open until it is clear what they are.
     filled: Vec<Reading>,
     /// Readers that are still to be started.
@@ -105,6 +108,7 @@ impl Files {
             registry: Registry::new(records, how.follow.then_some(how.rotate_wait)),
             open: HashMap::new(),
             readers: HashMap::new(),
+            awaited: HashMap::new(),
             filled: Vec::new(),
             new: Vec::new(),
             failed: HashMap::new(),
@@ -128,7 +132,14 @@ impl Files {
             missing.into_iter().filter(|file| self.pattern_of(file).is_some()).collect();
         self.look_beside(&missing, &mut places);
         let there: HashSet<_> = places.keys().copied().collect();
+        let watched = places.iter().filter(|(_, place)| place.watched);
+        let paths: Vec<_> = watched.map(|(id, place)| (*id, place.path.clone())).collect();
         self.look(places);
+        for (id, path) in paths {
+            if self.registry.holds(id) {
+                self.wait_for(id, &path);
+            }
+        }
         // What is not found even so is gone.
         let now = Timestamp::now().as_second();
         let gone = missing.into_iter().filter(|file| !self.open.contains_key(&file.name()));
@@ -204,6 +215,10 @@ impl Files {
         let cut: Vec<_> = self.registry.cut_ones().cloned().collect();
         self.look_beside(&cut, &mut places);
         self.look(places);
+        let registry = &self.registry;
+        for (_, reader) in self.awaited.extract_if(|id, _| !registry.holds(*id)) {
+            reader.wait(false);
+        }
         self.registry.forget(Timestamp::now().as_second() - KEEP);
         Ok(())
     }
@@ -403,12 +418,31 @@ impl Files {
                 Err(back) => order = back,
             }
         }
+        self.start_reader(record, order.into());
+    }
+
+    /// Has the reader of a path stay until it is known whether this file is one of its own.
+    fn wait_for(&mut self, id: FileId, path: &Path) {
+        let path = path.to_string_lossy().into_owned();
+        let reader = match self.readers.get(&path) {
+            Some(reader) => reader.clone(),
+            None => self.start_reader(FileRecord { path, ..FileRecord::default() }, None),
+        };
+        reader.wait(true);
+        self.awaited.insert(id, reader);
+    }
+
+    fn start_reader(&mut self, record: FileRecord, order: Option<Order>) -> Arc<Orders> {
         let pattern = self.pattern_of(&record).unwrap_or(&self.patterns[0]).clone();
+        let path = record.path.clone();
         let origin = Origin { name: record.name(), finite: self.finite, file: Some(record) };
         let orders = Arc::new(Orders::default());
-        orders.push(order).expect("it has just been made");
+        if let Some(order) = order {
+            orders.push(order).expect("it has just been made");
+        }
         self.readers.insert(path, orders.clone());
-        self.new.push((self.inlet.feed(&pattern, origin), orders));
+        self.new.push((self.inlet.feed(&pattern, origin), orders.clone()));
+        orders
     }
 }
 

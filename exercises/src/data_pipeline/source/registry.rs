@@ -111,6 +111,11 @@ impl Registry {
         self.open.get(&id).map(String::as_str)
     }
 
+    /// Whether this file looks like a copy of another one, and waits.
+    pub(crate) fn holds(&self, id: FileId) -> bool {
+        self.held.contains_key(&id)
+    }
+
     /// Those that an earlier run has read and whose identity is not among `there`.
     pub(crate) fn missing(&self, there: &HashSet<FileId>) -> impl Iterator<Item = &FileRecord> {
         let missing = |known: &&Known| match known.state {

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
 use common::Cause;
@@ -92,28 +92,45 @@ pub(crate) enum Order {
 
 /// The orders for the reader of one path. There are never more than files.
 #[derive(Debug, Default)]
-pub(crate) struct Orders(Mutex<(VecDeque<Order>, bool)>);
+pub(crate) struct Orders(Mutex<Queue>);
+
+#[derive(Debug, Default)]
+struct Queue {
+    orders: VecDeque<Order>,
+    /// A file under this path waits until it is known what it is.
+    awaited: bool,
+    closed: bool,
+}
 
 impl Orders {
     /// Gives the order back if the reader has come to its end.
     pub(crate) fn push(&self, order: Order) -> Result<(), Order> {
-        let mut orders = self.0.lock().expect("nobody panics while holding this");
-        if orders.1 {
+        let mut queue = self.queue();
+        if queue.closed {
             return Err(order);
         }
-        orders.0.push_back(order);
+        queue.orders.push_back(order);
         Ok(())
     }
 
+    /// Whether the reader has to stay for an order that may come.
+    pub(crate) fn wait(&self, awaited: bool) {
+        self.queue().awaited = awaited;
+    }
+
     fn take(&self) -> VecDeque<Order> {
-        std::mem::take(&mut self.0.lock().expect("nobody panics while holding this").0)
+        std::mem::take(&mut self.queue().orders)
     }
 
     /// Whether there are none, and from now on there will be none.
     fn close(&self) -> bool {
-        let mut orders = self.0.lock().expect("nobody panics while holding this");
-        orders.1 |= orders.0.is_empty();
-        orders.1
+        let mut queue = self.queue();
+        queue.closed |= queue.orders.is_empty() && !queue.awaited;
+        queue.closed
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.0.lock().expect("nobody panics while holding this")
     }
 }
 
@@ -348,8 +365,11 @@ impl Reading {
         let before = self.splitter.position();
         let _bar = feed.bar(before);
         let stamp = self.content.stamp()?;
-        if self.is_empty && stamp.0 > 0 {
-            return Ok((Vec::new(), Step::Filled));
+        if self.is_empty {
+            // Nothing is read of it: what may have come just now may be compressed.
+            self.whole = Some(stamp);
+            let step = if stamp.0 > 0 { Step::Filled } else { Step::All };
+            return Ok((Vec::new(), step));
         }
         if self.whole.take().is_some() && self.content.is_packed() {
             self.content = Stored::new(self.content.file().clone())?; // something was added to it
