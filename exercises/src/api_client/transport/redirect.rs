@@ -22,7 +22,7 @@ pub(in crate::api_client) fn follow(
 ) -> Result<(), Error> {
     let shown = without_user(location);
     let nowhere = |why: String| ErrorKind::Redirect.because(format!("to `{shown}`: {why}"));
-    let url = request.url().join(location).map_err(|err| nowhere(err.to_string()))?;
+    let mut url = request.url().join(location).map_err(|err| nowhere(err.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
         return Err(nowhere("not the web".to_owned()));
     }
@@ -41,6 +41,10 @@ pub(in crate::api_client) fn follow(
         for name in &CREDENTIALS {
             request.headers.remove(name);
         }
+    } else if url.username().is_empty() && url.password().is_none() {
+        // Neither can fail where there is a host.
+        let _ = url.set_username(request.url().username());
+        let _ = url.set_password(request.url().password());
     }
     request.headers.remove(header::HOST);
     request.set_url(url);
@@ -73,6 +77,21 @@ mod tests {
             let mut call = call();
             follow(&mut call, StatusCode::TEMPORARY_REDIRECT, other).expect("somewhere");
             assert!(!call.headers.contains_key(header::AUTHORIZATION), "{other}");
+        }
+    }
+
+    #[test]
+    fn so_do_those_in_a_url() {
+        for (location, to) in [
+            ("http://a.example/z", "http://ada:p%40w@a.example/z"),
+            ("/z", "http://ada:p%40w@a.example/z"),
+            ("http://bob@a.example/z", "http://bob@a.example/z"),
+            ("http://b.example/z", "http://b.example/z"),
+            ("https://a.example/z", "https://a.example/z"),
+        ] {
+            let mut request = Request::get("http://ada:p%40w@a.example/x");
+            follow(&mut request, StatusCode::FOUND, location).expect("somewhere");
+            assert_eq!(request.url().as_str(), to, "{location}");
         }
     }
 
