@@ -30,6 +30,9 @@ pub(super) struct Pending {
     pub(super) redirects: u32,
     /// What there is of its body, if that can be continued.
     part: Option<Part>,
+    /// The most of its body that there has ever been: a host that starts over each time brings nothing
+    /// new.
+    furthest: u64,
     /// A body that is whole, and the ending of its name to be.
     whole: Option<(Part, &'static str)>,
     /// Whether it was looked for what an earlier run has left.
@@ -40,8 +43,8 @@ pub(super) struct Pending {
 
 impl Pending {
     pub(super) fn new(request: Request, outcome: Outcome) -> Self {
-        let (part, whole) = (None, None);
-        Self { request, outcome, redirects: 0, part, whole, looked: false, ranged: false }
+        let (part, whole, looked, ranged) = (None, None, false, false);
+        Self { request, outcome, redirects: 0, part, furthest: 0, whole, looked, ranged }
     }
 
     /// Makes one attempt within its limits, writes down what came of it, and returns what that says
@@ -165,6 +168,8 @@ impl Pending {
             _ => text(headers, &CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok()),
         };
         let max_body = clock.limits.max_body;
+        let had = self.part.as_ref().map_or(0, |part| part.length);
+        self.furthest = self.furthest.max(had);
         if let Some(store) = store {
             self.part = Some(match self.part.take() {
                 Some(part) if goes_on(&response, part.length) => part,
@@ -195,7 +200,7 @@ impl Pending {
         let received = receive(clock, response, &mut self.outcome, self.part.as_mut()).await;
         match received {
             Ok(()) => {}
-            Err(failure) => return Err(self.broken_off(failure, before).await),
+            Err(failure) => return Err(self.broken_off(failure).await),
         }
         self.whole = self.part.take().map(|part| (part, ""));
         Ok(())
@@ -233,7 +238,7 @@ impl Pending {
 
     /// A body broke off: what there is of it is kept if it can be continued, and if it is some more than
     /// before, that costs no try.
-    async fn broken_off(&mut self, failure: Failure, before: u64) -> Failure {
+    async fn broken_off(&mut self, failure: Failure) -> Failure {
         let Failure { error, answer } = failure;
         let failed = matches!(answer, Answer::Failed(_));
         let Some(part) = self.part.as_mut().filter(|part| failed && part.validator.is_some())
@@ -245,7 +250,8 @@ impl Pending {
             self.part = None;
             return Failure { error, answer };
         }
-        let more = part.length - before >= PROGRESS;
+        let more = part.length >= self.furthest + PROGRESS;
+        self.furthest = self.furthest.max(part.length);
         let answer = if more { Answer::Failed(Failing::Interrupted) } else { answer };
         Failure { error, answer }
     }

@@ -139,7 +139,7 @@ async fn answer(
         "see-other" => status(stream, "303 See Other", &format!("Location: /{rest}\r\n")).await,
         "signed" => redirect(stream, "/files/photo.jpg?signature=secret").await,
         "breaks" => part(stream, hits, path, head, "v1", Some(4 << 20)).await,
-        "changes" if hit == 1 => {
+        "changes" | "restarts" if hit == 1 || kind == "restarts" => {
             let old = format!("HTTP/1.1 200 OK\r\nETag: \"v1\"\r\nContent-Length: {LARGE}\r\n\r\n");
             write(stream, &(old + &"x".repeat(4 << 20))).await?;
             None

@@ -157,6 +157,18 @@ async fn a_body_that_breaks_off_is_continued_and_each_byte_comes_once() {
 }
 
 #[tokio::test]
+async fn a_file_that_breaks_off_and_starts_over_each_time_is_given_up() {
+    let server = Server::start();
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut config = quick();
+    config.output = Some(directory.path().to_owned());
+    let outcome = fetch_one(config, &server.url("/restarts/large")).await;
+    assert_eq!(kind(&outcome), Some(ErrorKind::Body), "{outcome:?}");
+    let hits = server.hits("/restarts/large");
+    assert_eq!(hits, 4, "only the first has brought something new, and two are retries");
+}
+
+#[tokio::test]
 async fn a_file_that_changes_on_the_way_is_started_over() {
     let server = Server::start();
     let directory = tempfile::tempdir().expect("a directory");
