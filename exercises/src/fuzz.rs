@@ -1,5 +1,5 @@
-//! One function for each reader of untrusted input. `fuzz/` calls them with bytes
-//! that a fuzzer makes up, the test below with those that are kept.
+//! One function for each reader of untrusted input. `fuzz/` calls them with a fuzzer's bytes, and
+//! the test below calls them with the kept corpus.
 
 #[cfg(feature = "api-client")]
 pub use crate::api_client::fuzz::{hints, journals, redirects, requests};
@@ -16,7 +16,7 @@ mod tests {
     type Target = fn(&[u8]);
 
     #[test]
-    fn what_must_hold_holds_for_every_kept_input() {
+    fn every_property_holds_for_every_kept_input() {
         let targets: [(&str, Target); 11] = [
             ("checkpoints", checkpoints),
             ("chunks", chunks),

@@ -1,5 +1,5 @@
-//! What a program that is installed brings along: completions for the shell, its man page, and
-//! errors in the command line that a terminal takes no harm from.
+//! What an installed program offers: shell completions, its man page, and command-line errors that
+//! cannot harm a terminal.
 
 use std::env;
 use std::ffi::OsString;
@@ -41,7 +41,7 @@ pub fn parse_with<A: Parser>(explain: impl Fn(&clap::Error) -> Option<String>) -
     })
 }
 
-/// Ends the program because of its command line, with clap's look and status 2.
+/// Ends the program with an error about its command line, in clap's style and with status 2.
 pub fn usage_error<A: CommandFactory>(message: &str) -> ! {
     stop(&A::command().error(ErrorKind::ValueValidation, message))
 }
@@ -52,7 +52,7 @@ fn stop(err: &clap::Error) -> ! {
     let text = err.render().to_string();
     let plain = plain_lines(&text);
     if plain == text {
-        err.exit(); // in colours, where these are wanted
+        err.exit(); // in colour, where that is wanted
     }
     let _ = write!(io::stderr().lock(), "{plain}"); // nobody is left to tell if that is closed
     process::exit(err.exit_code())
@@ -116,8 +116,7 @@ fn print_man_pages(program: Command, out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-/// A page; what stands below the flags in `--help` under a heading of its own, such as `Examples:`,
-/// is a section.
+/// One man page. A heading below the flags in `--help`, such as `Examples:`, begins a section.
 fn print_man_page(program: Command, out: &mut impl Write) -> io::Result<()> {
     let after = program.get_after_long_help().or(program.get_after_help());
     let after = after.map(ToString::to_string).unwrap_or_default();

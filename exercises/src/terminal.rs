@@ -1,12 +1,12 @@
-//! Text that others have written, on its way to a terminal.
+//! Shows untrusted text safely on a terminal.
 
 use std::ffi::OsStr;
 use std::fmt::{self, Display, Formatter, Write};
 use std::os::unix::ffi::OsStrExt;
 
-/// Shows a name, a pattern or a message of others on one line, where it can do no harm: control
+/// Shows an untrusted name, pattern or message on one line, so that it can do no harm: control
 /// characters and what [`is_harmful`] names are escaped as Rust writes them, bytes that are not
-/// UTF-8 as `\xFF`, and a backslash as `\\`, so that no text looks like another one.
+/// UTF-8 as `\xFF`, and a backslash as `\\`, so that two texts never look the same.
 pub(crate) struct Plain<'a>(&'a [u8]);
 
 /// See [`Plain`].
@@ -42,7 +42,7 @@ pub(crate) fn is_harmful(character: char) -> bool {
         )
 }
 
-/// A message of several lines, such as clap's, as [`plain`] shows one.
+/// Shows a message of several lines, such as clap's, as [`plain`] shows one line.
 pub(crate) fn plain_lines(text: &str) -> String {
     text.split('\n').map(|line| plain(line).to_string()).collect::<Vec<_>>().join("\n")
 }

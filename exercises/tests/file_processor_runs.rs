@@ -67,7 +67,7 @@ proptest! {
             counter,
             top: NonZeroUsize::new(5),
             by: Some(By::Ext),
-            // So small that most files are shared, and cut in all places.
+            // Chunks so small that most files are shared, and cut at every place.
             chunk: NonZeroUsize::new(7).unwrap(),
             ..options(jobs)
         };
@@ -192,7 +192,7 @@ fn columns_are_a_set() {
     assert_eq!(columns.iter().collect::<Vec<_>>(), [Column::Lines, Column::Bytes]);
 }
 
-/// Counts how often something is handed on.
+/// Counts the writes.
 #[derive(Clone, Default)]
 struct Writes(Arc<AtomicUsize>);
 

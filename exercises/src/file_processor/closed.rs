@@ -7,8 +7,8 @@ use rustix::io::{Errno, fcntl_getfd};
 static STDIN: AtomicBool = AtomicBool::new(false);
 static STDOUT: AtomicBool = AtomicBool::new(false);
 
-/// Looks before `main`: Rust's runtime opens `/dev/null` in the place of a closed descriptor, in
-/// which nothing is found and everything is lost, both without an error.
+/// Looks before `main`, because Rust's runtime opens `/dev/null` in place of a closed descriptor:
+/// reads would then find nothing and writes would be lost, both without an error.
 fn look() {
     STDIN.store(fcntl_getfd(rustix::stdio::stdin()) == Err(Errno::BADF), Ordering::Relaxed);
     STDOUT.store(fcntl_getfd(rustix::stdio::stdout()) == Err(Errno::BADF), Ordering::Relaxed);

@@ -3,7 +3,8 @@
 pub enum Column {
     /// Line feeds. A last line without one does not count, as in `wc`.
     Lines,
-    /// Longest reassembly without whitespace; [`Whitespace`](super::Whitespace) says what that is.
+    /// A longest run of bytes without whitespace; [`Whitespace`](super::Whitespace) says what that
+    /// is.
     Words,
     /// Characters: bytes that do not continue a UTF-8 sequence. In valid UTF-8 that is its number
     /// of code points; in anything else it is still defined.

@@ -12,7 +12,8 @@
 //!   most frequent words.
 //! - `walk`: the producer of paths; `filter`: which ones.
 //! - `source`: opening and reading, and waiting for pipes. `order`: rows in their order.
-//! - `row`, `columns`: what goes from one to the other. `closed`: whether there is a stdin.
+//! - `row`, `columns`: the values that pass between these modules. `closed`: whether there is a
+//!   stdin.
 
 pub mod cli;
 mod closed;

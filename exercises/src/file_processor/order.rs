@@ -1,9 +1,10 @@
 use std::collections::VecDeque;
 
-/// Puts what workers finish in any order back into the order in which it was given out.
+/// Puts results, which workers finish in any order, back into the order in which the work was given
+/// out.
 ///
-/// It holds back no more than was given out and has not been finished. The caller bounds that (see
-/// [`WINDOW`](super::run)).
+/// It holds at most as many items as were given out and are not finished. The caller bounds that
+/// (see [`WINDOW`](super::run)).
 #[derive(Debug)]
 pub(crate) struct InOrder<T> {
     /// The number of the first item in `waiting`.
@@ -33,7 +34,7 @@ impl<T> InOrder<T> {
         Some((self.next - 1, item))
     }
 
-    /// What is left, in order, with gaps for what was never finished.
+    /// What is left, in order, skipping what was never finished.
     pub(crate) fn rest(self) -> impl Iterator<Item = T> {
         self.waiting.into_iter().flatten()
     }

@@ -30,11 +30,11 @@ pub struct Row {
 pub enum Status {
     /// The file was read to its end.
     Counted(Counts),
-    /// It was not: an error, to be reported, that ends nothing else.
+    /// It could not be read. The error is reported, and the run goes on.
     Failed(Failure),
-    /// It is not text, and those are left out ([`Options::skip_binary`](super::Options)).
+    /// It is binary, and binary files are left out ([`Options::skip_binary`](super::Options)).
     Binary,
-    /// Nothing to count and no failure either, such as a FIFO that a walk came across.
+    /// There is nothing to count, and that is no failure: a walk found a FIFO, for example.
     Note(String),
 }
 
@@ -44,7 +44,7 @@ pub enum Status {
 pub struct Failure {
     /// What was tried.
     pub operation: Operation,
-    /// The reason, in the words of the operating system where it is the one to refuse.
+    /// The reason; if the operating system refused, in its words.
     pub reason: String,
 }
 
@@ -57,7 +57,7 @@ pub enum Operation {
     Read,
     /// Listing a directory, or the paths in a `--files0-from`.
     List,
-    /// Counting: the program is at fault.
+    /// Counting, where a failure is a bug of the program.
     Count,
 }
 
@@ -70,7 +70,7 @@ pub struct Total {
     pub counts: Counts,
 }
 
-/// What a run says at its end.
+/// The totals of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     /// The sum over all files.
@@ -89,8 +89,8 @@ pub struct Summary {
     pub complete: bool,
 }
 
-/// A word: bytes, because a file need not be UTF-8. A short one lies in the table itself, which
-/// saves a cache miss every time that it is met.
+/// A word: bytes, because a file need not be UTF-8. A short one is stored in the table itself,
+/// which saves a cache miss for each occurrence.
 pub type Word = SmallVec<[u8; 16]>;
 
 /// A word and how often it occurs.
@@ -138,7 +138,7 @@ impl By {
             Self::Subtree(depth) => {
                 let dir = dir.as_bytes();
                 let below = root..dir.len();
-                // A slash right behind the root, or at its end, is not one between two levels.
+                // A slash right behind the root, or at the end, separates no levels.
                 let ends = below.filter(|at| *at > root && *at > 0 && dir[*at] == b'/');
                 let ends = [root.min(dir.len())].into_iter().chain(ends).chain([dir.len()]);
                 let mut groups: Vec<_> = ends.map(|end| shown(&dir[..end])).collect();
@@ -211,8 +211,8 @@ impl Failure {
     }
 }
 
-/// An error of the operating system in its own words: without what others have wrapped around it,
-/// and without Rust's `(os error 13)`.
+/// The operating system's own message: without the errors wrapped around it, and without Rust's
+/// `(os error 13)`.
 pub(crate) fn reason(err: &io::Error) -> String {
     let causes = iter::successors(err.source(), |&cause| cause.source());
     let innermost = causes.filter_map(|cause| cause.downcast_ref()).last().unwrap_or(err);

@@ -18,13 +18,14 @@ use super::walk::filter::Filter;
 use super::walk::{Inputs, Job, PAGE_ENTRIES, Producer, WINDOW_STEP};
 
 /// How many paths may be under way, from the walk to the report: [`WINDOW_STEP`] for each slot.
-/// Rows that are done but have to wait for an earlier one are among them.
+/// This includes finished rows that wait for an earlier one.
 const WINDOW: usize = 8;
 
-/// Paths that wait for a worker. The window is full before this is, and wakes the walk less often.
+/// Most paths that wait for a worker. The window fills up before this queue does, and wakes the
+/// walk less often.
 const JOBS: usize = WINDOW * WINDOW_STEP as usize;
 
-/// Batches of rows that wait to be reported.
+/// Most batches of rows that wait to be reported.
 const ROWS: usize = 64;
 
 /// The best size of a chunk.
@@ -39,11 +40,10 @@ pub struct Options {
     pub top: Option<NonZeroUsize>,
     /// What to add files up by.
     pub by: Option<By>,
-    /// How many threads read and count. More than there are CPUs keep a disk busy that makes them
-    /// wait.
+    /// How many threads read and count. More threads than CPUs keep a slow disk busy.
     pub jobs: NonZeroUsize,
     /// How many bytes are read and counted at a time; a file of many such chunks is shared by all
-    /// workers. [`CHUNK`] is best, tests take less.
+    /// workers. [`CHUNK`] is best; tests use less.
     pub chunk: NonZeroUsize,
     /// Which files of a directory count.
     pub filter: Filter,
@@ -80,7 +80,7 @@ pub struct Report {
 
 /// Counts files, and the files in directories, and returns when all is counted. `-` is stdin.
 ///
-/// For more rows than memory holds, or to stop early, there is [`process`].
+/// If the rows do not fit into memory, or to stop early, use [`process`].
 ///
 /// ```
 /// use exercises::file_processor::{Column, Options, count};
@@ -109,7 +109,7 @@ pub trait Rows {
     /// The next row.
     fn row(&mut self, row: Row);
 
-    /// No other row is ready: what is buffered may be written.
+    /// No other row is ready: this is a good time to flush.
     fn idle(&mut self) {}
 }
 
@@ -131,7 +131,7 @@ impl<F: FnMut(Row)> Rows for F {
 ///
 /// # Panics
 ///
-/// If `each` does. A panic in the work on a file is that file's failure.
+/// If `each` does. If the work on a file panics, that file fails and the run goes on.
 pub fn process(
     inputs: &Inputs,
     options: &Options,
@@ -162,7 +162,7 @@ pub fn process(
         let walk = walk.spawn_scoped(scope, move || producer.run(inputs)).map_err(|err| {
             io::Error::new(err.kind(), format!("cannot start the thread that walks: {err}"))
         })?;
-        drop(jobs); // the workers hold the ends that count: with the last of them the walk ends
+        drop(jobs); // the workers hold clones: when the last worker ends, so does the walk
 
         let mut collector = Collector {
             by: options.by,
@@ -236,7 +236,7 @@ struct Collector<'a, R> {
 }
 
 impl<R: Rows> Collector<'_, R> {
-    /// Goes on until walk and workers have ended. Returns whether they came to their end.
+    /// Runs until the walk and the workers have ended. Returns whether they finished.
     fn collect(
         &mut self,
         rows: &Receiver<Vec<(u64, Row)>>,

@@ -11,10 +11,10 @@ use rustix::fs::OFlags;
 use super::closed;
 use super::row::{Failure, Operation};
 
-/// How long a wait for a pipe lasts before it looks whether the run was interrupted.
+/// How long a wait for a pipe lasts before it checks whether the run was interrupted.
 const STOP_POLL: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
-/// Something open that is read from its present position to its end.
+/// An open file or pipe that is read from its current position to its end.
 pub(crate) struct Source<'a> {
     file: File,
     waits: Waits,
@@ -32,7 +32,7 @@ enum Waits {
     BeforeRead,
     /// A pipe or terminal that was opened here and never blocks: the wait follows a refused read.
     AfterRefusal,
-    /// The same, and nobody has been seen to hold its other end yet.
+    /// The same, and no writer has been seen yet.
     ForAWriter,
 }
 
@@ -51,7 +51,8 @@ impl<'a> Source<'a> {
         Ok(Self { file, waits, stop })
     }
 
-    /// A path that the user named: pipes and terminals are welcome, what may never end is not.
+    /// Opens a path that the user named. Pipes and terminals are allowed; devices that may never
+    /// end are refused.
     pub(crate) fn named(path: &Path, stop: &'a AtomicBool) -> Result<Self, Failure> {
         let (file, metadata) = open(path)
             .and_then(|file| file.metadata().map(|metadata| (file, metadata)))
@@ -98,8 +99,9 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// The file and the present position, if it is a regular file with at least `size` bytes to
-    /// go: then its parts can be read by many at once. The size is a hint, nothing depends on it.
+    /// The file and the present position, if it is a regular file with at least `size` bytes to go:
+    /// then its parts can be read by many at once. The size is only a hint: a wrong one does no
+    /// harm.
     pub(crate) fn into_large(mut self, size: u64) -> Result<(File, u64), Self> {
         let position = match (self.waits, self.file.metadata()) {
             (Waits::Never, Ok(metadata)) if metadata.is_file() => self.file.stream_position().ok(),
@@ -112,9 +114,9 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Skips what a regular file's size vouches for, and returns how many bytes that is. The last of
-    /// them are left to be read: only a read finds the end, also where the size says nothing, as in
-    /// `/proc` and `/sys`.
+    /// Skips the part of a regular file that its size accounts for, and returns how many bytes it
+    /// skipped. The last bytes are left to be read: only a read finds the end, even in `/proc` and
+    /// `/sys`, where the size says nothing.
     pub(crate) fn skip_to_last_block(&mut self) -> u64 {
         let (Waits::Never, Ok(metadata)) = (self.waits, self.file.metadata()) else { return 0 };
         if !metadata.is_file() {

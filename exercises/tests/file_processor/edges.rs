@@ -1,5 +1,5 @@
-//! Words without end, stdin that others share, names that could harm a terminal, descriptors that
-//! are closed, and side outputs that fail.
+//! Endless words, a shared stdin, names that could harm a terminal, closed descriptors, and failing
+//! side outputs.
 
 use std::ffi::OsString;
 use std::fs::{self, File, Permissions};
@@ -71,7 +71,7 @@ fn stdin_is_left_where_it_was_read_to() {
         assert_eq!(counts[0], first, "{flags}");
         assert!(counts[1].trim_start_matches("1,").chars().all(|c| "0,".contains(c)), "{printed}");
     }
-    // Somebody has read a part before, and somebody reads on behind it.
+    // Another process has read a part before, and another one reads on behind it.
     let script = "head -c 70 > /dev/null; $P -c --format csv -s -; printf more >> input; cat";
     let dir = plant(&[("input", &"123456\n".repeat(1_000))]);
     let printed = shell(dir.path(), &script.replace("head -c 70", "dd bs=70 count=1 2> /dev/null"));
@@ -80,7 +80,8 @@ fn stdin_is_left_where_it_was_read_to() {
 
 const EVIL: &str = "evil\u{1b}[2J\u{202e}\u{9b}\r\n\\";
 
-/// What must not come out of a name: a control character, or one that turns the direction of text.
+/// Characters of a name that must not be printed: control characters, and those that turn the
+/// direction of text.
 fn is_raw(text: &str) -> bool {
     text.contains("\u{1b}[2J") || text.contains(['\u{202e}', '\u{9b}', '\u{2028}'])
 }
@@ -153,7 +154,7 @@ fn errors_that_cannot_be_written_cost_nothing_else() {
     let dir = plant(&[("a", "x\n"), ("b", "y\n")]);
     let mut command = program();
     command.args(["--format", "json", "--errors", "/dev/full", "a", "gone", "b"]);
-    // A temporary directory that is not there is not missed either.
+    // A missing temporary directory does no harm either.
     let output = output(command.current_dir(&dir).env("TMPDIR", "/nowhere"));
     let result: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(result["total"]["files"], 2);
@@ -225,7 +226,7 @@ fn a_closed_descriptor_is_an_error() {
 }
 
 #[test]
-fn an_ignore_file_that_cannot_be_read_is_told() {
+fn an_unreadable_ignore_file_gets_a_note() {
     let dir = plant(&[(".gitignore", "a\n"), ("sub/.ignore", "b\n"), ("a", "x\n"), ("sub/b", "")]);
     for file in [".gitignore", "sub/.ignore"] {
         fs::set_permissions(dir.path().join(file), Permissions::from_mode(0o0)).unwrap();

@@ -102,7 +102,7 @@ fn types_and_globs_are_ripgreps() {
 }
 
 #[test]
-fn a_pattern_that_matches_nothing_is_told() {
+fn a_pattern_that_matches_nothing_gets_a_note() {
     let dir = plant(&[("a.rs", "x\n")]);
     let args =
         ["-l", "-g", "*.rs", "-g", "*.xyz", "--iglob", "*.ABC", "-g", "!*.zip", "-t", "rust"];
@@ -116,7 +116,7 @@ fn a_pattern_that_matches_nothing_is_told() {
 }
 
 #[test]
-fn what_was_probably_meant_is_said() {
+fn an_error_suggests_what_was_probably_meant() {
     let dir = plant(&[("a", "x\n"), ("docs/b", "y\n"), ("list", "a\ndocs/b\n")]);
     let reason = |args: &[&str]| {
         json(dir.path(), args, 1)["errors"][0]["reason"].as_str().unwrap().to_owned()
@@ -153,7 +153,7 @@ fn bytes_alone_are_known_without_reading() {
     fs::write(dir.path().join("small"), "12345").unwrap();
     let result = json(dir.path(), &["-c"], 0);
     assert_eq!(result["total"]["bytes"], (1_u64 << 40) + 5);
-    // Where the size says nothing, it is read.
+    // If the size says nothing, the file is read.
     for file in ["/proc/self/limits", "/sys/kernel/mm/transparent_hugepage/enabled"] {
         let Ok(text) = fs::read(file) else { continue };
         let said = fs::metadata(file).unwrap().size();
@@ -207,7 +207,7 @@ fn a_thread_that_cannot_be_started_says_how_many_were_asked_for() {
         return;
     }
     let dir = plant(&[("a", "x\n")]);
-    // A stack for each thread needs more memory than there is an address for.
+    // The stacks of all threads need more address space than there is.
     let script = format!("ulimit -n 100000; exec prlimit --as=700000000 {PROGRAM} -j 2000 a");
     let output = output(Command::new("bash").args(["-c", &script]).current_dir(&dir));
     let stderr = String::from_utf8(output.stderr).unwrap();
@@ -266,7 +266,7 @@ fn each_line_of_the_pages_table_gives_the_same_numbers() {
         let (their_numbers, our_numbers) = (numbers(&their_text), numbers(&our_text));
         assert!(!our_numbers.is_empty(), "{ours}: {our_text}");
         match tool {
-            // These count more than lines; what both count is the same.
+            // These print more than lines; the numbers that both print are the same.
             Some("tokei" | "cloc") => {
                 let theirs_too = |number: &u64| their_numbers.contains(number);
                 assert!(our_numbers.iter().all(theirs_too), "{their_text}\n{our_text}");

@@ -1,4 +1,4 @@
-//! The program, as its users meet it.
+//! The program, as users run it.
 #![allow(clippy::unwrap_used, reason = "a helper of tests is a test")]
 #![cfg(feature = "file-processor")]
 

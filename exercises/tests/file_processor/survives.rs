@@ -1,4 +1,4 @@
-//! What goes wrong, and how little of it shows.
+//! What may go wrong, and that the rest is counted.
 
 use std::ffi::OsString;
 use std::fs::{self, File, Permissions};
@@ -14,7 +14,7 @@ use testkit::Program;
 
 use super::{PROGRAM, has, json, output, paths, plant, program, run};
 
-/// What counting may take, whatever the input.
+/// The most memory that counting may take, whatever the input.
 const MEMORY_KIB: u64 = 16 * 1024;
 
 #[test]
@@ -98,8 +98,8 @@ fn a_line_of_50_megabytes_costs_no_memory() {
     assert_eq!(stdout, "path,lines,words,chars,longest_line\n-,0,1,50000000,50000000\n");
 }
 
-/// The program as a user who may not read everything, in this directory; `None`, and says so, if
-/// there is no way to become one. The copy lives as long as what comes with the command.
+/// The program as a user who may not read everything, in this directory; `None`, with a message, if
+/// the test cannot become one. The program's copy lives as long as the value beside the command.
 pub(super) fn as_nobody(dir: &Path) -> Option<(Command, TempDir)> {
     let bin = tempdir().unwrap(); // another user need not be able to reach the target directory
     let copy = bin.path().join("file-processor");
@@ -166,7 +166,7 @@ fn a_fifo_with_a_writer_is_counted() {
         eprintln!("skipped: there is no mkfifo here");
         return;
     }
-    // Open for both, so that opening waits for nobody.
+    // Opened for reading and writing, so that the open does not wait.
     let mut writer = File::options().read(true).write(true).open(&fifo).unwrap();
     writer.write_all(b"early\n").unwrap();
     let mut command = program();
@@ -177,7 +177,8 @@ fn a_fifo_with_a_writer_is_counted() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    // It has the FIFO open once it has emptied it; more than a pipe holds shows that it goes on.
+    // The program has opened the FIFO once it has emptied it; writing more than a pipe holds shows
+    // that it reads on.
     writer.write_all(&b"late\n".repeat(100_000)).unwrap();
     drop(writer);
     drop(child.stdin.take());
@@ -250,7 +251,7 @@ fn an_empty_directory_has_no_files_and_is_no_error() {
 }
 
 #[test]
-fn errors_can_be_had_in_a_file_too() {
+fn errors_can_also_go_to_a_file() {
     let dir = plant(&[("a", "x\n")]);
     run(dir.path(), &["--errors", "errors", "gone", "a", "lost"], 1);
     let errors = fs::read_to_string(dir.path().join("errors")).unwrap();

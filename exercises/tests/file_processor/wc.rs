@@ -1,4 +1,4 @@
-//! `--format wc`, held against the `wc` that is installed.
+//! `--format wc`, compared with the installed `wc`.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -38,7 +38,7 @@ fn assert_same(args: &[OsString], dir: &Path, stdin: impl Fn() -> Stdio) {
     assert_eq!(text(&ours), text(&theirs), "{args:?}");
 }
 
-/// Names in which everything that `wc` quotes is common, and everything that it does not.
+/// Names in which characters that `wc` quotes are common, and others too.
 fn name() -> impl Strategy<Value = Vec<u8>> {
     let part = prop_oneof![
         3 => prop::sample::select(b"ab \\\"$~#".to_vec()).prop_map(|byte| vec![byte]),
@@ -49,7 +49,7 @@ fn name() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(part, 1..6).prop_map(|parts| [b"n".to_vec(), parts.concat()].concat())
 }
 
-/// Words that `wc` takes for such in every version: each has a character that can be shown.
+/// Words that every version of `wc` counts: each has a printable character.
 fn text() -> impl Strategy<Value = Vec<u8>> {
     let part = prop_oneof![
         4 => prop::sample::select(vec!["a", "bc", " ", "\n", "é", "漢字", "e\u{301}"]),
@@ -145,7 +145,7 @@ fn what_is_listed_and_how_wide_is_as_in_wc() {
 }
 
 #[test]
-fn a_pipe_has_the_width_of_a_size_that_nobody_knows() {
+fn a_pipe_has_the_width_of_an_unknown_size() {
     if !has_gnu_wc() {
         return;
     }
@@ -157,7 +157,7 @@ fn a_pipe_has_the_width_of_a_size_that_nobody_knows() {
         let ours = script(&format!("{PROGRAM} --format wc"), args);
         assert_eq!(ours, script("wc", args), "{args}");
     }
-    // A list that comes through a pipe is not known beforehand either.
+    // A list through a pipe is not known beforehand either.
     let list = |program: &str| {
         let script = format!("printf '/dev/null\\0/etc/passwd\\0' | {program} --files0-from=-");
         output(Command::new("sh").args(["-c", &script])).stdout

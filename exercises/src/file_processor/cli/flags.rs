@@ -32,7 +32,7 @@ pub(super) struct ColumnFlags {
     #[arg(short = 'L', long)]
     max_line_length: bool,
 
-    /// What parts words: ASCII whitespace, or Unicode's
+    /// What separates words: ASCII whitespace, or Unicode's
     #[arg(long, value_enum, default_value_t)]
     pub(super) word_rule: Whitespace,
 }
@@ -53,7 +53,7 @@ pub(super) struct ReportFlags {
     #[arg(long, value_enum, value_name = "BY")]
     pub(super) sort: Option<SortBy>,
 
-    /// Turn the order of --sort around
+    /// Reverse the order of --sort
     #[arg(long, requires = "sort")]
     pub(super) reverse: bool,
 

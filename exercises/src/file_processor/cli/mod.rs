@@ -36,7 +36,7 @@ use printed::{Printed, say};
 /// Interrupted: 128 and the number of SIGINT, as shells have it.
 const INTERRUPTED: u8 = 130;
 
-/// Descriptors that are not for files: the standard ones, the walk's directories, signals.
+/// Descriptors kept free for the standard streams, the walk's directories and signals.
 const OTHER_DESCRIPTORS: u64 = 24;
 
 /// What `--help` says at its end, and the man page in sections of their own.
@@ -57,7 +57,7 @@ Examples:
 
 /// Counts lines, words and bytes of many files, in parallel.
 ///
-/// Directories are walked; what .gitignore leaves out and hidden files do not count. `-` is stdin.
+/// Directories are walked, without hidden files and what .gitignore leaves out. `-` is stdin.
 /// Without a path it counts stdin if that is a pipe or a file, and else the current directory.
 #[derive(Debug, Parser)]
 #[command(name = "file-processor", version, after_help = AFTER_HELP, args_override_self = true)]
@@ -66,7 +66,7 @@ struct Cli {
     #[arg(value_name = "PATH", value_parser = any_path())]
     paths: Vec<PathBuf>,
 
-    /// Read the paths from FILE (`-`: stdin), each with a NUL behind it
+    /// Read the paths from FILE (`-`: stdin), each followed by a NUL
     #[arg(long, value_name = "FILE", conflicts_with = "paths")]
     files0_from: Option<PathBuf>,
 
@@ -87,8 +87,8 @@ struct Cli {
     #[arg(long, value_enum, value_name = "WHAT", help_heading = "Which files of a directory")]
     binary: Option<Binary>,
 
-    /// Threads; more than CPUs, such as 32, for a disk that is not cached
-    /// [default: one for each CPU]
+    /// Threads; for files that are not cached use more than CPUs, such as 32 [default: one for each
+    /// CPU]
     #[arg(short, long, value_name = "N", help_heading = "How to run", value_parser = at_least_1)]
     jobs: Option<NonZeroUsize>,
 
@@ -133,7 +133,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Parses the command line; says where a flag went that was here before.
+/// Parses the command line. For a flag of an earlier version it names the new one.
 fn parse(args: &[OsString]) -> Cli {
     let moved = |pair: &[OsString]| {
         pair[0] == "--words" && pair.get(1).is_some_and(|rule| rule == "unicode" || rule == "ascii")
@@ -201,7 +201,7 @@ impl Cli {
         Ok(summary)
     }
 
-    /// Says what a total may lack.
+    /// Prints notes on what the totals do not include.
     fn notes(&self, summary: &Summary, filter: &Filter) {
         if summary.complete {
             let flags = filter.unmatched();
@@ -217,7 +217,7 @@ impl Cli {
         }
     }
 
-    /// Whether a file is one of those that are named, which creating it would empty.
+    /// Whether `--errors` names an input: creating it would empty the input.
     fn reads(&self, file: &Path) -> bool {
         let identity = |path: &Path| {
             path.metadata().ok().filter(Metadata::is_file).map(|it| (it.dev(), it.ino()))
@@ -256,7 +256,7 @@ impl Cli {
         }
     }
 
-    /// Each thread has a file open, and one more may wait for it in the queue of shared files.
+    /// Each thread holds one open file, and the queue of shared files may hold one more per thread.
     fn most_threads(&self) -> NonZeroUsize {
         let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
         let most = (limit.unwrap_or(u64::MAX).saturating_sub(OTHER_DESCRIPTORS) / 2).max(1);
@@ -267,7 +267,7 @@ impl Cli {
         NonZeroUsize::new(most as usize).unwrap_or(NonZeroUsize::MIN)
     }
 
-    /// People and tables get the rows of the files, or what these add up to.
+    /// What to list: the rows of the files, or what they add up to.
     fn listing(&self) -> Listing {
         let report = &self.report;
         let json = matches!(report.format, FormatName::Json | FormatName::Ndjson);

@@ -15,7 +15,7 @@ pub(super) struct Printed<'a, W> {
     pub(super) notes: bool,
     /// What is to be sorted before it is printed.
     pub(super) held: Option<Vec<Row>>,
-    /// Whether somebody waits for each row.
+    /// Whether each row is flushed at once, because a reader may be waiting for it.
     pub(super) at_once: bool,
 }
 

@@ -1,18 +1,18 @@
-/// The page of the smallest size in use; all others are multiples of it.
+/// The smallest page size in use, in bytes; all others are multiples of it.
 const PAGE: usize = 4096;
 
 /// How many bytes may stand in front of what is read: the start of a character that a read cut.
 pub(crate) const LOOK_BEHIND: usize = 3;
 
-/// Memory to read into, which lies in its pages as the file lies in those of the page cache.
+/// A read buffer whose data has the same offset within a page as in the page cache.
 ///
 /// Where the kernel copies with `rep movsb`, some processors slow down to a quarter of the speed
 /// when the destination lies 1 to 63 bytes ahead of the source modulo 4,096 (seen on an AMD EPYC
-/// with `fsrm`, Linux 6.18). `malloc` puts every large buffer 16 bytes behind a page boundary: just
-/// there. The benchmark shows the difference on any machine.
+/// with `fsrm`, Linux 6.18). `malloc` puts every large buffer 16 bytes behind a page boundary,
+/// which is in that range. The benchmark shows the difference on any machine.
 pub(crate) struct Buffer {
     bytes: Vec<u8>,
-    /// The index of the first page boundary with room for a look behind it.
+    /// The index of the first page boundary with room in front of it for kept bytes.
     aligned: usize,
     size: usize,
 }
@@ -20,7 +20,7 @@ pub(crate) struct Buffer {
 impl Buffer {
     /// For reads of `size` bytes.
     pub(crate) fn new(size: usize) -> Self {
-        // A page to start at a boundary, one in front of it, one for an offset inside a page.
+        // One page to reach a boundary, one in front of it, one for an offset inside a page.
         let bytes = vec![0; size + 3 * PAGE];
         let aligned = PAGE + bytes.as_ptr().align_offset(PAGE);
         Self { bytes, aligned, size }
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn memory_and_file_are_at_the_same_place_in_their_pages() {
+    fn a_buffer_and_its_file_have_the_same_offset_in_a_page() {
         for size in [1, 7, PAGE, 256 * 1024] {
             let mut buffer = Buffer::new(size);
             for (position, behind) in [(0, 0), (37, 3), (4095, 3), (4096, 1), (1 << 40 | 16, 3)] {

@@ -8,14 +8,14 @@ use super::whitespace::Whitespace;
 use crate::file_processor::row::{Frequency, Word};
 
 /// Words are spread over this many tables by their hash, so that the tables of all workers can be
-/// merged in parallel: nobody else has words of the same shard.
+/// merged in parallel: each thread merges whole shards.
 const SHARDS: usize = 32;
 
-/// The longest word that has a rank, in bytes. What is longer, such as a file without whitespace,
-/// is no word that anybody looks for, and would have to be kept whole.
+/// The longest word that is ranked, in bytes. Longer ones, such as a file without whitespace, are
+/// not words of a text, and keeping them whole would take unbounded memory.
 pub(crate) const LONGEST_WORD: usize = 256;
 
-/// How often each word occurs in what one worker has seen. Nothing of it is shared.
+/// How often each word occurs in what one worker has seen. Workers share none of it.
 #[derive(Debug)]
 pub(crate) struct Frequencies {
     hasher: DefaultHashBuilder,
@@ -24,9 +24,8 @@ pub(crate) struct Frequencies {
     too_long: u64,
 }
 
-/// The parts of words at the edges of a part of a file: whether they are whole is known once the
-/// part has been joined with its neighbours. Of a part of a word, no more is kept than shows that the
-/// word is too long.
+/// The word fragments at the edges of a part of a file. Joining the part with its neighbours shows
+/// where these words end. No more of a fragment is kept than shows that the word is too long.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Fragments {
     /// No whitespace: all of it is part of one word.
@@ -41,7 +40,7 @@ impl Frequencies {
         Self { hasher, shards: [const { HashTable::new() }; SHARDS], too_long: 0 }
     }
 
-    /// Adds the words that `text` has whole, and returns the parts at its edges.
+    /// Counts the words that are complete in `text`, and returns the fragments at its edges.
     pub(crate) fn collect(&mut self, text: &[u8], whitespace: Whitespace) -> Fragments {
         let mut head = None;
         let (mut start, mut at) = (0, 0);
@@ -111,7 +110,7 @@ impl Fragments {
     }
 }
 
-/// As much of a part of a word as is kept.
+/// The part of a fragment that is kept.
 fn start_of(part: &[u8]) -> &[u8] {
     &part[..part.len().min(LONGEST_WORD + 1)]
 }
@@ -193,7 +192,7 @@ fn first(words: impl Iterator<Item = Frequency>, limit: usize) -> Vec<Frequency>
     words
 }
 
-/// The tables look at the lowest and the highest bits of the hash; these are in between.
+/// The hash tables use the lowest and the highest bits, so the shard comes from bits in between.
 const fn shard_of(hash: u64) -> usize {
     (hash >> 32) as usize % SHARDS
 }

@@ -1,7 +1,8 @@
-//! The two loops that all time goes into. They are plain code in a shape that the compiler turns
-//! into vector instructions; `dispatch` compiles them once for each level of the CPU and picks at run time.
+//! The two loops that take most of the time. They are plain code in a shape that the compiler turns
+//! into vector instructions; `dispatch` compiles them once for each level of the CPU and picks at
+//! run time.
 
-#![allow(clippy::inline_always, reason = "what is not inlined is compiled for the oldest CPUs")]
+#![allow(clippy::inline_always, reason = "only inlined code is compiled for newer CPUs")]
 
 use fearless_simd::{Level, dispatch};
 
@@ -9,7 +10,7 @@ use fearless_simd::{Level, dispatch};
 /// inner loop before it learns that AVX2 may be used, and the gain is lost.
 const LANES: usize = 128;
 
-/// A lane counts in a byte, which holds this much.
+/// How many bytes a lane counts before its own counter, a byte, could overflow.
 const ROUNDS: usize = 255;
 
 /// The line feeds of `text` and the words that start in it; its first byte starts one if it is

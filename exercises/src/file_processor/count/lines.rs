@@ -73,8 +73,8 @@ pub(crate) struct LineWidths {
     tail: Width,
 }
 
-/// The width of a part of a line, whatever column it starts in: a tab goes on to the next multiple
-/// of 8, so that behind the first tab nothing depends on the start any more.
+/// The width of a part of a line, for any column it may start in. A tab goes to the next multiple
+/// of 8, so what follows the first tab does not depend on the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Width {
     before_tab: u64,
@@ -142,7 +142,7 @@ impl Width {
         }
     }
 
-    /// Both, one behind the other.
+    /// The width of this part followed by the next one.
     const fn then(self, next: Self) -> Self {
         match self.after_tab {
             None => Self { before_tab: self.before_tab + next.before_tab, ..next },

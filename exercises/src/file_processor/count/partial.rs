@@ -17,8 +17,8 @@ pub struct Counter {
     pub as_wc: bool,
 }
 
-/// What is known of a stretch of a file: its counts, and enough of its edges to put it together
-/// exactly with the stretch that follows, even if another worker counted that one.
+/// What is known of a stretch of a file: its counts, and enough of its edges to join it exactly
+/// with the stretch that follows, even if another worker counted that one.
 ///
 /// Joining is associative, and the default (of no bytes) changes nothing: parts may be counted in
 /// any order and joined with their neighbours in any order. A cut may be inside a word, a line or a
@@ -76,17 +76,17 @@ fn valid_chars(text: &[u8]) -> u64 {
 }
 
 impl Partial {
-    /// Nothing is known of these bytes but their number.
+    /// For when only the number of bytes is wanted.
     pub(crate) fn of_bytes(bytes: u64) -> Self {
         Self { bytes, ..Self::default() }
     }
 
-    /// How many bytes this is about.
+    /// How many bytes were counted.
     pub(crate) const fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Appends the part that follows. A word that is complete by that goes into `frequencies`.
+    /// Appends the part that follows. A word that this completes goes into `frequencies`.
     pub(crate) fn join(&mut self, next: Self, frequencies: Option<&mut Frequencies>) {
         if next.bytes == 0 {
             return;

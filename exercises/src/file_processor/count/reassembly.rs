@@ -7,9 +7,9 @@ use crate::file_processor::row::Failure;
 /// Who counts which chunk of a large file, and what is known of it so far: a state machine without
 /// a file or a thread inside.
 ///
-/// Chunks are claimed in order and delivered in any. A chunk joins its neighbours as soon as these
-/// are there, so that no more partial counts are kept than there are gaps between them. The file
-/// ends where the first chunk came short: its size is never asked for, and may change meanwhile.
+/// Chunks are claimed in order and delivered in any. A chunk joins its neighbours as soon as they
+/// are there, so at most one partial count per gap is kept. The file ends where the first chunk
+/// came short: its size is never asked for, and may change meanwhile.
 #[derive(Debug, Default)]
 pub(crate) struct Reassembly {
     next: u64,
@@ -91,8 +91,8 @@ impl Reassembly {
         self.runs.get(&0).map_or(0, |joined| joined.end)
     }
 
-    /// The run from the start up to the end of the file. What was read behind that end, of a file
-    /// that grew meanwhile, does not count.
+    /// The counts from the start to the end of the file. If the file grew meanwhile, what was read
+    /// behind that end does not count.
     fn result(&mut self) -> Result<Partial, Failure> {
         match self.failure.take() {
             Some(failure) => Err(failure),

@@ -1,6 +1,6 @@
 use super::kernel::{is_space, lines_and_words};
 
-/// What parts words from each other.
+/// What separates words.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Whitespace {
     /// Space, `\t`, `\n`, `\v`, `\f` and `\r`: what `wc` does in the C locale.
@@ -57,7 +57,7 @@ impl Whitespace {
 }
 
 impl WordStarts {
-    /// With what the edges of `text` say about ASCII whitespace.
+    /// A count with flags set from the first and last byte of `text`, by ASCII whitespace.
     pub(crate) fn at_edges(text: &[u8], words: u64) -> Self {
         let in_word = |byte: Option<&u8>| byte.is_some_and(|byte| !is_space(*byte));
         Self { words, first: in_word(text.first()), last: in_word(text.last()) }

@@ -25,17 +25,16 @@ use crate::terminal::plain;
 /// CPU time on small ones, and kills the process when a file shrinks.)
 pub(crate) const CHUNK: usize = 256 * 1024;
 
-/// The least chunks of a file that all workers read together.
+/// A file of at least this many chunks is read by all workers together.
 const LARGE: usize = 16;
 
-/// How many jobs a worker takes at most at once, when that many wait: the collector is woken once
-/// for all of them.
+/// Most jobs that a worker takes at once: the collector is woken once for all of them.
 const BATCH: usize = 128;
 
 /// How far into a file a NUL makes it a binary one.
 const BINARY_START: usize = 8 * 1024;
 
-/// What all workers of a run look at.
+/// What all workers of a run read.
 pub(crate) struct Shared<'a> {
     pub(crate) counter: Counter,
     pub(crate) workers: usize,
@@ -50,7 +49,7 @@ pub(crate) struct Shared<'a> {
     pub(crate) started: AtomicU64,
 }
 
-/// A thread's own: a buffer and counters that nobody else touches.
+/// One thread's state: a buffer and counters that no other thread uses.
 pub(crate) struct Worker<'a> {
     /// Its place among the workers, from 1.
     pub(crate) number: usize,
@@ -74,7 +73,7 @@ pub(crate) struct SharedFile {
     file: File,
     /// Where its first chunk starts.
     start: u64,
-    /// Whether other processes go on where this one ends: stdin is theirs too.
+    /// Whether this is stdin: another process may read on from where this one ends.
     is_stdin: bool,
     reassembly: Mutex<Reassembly>,
 }
@@ -82,7 +81,7 @@ pub(crate) struct SharedFile {
 /// What reading a source came to.
 enum Read {
     Whole(Partial),
-    /// It is binary, and those are left out.
+    /// It is binary, and binary files are left out.
     Binary,
     /// A large file and where it starts; nothing of it has been counted.
     Large(File, u64),
@@ -113,15 +112,15 @@ impl Worker<'_> {
         }
     }
 
-    /// Works through a job and its share of those that wait behind it, and never waits for more:
-    /// so many small files cost one operation on the queue of rows, and one slow file is alone.
+    /// Does a job and its share of the jobs that wait behind it, and never waits for more. Thus
+    /// many small files cost one operation on the queue of rows, and a slow file delays no other.
     fn take(&mut self, job: Job) {
         let share = (self.jobs.len() / (2 * self.shared.workers)).min(BATCH - 1);
         let jobs: Vec<_> = iter::once(job).chain(self.jobs.try_iter().take(share)).collect();
         let mut rows = Vec::with_capacity(jobs.len());
         for job in jobs {
             if self.shared.stop.load(Ordering::Relaxed) {
-                break; // what has not been started is not reported
+                break; // jobs that were not started are not reported
             }
             match self.count(job) {
                 Counted::Row(number, row) => rows.push((number, row)),
@@ -135,7 +134,7 @@ impl Worker<'_> {
     }
 
     fn report(&self, rows: Vec<(u64, Row)>) {
-        // The collector outlives its workers; were it gone, nobody would be left to tell.
+        // The collector outlives its workers; without it there is no one to report to.
         let _ = self.rows.send(rows);
     }
 
@@ -161,7 +160,7 @@ impl Worker<'_> {
         Counted::Row(number, Row { path, root, outcome })
     }
 
-    /// Does a piece of work, which is a bar in the picture of the run.
+    /// Does a piece of work, drawn as one bar in the timeline.
     fn recorded<T>(
         &mut self,
         path: &Path,
@@ -227,7 +226,7 @@ impl Worker<'_> {
     fn share(&mut self, file: &Arc<SharedFile>) {
         if let Some(offer) = &self.offer {
             for _ in 1..self.shared.workers {
-                // If it is full, they have enough to do.
+                // If the queue is full, the other workers are busy anyway.
                 let _ = offer.try_send(Arc::clone(file));
             }
         }
@@ -309,25 +308,25 @@ impl SharedFile {
         self.reassembly.lock().expect("no holder of this lock panics")
     }
 
-    /// Leaves the position of stdin where it was read to: chunks are read without moving it.
+    /// Moves the position of stdin to the end of what was read: reading chunks does not move it.
     fn leave_position(&self, whole: Option<&Partial>, chunk: usize) {
         if self.is_stdin {
             let read = whole.map(Partial::bytes);
             let read = read.unwrap_or_else(|| self.reassembly().joined() * chunk as u64);
-            // What could be read by position can be moved as well.
+            // What can be read by position also has a position to set.
             let _ = (&self.file).seek(SeekFrom::Start(self.start + read));
         }
     }
 }
 
-/// Runs a piece of work; its panic is the failure of its file and of nothing else.
+/// Runs a piece of work; if it panics, only its file fails.
 fn guarded<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
     // The counters that a panic may leave half-way are plain numbers.
     let result = catch_unwind(AssertUnwindSafe(work));
     result.unwrap_or_else(|panic| Err(Failure::panicked(panic)))
 }
 
-/// Whether text can be ruled out: `grep`'s and git's rule, a NUL near the start.
+/// Whether this is binary, by the rule of `grep` and git: a NUL near the start.
 fn is_binary(start: &[u8]) -> bool {
     memchr::memchr(0, &start[..start.len().min(BINARY_START)]).is_some()
 }

@@ -35,8 +35,8 @@ impl Bar {
         &self.progress
     }
 
-    /// A writer that takes the bar away before it writes to a terminal: they would overwrite each
-    /// other, and what is written shows how far the run is.
+    /// A writer that removes the bar before it writes to a terminal: otherwise they would overwrite
+    /// each other.
     pub(crate) fn clearing<W: Write>(&self, out: W) -> Clearing<W> {
         let bar = io::stdout().is_terminal().then(|| self.bar.clone());
         Clearing { out, bar }
@@ -77,7 +77,7 @@ fn style(progress: &Arc<Progress>) -> ProgressStyle {
         let bytes = progress.bytes.load(Ordering::Relaxed);
         let rate = bytes as f64 / state.elapsed().as_secs_f64().max(0.001);
         let (files, bytes, rate) = (HumanCount(files), HumanBytes(bytes), HumanBytes(rate as u64));
-        // A draw that fails is a frame less, and no reason to end.
+        // A frame that cannot be drawn is skipped.
         let _ = write!(out, "{files} files, {bytes}, {rate}/s");
     };
     ProgressStyle::with_template("{spinner} {counts}")

@@ -81,7 +81,8 @@ impl Format for Csv {
     }
 }
 
-/// A line of RFC 4180, ended as on Unix: a field is in quotes if it would end or split without them.
+/// A line of RFC 4180, ended as on Unix: a field is quoted if it contains a comma, a quote or a
+/// line end.
 fn write_record<'a>(
     out: &mut dyn Write,
     fields: impl IntoIterator<Item = &'a [u8]>,

@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use super::object::{FailedPath, write_json};
 use crate::file_processor::row::Failure;
 
-/// `--errors`: each failure as a line of JSON, at once. One that cannot be written costs nothing
-/// else.
+/// `--errors`: writes each failure at once, as a line of JSON. If a write fails, counting goes on.
 pub(crate) struct ErrorLog {
     name: PathBuf,
     out: Box<dyn Write>,

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use crate::file_processor::row::{Failure, Operation};
 
 /// The failures of a run, kept until the end of the listing in little memory, however many there
-/// are: of each text, only what differs from the one before it is kept (front coding).
+/// are: each text is stored without the beginning that it shares with the one before it (front
+/// coding).
 #[derive(Default)]
 pub(crate) struct Failures {
     /// For each text, the length that it shares with the one before it, the rest, and a NUL, which
-    /// none of them contains. Paths and reasons take turns.
+    /// none of them contains. Paths and reasons alternate.
     bytes: Vec<u8>,
     path: Vec<u8>,
     /// The operation and the reason.

@@ -13,11 +13,11 @@ const WIDE: usize = 12;
 /// What stands between two columns.
 const GAP: &str = "  ";
 
-/// As many as the widest column: a number has 20 digits and 6 separators at most, and a heading
-/// fewer letters.
+/// The spaces that one write may need: those of the widest column. A number has at most 20 digits
+/// and 6 separators, and a heading is shorter.
 const SPACES: [u8; 26] = [b' '; 26];
 
-/// How a grid looks, which on a terminal is not as in a file.
+/// How a grid looks; a terminal gets a different look from a file.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Look {
     /// Whether digits are grouped by thousands.

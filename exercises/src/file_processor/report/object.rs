@@ -29,8 +29,8 @@ impl Serialize for FailedPath<'_> {
     }
 }
 
-/// Writes JSON that no terminal takes harm from: what is [harmful](is_harmful) is escaped, which
-/// JSON allows and every reader undoes.
+/// Writes JSON that cannot harm a terminal: [harmful](is_harmful) characters are escaped, as JSON
+/// allows, and every reader undoes that.
 pub(crate) fn write_json(out: &mut dyn Write, value: &impl Serialize) -> io::Result<()> {
     value.serialize(&mut serde_json::Serializer::with_formatter(out, Harmless))?;
     Ok(())
@@ -54,7 +54,7 @@ impl Formatter for Harmless {
     }
 }
 
-/// A text that need not be UTF-8: then it is shown lossily, and once more exactly.
+/// A text that need not be UTF-8. If it is not, it is shown lossily, and exactly in base64.
 pub(crate) fn text<M: SerializeMap>(map: &mut M, key: &str, text: &OsStr) -> Result<(), M::Error> {
     map.serialize_entry(key, &text.to_string_lossy())?;
     if text.to_str().is_none() {

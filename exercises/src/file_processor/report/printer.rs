@@ -53,7 +53,7 @@ impl<W: Write> Printer<W> {
         Self { out, listing, format, written: Ok(()) }
     }
 
-    /// Takes a row. What goes wrong by that is said at the [`end`](Self::end).
+    /// Takes a row. [`end`](Self::end) reports an error in writing it.
     pub fn row(&mut self, row: &Row) {
         match &row.outcome {
             Status::Counted(counts) if self.listing.files => {

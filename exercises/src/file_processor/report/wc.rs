@@ -16,7 +16,8 @@ use crate::terminal::plain;
 /// The width that `wc` gives its columns when it cannot know the size of a file beforehand.
 const UNKNOWN_SIZE: usize = 7;
 
-/// As many as a column and the gap before it: a number has 20 digits at most.
+/// The spaces that one write may need: a column and the gap before it. A number has 20 digits at
+/// most.
 const SPACES: [u8; 21] = [b' '; 21];
 
 /// `wc` looks at the files that a list names beforehand, if the list is not longer than this.
@@ -139,8 +140,8 @@ fn quoted(path: &Path) -> Vec<u8> {
     let parts = parts(name);
     let escapes = |part: Option<&Part>| matches!(part, Some(Part::Escaped(_)));
     // GNU scans a name with a quote in it twice (seen in 9.1), and begins as if the `$'` at its end
-    // stood in front of it: an empty pair of quotes too many. (Where the name begins with an escape,
-    // that makes it another name; it is quoted right here.)
+    // stood in front of it: an empty pair of quotes too many. (If the name begins with an escape,
+    // GNU's output names another file; here it is quoted correctly.)
     let twice = name.contains(&b'\'') && escapes(parts.last()) && !escapes(parts.first());
     let mut quoted = Quoted { text: b"'".to_vec(), escaping: twice };
     for part in parts {

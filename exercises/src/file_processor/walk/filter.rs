@@ -15,10 +15,10 @@ use rustix::io::Errno;
 /// The files that name what a walk leaves out, in every directory.
 const IGNORE_FILES: [&str; 3] = [".gitignore", ".ignore", RG_IGNORE];
 
-/// As `.ignore`, for ripgrep alone.
+/// Like `.ignore`, for ripgrep only.
 const RG_IGNORE: &str = ".rgignore";
 
-/// Which files of a directory count. A file that is named itself always counts.
+/// Which files of a directory are counted. A file that the user names is always counted.
 #[derive(Clone, Debug)]
 pub struct Filter {
     overrides: Override,
@@ -27,7 +27,7 @@ pub struct Filter {
     no_ignore: bool,
     follow: bool,
     max_depth: Option<usize>,
-    /// Each glob and type that lets files in, by itself.
+    /// Each glob and type that includes files.
     watched: Arc<[Watched]>,
 }
 
@@ -53,7 +53,7 @@ pub struct FilterArgs {
     #[arg(short, long = "glob", value_name = "GLOB")]
     globs: Vec<String>,
 
-    /// The same, whatever the case of the letters
+    /// The same, ignoring case
     #[arg(long = "iglob", value_name = "GLOB")]
     iglobs: Vec<String>,
 
@@ -65,20 +65,20 @@ pub struct FilterArgs {
     #[arg(short = 'd', long, value_name = "N")]
     max_depth: Option<usize>,
 
-    /// Also files and directories whose name starts with a dot
+    /// Include files and directories whose name starts with a dot
     #[arg(long)]
     hidden: bool,
 
-    /// Also what .gitignore, .ignore, .rgignore and git's exclude files leave out
+    /// Include what .gitignore, .ignore, .rgignore and git's exclude files leave out
     #[arg(long)]
     no_ignore: bool,
 
-    /// Follow symlinks; a loop is an error, once
+    /// Follow symlinks; each loop is reported as one error
     #[arg(long)]
     follow: bool,
 }
 
-/// Why there is no such filter.
+/// Why a filter could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum FilterError {
     /// A malformed glob.
@@ -186,12 +186,12 @@ impl Watched {
     }
 }
 
-/// Directories with more entries than can be sorted in memory, left out of a walk until their place
-/// comes.
+/// Directories with too many entries to be sorted in memory. The walk leaves them out until their
+/// turn comes.
 pub(crate) type Deferred = Arc<Mutex<VecDeque<PathBuf>>>;
 
 impl Filter {
-    /// Notes which patterns a file matches that has been found.
+    /// Notes which patterns a found file matches.
     pub(crate) fn watch(&self, path: &Path) {
         for watched in self.watched.iter().filter(|watched| !watched.has_matched()) {
             let matches = match &watched.pattern {
@@ -207,8 +207,8 @@ impl Filter {
         self.watched.iter().filter(|watched| !watched.has_matched()).map(|watched| &*watched.flag)
     }
 
-    /// The ignore files of a directory that are there and cannot be read; the walk passes over them
-    /// in silence.
+    /// The ignore files of a directory that exist but cannot be read; the `ignore` crate skips them
+    /// silently.
     pub(crate) fn unreadable_ignore_files(&self, dir: &Path) -> Vec<(PathBuf, io::Error)> {
         if self.no_ignore {
             return Vec::new();
@@ -226,9 +226,9 @@ impl Filter {
         self.max_depth.map(|most| most.saturating_sub(depth))
     }
 
-    /// Walks `root`, siblings in the order of their names, so that paths come in their order too.
-    /// A directory of more than `page_size` entries is left out and deferred: it has its place before
-    /// the entry that comes next.
+    /// Walks `root`, siblings in the order of their names, so that paths come in their order too. A
+    /// directory of more than `page_size` entries is deferred: it is walked before the entry that
+    /// comes next.
     pub(crate) fn walk(&self, root: &Path, depth: usize, page_size: usize) -> (Walk, Deferred) {
         let deferred = Deferred::default();
         let deferring = Arc::clone(&deferred);
@@ -236,11 +236,11 @@ impl Filter {
         let walk = self
             .builder(root)
             .max_depth(self.depth_left(depth))
-            // Siblings differ in their names only, so there is no need to take the paths apart.
+            // Siblings differ only in their names, so comparing whole paths is enough.
             .sort_by_file_path(|a, b| a.as_os_str().cmp(b.as_os_str()))
             .filter_entry(move |entry| {
                 let is_dir = entry.file_type().is_some_and(|kind| kind.is_dir());
-                // Loops are seen within one walk only, so with symlinks it stays one.
+                // A loop is only seen within one walk, so with symlinks the walk is not split.
                 let keep = follow || !is_dir || !is_paged(entry.path(), page_size);
                 if !keep {
                     lock(&deferring).push_back(entry.path().into());
@@ -256,8 +256,8 @@ impl Filter {
         !self.follow && is_paged(root, page_size)
     }
 
-    /// The first `page_size` entries of a directory whose names follow on `after`, sorted. As many
-    /// calls as it takes read the directory as many times, and hold no more than this in memory.
+    /// The first `page_size` entries of a directory whose names follow on `after`, sorted. Each
+    /// call reads the whole directory, and holds no more than one page in memory.
     pub(crate) fn page(&self, dir: &Path, after: Option<&OsStr>, page_size: usize) -> Page {
         let mut page = Page::default();
         for entry in self.builder(dir).max_depth(Some(1)).build() {

@@ -10,7 +10,7 @@ pub(crate) struct Job {
     pub(crate) origin: Origin,
 }
 
-/// Where a path comes from, which says how careful to be with it.
+/// Where a path comes from: it decides how carefully the path is opened.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Origin {
     Stdin,

@@ -19,7 +19,7 @@ use crate::file_processor::source::Source;
 use filter::{Deferred, Filter, lock};
 pub(crate) use job::{Job, Origin};
 
-/// The longest path that a list may name. What is longer is not a list of paths.
+/// The longest path in a `--files0-from` list, in bytes. Longer text is no list of paths.
 const LONGEST_NAME: u64 = 64 * 1024;
 
 /// How many paths are worth one slot of the window: the walk is woken once for all of them.
@@ -34,9 +34,9 @@ pub enum Inputs {
     /// These, in this order; directories are walked, `-` is stdin. None means the current
     /// directory.
     Paths(Vec<PathBuf>),
-    /// Those that this file names, each with a NUL behind it; `-` is stdin.
+    /// Those that this file lists, each followed by a NUL; `-` is stdin.
     Listed(PathBuf),
-    /// Stdin alone, though nobody named it.
+    /// Stdin alone, although it was not named.
     Stdin,
 }
 
@@ -45,7 +45,7 @@ pub(crate) struct Producer<'a> {
     pub(crate) filter: &'a Filter,
     pub(crate) stop: &'a AtomicBool,
     pub(crate) jobs: Sender<Job>,
-    /// What needs no worker, such as a path that does not exist.
+    /// Takes the rows that need no worker, such as that of a path that does not exist.
     pub(crate) rows: Sender<Vec<(u64, Row)>>,
     /// A slot is taken here for every [`WINDOW_STEP`] paths, and given back when these have been
     /// reported.
@@ -60,7 +60,7 @@ pub(crate) struct Producer<'a> {
     pub(crate) implied: bool,
 }
 
-/// The other end is gone or the run is interrupted: there is nobody to walk for.
+/// The receiver is gone or the run is interrupted: the walk stops.
 pub(crate) struct Stopped;
 
 impl<T> From<SendError<T>> for Stopped {
@@ -134,13 +134,14 @@ impl Producer<'_> {
         self.walk_deferred(&deferred)
     }
 
-    /// Tells which ignore files of the directories above cannot be read, if they matter.
+    /// Reports which ignore files of the directories above cannot be read, if they apply.
     fn ignore_files_above(&mut self, root: &Path) -> Result<(), Stopped> {
         let Ok(root) = root.canonicalize() else { return Ok(()) };
         root.ancestors().skip(1).try_for_each(|dir| self.ignore_files(dir))
     }
 
-    /// Tells which ignore files of a directory cannot be read: without them more files count.
+    /// Reports which ignore files of a directory cannot be read: without them more files are
+    /// counted.
     fn ignore_files(&mut self, dir: &Path) -> Result<(), Stopped> {
         for (path, err) in self.filter.unreadable_ignore_files(dir) {
             let note = format!("cannot be read, so nothing is ignored by it: {}", reason(&err));
@@ -249,7 +250,7 @@ impl Producer<'_> {
         Ok(self.rows.send(vec![(number, Row { path, root: self.root, outcome })])?)
     }
 
-    /// Without the `./` that nobody asked for.
+    /// The path without the leading `./` that the walk adds.
     fn shown(&self, path: PathBuf) -> PathBuf {
         match path.strip_prefix(".") {
             Ok(rest) if self.implied => rest.into(),
