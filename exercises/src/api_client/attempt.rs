@@ -15,29 +15,29 @@ use super::output::{Outcome, Part, Store, WORTH_CONTINUING};
 use super::policy::{Announced, Answer, Failing, is_success};
 use super::transport::{Body, Error, ErrorKind, Failure, Transport, is_redirect};
 
-/// The body of a response that is no success is read up to here, so that its connection can be
-/// used again.
+/// Most bytes read of an unsuccessful response's body, so that its connection can be used again.
 const LEFTOVER: u64 = 64 * 1024;
-/// An attempt that has brought at least this much of a body costs no try if the rest can be continued.
+/// An attempt that brings at least this many bytes of a body costs no try if the rest can be
+/// continued.
 const PROGRESS: u64 = 64 * 1024;
 
-/// A request between its coming in and its outcome: what a [`Job`](super::policy::Job) carries.
+/// A request on its way to its outcome: what a [`Job`](super::policy::Job) carries.
 #[derive(Debug)]
 pub(super) struct Pending {
     pub(super) request: Request,
-    /// What has become of it so far.
+    /// Its outcome so far.
     pub(super) outcome: Outcome,
     pub(super) redirects: u32,
-    /// What there is of its body, if that can be continued.
+    /// The part of its body that is stored, if it can be continued.
     part: Option<Part>,
-    /// The most of its body that there has ever been: a host that starts over each time brings nothing
-    /// new.
+    /// The most bytes of its body that were ever stored: a host that starts over each time brings
+    /// nothing new.
     furthest: u64,
-    /// A body that is whole, and the ending of its name to be.
+    /// A complete body, and the ending that its file name will get.
     whole: Option<(Part, &'static str)>,
-    /// Whether it was looked for what an earlier run has left.
+    /// Whether a part left by an earlier run was looked for.
     looked: bool,
-    /// Whether its range is asked for here, and not by the user.
+    /// Whether the client, not the user, asks for a range.
     ranged: bool,
 }
 
@@ -47,8 +47,8 @@ impl Pending {
         Self { request, outcome, redirects: 0, part, furthest: 0, whole, looked, ranged }
     }
 
-    /// Makes one attempt within its limits, writes down what came of it, and returns what that says
-    /// to the policy.
+    /// Makes one attempt within its limits, records the result in the outcome, and returns the
+    /// answer for the policy.
     pub(super) async fn attempt<T: Transport>(
         &mut self,
         run: &Context,
@@ -96,7 +96,7 @@ impl Pending {
     ) -> Result<Answer, Failure> {
         let (config, store) = (&shared.config, shared.store.as_ref());
         if let Some(file) = self.outcome.file.take() {
-            let _ = tokio::fs::remove_file(file).await; // what the failed attempt before has kept
+            let _ = tokio::fs::remove_file(file).await; // kept by the failed attempt before
         }
         if let Some(store) = store
             && !std::mem::replace(&mut self.looked, true)
@@ -138,7 +138,7 @@ impl Pending {
         Ok(Answer::Accepted)
     }
 
-    /// Asks for what is missing of a body, if it is still the same one.
+    /// Asks for the missing rest of a body, if the file is still the same.
     fn ask_for_the_rest(&mut self) {
         let headers = &mut self.request.headers;
         match self.part.as_ref().and_then(|part| Some((part.length, part.validator.clone()?))) {
@@ -206,8 +206,8 @@ impl Pending {
         Ok(())
     }
 
-    /// Names the file of a whole body. The end of the run does not cut this off: a file that is there
-    /// is in its outcome, and in the journal.
+    /// Names the file of a whole body. The end of the run does not interrupt this: each complete
+    /// file gets into its outcome and into the journal.
     async fn name_body(&mut self, store: Option<&Store>) -> Result<(), Failure> {
         if let Some((store, (part, ending))) = store.zip(self.whole.take()) {
             let named = store.finish(part, self.request.asked_for(), ending);
@@ -216,7 +216,7 @@ impl Pending {
         Ok(())
     }
 
-    /// Stores the body of a failed request. If it breaks off it is not kept: the status has said it all.
+    /// Stores the body of a failed request. If it breaks off it is not kept: the status is enough.
     async fn keep_failed<B: Body>(
         &mut self,
         clock: &Clock<'_>,
@@ -236,8 +236,8 @@ impl Pending {
         }
     }
 
-    /// A body broke off: what there is of it is kept if it can be continued, and if it is some more than
-    /// before, that costs no try.
+    /// A body broke off. Its part is kept if it can be continued; if enough of it is new, the
+    /// attempt costs no try.
     async fn broken_off(&mut self, failure: Failure) -> Failure {
         let Failure { error, answer } = failure;
         let failed = matches!(answer, Answer::Failed(_));
@@ -257,7 +257,7 @@ impl Pending {
     }
 }
 
-/// What is wrong with a request that the end of the run has cut off.
+/// The error of a request that the end of the run has cut off.
 pub(super) fn cut_off(cause: Cause) -> Error {
     match cause {
         Cause::Canceled => ErrorKind::Canceled.because("the run was canceled"),
@@ -265,7 +265,7 @@ pub(super) fn cut_off(cause: Cause) -> Error {
     }
 }
 
-/// Whether a response is the rest of a body of which there is this much.
+/// Whether a response continues the stored part of a body.
 fn goes_on<B>(response: &Response<B>, length: u64) -> bool {
     let range =
         text(response.headers(), &CONTENT_RANGE).and_then(|text| text.strip_prefix("bytes "));
@@ -274,7 +274,7 @@ fn goes_on<B>(response: &Response<B>, length: u64) -> bool {
         && from.and_then(|from| from.parse().ok()) == Some(length)
 }
 
-/// What `If-Range` takes (RFC 9110 §13.1.5): a strong `ETag`, or else the date.
+/// The value for `If-Range` (RFC 9110 §13.1.5): a strong `ETag`, or else the date.
 fn validator(headers: &HeaderMap) -> Option<HeaderValue> {
     if text(headers, &ACCEPT_RANGES).is_some_and(|units| units.eq_ignore_ascii_case("none")) {
         return None;
@@ -304,7 +304,7 @@ async fn receive<B: Body>(
     Ok(())
 }
 
-/// Reads what little there is; how that ends does not matter, the status has said it all.
+/// Reads the short rest of a body. Errors are ignored: the status is enough.
 async fn discard<B: Body>(clock: &Clock<'_>, response: Response<B>, outcome: &mut Outcome) {
     let mut body = response.into_body();
     while outcome.bytes < LEFTOVER
@@ -315,17 +315,17 @@ async fn discard<B: Body>(clock: &Clock<'_>, response: Response<B>, outcome: &mu
     }
 }
 
-/// The limits of one attempt on its clock. Each step has the timer of whichever limit comes first:
-/// one around all of them would be a second timer for every request.
+/// The time limits of one attempt. Each step has one timer, for the limit that ends first: a timer
+/// around all steps would be a second one for every request.
 struct Clock<'a> {
     limits: &'a Limits,
     end: Option<Instant>,
-    /// Counts what comes in of bodies.
+    /// Counts the bytes of bodies that come in.
     received: &'a AtomicU64,
 }
 
 impl Clock<'_> {
-    /// A step in which something has to come in.
+    /// Runs a step that waits for bytes from the network.
     fn not_stalled<V>(
         &self,
         step: impl Future<Output = Result<V, Failure>>,
@@ -334,7 +334,7 @@ impl Clock<'_> {
         self.until(self.end.map_or(stalled, |end| end.min(stalled)), step)
     }
 
-    /// A step of this machine's own.
+    /// Runs a step that waits for this machine only.
     async fn in_time<V>(
         &self,
         step: impl Future<Output = Result<V, Failure>>,
@@ -345,19 +345,19 @@ impl Clock<'_> {
         }
     }
 
-    /// To be called between steps that may be ready at once: these look at no timer.
+    /// Call it between steps that may be ready at once: those do not check a timer.
     fn look(&self) -> Result<(), Failure> {
         if self.end.is_none_or(|end| Instant::now() < end) { Ok(()) } else { Err(self.over()) }
     }
 
-    /// The request's own fault, and not the host's.
+    /// A failure of the request, not of the host.
     fn over(&self) -> Failure {
         let most = self.limits.max_time.unwrap_or_default();
         let detail = format!("not complete within the {most:?} of --max-time");
         Failure::new(ErrorKind::Timeout, detail, Answer::Failed(Failing::Passing))
     }
 
-    /// Not an `async fn`: that would hold the step twice, before and after it is wrapped.
+    /// Not an `async fn`: its future would hold the step twice, before and after it is wrapped.
     fn until<V>(
         &self,
         end: Instant,
@@ -376,7 +376,7 @@ impl Clock<'_> {
     }
 }
 
-/// A limit that is beyond the end of time is a long one.
+/// A limit that overflows the clock becomes a very long one.
 fn after(start: Instant, limit: Duration) -> Instant {
     let long = Duration::from_hours(24 * 365);
     start.checked_add(limit).unwrap_or_else(|| start + long)

@@ -13,7 +13,7 @@ use super::output::Store;
 use super::run::Outcomes;
 use super::transport::{Transport, Web};
 
-/// A client that loses no request: what goes in comes out, as one [`Outcome`](super::Outcome) each.
+/// A client that loses no request: each one ends in one [`Outcome`](super::Outcome).
 ///
 /// # Example
 ///
@@ -35,13 +35,13 @@ pub struct Client<T = Web> {
     pub(super) shared: Arc<Shared<T>>,
 }
 
-/// Why there is no client.
+/// Why a client cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum Unusable {
     /// The directory for bodies cannot be made.
     #[error("cannot make the directory {0}")]
     Output(PathBuf, #[source] io::Error),
-    /// TLS or a proxy is not set up as it should be.
+    /// TLS or a proxy cannot be set up.
     #[error("cannot set up HTTP")]
     Web(#[from] reqwest::Error),
 }
@@ -55,7 +55,7 @@ impl Client {
 }
 
 impl<T: Transport> Client<T> {
-    /// A client over something else than the web.
+    /// A client over another transport than the web.
     pub fn with_transport(config: Config, transport: T) -> Result<Self, Unusable> {
         let store = config.output.as_ref().map(|directory| {
             Store::create(directory, config.naming.clone())
@@ -68,13 +68,12 @@ impl<T: Transport> Client<T> {
 
     /// Fetches what comes in and gives out one outcome for each, in the order in which they end.
     ///
-    /// The stream does the work: nothing happens while nobody polls it, except that what is in
-    /// flight goes on. No more requests are taken in than [`READ_AHEAD`](super::READ_AHEAD) beyond
-    /// those in flight.
+    /// The stream does the work: while it is not polled, only attempts in flight go on. It takes in
+    /// at most [`READ_AHEAD`](super::READ_AHEAD) requests beyond those in flight.
     ///
-    /// When `ctx` ends, what is in flight is cut off, and everything else that came in or still
-    /// comes in is `canceled`; the stream of outcomes ends when the stream of requests does. To let
-    /// what is in flight end by itself, see [`Outcomes::drain_when`]. Dropping the stream drops
+    /// When `ctx` ends, attempts in flight are cut off, and all other requests, even those still to
+    /// come, end as `canceled`; the stream of outcomes ends when the stream of requests does. To
+    /// let what is in flight end by itself, see [`Outcomes::drain_when`]. Dropping the stream drops
     /// everything at once.
     ///
     /// # Panics

@@ -7,7 +7,7 @@ use http::HeaderName;
 use super::output::{Naming, Store};
 use super::policy::Settings;
 
-/// What a client goes by. [`Default`] learns every host's rate and stores nothing.
+/// The settings of a client. [`Default`] learns every host's rate and stores nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
     /// When a request may go, and whether it is tried again.
@@ -20,7 +20,7 @@ pub struct Config {
     pub naming: Naming,
     /// Whether the body of a failed request is stored too, as `NAME.error`.
     pub keep_failed: bool,
-    /// Which headers of the answer stand in the outcome.
+    /// Which headers of the answer are kept in the outcome.
     pub keep_headers: KeepHeaders,
     /// Whether all hosts share one limit, as behind one gateway.
     pub one_limit: bool,

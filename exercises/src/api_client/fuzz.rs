@@ -13,8 +13,8 @@ use super::output::{Journal, JournalError, Outcome, file_name};
 use super::policy::{Announced, Answer, Decision, Quota, Scheduler, Settings, Time, Turn};
 use super::transport::follow;
 
-/// Responses, each a status, headers and a blank line: what the headers say about rates never
-/// stops a request for good, and no request is lost over it.
+/// Responses, each a status, headers and a blank line: the headers never stop a request for good
+/// and never lose one.
 pub fn hints(data: &[u8]) {
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
     let mut run = Run::new();
@@ -89,7 +89,7 @@ impl Run {
             match self.scheduler.next(self.now) {
                 Turn::Idle => unreachable!("a request waits"),
                 Turn::GiveUp(..) => {
-                    // The host may have said that it is to be left alone for years.
+                    // The host may have asked to be left alone for years.
                     self.now += pause;
                     pause *= 2;
                     self.add();
@@ -112,8 +112,8 @@ impl Run {
     }
 }
 
-/// An input file: each line that is not skipped is one request, none of which can leave the output
-/// directory or shows a password.
+/// An input file: each line that is not skipped is one request; none leaves the output directory,
+/// and none shows a password.
 pub fn requests(data: &[u8]) {
     let mut reader = data;
     let defaults = Request::get("");
@@ -174,8 +174,8 @@ pub fn redirects(data: &[u8]) {
     assert_eq!(left, if call.url().origin() == before.url().origin() { 3 } else { 0 });
 }
 
-/// A journal, and then one of our own that is torn anywhere: every complete line is one fetched
-/// request, and what follows the last one is cut off.
+/// Reads any journal, then one of our own that is torn at any byte: each complete line is one
+/// fetched request, and the rest is cut off.
 pub fn journals(data: &[u8]) {
     let file = tempfile::NamedTempFile::new().expect("a temporary file");
     file.as_file().write_all(data).expect("a temporary file can be written");

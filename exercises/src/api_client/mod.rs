@@ -1,6 +1,6 @@
 #![doc = include_str!("README.md")]
 
-// In the order of who may know whom: each of them only those above it.
+// Each module uses only those above it.
 pub mod policy;
 
 pub mod input;

@@ -22,8 +22,8 @@ use super::policy::{
 };
 use super::transport::{Error, ErrorKind, Transport, follow};
 
-/// How many requests are taken in before it is their turn: enough that a slow host does not keep
-/// the others from being served.
+/// Most requests that are taken in and wait for their turn: enough that a slow host does not block
+/// the others.
 pub const READ_AHEAD: usize = 4096;
 
 type Requests<'a> = Pin<Box<dyn Stream<Item = Request> + Send + 'a>>;
@@ -38,21 +38,21 @@ pub struct Outcomes<'a, T: Transport> {
     scheduler: Scheduler<Box<Pending>>,
     /// The attempts in flight, never more than the policy's concurrency.
     attempts: JoinSet<(Job, Answer, Announced)>,
-    /// What was wrong last with each host that has not accepted anything since.
+    /// The last error of each host that has not accepted anything since.
     faults: HashMap<Arc<str>, Error>,
     /// `None` once it has ended.
     requests: Option<Requests<'a>>,
     taken: u64,
     ready: VecDeque<Outcome>,
     wake: Pin<Box<Sleep>>,
-    /// The end of the run, and the wish for it to drain; `None` once it has come.
+    /// The end of the run, and the request to drain; `None` once it has come.
     end: Option<End>,
     drain: Option<End>,
     /// Why nothing is sent any more.
     over: Option<Cause>,
     journal: Option<Journal>,
     journal_error: Option<JournalError>,
-    /// A line for each attempt since the last look, if there is to be one.
+    /// The lines for the attempts since the last call, if they are wanted.
     log: Option<Vec<String>>,
 }
 
@@ -104,16 +104,16 @@ impl<'a, T: Transport> Outcomes<'a, T> {
         self
     }
 
-    /// Answers from `journal` what an earlier run has fetched, and writes down there what this one
-    /// fetches, before it gives the outcome out.
+    /// Answers from `journal` what an earlier run has fetched, and records there what this run
+    /// fetches, before each outcome is given out.
     #[must_use]
     pub fn with_journal(mut self, journal: Journal) -> Self {
         self.journal = Some(journal);
         self
     }
 
-    /// Why the journal is not in use any more, told once. A journal that fails costs a second fetch,
-    /// not the run.
+    /// Why the journal is not in use any more, told once. If it fails, the run goes on, and a later
+    /// run may fetch some requests again.
     pub fn take_journal_error(&mut self) -> Option<JournalError> {
         self.journal_error.take()
     }
@@ -133,8 +133,8 @@ impl<'a, T: Transport> Outcomes<'a, T> {
         // Each of them is polled in every round, so that each can wake the task.
         let ended = self.poll_ends(cx);
         let answered = self.poll_attempts(cx);
-        // All that is there is taken in before anything goes: a host that is further behind in the
-        // input is to have its share of the slots.
+        // Takes in all that is ready before anything is sent, so that a host that comes later in
+        // the input gets its share of the slots.
         let mut taken = false;
         while self.poll_requests(cx) {
             taken = true;
@@ -236,8 +236,8 @@ impl<'a, T: Transport> Outcomes<'a, T> {
         }
     }
 
-    /// Starts a task for an attempt. If its time matters its first step is done here: a task that has
-    /// to wait for a thread would send later than it should, and closer to the next one.
+    /// Starts a task for an attempt. If its exact time matters, its first step runs here: a task
+    /// that waits for a thread would send late, and closer to the next request.
     fn start(&mut self, cx: &mut task::Context<'_>, mut job: Job) {
         let paced = job.paced;
         let (shared, ctx) = (self.shared.clone(), self.ctx.clone());
@@ -264,7 +264,7 @@ impl<'a, T: Transport> Outcomes<'a, T> {
         };
     }
 
-    /// Decides with the policy what an answer means for its request.
+    /// Has the policy decide what an answer means for its request.
     fn answered(&mut self, job: Job, answer: Answer, announced: &Announced) {
         match &job.item.outcome.error {
             Some(error) if !matches!(answer, Answer::Accepted | Answer::NotAsked) => {
@@ -327,7 +327,7 @@ impl<'a, T: Transport> Outcomes<'a, T> {
         self.finish(job);
     }
 
-    /// What was wrong, and why that is the end of it.
+    /// The error, and why the request is not tried again.
     fn why(&self, reason: Reason, error: Option<Error>) -> Error {
         let why = match reason {
             Reason::ComeBack(time) => {
@@ -353,7 +353,7 @@ impl<'a, T: Transport> Outcomes<'a, T> {
         self.ready.push_back(Outcome { attempts, rejected, waited_ms, ..outcome });
     }
 
-    /// What an earlier attempt got stays in the outcome, but for the error.
+    /// The results of an earlier attempt stay in the outcome, except its error.
     fn cancel_waiting(&mut self) {
         let error = cut_off(self.over.unwrap_or(Cause::Canceled));
         for mut job in self.scheduler.cancel(self.started.elapsed()) {
@@ -376,7 +376,7 @@ impl<T: Transport> Stream for Outcomes<'_, T> {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
-            // First send on what may go: an outcome is not worth a host's idle time.
+            // Sends what may go before it gives out an outcome, so that no host is idle meanwhile.
             let progress = self.advance(cx);
             if let Some(outcome) = self.ready.pop_front() {
                 self.record(&outcome);
@@ -391,7 +391,7 @@ impl<T: Transport> Stream for Outcomes<'_, T> {
 
 impl<T: Transport> Unpin for Outcomes<'_, T> {}
 
-/// What a request's limit goes by.
+/// The name of the limit that a request counts towards.
 pub(super) fn host_of(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     match (url.scheme(), url.port_or_known_default().unwrap_or_default()) {
@@ -400,7 +400,7 @@ pub(super) fn host_of(url: &Url) -> String {
     }
 }
 
-/// What an attempt was, and what came of it. It shows no header, and no secret of the URL.
+/// A line about an attempt and its result, without headers and without secrets of the URL.
 fn attempt_line(job: &Job) -> String {
     let Pending { request, outcome, .. } = &*job.item;
     let (url, attempts) = (masked(request.url()), job.attempts);
@@ -417,7 +417,7 @@ fn attempt_line(job: &Job) -> String {
     format!("{} {url}: try {attempts}: {answer}, {took} ms", request.method)
 }
 
-/// An attempt in the picture of the run, which says where it goes and how often it went before.
+/// The label of an attempt in the timeline: its URL, and how often it was tried.
 fn bar(job: &Job) -> Work {
     let (request, attempts) = (&job.item.request, job.attempts);
     let path = &request.url()[Position::BeforePath..];

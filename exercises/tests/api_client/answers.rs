@@ -1,4 +1,4 @@
-//! What an answer means: all codes × methods × headers, as the page's table has them.
+//! What an answer means, for all codes, methods and headers, as in the page's table.
 
 use std::time::Duration;
 
@@ -87,7 +87,7 @@ fn every_code_means_what_the_table_says_with_every_method_and_header() {
 }
 
 #[test]
-fn a_bare_503_may_also_be_a_limiter_of_few_words() {
+fn a_bare_503_may_be_a_limiter_that_announces_nothing() {
     let status = StatusCode::SERVICE_UNAVAILABLE;
     let answer = Answer::of(status, &announced(false, false));
     assert_eq!(answer, Answer::Failed(Failing::Unavailable), "a quota that is not used up");

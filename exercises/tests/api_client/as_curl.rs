@@ -1,4 +1,4 @@
-//! One URL as curl fetches it, and what else curl's users reach for.
+//! One URL as curl fetches it, and other features that curl's users expect.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -182,7 +182,7 @@ fn a_redirect_that_is_not_followed_is_the_answer() {
 }
 
 #[test]
-fn what_curl_has_and_this_has_not_is_told_with_the_way_to_do_it() {
+fn a_flag_of_curl_that_is_missing_here_is_refused_with_a_hint() {
     for (args, told) in [
         (&["-b", "a=b", "http://a.example"][..], "-H 'Cookie:"),
         (&["--cookie=a=b", "http://a.example"], "-H 'Cookie:"),

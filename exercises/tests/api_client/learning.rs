@@ -88,7 +88,7 @@ impl Trial {
         }
     }
 
-    /// Goes on until this number was accepted in all.
+    /// Runs until this number was accepted in all.
     fn until_accepted(&mut self, requests: usize) {
         while self.accepted.len() < requests {
             self.step(requests);
@@ -141,12 +141,12 @@ impl Trial {
         }
     }
 
-    /// Of the allowed rate, in percent.
+    /// The share of the allowed rate, in percent.
     fn share(&self) -> f64 {
         self.accepted.len() as f64 / self.now / LIMIT * 100.0
     }
 
-    /// Of what was accepted, in percent.
+    /// The rejected requests, in percent of the accepted ones.
     fn rejections(&self) -> f64 {
         self.rejected.len() as f64 / self.accepted.len() as f64 * 100.0
     }
@@ -186,7 +186,7 @@ fn an_unknown_rate_is_found() {
 }
 
 #[test]
-fn in_the_long_run_next_to_nothing_is_rejected() {
+fn in_the_long_run_almost_nothing_is_rejected() {
     for learner in [Learner::claimed(100.0), Learner::unknown()] {
         let (share, rejected) = trials(&learner, Kind::Bucket(20.0), &[0.001], 2000);
         assert!(share >= 97.0 && rejected <= 0.75, "{share:.1} %, {rejected:.2} % rejected");

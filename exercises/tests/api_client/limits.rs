@@ -1,4 +1,4 @@
-//! A limit that holds also when nothing ever has to be waited for.
+//! A time limit that holds even if no step ever waits.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use exercises::api_client::{Body, Client, Config, ErrorKind, Failure, Limits, Re
 use futures_util::{StreamExt, stream};
 use http::Response;
 
-/// A host whose bytes are always there, and never end.
+/// A host whose bytes are always ready, and never end.
 struct Endless;
 
 impl Transport for Endless {
@@ -27,7 +27,7 @@ impl Body for Endless {
 }
 
 #[tokio::test]
-async fn the_total_time_ends_a_body_that_never_lets_anybody_wait() {
+async fn max_time_ends_a_body_that_is_always_ready() {
     let limits = Limits { max_time: Some(Duration::from_millis(50)), ..Limits::default() };
     let policy = Settings { retries: 0, ..Settings::default() };
     let config = Config { limits, policy, ..Config::default() };

@@ -57,7 +57,7 @@ async fn connections_are_used_again() {
 }
 
 #[tokio::test]
-async fn a_host_that_hangs_up_after_each_answer_is_asked_all_the_same() {
+async fn a_host_that_hangs_up_after_each_answer_is_asked_again() {
     let server = Server::start();
     let urls: Vec<_> = (0..30).map(|n| server.url(&format!("/hang-up/{n}"))).collect();
     for outcome in fetch(quick(), &urls).await {
@@ -228,7 +228,8 @@ async fn an_outage_does_not_last_for_ever() {
     for outcome in &outcomes {
         assert_eq!(kind(outcome), Some(ErrorKind::Status), "{outcome:?}");
     }
-    // 30 first attempts, what of them failed before it was known that the host is ill, and probes.
+    // 30 first attempts, the retries of those that failed before the host counted as ill, and
+    // probes.
     let attempts: u32 = outcomes.iter().map(|outcome| outcome.attempts).sum();
     assert!(attempts <= 45, "{attempts} attempts");
 }
@@ -242,7 +243,7 @@ async fn a_port_that_opens_late_loses_nothing() {
     let mut config = quick();
     config.policy = Settings { retries: 0, ..Settings::default() };
     let opens = async {
-        tokio::time::sleep(Duration::from_secs(3)).await; // it is about a port that opens late
+        tokio::time::sleep(Duration::from_secs(3)).await; // the port must open late
         Server::start_at(address)
     };
     let (outcomes, _server) = tokio::join!(fetch(config, &urls), opens);

@@ -1,6 +1,6 @@
-//! Two thousand random servers, on a clock that jumps to the next event, with outages, clocks that are
-//! off, and every form of header: no request is lost, none goes before its time, and a cancelled run
-//! ends at once. And servers that reject everything, whatever they announce: few requests.
+//! Two thousand random servers, on a clock that jumps to the next event, with outages, wrong clocks
+//! and every form of header: no request is lost, none goes before its time, and a cancelled run
+//! ends at once. Servers that reject everything, whatever they announce, get few requests.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -32,16 +32,16 @@ struct Case {
     limit: f64,
     burst: f64,
     trip: Duration,
-    /// Of all requests, in percent.
+    /// A share of all requests, in percent.
     failing: u32,
     broken: u32,
     retry_after: Option<u64>,
-    /// When the hosts are down, for how long, and how that shows.
+    /// When the hosts are down, for how long, and how they fail.
     outage: Option<(Duration, Duration, Outage)>,
     form: Form,
     /// How far the servers' clocks are off, in seconds.
     skew: i64,
-    /// How many connections this machine can have.
+    /// How many connections this machine allows.
     files: usize,
     cancel: Option<Duration>,
     seed: u64,
@@ -136,7 +136,7 @@ enum Answered {
     Fine,
     Rejected,
     Failed,
-    /// In an outage, which looks like this.
+    /// The answer in this kind of outage.
     Down(Outage),
     Starved,
 }
@@ -210,7 +210,7 @@ impl Transport for Simulated {
 }
 
 impl Simulated {
-    /// Its number, and how many are in flight with it.
+    /// The request's number, and how many are in flight.
     fn begin(&self, request: &Request) -> (usize, usize) {
         let mut state = self.state.lock().expect("no panic");
         let host = request.url().host_str().expect("a host").to_owned();
@@ -264,7 +264,7 @@ impl Simulated {
         headers
     }
 
-    /// A bucket as nginx has it, and a die.
+    /// A bucket like nginx's, and random faults.
     fn decide(&self, index: usize) -> Answered {
         let mut state = self.state.lock().expect("no panic");
         let now = self.started.elapsed();
@@ -339,7 +339,7 @@ fn check(case: &Case, outcomes: &[Outcome], sent: &[Sent], canceled: Option<Dura
     urls.dedup();
     assert_eq!((urls.len(), outcomes.len()), (case.requests, case.requests), "one outcome each");
     let attempts: u32 = outcomes.iter().map(|outcome| outcome.attempts).sum();
-    // One that was cut off before it began counts as an attempt.
+    // An attempt that was cut off before it was sent counts too.
     let cut = canceled.map_or(0, |_| case.concurrency);
     let counted = (sent.len()..=sent.len() + cut).contains(&(attempts as usize));
     assert!(counted, "{attempts} attempts, {} sent", sent.len());
@@ -400,12 +400,12 @@ proptest! {
         check(&case, &outcomes, &sent, canceled);
     }
 
-    /// While everything is rejected, requests grow with the logarithm of the time, and then by one a
-    /// minute; nothing is lost but by patience.
+    /// While everything is rejected, the number of requests grows with the logarithm of the time,
+    /// and then by one a minute; requests fail only when patience ends.
     #[test]
     fn a_host_that_rejects_everything_is_not_hammered(case in rejecting()) {
         let Rejecting { settings, requests, announced, trip } = case;
-        // Before the first answer: all at a rate that is given, ten where it is learned.
+        // Before the first answer: all requests if the rate is given, ten if it is learned.
         let slots = if settings.rate.is_some() { settings.concurrency } else { 10 };
         let first = slots.min(settings.concurrency).min(requests);
         let run = run_all(settings, &vec!["host"; requests], |_, _| Reply {

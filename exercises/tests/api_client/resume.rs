@@ -60,8 +60,8 @@ impl Job {
         run(PROGRAM, &args.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
-    /// Fails unless the resumed run had an outcome for each, and nothing in the journal was fetched
-    /// twice.
+    /// Fails unless the resumed run has an outcome for each request, and fetched nothing again that
+    /// was in the journal.
     fn check_resumed(&self, run: Run, journaled: &HashSet<String>) {
         let outcomes = outcomes(&run.expect_status(0).stdout);
         let urls: HashSet<_> = outcomes.iter().map(|o| o["url"].to_string()).collect();
@@ -191,7 +191,7 @@ fn a_journal_is_neither_mixed_up_nor_destroyed() {
     assert!(!Path::new(&job.path("out")).exists());
 }
 
-/// Runs it with these further arguments, and returns how often the server was asked in that.
+/// Runs the program with these further arguments, and returns how many requests the server got.
 fn asked(job: &Job, more: &[&str], input: &str, status: i32) -> u32 {
     let journal = job.path("journal").display().to_string();
     let args = ["-i", "-", "--journal", &journal, "--resume", "--format", "ndjson"];

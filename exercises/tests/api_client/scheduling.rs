@@ -1,5 +1,5 @@
 //! The whole policy against simulated hosts, on a clock that jumps to the next event: what they
-//! announce, what they reject, and what becomes of requests in an outage.
+//! announce, what they reject, and what happens to requests in an outage.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -38,12 +38,12 @@ fn failed(failing: Failing) -> Reply {
     reply(Answer::Failed(failing))
 }
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Run {
-    /// When what was sent to whom.
+    /// When each request was sent, and to which host.
     pub(crate) sent: Vec<(Duration, &'static str)>,
-    /// When which request was fetched.
+    /// When each request was fetched.
     pub(crate) fetched: Vec<(Duration, &'static str)>,
     pub(crate) given_up: Vec<(Duration, Reason)>,
     pub(crate) rejected: usize,
@@ -211,7 +211,7 @@ mod evidence {
         }
     }
 
-    /// A second alone delays the request alone; more than that is the whole host's.
+    /// A wait of up to a second delays only the request; a longer one pauses the whole host.
     #[test]
     fn a_rejected_request_waits_as_long_as_it_was_told() {
         for wait in [1, 2, 30, 480].map(Duration::from_secs) {
@@ -601,7 +601,7 @@ mod ramp {
     }
 
     #[test]
-    fn why_a_request_does_not_go_yet_is_told() {
+    fn the_scheduler_says_why_a_request_waits() {
         let mut scheduler = Scheduler::new(Settings::default());
         scheduler.add(Duration::ZERO, "host", (), true);
         scheduler.add(Duration::ZERO, "host", (), true);

@@ -10,7 +10,7 @@ use crate::server::Server;
 
 const SECRET: &str = "s3cr3t";
 
-/// In every way to fail and in one to succeed, in every place that the program writes to.
+/// Checks every kind of failure and one success, in every place that the program writes to.
 #[test]
 fn no_secret_of_a_url_or_a_header_is_written_anywhere() {
     let server = Server::start();
@@ -72,7 +72,7 @@ fn the_user_part_of_a_url_is_sent_as_credentials_and_a_header_goes_before_it() {
     assert_eq!(outcomes(&run.stdout)[0]["url"], server.url("/authorized"));
 }
 
-/// Somebody else may write to the directory: what is planted there is neither followed nor touched.
+/// Other users may write to the directory: links planted there are neither followed nor touched.
 #[test]
 fn bodies_stay_in_their_directory_and_follow_no_symlink() {
     let server = Server::start();

@@ -11,7 +11,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
-/// How often each path was asked for, and under the empty one the connections.
+/// How often each path was asked for; the empty path counts the connections.
 type Hits = Arc<Mutex<HashMap<String, u32>>>;
 
 /// Listens on the loopback until it is dropped.
@@ -209,7 +209,7 @@ async fn answer(
     }
 }
 
-/// How long what `part` sends is, and what is in it.
+/// The length and the content of what `part` sends.
 pub(crate) const LARGE: usize = 24 * 1024 * 1024;
 
 pub(crate) fn large(length: usize) -> Vec<u8> {

@@ -71,8 +71,8 @@ async fn serve(limit: Arc<Mutex<Bucket>>) -> turmoil::Result {
     loop {
         let (stream, _) = listener.accept().await?;
         let limit = limit.clone();
-        // Ends with its connection, or with the simulated host; a local task, because a runtime that
-        // is shut down drops the others in the order of numbers that no seed decides.
+        // Ends with its connection, or with the simulated host. It is a local task, because a
+        // runtime drops other tasks at its shutdown in an order that no seed decides.
         tokio::task::spawn_local(async move {
             let service = service_fn(move |_| {
                 let accepted = limit.lock().expect("no panic").accepts();
@@ -86,7 +86,7 @@ async fn serve(limit: Arc<Mutex<Bucket>>) -> turmoil::Result {
     }
 }
 
-/// Forty a second, and ten at once.
+/// A limit of forty a second, and ten at once.
 #[derive(Default)]
 struct Bucket {
     excess: f64,

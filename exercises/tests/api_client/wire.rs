@@ -113,7 +113,7 @@ async fn a_misdirected_request_goes_once_more_on_a_new_connection() {
 }
 
 #[tokio::test]
-async fn what_a_303_makes_of_a_post_is_tried_again_as_the_get_that_it_is() {
+async fn a_post_that_a_303_turned_into_a_get_is_tried_again() {
     let server = Server::start();
     let request = post(&server.url("/see-other/post/x"));
     let web = Web::new(Duration::from_secs(5), 1).expect("a client");

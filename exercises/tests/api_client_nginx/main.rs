@@ -1,9 +1,10 @@
 //! The client against nginx's `limit_req`. Skipped where there is no nginx.
 //!
-//! What must hold on every machine, however busy, is asserted here: no request is lost, a known rate
-//! is never exceeded, and the learner is neither lost nor asleep. The figures that are promised on a
-//! quiet machine are asserted against simulated servers (`api_client/learning.rs`), and measured
-//! against this one by `cargo bench -p exercises --bench api_client`.
+//! What must hold on every machine, however busy, is asserted here: no request is lost, a known
+//! rate is never exceeded, and the learner neither fails to find the rate nor stays far below it.
+//! The figures that are promised on a quiet machine are asserted against simulated servers
+//! (`api_client/learning.rs`), and measured against this one by `cargo bench -p exercises --bench
+//! api_client`.
 #![cfg(feature = "api-client")]
 
 mod as_curl;
@@ -22,8 +23,9 @@ use tokio::time::{Instant, sleep_until};
 use nginx::Nginx;
 use trial::{LIMIT, Run, delay, known, run};
 
-/// What a learner reaches even where tasks wake up late: half of the rate, and a tenth rejected. To
-/// wait for each request on its own rejects more, and to pause the whole host gets less.
+/// What a learner reaches even if tasks wake up late: at least half of the rate, at most a tenth
+/// rejected. If each request waited on its own, more would be rejected; if the whole host paused
+/// each time, it would reach less.
 fn neither_lost_nor_asleep(run: &Run) {
     println!("{run}");
     assert_eq!(run.lost(), 0, "{run}");
@@ -46,7 +48,7 @@ async fn a_rate_overstated_twofold_is_corrected() {
 }
 
 #[tokio::test]
-async fn a_rate_that_nobody_has_said_is_found() {
+async fn a_rate_that_was_not_given_is_found() {
     let Some(nginx) = Nginx::start("burst.conf", LIMIT) else { return };
     neither_lost_nor_asleep(&run(Settings::default(), nginx.urls(500)).await);
 }
@@ -86,7 +88,7 @@ async fn a_limit_that_is_halved_and_raised_again_is_followed_within_five_seconds
     assert_eq!(run.lost(), 0);
     let low = run.fetched_before(halved + Duration::from_secs(5));
     assert!((20.0..=30.0).contains(&low), "{low}/s five seconds after it was halved");
-    // Its best second of the five, for the sixth may already be that of the next probe.
+    // Its best second of the five: the sixth may already include the next probe.
     let high = (4..=20).map(|quarter| Duration::from_millis(1000 + 250 * (quarter - 4)));
     let high = high.map(|after| run.fetched_before(raised + after)).fold(0.0, f64::max);
     assert!(high >= 45.0, "at most {high}/s within five seconds after it was raised");

@@ -12,11 +12,11 @@ use tempfile::TempDir;
 /// nginx with one of the configurations beside this file, until it is dropped.
 pub(crate) struct Nginx {
     pub(crate) port: u16,
-    /// Where it speaks TLS, in the configurations that do, with a certificate of its own.
+    /// The address for TLS, in configurations that have it, with its own certificate.
     pub(crate) tls_port: u16,
     child: Child,
     config: &'static str,
-    /// Its own, with its log and what it serves.
+    /// Its own directory, with its log and the files that it serves.
     pub(crate) directory: TempDir,
 }
 
@@ -48,7 +48,7 @@ impl Nginx {
         self.signal("-HUP");
     }
 
-    /// What a client has to trust to speak TLS with it.
+    /// The certificate that a client has to trust for TLS.
     pub(crate) fn certificate(&self) -> reqwest::Certificate {
         let pem = fs::read(self.directory.path().join("certificate.pem")).expect("it is there");
         reqwest::Certificate::from_pem(&pem).expect("a certificate")
@@ -58,7 +58,7 @@ impl Nginx {
         (0..count).map(|n| format!("http://127.0.0.1:{}/{n}", self.port)).collect()
     }
 
-    /// How many requests it has answered, as far as it has written them down.
+    /// How many requests it has answered, according to its log.
     pub(crate) fn requests(&self) -> usize {
         let log = fs::read_to_string(self.directory.path().join("access.log")).expect("a log");
         log.lines().filter(|line| line.contains(" 200 ")).count()
@@ -86,7 +86,7 @@ impl Drop for Nginx {
     }
 }
 
-/// One that nobody trusts who is not told to.
+/// A self-signed certificate, which only clients trust that are told to.
 fn write_certificate(directory: &Path) {
     let names = ["localhost", "127.0.0.1", "two.test"].map(str::to_owned);
     let certified = rcgen::generate_simple_self_signed(names).expect("a pair");

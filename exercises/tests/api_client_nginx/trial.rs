@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep_until};
 /// What nginx allows, in requests per second.
 pub(crate) const LIMIT: u32 = 50;
 
-/// The web, and when it was handed each request.
+/// The web, and the time of each request.
 struct Watched {
     web: Web,
     sent: Arc<Mutex<Vec<Instant>>>,
@@ -40,7 +40,7 @@ pub(crate) struct Run {
     /// When each outcome came, from the start of the run.
     at: Vec<Duration>,
     sent: Vec<Instant>,
-    /// How late the clock has woken a task in 98 of 100 cases, at most.
+    /// How late the clock wakes a task, at most, in 98 of 100 cases.
     pub(crate) lateness: Duration,
 }
 
@@ -49,7 +49,7 @@ impl Run {
         self.at.last().copied().unwrap_or_default()
     }
 
-    /// Of the allowed rate, in percent.
+    /// The share of the allowed rate, in percent.
     pub(crate) fn share(&self) -> f64 {
         self.outcomes.len() as f64 / self.took().as_secs_f64() / f64::from(LIMIT) * 100.0
     }
@@ -58,7 +58,7 @@ impl Run {
         self.outcomes.iter().filter(|outcome| outcome.error.is_some()).count()
     }
 
-    /// Of all requests, in percent.
+    /// The rejected share of all requests, in percent.
     pub(crate) fn rejected(&self) -> f64 {
         let rejected: u32 = self.outcomes.iter().map(|outcome| outcome.rejected).sum();
         f64::from(rejected) / self.outcomes.len() as f64 * 100.0
@@ -139,7 +139,7 @@ impl Lateness {
     }
 }
 
-/// A rate that `--rate` gives.
+/// A rate as `--rate` gives it.
 pub(crate) fn known(per_second: f64) -> Settings {
     Settings { rate: Some(Rate { per_second, burst: 2 }), ..Settings::default() }
 }

@@ -108,8 +108,8 @@ async fn a_gigabyte_comes_whole_over_connections_that_break_every_50_megabytes()
     comes_whole_over_connections_that_break(1 << 30, 50_000_000).await;
 }
 
-/// A file of nginx, continued by ranges. Connections end with what was sent on its way: all of it
-/// arrives, so nothing but the heads of the answers comes on top of the file.
+/// A file of nginx, continued by ranges. When a connection ends, everything that was sent still
+/// arrives, so only the heads of the answers are sent in addition to the file.
 async fn comes_whole_over_connections_that_break(length: u64, every: u64) {
     let Some(nginx) = Nginx::start("tls.conf", 0) else { return };
     let file = nginx.directory.path().join("files/large");

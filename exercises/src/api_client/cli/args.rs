@@ -102,19 +102,19 @@ struct RequestArgs {
     #[arg(short = 'd', long = "data", value_name = "TEXT", value_parser = form, group = "body")]
     data: Vec<Bytes>,
 
-    /// The same, and a leading @ is text
+    /// The same, but a leading @ is text
     #[arg(long, value_name = "TEXT", group = "body")]
     data_raw: Vec<String>,
 
-    /// The same, and @FILE is sent as it is
+    /// The same, but @FILE is sent unchanged
     #[arg(long, value_name = "TEXT", value_parser = as_is, group = "body")]
     data_binary: Vec<Bytes>,
 
-    /// A body of JSON, or @FILE; says so in Content-Type and Accept
+    /// A JSON body, or @FILE; sets Content-Type and Accept
     #[arg(long, value_name = "TEXT", value_parser = as_is, group = "body")]
     json: Vec<Bytes>,
 
-    /// Ask for the head alone; that of one URL goes to stdout, with names in lower case
+    /// Ask for the head only; for one URL it is printed to stdout, with names in lower case
     #[arg(short = 'I', long, conflicts_with_all = ["body", "output", "remote_name"])]
     head: bool,
 
@@ -154,7 +154,7 @@ struct PaceArgs {
     #[arg(long, value_name = "N", requires = "rate", value_parser = count)]
     burst: Option<u32>,
 
-    /// Let the rate also be lowered by a 503 that does not speak of rates
+    /// Lower the rate also for a 503 that does not mention rates
     #[arg(long)]
     adaptive: bool,
 
@@ -162,7 +162,7 @@ struct PaceArgs {
     #[arg(long)]
     one_limit: bool,
 
-    /// Pause the whole host whenever it sends `Retry-After`, not only for more than a second
+    /// Pause the whole host for every `Retry-After`, not only for one of more than a second
     #[arg(long)]
     polite: bool,
 
@@ -178,7 +178,7 @@ struct RetryArgs {
     #[arg(long, visible_alias = "retry", value_name = "N", default_value = "8")]
     retries: u32,
 
-    /// Give a host up that has been ill, or has rejected everything, for this long
+    /// Give up a host that has been ill, or has rejected everything, for this long
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = time)]
     patience: Duration,
 
@@ -186,7 +186,7 @@ struct RetryArgs {
     #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = time)]
     backoff: Duration,
 
-    /// Give a host up at once that asks for a longer wait than this
+    /// Give up at once a host that asks for a longer wait than this
     #[arg(long, value_name = "TIME", default_value = "15m", value_parser = time)]
     max_retry_after: Duration,
 
@@ -194,7 +194,7 @@ struct RetryArgs {
     #[arg(long, value_name = "SHARE", default_value = "50%", value_parser = share)]
     retry_budget: f64,
 
-    /// Also try again what is not idempotent
+    /// Also retry requests that are not idempotent
     #[arg(long)]
     retry_unsafe: bool,
 
@@ -223,11 +223,11 @@ pub(super) struct ConnectionArgs {
     #[arg(long, value_name = "SIZE", value_parser = size)]
     max_body: Option<u64>,
 
-    /// Follow redirects: it does
+    /// Follow redirects (the default)
     #[arg(short = 'L', long = "location")]
     _location: bool,
 
-    /// Take a redirect for the answer
+    /// Do not follow redirects: the redirect is the answer
     #[arg(long, conflicts_with = "_location")]
     no_location: bool,
 
@@ -239,7 +239,7 @@ pub(super) struct ConnectionArgs {
     #[arg(short = 'k', long)]
     pub(super) insecure: bool,
 
-    /// Trust these certificates (PEM), and not the system's
+    /// Trust these certificates (PEM) instead of the system's
     #[arg(long, value_name = "FILE")]
     pub(super) cacert: Option<PathBuf>,
 
@@ -251,7 +251,7 @@ pub(super) struct ConnectionArgs {
     #[arg(long)]
     pub(super) compressed: bool,
 
-    /// Speak HTTP/1.1, and not HTTP/2
+    /// Use HTTP/1.1, not HTTP/2
     #[arg(long = "http1.1")]
     pub(super) http1: bool,
 }
@@ -268,7 +268,7 @@ pub(super) struct OutputArgs {
     #[arg(short = 'O', long)]
     remote_name: bool,
 
-    /// Answers of 400 and more are failures: they are
+    /// Treat answers of 400 and more as failures (the default)
     #[arg(short = 'f', long = "fail")]
     _fail: bool,
 
@@ -280,7 +280,7 @@ pub(super) struct OutputArgs {
     #[arg(long, value_enum)]
     format: Option<Format>,
 
-    /// Put this header of the answers into the outcomes of --format ndjson
+    /// Include this header of each answer in the outcomes of --format ndjson
     #[arg(long, value_name = "NAME")]
     keep_header: Vec<HeaderName>,
 
@@ -288,7 +288,7 @@ pub(super) struct OutputArgs {
     #[arg(long, value_enum)]
     summary: Option<SummaryFormat>,
 
-    /// A line for each attempt, to stderr
+    /// Print a line for each attempt to stderr
     #[arg(short, long)]
     pub(super) verbose: bool,
 
@@ -296,15 +296,15 @@ pub(super) struct OutputArgs {
     #[arg(short, long, conflicts_with = "verbose")]
     silent: bool,
 
-    /// Errors on stderr all the same
+    /// With -s, still print errors on stderr
     #[arg(short = 'S', long)]
     show_error: bool,
 
-    /// Write down what was fetched
+    /// Record what was fetched, in this file
     #[arg(long, value_name = "FILE")]
     pub(super) journal: Option<PathBuf>,
 
-    /// Fetch nothing again that the journal has
+    /// Do not fetch again what the journal records
     #[arg(long, requires = "journal")]
     pub(super) resume: bool,
 }
@@ -326,7 +326,7 @@ pub(super) enum Place {
     Nowhere,
     /// Into files of this directory.
     Directory(PathBuf, Naming),
-    /// To stdout once it is whole, or to what is no regular file, such as /dev/null.
+    /// To stdout or a device such as /dev/null, once the body is complete.
     Printed(Option<PathBuf>),
 }
 
@@ -343,13 +343,14 @@ impl Args {
         self.request.dry_run
     }
 
-    /// One URL and nothing that asks for a line: it is fetched as curl does.
+    /// Whether this is one URL without a flag that asks for outcome lines: it is fetched as curl
+    /// does.
     pub(super) fn is_one(&self) -> bool {
         let lines = self.input.is_some() || self.output.format.is_some();
         self.urls.len() == 1 && !lines && self.output.journal.is_none()
     }
 
-    /// How outcomes are printed, if they are.
+    /// The format of the outcomes, if they are printed.
     pub(super) fn format(&self) -> Option<Format> {
         (!self.is_one()).then(|| self.output.format.unwrap_or(Format::Table))
     }
@@ -368,7 +369,7 @@ impl Args {
         !self.output.silent || self.output.show_error
     }
 
-    /// Whether the head of an answer is what is asked for.
+    /// Whether only the head of the answer is asked for.
     pub(super) fn prints_head(&self) -> bool {
         self.request.head && self.is_one()
     }
@@ -413,7 +414,7 @@ impl Args {
         refused.map_or(Ok(()), |why| Err((ErrorKind::ValueValidation, why)))
     }
 
-    /// What a line of input does not say itself.
+    /// The defaults for what a line of input does not say.
     pub(super) fn defaults(&self) -> Request {
         let args = &self.request;
         let mut request = Request::get("");
@@ -498,14 +499,15 @@ impl Args {
         Config { policy, limits, output, naming, keep_failed, keep_headers, one_limit }
     }
 
-    /// With a burst of 1 every slot is lost for which the clock wakes the client too late, and the
-    /// clock ticks in milliseconds.
+    /// The default burst. With a burst of 1, each late wake-up loses a slot, and the clock ticks in
+    /// milliseconds.
     fn burst(&self, rate: f64) -> u32 {
         self.pace.burst.unwrap_or((rate * 0.002).ceil().max(2.0) as u32)
     }
 }
 
-/// Whether the path names a descriptor of the process: its file is written to and never replaced.
+/// Whether the path names a descriptor of the process, such as /dev/stdout: such a file is written
+/// to, never replaced.
 fn is_open_already(path: &Path) -> bool {
     let streams = ["/dev/stdout", "/dev/stderr"].map(Path::new);
     let descriptors = ["/dev/fd", "/proc/self/fd"].map(Path::new);

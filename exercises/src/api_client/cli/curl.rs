@@ -1,4 +1,4 @@
-//! Flags of curl that are not here, or mean something else, and what to write instead.
+//! Flags of curl that do not exist here or mean something else, and what to write instead.
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
@@ -58,7 +58,7 @@ const NOT_HERE: &[(&[&str], &str)] = &[
     (&["--oauth2-bearer"], "write -H 'Authorization: Bearer TOKEN'"),
     (
         &["--digest", "--ntlm", "--negotiate", "--anyauth", "--basic", "--aws-sigv4"],
-        "-u is Basic authentication, and there is no other",
+        "-u is Basic authentication, the only kind here",
     ),
     (&["-z", "--time-cond"], "write -H 'If-Modified-Since: DATE'"),
     (&["-U", "--proxy-user"], "write it into the proxy's URL: -x http://USER:PASSWORD@HOST:PORT"),
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn what_means_something_else_is_told_too() {
+    fn a_flag_with_another_meaning_is_explained_too() {
         let args = ["api-client", "-c", "cookies.txt", "http://a.example/"];
         let err = Args::command().try_get_matches_from(args).expect_err("no number");
         assert!(err.to_string().contains("cookie jar"), "{err}");

@@ -1,6 +1,6 @@
 use std::io;
 
-/// Why a run could not begin, or ended before its time.
+/// Why a run could not begin, or ended early.
 pub(super) type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 pub(super) fn unprinted(err: &io::Error) -> Failed {

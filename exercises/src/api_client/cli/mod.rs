@@ -33,10 +33,10 @@ use super::input::lines::Input;
 use super::output::{Journal, Outcome, Printer, Summary, plain};
 use super::transport::ErrorKind;
 
-/// How often the bar is brought up to date, and `-v` prints what is new, however fast outcomes come.
+/// How often the bar is redrawn and `-v` prints new lines, however fast outcomes come.
 const TICK: Duration = Duration::from_millis(200);
 
-/// Most outcomes that are printed with one write: those that are ready.
+/// Most outcomes that are printed with one write; only those that are ready are printed together.
 const PRINTED_TOGETHER: usize = 256;
 
 /// The program `api-client`, from its arguments to its exit status.
@@ -74,8 +74,8 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// One thread does all of it in place: with more, every step of a request may wake another thread,
-/// which pays off only where there is much to decrypt or to store.
+/// One thread does all the work: with more, every step of a request may wake another thread, which
+/// pays off only with much to decrypt or to store.
 fn runtime(threads: usize) -> Builder {
     if threads == 1 {
         return Builder::new_current_thread();
@@ -87,7 +87,7 @@ fn runtime(threads: usize) -> Builder {
 
 async fn run(args: &Args) -> Result<ExitCode, Failed> {
     let interrupted = interrupted();
-    // Nobody waits for the one download that was interrupted; of many, those in flight end.
+    // An interrupted single download is dropped; of many, those in flight finish.
     let ctx = if args.is_one() { interrupted.clone() } else { Context::background().with_cancel() };
     let ctx = match args.deadline() {
         Some(deadline) => ctx.with_timeout(deadline),
@@ -184,7 +184,7 @@ async fn run(args: &Args) -> Result<ExitCode, Failed> {
     }))
 }
 
-/// Gives out what the one URL of the run has brought. Says whether that went well.
+/// Prints the result of the run's only URL. Returns whether it was fetched.
 fn deliver(args: &Args, place: &Place, outcome: &Outcome) -> bool {
     let printed = match (place, &outcome.file) {
         _ if args.prints_head() => one::print_head(outcome),
@@ -200,7 +200,8 @@ fn deliver(args: &Args, place: &Place, outcome: &Outcome) -> bool {
     printed.is_ok()
 }
 
-/// The end of the run, at which an input that waits is left; `left` says that it was.
+/// Waits for the end of the run, at which an input that still waits is abandoned; `left` records
+/// that.
 fn input_left(
     ctx: &Context,
     interrupted: &Context,
@@ -241,7 +242,7 @@ fn complain(err: &Failed) {
     tell(format_args!("error: {}", plain(&message)));
 }
 
-/// A line to stderr. If nobody hears it, nobody can be told.
+/// Prints a line to stderr. If stderr is closed, the line is lost.
 fn tell(line: std::fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }

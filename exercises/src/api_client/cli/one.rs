@@ -10,11 +10,10 @@ use super::failed::{Failed, unprinted};
 use crate::api_client::Outcome;
 use crate::api_client::output::plain;
 
-/// This much of a body tells whether a terminal can show it.
+/// How many bytes at the start of a body are checked for whether a terminal can show it.
 const LOOKED_AT: usize = 8 * 1024;
 
-/// Prints the body to stdout, or to a device such as /dev/null. It is whole: it was kept in a
-/// temporary file until then.
+/// Prints a complete body from its temporary file to stdout, or to a device such as /dev/null.
 pub(super) fn print_body(body: &Path, to: Option<&Path>) -> Result<(), Failed> {
     let mut body = File::open(body)?;
     if let Some(device) = to {

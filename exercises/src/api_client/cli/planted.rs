@@ -5,7 +5,7 @@ use http::Response;
 use crate::api_client::input::Request;
 use crate::api_client::transport::{Failure, Received, Transport, Web};
 
-/// The web, with a panic planted in one of its requests to see where that ends up.
+/// The web, with a panic planted in one request to test where it surfaces.
 pub(super) struct Planted {
     pub(super) web: Web,
     /// Which request panics, from 1.

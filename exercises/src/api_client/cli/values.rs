@@ -1,4 +1,4 @@
-//! What the values of flags are, and how they are written.
+//! Parses the values of flags.
 
 use std::convert::Infallible;
 use std::io::{self, Read};
@@ -10,11 +10,11 @@ use http::{HeaderName, HeaderValue, Method};
 use super::curl::reason;
 use crate::api_client::input::checked_header;
 
-/// A header, or what is wrong with it. clap would print a value that it refuses, and this one may
-/// be a secret.
+/// A header, or what is wrong with it. It never fails for clap, which would print the value, and
+/// that may be a secret.
 pub(super) type Header = Result<(HeaderName, HeaderValue), String>;
 
-/// A user with a password, or what is wrong with that.
+/// A user and a password, or what is wrong with them.
 #[derive(Clone)]
 pub(super) struct Secret(pub(super) Result<String, String>);
 
@@ -48,7 +48,7 @@ pub(super) fn referer(text: &str) -> Result<HeaderValue, String> {
     agent(text)
 }
 
-/// `-d`: of a file, as curl sends it, without what ends its lines.
+/// `-d`: a file is sent as curl does, without its line ends.
 pub(super) fn form(text: &str) -> Result<Bytes, String> {
     let body = as_is(text)?;
     if !text.starts_with('@') {

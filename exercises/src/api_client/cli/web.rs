@@ -48,7 +48,8 @@ fn certificates(file: &Path) -> Result<Vec<Certificate>, Failed> {
     Ok(certificates)
 }
 
-/// reqwest passes over a proxy that it cannot read, and would go there directly.
+/// Checks the environment's proxies: reqwest would skip one that it cannot read, and connect
+/// directly.
 fn environment_makes_sense() -> Result<(), Failed> {
     let names = ["http_proxy", "https_proxy", "all_proxy"];
     for name in names.iter().flat_map(|name| [(*name).to_owned(), name.to_uppercase()]) {

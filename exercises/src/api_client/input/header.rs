@@ -1,7 +1,7 @@
 use http::{HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 
-/// Checks a header.
+/// Parses a header's name and value.
 pub(in crate::api_client) fn checked_header(
     name: &str,
     value: &str,
@@ -11,7 +11,7 @@ pub(in crate::api_client) fn checked_header(
     Ok((checked, value))
 }
 
-/// One header, or the same one several times.
+/// One value of a header, or several.
 #[derive(Deserialize, Serialize)]
 #[serde(untagged, expecting = "the value of a header is a string or an array of strings")]
 pub(in crate::api_client) enum Values {

@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use super::header::{Values, checked_header};
 use super::id::Id;
 
-/// What a line says; what it does not say is the run's.
+/// The fields of a line. The flags of the run supply what is missing.
 pub(super) struct Line {
     pub(super) url: String,
     pub(super) id: Option<Id>,
@@ -31,10 +31,10 @@ struct Fields {
     #[serde(default)]
     headers: BTreeMap<String, Values>,
     body: Option<String>,
-    /// As it stands there: neither the order of its fields nor its numbers change.
+    /// Kept as written: neither the order of its fields nor its numbers change.
     json: Option<Box<RawValue>>,
     body_base64: Option<String>,
-    /// Only an outcome has it.
+    /// Only an outcome of an earlier run has it.
     attempts: Option<IgnoredAny>,
 }
 
@@ -65,7 +65,7 @@ impl<'de> Deserialize<'de> for Names {
     }
 }
 
-/// Reads a line. Fields of others are left aside, but not one that looks like a slip of the pen.
+/// Reads a line. Unknown fields are ignored, unless one looks like a typing error.
 pub(super) fn parse(line: &str) -> Result<Line, String> {
     let Names(names) = serde_json::from_str(line).map_err(|err| without_value(&err))?;
     names.iter().try_for_each(|name| no_slip(name))?;
@@ -106,14 +106,14 @@ pub(super) fn parse(line: &str) -> Result<Line, String> {
     Ok(Line { url: fields.url, id: fields.id, method, headers, body })
 }
 
-/// A URL in quotes, as `jq` without `-r` prints it. An array is none, nor is a part of one.
+/// A URL in quotes, as `jq` without `-r` prints it. An array, or a part of one, is refused.
 pub(super) fn text(line: &str) -> Result<String, String> {
     let told = |_| "no URL and no object: `jq -c '.[]'` makes lines of an array".to_owned();
     serde_json::from_str(line).map_err(told)
 }
 
-/// A field that nobody knows is somebody's own; but one letter or two beside a known one it is meant
-/// as that, and would be missed.
+/// Refuses an unknown field whose name is one or two letters from a known one: it is probably a
+/// typing error. Other unknown fields are the user's own.
 fn no_slip(name: &str) -> Result<(), String> {
     let near = |known: &&&str| {
         let most = if known.len() < 5 { 1 } else { 2 };
@@ -133,7 +133,7 @@ fn decoded(text: &str) -> Result<Bytes, String> {
     Ok(decoded.into())
 }
 
-/// What a line of JSON that is no request says about where it was to go.
+/// The URL in a JSON line that is no valid request, as far as it can be found.
 pub(super) fn url_in(line: &str) -> String {
     let line = serde_json::from_str::<serde_json::Value>(line).unwrap_or_default();
     line["url"].as_str().unwrap_or_default().to_owned()

@@ -10,7 +10,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::Request;
 
-/// A line that is longer is no request.
+/// The longest line in bytes; a longer one is reported as invalid.
 const LONGEST_LINE: u64 = 16 * 1024 * 1024;
 /// How many batches of requests wait between the reader and the client, and how many requests are
 /// in one at most.
@@ -20,7 +20,8 @@ const LARGEST_BATCH: usize = 64;
 /// Where requests are read from.
 pub(in crate::api_client) struct Input {
     reader: Box<dyn Read + Send>,
-    /// It may wait for somebody to write, and is left when the run ends. A file ends by itself.
+    /// Whether a read may wait for a writer, as on a pipe: such an input is abandoned when the run
+    /// ends. A file ends by itself.
     waits: bool,
 }
 
@@ -52,7 +53,7 @@ impl Input {
     }
 }
 
-/// What the thread sends, and behind the last of it its panic, if it had one. (By hand, because
+/// The requests from the thread, and after the last one its panic, if it had one. (Written by hand:
 /// each combinator would move each request once or twice more.)
 fn receive(
     mut receiver: Receiver<Vec<Request>>,
@@ -76,8 +77,8 @@ fn receive(
     .fuse()
 }
 
-/// Sends a request for each line until the input or the interest in it ends. What is there is sent
-/// together, and no line waits for another one to come in.
+/// Sends a request for each line until the input ends or the receiver is gone. Lines that are there
+/// are sent together; none waits for a later one.
 fn read_all(reader: impl Read, sender: &Sender<Vec<Request>>, defaults: &Request) {
     let mut reader = BufReader::with_capacity(64 * 1024, reader);
     let mut batch = Vec::new();
@@ -101,7 +102,7 @@ fn read_all(reader: impl Read, sender: &Sender<Vec<Request>>, defaults: &Request
         };
         batch.push(request);
     }
-    drop(sender.blocking_send(batch)); // an end of interest is no loss at the end
+    drop(sender.blocking_send(batch)); // without a receiver nothing is lost
 }
 
 /// A line without its end, cut off where it is too long; `None` at the end of the input.

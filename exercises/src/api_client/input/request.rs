@@ -8,8 +8,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::id::Id;
 use super::json::{self, Line};
 
-/// One request, as it was asked for. Also one that cannot be sent is a request, and gets its
-/// outcome like any other.
+/// One request, as it was asked for. Even one that cannot be sent gets an outcome.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// How its outcome refers to it; without one it is known by its place in the input, from 1.
@@ -25,7 +24,7 @@ pub struct Request {
     url: Result<Box<Url>, String>,
     /// Where it went first, if it goes elsewhere now.
     first: Option<Box<Url>>,
-    /// Its fingerprint, if part of it comes from the flags of the run.
+    /// Its fingerprint, if part of the request comes from the flags of the run.
     own_key: Option<u128>,
     /// Whether it has to go on a new connection.
     pub(in crate::api_client) reconnect: bool,
@@ -57,14 +56,14 @@ impl Request {
         }
     }
 
-    /// What was meant to be a request and is none; its outcome says why.
+    /// An invalid request; its outcome says why.
     pub fn invalid(text: &str, why: String) -> Self {
         Self { url: Err(why), ..Self::get(text) }
     }
 
     /// A line of input: a URL, or an object with `url` and perhaps `method`, `headers`, a body and
-    /// `id`. Method, headers and body that the line does not name are those of `defaults`; a body of
-    /// its own makes a `POST` of a `GET` that nobody has named.
+    /// `id`. Method, headers and body that the line does not name are those of `defaults`; if no
+    /// method is named, a body of its own makes it a `POST`.
     pub fn from_line(line: &str, number: usize, defaults: &Request) -> Self {
         let request = match line.as_bytes().first() {
             // It may hold headers with secrets in them: nothing but its URL is ever shown.
@@ -78,8 +77,8 @@ impl Request {
         Self { url, ..request }
     }
 
-    /// The same request for another URL. For the journal it is the URL alone: what all requests of a
-    /// run have in common, such as a token in a header, may be another one in the next run.
+    /// The same request for another URL. The journal knows it by the URL alone: what all requests
+    /// of a run share, such as a token in a header, may differ in the next run.
     #[must_use]
     pub fn with_target(&self, url: &str) -> Self {
         let Self { id, method, headers, body, .. } = self;
@@ -93,7 +92,7 @@ impl Request {
     ///
     /// # Panics
     ///
-    /// If it is no request: one without a URL is never sent.
+    /// If it is invalid: a request without a URL is never sent.
     pub fn url(&self) -> &Url {
         self.url.as_ref().expect(SENT)
     }
@@ -122,14 +121,14 @@ impl Request {
         })
     }
 
-    /// Whether a 304 is what it asks for.
+    /// Whether it asks for a 304, by a condition in its headers.
     pub(in crate::api_client) fn is_conditional(&self) -> bool {
         let conditions = [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE];
         conditions.iter().any(|name| self.headers.contains_key(name))
     }
 
-    /// Whether it has no body where the method leads to expect one: some hosts wait for it unless
-    /// they are told.
+    /// Whether it has no body although its method usually has one: some hosts wait for a body
+    /// unless told that there is none.
     pub(in crate::api_client) fn says_no_body(&self) -> bool {
         let expected = matches!(self.method, Method::POST | Method::PUT | Method::PATCH);
         expected && self.body.is_empty() && !self.headers.contains_key(header::TRANSFER_ENCODING)
@@ -141,7 +140,8 @@ impl Request {
         without_user(&self.text)
     }
 
-    /// A fingerprint: requests with the same one ask for the same, whatever the flags of the run add.
+    /// A fingerprint: requests with the same fingerprint ask for the same thing, whatever the flags
+    /// of the run add.
     pub fn key(&self) -> u128 {
         self.own_key.unwrap_or_else(|| self.full_key())
     }
@@ -169,10 +169,10 @@ impl Request {
             Some(Id::Truth(id)) => field(&[u8::from(*id)]),
             None => {}
         }
-        xxh3_128(&fields) // in one go: a hash that is fed field by field has a large state
+        xxh3_128(&fields) // in one call: a hasher that is fed field by field has a large state
     }
 
-    /// What its outcome is known by: its own id, or its place in the input.
+    /// The id in its outcome: its own, or its place in the input.
     pub(in crate::api_client) fn id_or(&self, number: u64) -> Id {
         self.id.clone().unwrap_or(Id::Number(number.into()))
     }
@@ -239,7 +239,7 @@ pub(in crate::api_client) fn without_user(text: &str) -> Cow<'_, str> {
             let _ = (url.set_username(""), url.set_password(None));
             Cow::Owned(url.into())
         }
-        // No URL of the web: whatever stands before an @ may be meant as a user.
+        // Not a web URL: any text before an @ may be a user and a password.
         _ => match text.rsplit_once('@') {
             Some((_, rest)) => Cow::Owned(format!("…@{rest}")),
             None => Cow::Borrowed(text),
@@ -247,11 +247,11 @@ pub(in crate::api_client) fn without_user(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// A parameter of a query whose name has one of these in it is taken for a secret.
+/// A query parameter whose name contains one of these is masked as a secret.
 const SECRETS: [&str; 8] = ["auth", "cred", "key", "passw", "secret", "session", "sig", "token"];
 
-/// A URL without its user part, and with the secrets of its query masked: that of a redirect is often
-/// signed.
+/// A URL without its user part, and with the secrets of its query masked: the query of a redirect
+/// is often signed.
 pub(in crate::api_client) fn masked(url: &Url) -> String {
     let mut url = url.clone();
     // Neither can fail where there is a host.
@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_in_quotes_is_one_and_an_array_is_told() {
+    fn a_url_in_quotes_is_accepted_and_an_array_is_refused() {
         let read = |line| Request::from_line(line, 1, &Request::get(""));
         assert_eq!(read(r#""http://a.example/\u0062""#).url().as_str(), "http://a.example/b");
         assert_eq!(read("[::1]:80/x").url().as_str(), "http://[::1]/x");
@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_of_the_wrong_type_is_told_in_the_words_of_the_page() {
+    fn a_field_of_the_wrong_type_is_refused_in_the_words_of_the_page() {
         for (fields, expected) in [
             (r#""id":[1]"#, "line 3: `id` is a string, a number, `true` or `false` at column "),
             (

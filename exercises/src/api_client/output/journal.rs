@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::Outcome;
 use crate::api_client::input::Request;
 
-/// A line of a journal is never longer: a line of input has 16 MiB at most, and JSON makes up to six
-/// bytes of one. What is longer is no line of ours.
+/// The longest line of a journal, in bytes: a line of input has at most 16 MiB, and JSON may take
+/// six bytes for one. A longer line was not written by this program.
 const LONGEST_LINE: u64 = 128 * 1024 * 1024;
 /// Since this version a request is known by its own line, and not by the flags of the run.
 const VERSION: u32 = 2;
@@ -23,7 +23,7 @@ const VERSION: u32 = 2;
 pub struct Journal {
     path: PathBuf,
     file: File,
-    /// Where the lines of each request stand. Asked for twice, it is there twice.
+    /// Where the lines of each request are: one for each time that it was fetched.
     fetched: HashMap<u128, Vec<u64>>,
     /// Whether it has lines of version 1.
     old: bool,
@@ -38,7 +38,7 @@ pub enum JournalError {
     /// Another run is writing it.
     #[error("the journal {0} is in use by another run")]
     InUse(PathBuf),
-    /// It would mix two runs.
+    /// It belongs to an earlier run, and `--resume` was not given.
     #[error("the journal {0} is that of an earlier run: add --resume to go on, or remove it")]
     Exists(PathBuf),
     /// It is some other file, or has been damaged.
@@ -57,7 +57,7 @@ struct Entry<O> {
 }
 
 impl Journal {
-    /// Opens the journal at `path`, or begins it. One that holds anything is only taken to `resume`.
+    /// Opens the journal at `path`, or begins it. One that holds lines is only opened to `resume`.
     pub fn open(path: &Path, resume: bool) -> Result<Self, JournalError> {
         let io = |err| JournalError::Io(path.to_owned(), err);
         let file = File::options().create(true).read(true).append(true).open(path).map_err(io)?;
@@ -80,7 +80,7 @@ impl Journal {
         self.fetched.values().map(Vec::len).sum()
     }
 
-    /// Whether it says that none was.
+    /// Whether no request was fetched.
     pub fn is_empty(&self) -> bool {
         self.fetched.is_empty()
     }
@@ -113,7 +113,7 @@ impl Journal {
 
     fn line_at(&mut self, offset: u64) -> Result<Outcome, JournalError> {
         let io = |err| JournalError::Io(self.path.clone(), err);
-        // Writing always appends, wherever this leaves the file.
+        // Writes always append, so the file's position does not matter.
         self.file.seek(SeekFrom::Start(offset)).map_err(io)?;
         let mut line = String::new();
         let mut reader = BufReader::new((&self.file).take(LONGEST_LINE));
@@ -134,7 +134,7 @@ impl Journal {
         (&self.file).write_all(&line).map_err(io)
     }
 
-    /// Takes in all complete lines and returns where they end.
+    /// Reads all complete lines and returns where they end.
     fn read(&mut self) -> Result<u64, JournalError> {
         let io = |err| JournalError::Io(self.path.clone(), err);
         let mut reader = BufReader::new(&self.file);
@@ -156,7 +156,7 @@ impl Journal {
     }
 }
 
-/// Whether the body is where the run would put it, as long as it was.
+/// Whether the body is where this run would store it, with its full length.
 fn is_stored(outcome: &Outcome, directory: &Path) -> bool {
     let stored = |file: &PathBuf| {
         file.parent() == Some(directory)

@@ -9,7 +9,7 @@ use url::Url;
 use crate::api_client::input::{Id, Request, masked};
 use crate::api_client::transport::Error;
 
-/// What has become of a request. Every request has exactly one.
+/// The result of a request. Every request has exactly one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
     /// The request's own id, or its place in the input, from 1.
@@ -27,7 +27,7 @@ pub struct Outcome {
     /// `1.0`, `1.1` or `2`.
     #[serde(default)]
     pub http_version: Option<String>,
-    /// What it says that it is.
+    /// Its `Content-Type`.
     #[serde(default)]
     pub content_type: Option<String>,
     /// Its `ETag`.
@@ -38,7 +38,7 @@ pub struct Outcome {
     pub response_headers: HeaderMap,
     /// How often it was sent to a host; 0 if it never was.
     pub attempts: u32,
-    /// How many of these came too fast for the host.
+    /// How many of these the host rejected as too fast.
     pub rejected: u32,
     /// How long it waited for its turn.
     pub waited_ms: u64,
@@ -58,7 +58,7 @@ pub struct Outcome {
     /// How long the last attempt was on the wire.
     #[serde(skip)]
     pub latency: Duration,
-    /// How long all of them were: `took_ms` without rounding.
+    /// The time on the wire of all attempts: `took_ms` without rounding.
     #[serde(skip)]
     pub took: Duration,
     /// Where the last response sends the request.
@@ -97,7 +97,7 @@ impl Outcome {
         }
     }
 
-    /// The next attempt decides, and not the one before.
+    /// Clears what the attempt before has left: the next attempt decides.
     pub(in crate::api_client) fn begin_attempt(&mut self) {
         (self.status, self.bytes, self.error, self.location) = (None, 0, None, None);
         (self.final_url, self.http_version) = (None, None);

@@ -36,12 +36,13 @@ pub(in crate::api_client) struct Printer {
     past: VecDeque<(Time, u64, u64)>,
 }
 
-/// The rate that the bar shows is that of so many ticks, which are two seconds.
+/// The bar shows the rate over this many ticks, which are two seconds.
 const RATE_OVER: usize = 10;
 
 impl Printer {
-    /// Begins with the table's head. Fails if that cannot be written, but not if nobody reads it: that
-    /// shows when there is something to read. There is a bar if it is wanted and stderr is a terminal.
+    /// Begins with the table's head. Fails if the head cannot be written, but not if stdout has no
+    /// reader: the first outcome shows that. There is a bar if it is wanted and stderr is a
+    /// terminal.
     pub(in crate::api_client) fn new(format: Option<Format>, bar: bool) -> io::Result<Self> {
         let head = b"status  attempts  rejected  waited ms  took ms     bytes  url\n";
         if format == Some(Format::Table)
@@ -54,7 +55,7 @@ impl Printer {
         Ok(Self { format, bar, past: VecDeque::new() })
     }
 
-    /// Prints some outcomes. Fails if nobody reads them any more.
+    /// Prints some outcomes. Fails if stdout has no reader any more.
     pub(in crate::api_client) fn print(&self, outcomes: &[Outcome]) -> io::Result<()> {
         let mut lines = Vec::new();
         for outcome in outcomes {
@@ -70,7 +71,7 @@ impl Printer {
         self.beside_the_bar(|| if lines.is_empty() { Ok(()) } else { write_out(&lines) })
     }
 
-    /// Prints lines to stderr. If nobody hears them, nobody can be told.
+    /// Prints lines to stderr. If stderr is closed, they are lost.
     pub(in crate::api_client) fn note(&self, lines: &[String]) {
         if !lines.is_empty() {
             drop(self.beside_the_bar(|| {
@@ -92,7 +93,7 @@ impl Printer {
         self.bar.is_some()
     }
 
-    /// How far the run is, and what holds the host for which most requests wait.
+    /// Draws how far the run is, and why the host with the most waiting requests is held.
     pub(in crate::api_client) fn progress(
         &mut self,
         summary: &Summary,

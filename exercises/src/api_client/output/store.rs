@@ -16,9 +16,10 @@ use url::Url;
 use crate::api_client::policy::Answer;
 use crate::api_client::transport::{ErrorKind, Failure, is_starved};
 
-/// A name of a file is cut to this many bytes; file systems take 255.
+/// The longest file name in bytes, cut to leave room for numbers and endings; file systems take
+/// 255.
 const LONGEST_NAME: usize = 120;
-/// The longest suffix that is left at the end of a name with a number, as in `photo-2.jpeg`.
+/// The longest suffix, in bytes, that stays behind the number, as in `photo-2.jpeg`.
 const LONGEST_SUFFIX: usize = 8;
 /// The least bytes of a broken body that are kept, so that the next attempt continues it: a shorter
 /// one is fetched anew.
@@ -49,7 +50,7 @@ impl Naming {
         }
     }
 
-    /// Where the body of a URL would be stored as things are. `numbers` are those of this run.
+    /// Where the body of a URL would be stored now. `numbers` are those of this run.
     pub(in crate::api_client) fn path(
         &self,
         directory: &Path,
@@ -90,26 +91,26 @@ fn next_path(
 pub(in crate::api_client) struct Store {
     pub(in crate::api_client) directory: PathBuf,
     naming: Naming,
-    /// What a run that was killed has left, by the key of its request.
+    /// Parts that a killed run has left, by the key of the request.
     left: Arc<Mutex<HashMap<u128, HeaderValue>>>,
-    /// The numbers that names have got when they came again.
+    /// The last number that each repeated name has got.
     numbers: Arc<Mutex<HashMap<String, u32>>>,
 }
 
-/// A body that is being stored. Dropping it removes what there is, unless that can be continued.
+/// A body that is being stored. Dropping it removes the file, unless it can be continued.
 #[derive(Debug)]
 pub(in crate::api_client) struct Part {
     path: PathBuf,
     file: File,
-    /// How many bytes of it are there.
+    /// How many bytes of it are stored.
     pub(in crate::api_client) length: u64,
-    /// What says that the rest belongs to it: a strong `ETag`, or a date.
+    /// The validator of the rest: a strong `ETag`, or a date.
     pub(in crate::api_client) validator: Option<HeaderValue>,
     done: bool,
 }
 
 impl Store {
-    /// Makes the directory, and clears away what killed runs have left there and nobody can use.
+    /// Makes the directory, and removes what killed runs have left there and no run can continue.
     pub(in crate::api_client) fn create(directory: &Path, naming: Naming) -> io::Result<Self> {
         std::fs::create_dir_all(directory)?;
         let mut left = HashMap::new();
@@ -123,7 +124,7 @@ impl Store {
         Ok(Self { directory: directory.to_owned(), naming, left, numbers: Arc::default() })
     }
 
-    /// What an earlier run has of the body of this request, to be continued.
+    /// The part of this request's body that an earlier run has left, to be continued.
     pub(in crate::api_client) async fn left(&self, key: u128) -> Option<Part> {
         let left = self.left.lock().expect("no holder of this lock panics").remove(&key);
         let (validator, path) = (Some(left?), part_of(&self.directory, key));
@@ -210,12 +211,12 @@ impl Part {
         self.file.flush().await.map_err(|err| cannot_write(&err))
     }
 
-    /// Removes what there is.
+    /// Removes the file.
     pub(in crate::api_client) fn discard(mut self) {
         self.validator = None;
     }
 
-    /// Forgets what there is: the body begins again.
+    /// Empties the file: the body begins again.
     pub(in crate::api_client) async fn clear(&mut self) -> Result<(), Failure> {
         let cleared = async {
             self.file.set_len(0).await?;
@@ -235,7 +236,7 @@ impl Drop for Part {
     }
 }
 
-/// Removes a part and what says that it can be continued. Either may be gone.
+/// Removes a part and its validator. Either may already be gone.
 fn remove(part: &Path) {
     let _ = std::fs::remove_file(part);
     let _ = std::fs::remove_file(part.with_extension("validator"));
@@ -245,8 +246,8 @@ fn part_of(directory: &Path, key: u128) -> PathBuf {
     directory.join(format!(".{key:032x}.part"))
 }
 
-/// The key of a part that can be continued, and what says so. Others are removed, unless a run that
-/// goes on holds them.
+/// The key and the validator of a part that can be continued. Others are removed, unless another
+/// run has locked them.
 fn left_behind(path: &Path) -> Option<(u128, HeaderValue)> {
     let key = path.file_stem()?.to_str()?.strip_prefix('.')?;
     if ![16, 32].contains(&key.len()) || !key.bytes().all(|byte| byte.is_ascii_hexdigit()) {
@@ -266,7 +267,7 @@ fn left_behind(path: &Path) -> Option<(u128, HeaderValue)> {
     usable
 }
 
-/// A file that is not complete yet, with a name that no other one has.
+/// A new file, with a unique name, for a body that is not complete yet.
 fn part_in(directory: &Path) -> io::Result<(std::fs::File, PathBuf)> {
     loop {
         let path = directory.join(format!(".{:016x}.part", rand::random::<u64>()));
@@ -304,7 +305,7 @@ pub(in crate::api_client) fn file_name(url: &Url) -> (String, String) {
     split_suffix(name, url)
 }
 
-/// Letters, digits and `others`; what else there is becomes an underscore.
+/// Keeps letters, digits and `others`; every other character becomes an underscore.
 fn plain(name: &str, others: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || others.contains(c);
     name.chars().map(|c| if plain(c) { c } else { '_' }).collect()
@@ -332,7 +333,7 @@ async fn blocking<T: Send + 'static>(
     spawn_blocking(work).await.unwrap_or_else(|err| Err(io::Error::other(err)))
 }
 
-/// The host has done its part: it has answered.
+/// An error of this machine: the host has answered.
 fn cannot_write(err: &io::Error) -> Failure {
     let detail = format!("cannot store the body: {err}");
     if is_starved(err) {

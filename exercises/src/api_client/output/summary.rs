@@ -39,11 +39,11 @@ pub struct Report {
     pub resumed: u64,
     /// Those that were not fetched.
     pub failed: u64,
-    /// What kept them from it.
+    /// Why they were not fetched, by kind.
     pub errors: BTreeMap<String, u64>,
     /// How often anything was sent.
     pub attempts: u64,
-    /// How much of that came too fast.
+    /// How many of these the host rejected as too fast.
     pub rejected: u64,
     /// The length of all bodies.
     pub bytes: u64,
@@ -53,7 +53,7 @@ pub struct Report {
     pub rate: f64,
     /// How long the last attempt of the fetched ones took.
     pub latency_ms: Latency,
-    /// What each host said to that.
+    /// The counts of each host.
     pub hosts: Vec<HostReport>,
 }
 
@@ -68,7 +68,7 @@ pub struct Latency {
 }
 
 impl Summary {
-    /// Of nothing yet.
+    /// An empty summary.
     pub fn new() -> Self {
         let latency = Histogram::new_with_bounds(1, LONGEST, 3);
         Self {
@@ -82,7 +82,7 @@ impl Summary {
         }
     }
 
-    /// Counts an outcome in.
+    /// Adds an outcome.
     pub fn add(&mut self, outcome: &Outcome) {
         if outcome.known {
             self.known += 1;
@@ -110,7 +110,7 @@ impl Summary {
         self.failed.values().sum()
     }
 
-    /// Whether anything failed in this way.
+    /// Whether a request failed with this kind of error.
     pub fn any(&self, kind: ErrorKind) -> bool {
         self.failed.contains_key(&kind)
     }

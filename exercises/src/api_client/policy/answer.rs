@@ -24,20 +24,21 @@ pub enum Answer {
 pub enum Failing {
     /// There was no connection: nothing was sent, and the host is ill.
     Unreachable,
-    /// The host has taken the connection, and said or shown that it did not process the request.
+    /// The host has taken the connection, but certainly did not process the request.
     Unprocessed,
     /// 500: often the fault of one URL.
     Internal,
     /// 502, 504, 520 to 527, or an answer that broke off: the host may be ill.
     Broken,
-    /// 503 without a word about rates: as [`Failing::Broken`], or a limiter of few words.
+    /// 503 that does not mention rates: as [`Failing::Broken`], or a rate limiter that announces
+    /// nothing.
     Unavailable,
     /// An answer that is no HTTP: as [`Failing::Broken`], but tried only twice.
     Malformed,
-    /// The connection ended before the answer began: as [`Failing::Broken`], but the first time costs
-    /// no try, for the connection may have been idle for too long.
+    /// The connection ended before the answer began: as [`Failing::Broken`], but the first time
+    /// costs no try, because the connection may have been idle for too long.
     HungUp,
-    /// A body broke off that can be continued, after a part of it came: costs no try.
+    /// A body broke off after bringing enough new bytes, and can be continued: costs no try.
     Interrupted,
     /// 408, 413 and 425: of this request alone.
     Passing,

@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_wait_is_as_good_as_nothing() {
+    fn an_invalid_wait_is_ignored() {
         for text in ["", "soon", "-5", "+5", "1e3", "0", "Tue, 14 Nov 2023 22:13:20 GMT", "."] {
             assert_eq!(wait(text), None, "{text}");
         }
@@ -460,7 +460,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_quota_and_a_malformed_one_are_none() {
+    fn incomplete_and_malformed_quotas_are_ignored() {
         for fields in [
             &[("ratelimit-remaining", "40")][..],
             &[("ratelimit", "\"default\";r=x\"")],

@@ -1,4 +1,4 @@
-/// How a host has dealt with its latest requests, as far as it dealt with them at all.
+/// Which of its latest requests a host has answered, and which failed.
 #[derive(Debug, Default)]
 pub(super) struct Health {
     /// The latest replies, the newest in the lowest bit: 1 for a failure.
@@ -17,8 +17,8 @@ impl Health {
 
     /// The steps of backoff for a request that has failed `failures` times.
     ///
-    /// A host that answers most requests is neither overloaded nor down: what it fails at random
-    /// does not fail less often after a longer wait. There the backoff grows later.
+    /// A host that answers most requests is neither overloaded nor down: random failures do not get
+    /// rarer after a longer wait. There the backoff grows later.
     pub(super) fn steps(&self, failures: u32) -> u32 {
         let answers_most = 2 * self.failures.count_ones() < self.replies;
         if answers_most { failures.saturating_sub(BY_CHANCE).max(1) } else { failures }

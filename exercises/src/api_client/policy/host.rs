@@ -22,8 +22,9 @@ const JITTER: f64 = 0.25;
 const FIRST_PATIENCE: Duration = Duration::from_secs(30);
 /// A host that asks for a longer wait than this pauses as a whole, not only the request.
 const SHORT_WAIT: Duration = Duration::from_secs(1);
-/// A 503 without a word about rates is taken for a rejection as long as fewer than this many of the
-/// last fifty replies were one: a limiter falls silent when the rate is right, a fault does not.
+/// A 503 that does not mention rates counts as a rejection while fewer than this many of the last
+/// fifty replies were such 503s: those of a limiter stop when the rate is right, those of a fault
+/// do not.
 const FAULTS: u32 = 6;
 
 /// When the next request to one host may go, and if not now, why: all that was learned of the host,
@@ -44,8 +45,8 @@ pub(super) struct Host {
     /// Rejections in a row, and failures in a row, with nothing accepted in between.
     rejections: u32,
     failures: u32,
-    /// The last accept, or when the host was first sent anything; and the time that it has announced to
-    /// wait since then.
+    /// The last accept, or when the host was first sent anything; and how long a wait it has
+    /// announced since then.
     heard: Option<Time>,
     announced: Duration,
     budget: RetryBudget,
@@ -58,7 +59,7 @@ pub(super) struct Host {
     served: Option<(Time, Time)>,
 }
 
-/// Nothing goes but one probe after the other, each after a longer pause.
+/// Only single probes are sent, each after a longer pause.
 #[derive(Debug)]
 struct Pause {
     why: Hold,
@@ -75,14 +76,14 @@ pub(super) enum Gate {
     At(Time, Hold),
     /// Once an answer has come in.
     AfterReply(Hold),
-    /// Not before then, and no request is to wait for it.
+    /// Not before then, and that is too long for any request to wait.
     Closed(Time, Reason),
 }
 
 /// Why a request is not tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// It has failed by itself too often.
+    /// It has used up its retries.
     Retries,
     /// It may have been processed, and is not idempotent.
     MayHaveBeenProcessed,
@@ -96,13 +97,13 @@ pub enum Reason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Hold {
-    /// Nothing is in its way, but a slot may be.
+    /// Nothing but a free slot of `-c`.
     Nothing,
     /// `--rate`, or the rate that was learned.
     Pace,
     /// The host is new: more may be in flight once it has answered.
     Ramp,
-    /// What the host has announced is spread over the time that is left, or used up.
+    /// The announced quota is spread over the time that is left, or used up.
     Quota,
     /// The host has announced how long to wait.
     RetryAfter,
@@ -177,7 +178,7 @@ impl Host {
         Gate::At(gate.0, gate.1)
     }
 
-    /// Whether what the host says at all is worth waiting for, at `now`.
+    /// Whether the host is worth waiting for, at `now`.
     pub(super) fn pass_time(&mut self, now: Time) {
         if self.closed.is_some_and(|(until, _)| now >= until) {
             (self.closed, self.heard, self.announced) = (None, None, Duration::ZERO); // another chance
@@ -187,7 +188,7 @@ impl Host {
         }
     }
 
-    /// Why requests that wait are to end, if they are.
+    /// Why the waiting requests have to end, if they do.
     pub(super) fn closed(&self) -> Option<Reason> {
         self.closed.map(|(_, reason)| reason)
     }
@@ -202,7 +203,7 @@ impl Host {
         self.heard.map_or(Time::MAX, |heard| heard + self.patience() + announced)
     }
 
-    /// A request goes now. Returns whether it matters that it does so just now.
+    /// A request is sent now. Returns whether its exact time matters, because requests are spaced.
     pub(super) fn sent(&mut self, now: Time) -> bool {
         self.in_flight += 1;
         self.learner.sent(now);
@@ -227,7 +228,7 @@ impl Host {
         }
     }
 
-    /// Takes what the headers say, and returns how long the request that was answered has to wait.
+    /// Applies the headers of an answer, and returns how long its request has to wait.
     pub(super) fn announced(&mut self, now: Time, announced: &Announced) -> Duration {
         let longest = self.settings.max_retry_after;
         let wait = announced.retry_after.unwrap_or_default();
@@ -293,8 +294,8 @@ impl Host {
         }
     }
 
-    /// Says whether the request is to be charged with it: not if it is the host that is ill.
-    /// `again` is a request that has failed before.
+    /// Returns whether this costs the request a try: not if the host is ill. `again` is a request
+    /// that has failed before.
     pub(super) fn failed(
         &mut self,
         now: Time,
@@ -333,12 +334,12 @@ impl Host {
         self.pause = Some(Pause { why, steps, since: now, until, probing: false });
     }
 
-    /// A 503 that may be a rejection: then the learner goes by it.
+    /// A 503 that may be a rejection: if so, the learner uses it.
     fn unavailable(&mut self, now: Time, sent: Time) {
         if !self.faults_believed {
             return;
         }
-        // One that follows another says nothing new: an outage is not a fault rate.
+        // Repeated 503s say nothing new: an outage is not a fault rate.
         if self.faults & 1 == 0 {
             self.faults = self.faults << 1 | 1;
         }
@@ -350,7 +351,7 @@ impl Host {
         }
     }
 
-    /// When a request that has failed this often by itself may be tried again.
+    /// When a request that has failed this often may be tried again.
     pub(super) fn retry_at(&mut self, now: Time, failures: u32, rng: &mut StdRng) -> Time {
         let backoff = self.backoff(self.health.steps(failures), rng);
         self.budget.take(now).max(now + backoff)

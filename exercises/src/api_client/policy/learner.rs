@@ -4,9 +4,9 @@ use std::time::Duration;
 use super::Time;
 use super::rejections::{Rejection, Rejections};
 
-/// The rate of a host about which nothing is known, in requests per second, and how it grows with
-/// every accept until the first rejection, but by no more than `A_ROUND` with a round trip: what is in
-/// flight at the first rejection is rejected.
+/// The rate of a host about which nothing is known, in requests per second, and the factors of its
+/// growth until the first rejection: `SLOW_START` with every accept, but no more than `A_ROUND` in
+/// a round trip, because everything in flight at the first rejection is rejected too.
 const FIRST_RATE: f64 = 20.0;
 const SLOW_START: f64 = 1.07;
 const A_ROUND: f64 = 1.4;
@@ -18,14 +18,14 @@ const FIRST_WINDOW: usize = 10;
 const UNRESOLVED: f64 = 2.0;
 /// One request in ten minutes: below that, waiting is not pacing any more.
 const LOWEST_RATE: f64 = 1.0 / 600.0;
-/// The share of the rate at the first rejection to go on with.
+/// After the first rejection, go on with this share of the rate that came through.
 const FIRST_CUT: f64 = 0.88;
-/// The rate of the latest accepts counts up to this multiple of the average, which a full bucket
-/// has raised already.
+/// The rate of the latest accepts counts up to this multiple of the average: a full bucket raises
+/// it.
 const AT_MOST: f64 = 1.5;
 /// The slots that a host rests after a rejection: it gathers tokens against the network's jitter.
 const REST: f64 = 4.0;
-/// A host without a bucket gathers no tokens, so there is less to wait for.
+/// The same for a host without a bucket, which gathers no tokens and needs a shorter rest.
 const REST_WITHOUT_BUCKET: f64 = 1.5;
 /// Without a rejection the rate doubles in this number of seconds, or of requests if these take
 /// longer. It rises with the fourth power of the time: late, then fast.
@@ -39,18 +39,19 @@ const PATIENT: f64 = 8.0;
 const PATIENCE_STEP: f64 = 1.6;
 /// The seconds after a drop in which the host is probed more often: the limit may rise again.
 const ALERT_TIME: f64 = 60.0;
-/// A probe has overshot, rather than the estimate, if the rate was above the estimate by this.
+/// If the rejected rate was above the estimate by this factor, the probe overshot and the estimate
+/// stays.
 const PROBE: f64 = 1.05;
 /// A host has a bucket if it accepts this number of requests in a row, at a pace this many times
 /// as fast as one that it rejects.
 const IN_A_ROW: usize = 8;
 const A_BUCKET: f64 = 1.25;
-/// A trial at less than this above the estimate would tell nothing.
+/// A trial closer to the estimate than this factor would tell nothing.
 const A_TRIAL: f64 = 1.1;
-/// Where a host without a bucket is steered to, as a share of the rate that it rejected.
+/// The pace for a host without a bucket, as a share of the rate that it rejected.
 const BELOW_LIMIT: f64 = 0.97;
-/// tokio's timers have a resolution of a millisecond. At rates for which that matters, what was
-/// lost by waking up late may be made up for, up to this many seconds.
+/// tokio's timers have a resolution of a millisecond. At high rates the learner makes up for late
+/// wake-ups, by at most this many seconds.
 const LATE: f64 = 0.002;
 
 #[doc = include_str!("LEARNER.md")]
@@ -82,7 +83,7 @@ pub struct Learner {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Kind {
     Unknown,
-    /// Whether it is a bucket is being tried out above the estimate.
+    /// Whether a trial above the estimate is testing for a bucket.
     Tried {
         estimate: f64,
     },
@@ -91,12 +92,12 @@ enum Kind {
 }
 
 impl Learner {
-    /// Knows nothing and finds out.
+    /// Knows nothing, and learns the rate.
     pub fn unknown() -> Self {
         Self::new(FIRST_RATE, f64::INFINITY, true)
     }
 
-    /// Has been told a rate in requests per second, and never goes above it.
+    /// Knows a rate in requests per second, and never exceeds it.
     pub fn claimed(rate: f64) -> Self {
         Self::new(rate, rate, false)
     }
@@ -133,7 +134,7 @@ impl Learner {
         self.has_learned().then_some(self.rate)
     }
 
-    /// Whether requests are as far apart as clocks can tell.
+    /// Whether requests are far enough apart for the clock to tell.
     pub fn spaces(&self) -> bool {
         self.rate * LATE < 1.0
     }
@@ -182,8 +183,8 @@ impl Learner {
         }
     }
 
-    /// The host has rejected what was sent at `sent`. Says whether that is news: what had been sent
-    /// before the last rejection was known is part of the same event.
+    /// The host has rejected what was sent at `sent`. Returns whether this is a new event: requests
+    /// sent before the last rejection was known belong to that one.
     pub fn rejected(&mut self, now: Time, sent: Time) -> bool {
         let (now, sent) = (now.as_secs_f64(), sent.as_secs_f64());
         if sent <= self.cut_at {
@@ -208,7 +209,7 @@ impl Learner {
         true
     }
 
-    /// The host has announced its rate: below it from now on.
+    /// The host has announced its rate: the learner stays below it.
     pub fn announced(&mut self, rate: f64) {
         self.ceiling = self.ceiling.min(rate);
         self.rate = if self.slow_start { self.ceiling } else { self.rate.min(self.ceiling) };
@@ -228,8 +229,8 @@ impl Learner {
         DOUBLING_TIME.max(DOUBLING_REQUESTS / self.rate) * self.patience
     }
 
-    /// What was accepted on average since the search began, a full bucket included. It is no bound
-    /// on anything if that was next to nothing, or after the search.
+    /// The average rate accepted since the search began, which includes a full bucket. No bound if
+    /// almost nothing was accepted, or after the search.
     fn overall(&self, now: Rejection) -> f64 {
         match self.search {
             Some(start) if self.confirmed == 0 && now.accepted - start.accepted >= 5 => {
@@ -239,7 +240,8 @@ impl Learner {
         }
     }
 
-    /// Twice the rate, and nothing was rejected: the limit is somewhere else now.
+    /// The rate has doubled and nothing was rejected: the limit has moved, so the search starts
+    /// anew.
     fn search_again(&mut self, now: f64) {
         self.rate = self.rate_at(now);
         self.cut_at = now;
@@ -251,7 +253,7 @@ impl Learner {
         self.search = Some(Rejection { accepted: self.accepted, at: now });
     }
 
-    /// The first mark: no estimate yet, only what came through lately.
+    /// The first rejection: there is no estimate yet, only the rate that came through lately.
     fn first_cut(&mut self, mark: Rejection, overall: f64) {
         let lately = match self.newest.front() {
             Some(first) => (self.newest.len() - 1) as f64 / (mark.at - first).max(0.001),
@@ -278,7 +280,7 @@ impl Learner {
         }
     }
 
-    /// A further mark: the estimate follows.
+    /// A further rejection: the estimate follows from it.
     fn cut(&mut self, mark: Rejection, rate: f64) {
         let before = self.rate;
         let dropped = if self.confirmed > 1 { self.rejections.take_drop(mark) } else { None };
@@ -332,14 +334,14 @@ impl Learner {
         }
     }
 
-    /// A bucket has gathered tokens during the rest, and is empty when the surplus has used them up:
-    /// neither much earlier nor much later.
+    /// Whether the rejection came when a bucket would be empty: it gathers tokens during the rest,
+    /// and the surplus then uses them up.
     fn looks_like_a_bucket(&self, estimate: f64, stretch: u64) -> bool {
         let expected = REST * estimate / (self.rate - estimate).max(0.001);
         (0.5 * expected..1.5 * expected + 4.0).contains(&(stretch as f64))
     }
 
-    /// The longer rejections confirm one another, the rarer the host is probed.
+    /// The longer rejections confirm one another, the less often the host is probed.
     fn be_patient(&mut self, now: f64, before: f64) {
         let steady = (self.rate / before - 1.0).abs() < 0.25;
         if self.confirmed == 1 && now >= self.alert_until {
@@ -350,8 +352,8 @@ impl Learner {
     }
 }
 
-/// What a rejection leaves of the rate at a host without a bucket. A rare one is the jitter of the
-/// network, and costs less than going slower would.
+/// The rate after a rejection by a host without a bucket. A rare rejection is network jitter, and
+/// costs less than a slower pace.
 fn without_bucket(stretch: u64) -> f64 {
     match stretch {
         0..20 => 0.97,
@@ -361,6 +363,6 @@ fn without_bucket(stretch: u64) -> f64 {
 }
 
 fn seconds(at: f64) -> Time {
-    // A rest is bounded, and a time below zero means at once.
+    // The rest is bounded; a negative time means at once.
     Duration::try_from_secs_f64(at.max(0.0)).unwrap_or(Duration::MAX)
 }

@@ -2,12 +2,12 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::Time;
 
-/// The requests of one host that wait: new ones in the order in which they came, and those that go
-/// again when they are due, before all new ones.
+/// The waiting requests of one host: retries first, when they are due, then new ones in the order
+/// in which they came.
 #[derive(Debug)]
 pub(super) struct Queue<J> {
     fresh: VecDeque<J>,
-    /// By when they are due, and in which order they came.
+    /// Retries, by when they are due and then by arrival.
     again: BTreeMap<(Time, u64), J>,
     numbers: u64,
 }

@@ -2,17 +2,17 @@ use std::time::Duration;
 
 use super::{Quota, Time};
 
-/// With windows up to this, whole seconds until the reset are too coarse to pace by.
+/// Windows up to this length are too short to pace by a reset in whole seconds.
 const SHORT_WINDOW: Duration = Duration::from_secs(2);
-/// The part of an announced rate that is used, where it is all there is to go by.
+/// The share of an announced rate that is used, when nothing else is known.
 const SHORT_WINDOW_SHARE: f64 = 0.97;
 /// The reset is rounded to seconds: it may be this much earlier, in seconds.
 const RESET_ROUNDING: f64 = 0.4;
-/// In a new window that nothing is known of, requests are this far apart until an answer says more.
+/// In a new, unknown window, requests are this far apart until an answer says more.
 const UNKNOWN_WINDOW: Duration = Duration::from_millis(100);
-/// No window is taken for longer.
+/// The longest window that is believed.
 const LONGEST: Duration = Duration::from_hours(24);
-/// Policies of one host that are followed.
+/// Most policies of one host that are followed.
 const MOST_POLICIES: usize = 8;
 
 /// What a host has announced: how much may come in each of its windows.
@@ -25,7 +25,7 @@ struct Window {
     limit: Option<f64>,
     remaining: f64,
     until: Time,
-    /// As long as the longest reset says, unless the host says it.
+    /// The window's length: the longest reset seen, unless the host says it.
     length: Duration,
     /// When the next may go, if what is left is to last until the reset.
     next: Time,

@@ -41,14 +41,14 @@ impl Rejections {
         self.0.back().map_or(0, |last| now.accepted - last.accepted)
     }
 
-    /// How many the estimate rests on, and the estimate in requests per second.
+    /// How many accepts the estimate is based on, and the estimate in requests per second.
     pub(super) fn estimate(&self, now: Rejection) -> Option<(u64, f64)> {
         let first = self.0.front()?;
         Some((now.accepted - first.accepted, first.rate_until(now)))
     }
 
-    /// The rate of the last stretch, or of the last two, if it is clearly below the estimate: then
-    /// what was before is forgotten.
+    /// The rate of the last stretch, or of the last two, if it is clearly below the estimate; older
+    /// rejections are then forgotten.
     pub(super) fn take_drop(&mut self, now: Rejection) -> Option<f64> {
         let (_, whole) = self.estimate(now)?;
         for from in (1..self.0.len()).rev().take(2) {

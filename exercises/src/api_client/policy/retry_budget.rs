@@ -7,8 +7,8 @@ const AT_ONCE: f64 = 10.0;
 /// Retries a second that are always allowed: without them a small run could not retry at all.
 const ALWAYS: f64 = 1.0;
 
-/// How fast retries may go, so that a host in trouble is not buried under them: a bucket of tokens
-/// that requests and time fill, and each retry takes one from.
+/// How fast retries may go, so that a host in trouble is not buried under them: a token bucket that
+/// requests and time fill; each retry takes one token.
 #[derive(Debug)]
 pub(super) struct RetryBudget {
     tokens: f64,

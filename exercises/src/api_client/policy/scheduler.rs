@@ -13,12 +13,12 @@ use super::{Announced, Answer, Failing, Hold, Settings, Time};
 /// When this many hosts are known, those without a request are forgotten, with what was learned.
 const REMEMBERED_HOSTS: usize = 10_000;
 
-/// A request on its way through the scheduler, and what has become of it so far.
+/// A request on its way through the scheduler, and its counts so far.
 #[derive(Debug)]
 pub struct Job<T> {
     /// Whatever the caller needs to send it.
     pub item: T,
-    /// Whether another try cannot do harm.
+    /// Whether another try is harmless: the request is idempotent.
     pub idempotent: bool,
     /// How often it was sent.
     pub attempts: u32,
@@ -26,9 +26,9 @@ pub struct Job<T> {
     pub rejected: u32,
     /// How long it has waited for its turn.
     pub waited: Duration,
-    /// Whether it matters that it goes just now: requests to its host are spaced.
+    /// Whether its exact time matters: requests to its host are spaced.
     pub paced: bool,
-    /// Whether it has to go on a new connection.
+    /// Whether it needs a new connection.
     pub reconnect: bool,
     /// The host it waits for, as it was added.
     pub host: Arc<str>,
@@ -55,14 +55,14 @@ pub enum Turn<T> {
     Idle,
 }
 
-/// What an answer makes of a request.
+/// What happens to a request after an answer.
 #[derive(Debug)]
 pub enum Decision<T> {
     /// It is done: the answer is its outcome.
     Done(Job<T>),
     /// It waits for another try.
     Again,
-    /// It could be tried again, but is not.
+    /// It failed and is not tried again, for this reason.
     GivenUp(Job<T>, Reason),
 }
 
@@ -96,13 +96,13 @@ pub struct Scheduler<T> {
     hosts: HashMap<Arc<str>, Entry<T>, RandomState>,
     /// The hosts whose next job may go at a known time.
     agenda: BTreeSet<(Time, Arc<str>)>,
-    /// The hosts whose next job may go now: who has the fewest in flight first, then who was served
-    /// longest ago.
+    /// The hosts whose next job may go now: the one with the fewest in flight first, then the one
+    /// served longest ago.
     ready: BTreeSet<(usize, u64, Arc<str>)>,
     served: u64,
     waiting: usize,
     in_flight: usize,
-    /// Lower than the settings' while this machine cannot do as many.
+    /// The concurrency: below that of the settings while this machine lacks files or ports.
     concurrency: usize,
     /// The answers since it was last changed.
     recovery: usize,
@@ -349,8 +349,8 @@ impl<T> Scheduler<T> {
         self.again(now, job, due.max(now + wait))
     }
 
-    /// As many as are in flight now seem to be possible. The last one alone waits for better times,
-    /// as often as a failure does.
+    /// Lowers the concurrency to the number now in flight. If it was the only one, it is retried
+    /// like a failure.
     fn starved(&mut self, now: Time, mut job: Job<T>) -> Decision<T> {
         self.concurrency = self.in_flight.max(1);
         self.recovery = 0;
@@ -366,7 +366,7 @@ impl<T> Scheduler<T> {
         self.again(now, job, now + backoff)
     }
 
-    /// One more at once after every round of as many as there are now.
+    /// Raises the concurrency by one after as many answers as it allows now.
     fn recover(&mut self) {
         self.recovery += 1;
         if self.concurrency < self.settings.concurrency && self.recovery >= self.concurrency {

@@ -9,7 +9,7 @@ pub struct Rate {
     pub burst: u32,
 }
 
-/// What the scheduler goes by.
+/// The settings of the scheduler.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// How many requests may be in flight at once.
@@ -34,7 +34,7 @@ pub struct Settings {
     pub retry_unsafe: bool,
     /// How long a host may be ill, or reject everything, before its requests end.
     pub patience: Duration,
-    /// Same seed, same jitter.
+    /// The seed of the jitter: the same seed makes a run repeatable.
     pub seed: u64,
 }
 

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{kind}: {detail}")]
 pub struct Error {
-    /// What to tell apart in a program.
+    /// The kind, for programs.
     pub kind: ErrorKind,
-    /// What to tell a person.
+    /// The detail, for people.
     pub detail: String,
 }
 
@@ -32,9 +32,9 @@ pub enum ErrorKind {
     Status,
     /// The answer is no HTTP.
     Malformed,
-    /// The host wants nothing for longer than `--max-retry-after`.
+    /// The host asked for a longer wait than `--max-retry-after`.
     Later,
-    /// The run was ended before.
+    /// The run ended before it was fetched.
     Canceled,
     /// There was nothing to send.
     Invalid,

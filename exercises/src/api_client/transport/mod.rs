@@ -45,7 +45,7 @@ pub trait Body {
 /// What went wrong with one attempt.
 #[derive(Clone, Debug)]
 pub struct Failure {
-    /// The outcome if there is no other attempt.
+    /// The error of the outcome if there is no other attempt.
     pub error: Error,
     /// What the policy makes of it.
     pub answer: Answer,
@@ -57,12 +57,12 @@ impl Failure {
         Self { error: kind.because(detail), answer }
     }
 
-    /// A failure that another attempt would meet again, and that says nothing about the host.
+    /// A failure that every other attempt would meet too, and that says nothing about the host.
     pub fn permanent(kind: ErrorKind, detail: impl Into<String>) -> Self {
         Self::new(kind, detail, Answer::NotAsked)
     }
 
-    /// An answer that broke off, or did not come: the host may have acted on the request.
+    /// The answer broke off or did not come: the host may have acted on the request.
     pub fn broken(kind: ErrorKind, detail: impl Into<String>) -> Self {
         Self::new(kind, detail, Answer::Failed(Failing::Broken))
     }
@@ -72,13 +72,13 @@ impl Failure {
         Self::new(kind, detail, Answer::Failed(Failing::Unreachable))
     }
 
-    /// A lack on this side: no more files or ports.
+    /// This machine has no more files or ports.
     pub fn starved(kind: ErrorKind, detail: impl Into<String>) -> Self {
         Self::new(kind, detail, Answer::Starved)
     }
 }
 
-/// An error and its causes. An `io::Error` passes over the error that it wraps; here it counts.
+/// An error and its causes, including the error inside an `io::Error`, which `source` skips.
 pub(in crate::api_client) fn causes<'a>(
     err: &'a (dyn StdError + 'static),
 ) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {

@@ -13,8 +13,8 @@ pub(in crate::api_client) fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
 
-/// Turns a request to where its response points. As browsers do: 303 makes it a `GET`, and so do 301
-/// and 302 with a `POST`; to another host no credentials are taken along.
+/// Redirects a request as browsers do: 303 makes it a `GET`, and so do 301 and 302 with a `POST`;
+/// another host gets no credentials.
 pub(in crate::api_client) fn follow(
     request: &mut Request,
     status: StatusCode,

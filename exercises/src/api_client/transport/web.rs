@@ -12,12 +12,13 @@ use super::{Body, ErrorKind, Failure, Transport, causes, is_starved};
 use crate::api_client::input::Request;
 use crate::api_client::policy::{Answer, Failing};
 
-/// An idle connection is closed after this long: the files of a run over thousands of hosts are those
-/// of its last seconds.
+/// Idle connections are closed after this time, so that a run over thousands of hosts keeps only
+/// recent ones open.
 const IDLE_CONNECTION: Duration = Duration::from_secs(10);
 /// Idle connections are closed for lack of files no more often than this.
 const CLOSING: Duration = Duration::from_millis(100);
-/// Headers of a response: hyper's own bound of 100 refuses what browsers and curl take.
+/// Most headers of a response: hyper's default of 100 refuses responses that browsers and curl
+/// accept.
 const MOST_HEADERS: usize = 1000;
 
 const USER_AGENT: &str = concat!("api-client/", env!("CARGO_PKG_VERSION"));
@@ -50,8 +51,8 @@ impl Web {
         Self::with(connect_timeout, connections, |builder| builder)
     }
 
-    /// The same with more of reqwest's settings. What the policy decides is not reqwest's: redirects
-    /// and retries stay off, except where HTTP/2 says that a request was not processed.
+    /// The same with more of reqwest's settings. The policy decides about redirects and retries, so
+    /// reqwest's stay off, except where HTTP/2 says that a request was not processed.
     ///
     /// # Errors
     ///
@@ -61,7 +62,7 @@ impl Web {
         connections: usize,
         settings: impl Fn(ClientBuilder) -> ClientBuilder + Send + Sync + 'static,
     ) -> Result<Self, reqwest::Error> {
-        // Fails if the process has chosen another provider: then that one serves as well.
+        // Fails if the process has already chosen another provider, which serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let build = move || {
             let builder = reqwest::Client::builder()
@@ -81,7 +82,7 @@ impl Web {
     }
 
     fn client(&self, request: &Request) -> Result<reqwest::Client, Failure> {
-        // Made once before, so it lacks nothing but the files to read certificates from.
+        // It was made once before, so only a lack of open files can make this fail.
         let starved = |err| Failure::starved(ErrorKind::Connect, innermost(&err));
         if request.reconnect {
             return (self.build)().pool_max_idle_per_host(0).build().map_err(starved);
@@ -109,7 +110,7 @@ impl Transport for Web {
     type Body = Received;
 
     async fn send(&self, request: &Request) -> Result<Response<Received>, Failure> {
-        // From a user and a password in the URL the builder makes a header: a header of ours wins.
+        // The builder makes a header from a user and a password in the URL; our own header wins.
         let mut to_send =
             self.client(request)?.request(request.method.clone(), request.url().clone());
         if !request.headers.is_empty() {
@@ -193,8 +194,7 @@ fn unconnected(err: &reqwest::Error, detail: String) -> Failure {
     if !causes(err).any(|cause| cause.to_string().starts_with("dns error")) {
         return Failure::unreachable(ErrorKind::Connect, detail);
     }
-    // The resolver tells a name that does not exist from one that it could not look up only in
-    // words.
+    // Only the resolver's message tells a name that does not exist from a failed lookup.
     if detail.contains("not known") || detail.contains("No address") {
         Failure::permanent(ErrorKind::Dns, detail)
     } else {
