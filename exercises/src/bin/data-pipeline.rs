@@ -10,7 +10,7 @@ use clap::{Arg, Parser, Subcommand};
 use common::{Demo, Result, Seed, duration, interrupted, say};
 use exercises::data_pipeline::{self, Config, without_users};
 
-/// A pipeline that is real-time, exact and observable
+/// Filters and aggregates streams of JSON lines, each exactly once
 #[derive(Parser)]
 #[command(name = "data-pipeline", version)]
 #[command(mut_args(|arg| match arg.get_id().as_str() {
@@ -90,7 +90,7 @@ struct Check {
 }
 
 impl Pipeline {
-    /// The complete settings. Those that cannot be right end the program as any wrong argument does.
+    /// The complete settings. Wrong ones end the program like any wrong argument, with status 2.
     fn load(self) -> Config {
         let config = self.config.load(self.settings.as_deref());
         let file = self.settings.as_deref();

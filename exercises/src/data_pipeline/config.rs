@@ -1,5 +1,5 @@
-//! What a run does, from flags, from TOML, or from both: a key of the file is a flag without its
-//! dashes, and the flag wins.
+//! The settings of a run, from flags, from TOML, or from both: a key of the file is a flag without
+//! its dashes, and the flag wins.
 
 use std::collections::HashSet;
 use std::fs;
@@ -15,16 +15,16 @@ use serde::{Deserialize, Serialize};
 use toml::de::{DeTable, DeValue};
 use toml::{Spanned, Table, Value};
 
-/// What holds where neither the flags nor the file say otherwise.
+/// The defaults, for what neither the flags nor the file set.
 const DEFAULTS: &str = "time = 'ts'\ntime-format = 'auto'\ntime-zone = 'UTC'\nwindow = '1s'\nlateness = '2s'\nmax-keys = 10_000
 max-line = '1MiB'\npolicy = ['block']\nid-field = '_source_id'\ndead-letters-max = '1GiB'
 poll = '200ms'\nrotate-wait = '5s'\n";
 
-/// The longest line of Docker's own, in bytes: a piece of 16 KiB, each byte of which may take six as an
-/// escape, and what is around it. A longer one could not be told from its beginning.
+/// The smallest `--max-line` for Docker's logs, in bytes: a piece has 16 KiB, each byte may take
+/// six as an escape, and JSON surrounds it. A shorter limit could cut a piece itself.
 const DOCKER_LINE: u64 = 128 << 10;
 
-/// How long a followed file holds windows open.
+/// The default `--idle` with `--follow`.
 const IDLE: Duration = Duration::from_mins(1);
 
 /// The settings of a run. [`Config::load`] completes them with the defaults.
@@ -50,7 +50,7 @@ pub struct Config {
     #[serde(with = "humantime_serde")]
     pub rotate_wait: Option<Duration>,
 
-    /// With a checkpoint, take also a last line that has no line feed, instead of leaving it for the
+    /// With a checkpoint, also take a last line without a line feed, instead of leaving it for the
     /// next run
     #[arg(long, help_heading = "Sources")]
     pub final_line: bool,
@@ -83,12 +83,12 @@ pub struct Config {
     #[arg(long, value_name = "N", help_heading = "Sources")]
     pub rate: Option<u32>,
 
-    /// Take the line out of each line: out of the text of this field, or of a container's log as
-    /// `docker` or `cri` (Kubernetes) writes it, whose pieces of a long line are joined
+    /// Take the event from inside each line: from the text of this field, or from a container's log
+    /// as `docker` or `cri` (Kubernetes) writes it; the pieces of a long line are joined
     #[arg(long, value_name = "FIELD|docker|cri", help_heading = "Events")]
     pub unwrap: Option<String>,
 
-    /// Keep what meets this, such as 'status>=500'; repeated, all must hold
+    /// Keep events that meet this, such as 'status>=500'; all must hold
     #[arg(long = "where", value_name = "CONDITION", help_heading = "Events")]
     #[serde(rename = "where")]
     pub conditions: Vec<String>,
@@ -148,27 +148,28 @@ pub struct Config {
     #[arg(long, value_name = "N", help_heading = "Windows")]
     pub max_keys: Option<usize>,
 
-    /// Let a source no longer hold windows open after it was silent for this time [default: 60s with
-    /// --follow]
+    /// Stop waiting for a source that was silent for this time, and close its windows [default: 60s
+    /// with --follow]
     #[arg(long, value_name = "SPAN", help_heading = "Windows", value_parser = duration)]
     #[serde(with = "humantime_serde")]
     pub idle: Option<Duration>,
 
-    /// Lines beyond this are dead letters [default: 1MiB]
+    /// Longer lines are dead letters [default: 1MiB]
     #[arg(long, value_name = "SIZE", help_heading = "Events")]
     pub max_line: Option<ByteSize>,
 
-    /// Where the events go that are kept: a file, -, or a URL; repeatable
+    /// Where kept events go: a file, -, or a URL; repeatable
     ///
     /// A URL is tcp://HOST:PORT or nats://HOST:PORT/STREAM[?compression=zstd].
     #[arg(long, value_name = "SINK", help_heading = "Sinks")]
     pub out: Vec<String>,
 
-    /// Put this name and a / before the sources in ids, where several machines have the same sources
+    /// Put this name and a / before the source in ids, if several machines have sources of the same
+    /// name
     #[arg(long, value_name = "NAME", help_heading = "Sinks")]
     pub node: Option<String>,
 
-    /// The field that gets the id in what goes to TCP and NATS [default: `_source_id`]
+    /// The field for the id in events sent to TCP and NATS [default: `_source_id`]
     #[arg(long, value_name = "NAME", help_heading = "Sinks")]
     pub id_field: Option<String>,
 
@@ -184,7 +185,7 @@ pub struct Config {
     #[arg(long, value_name = "FILE", help_heading = "Sinks")]
     pub dead_letters: Option<String>,
 
-    /// Let the file for the dead letters become no larger than this [default: 1GiB]
+    /// The largest size of the file for the dead letters [default: 1GiB]
     #[arg(long, value_name = "SIZE", help_heading = "Sinks")]
     pub dead_letters_max: Option<ByteSize>,
 
@@ -196,12 +197,12 @@ pub struct Config {
     #[arg(long, value_name = "FILE", help_heading = "Run")]
     pub checkpoint: Option<PathBuf>,
 
-    /// Give up the windows that the checkpoint holds open, so that settings they depend on may change
+    /// Give up the open windows of the checkpoint, so that the settings of windows may change
     #[arg(long, help_heading = "Run")]
     #[serde(skip)]
     pub reset_windows: bool,
 
-    /// The live page and /metrics: PORT (of the loopback interface) or HOST:PORT
+    /// Live page and /metrics at PORT (of the loopback interface) or HOST:PORT
     #[arg(long, value_name = "ADDR", help_heading = "Run")]
     pub http: Option<String>,
 
@@ -214,7 +215,7 @@ pub struct Config {
     #[serde(rename = "for", with = "humantime_serde")]
     pub run_for: Option<Duration>,
 
-    /// Lose the N-th chunk, to see that the ledger notices
+    /// Lose the N-th chunk, to test that the ledger notices
     #[arg(long, value_name = "N", hide = true)]
     #[serde(skip)]
     pub lose_chunk: Option<u64>,
@@ -231,7 +232,7 @@ pub enum WhenFull {
     Drop,
 }
 
-/// What a window tells of all values of a field.
+/// What a window reports of a field's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Total {
     Sum,
@@ -269,7 +270,7 @@ impl Content {
 }
 
 impl Config {
-    /// The settings of the file, overruled by `self`, completed with the defaults and checked.
+    /// The settings of the file, overridden by `self`, completed with the defaults and checked.
     pub fn load(self, file: Option<&Path>) -> Result<Self, String> {
         let mut table = file.map_or(Ok(Table::new()), read_table)?;
         table.extend(self.table());
@@ -282,7 +283,7 @@ impl Config {
         let mut config =
             Self { lose_chunk: self.lose_chunk, reset_windows: self.reset_windows, ..config };
         if config.follow {
-            config.idle.get_or_insert(IDLE); // a file may stay silent for ever
+            config.idle.get_or_insert(IDLE); // a file may stay silent forever
         }
         if let (true, None, Some(flag)) =
             (!config.out.is_empty(), &config.aggregates, config.of_windows())
@@ -302,7 +303,7 @@ impl Config {
         Ok(config)
     }
 
-    /// A setting that has no effect without windows.
+    /// The first setting that has no effect without windows.
     fn of_windows(&self) -> Option<&'static str> {
         let (by, p) = (self.by.as_ref().map(|_| "--by"), self.p.as_ref().map(|_| "--p"));
         let q = (!self.q.is_empty()).then_some("--q");
@@ -314,7 +315,7 @@ impl Config {
         self.by.as_deref().map_or(Vec::new(), parts)
     }
 
-    /// The quantiles to give: the columns' names, and the shares in billionths.
+    /// The quantiles: the columns' names, and the shares in billionths.
     pub(crate) fn quantiles(&self) -> Vec<(String, u64)> {
         let shares = if self.q.is_empty() { &[0.5, 0.99][..] } else { &self.q };
         let quantile = |share: &f64| {
@@ -324,13 +325,13 @@ impl Config {
         shares.iter().map(quantile).collect()
     }
 
-    /// What is added up or compared, in the order of the columns.
+    /// The totals (sum, min, max), in the order of the columns.
     pub(crate) fn totals(&self) -> impl Iterator<Item = (Total, &str)> {
         let all = [(Total::Sum, &self.sum), (Total::Min, &self.min), (Total::Max, &self.max)];
         all.into_iter().flat_map(|(total, fields)| fields.iter().map(move |text| (total, &**text)))
     }
 
-    /// The names of the columns behind the count, as they stand in the windows.
+    /// The names of the columns behind the count, as the windows show them.
     pub(crate) fn columns(&self) -> Vec<String> {
         let total = |(total, field): (Total, &str)| {
             format!("{}_{field}", total.flag().trim_start_matches('-'))
@@ -410,8 +411,8 @@ impl Config {
         broken.map_or(Ok(()), |(_, problem)| Err(problem))
     }
 
-    /// All sources, each with its kind. All files that match a pattern are one of them here, and
-    /// so are all connections.
+    /// All sources, each with its kind. All files that match one pattern are one source here, and
+    /// so are all connections of one listener.
     pub(crate) fn sources(&self) -> Vec<(String, &'static str)> {
         let mut sources: Vec<_> = self.file.iter().map(|glob| (glob.clone(), "file")).collect();
         sources.extend(self.stdin.then(|| ("stdin".to_owned(), "stdin")));
@@ -422,12 +423,12 @@ impl Config {
         sources
     }
 
-    /// Whether the sources go on as events happen, rather than come to an end that is there already.
+    /// Whether the sources are live: they have no end yet, and go on as events happen.
     pub(crate) fn is_live(&self) -> bool {
         self.follow || self.listen.is_some() || self.nats.is_some() || self.generate.is_some()
     }
 
-    /// All sinks: where to, what they take, and what to do when they are slow. Those of the
+    /// All sinks: their place, what they take, and what to do when they are slow. Those of the
     /// accepted lines come first.
     pub(crate) fn sinks(&self) -> impl Iterator<Item = (&str, Content, WhenFull)> {
         let out = move |(at, name): (usize, _)| {
@@ -442,7 +443,7 @@ impl Config {
         all.map(|(name, content, policy)| (name.as_str(), content, policy))
     }
 
-    /// Complete settings as TOML, under comments that say in words what they do.
+    /// Complete settings as TOML, under comments that describe them in words.
     pub fn explain(&self) -> String {
         let list = |names: &[String], none: &str| match names {
             [] => none.to_owned(),
@@ -481,7 +482,7 @@ impl Config {
             }
             None => "# starts over in every run: there is no checkpoint".to_owned(),
         });
-        // A name with a line feed in it would go on as a setting.
+        // A line feed in a name would end the comment and begin a setting.
         for line in &mut lines {
             *line = line.replace(char::is_control, " ");
         }
@@ -490,8 +491,8 @@ impl Config {
     }
 }
 
-/// Whether events go there with their ids: everywhere but to files and stdout, which hold each
-/// event once and byte for byte.
+/// Whether events get their ids there: in all sinks but files and stdout, which get each event once
+/// and byte for byte.
 pub(crate) fn is_tagged(name: &str) -> bool {
     name.contains("://")
 }
@@ -501,7 +502,7 @@ pub(crate) fn sink_path(name: &str) -> Option<&Path> {
     (!is_stdout(name) && !is_tagged(name)).then_some(Path::new(name))
 }
 
-/// The parts of a list with commas between them, but for those inside quotes and brackets.
+/// Splits a list at its commas, except those inside quotes and brackets.
 fn parts(list: &str) -> Vec<&str> {
     let (mut parts, mut start, mut depth, mut is_quoted) = (Vec::new(), 0, 0_i32, false);
     for (at, char) in list.char_indices() {
@@ -521,13 +522,13 @@ fn parts(list: &str) -> Vec<&str> {
     parts
 }
 
-/// Whether a sink is the program's stdout. Opened by its name, a file behind it would be cut.
+/// Whether a sink is the program's stdout. Opening it by name would cut a file behind it.
 pub(crate) fn is_stdout(name: &str) -> bool {
     matches!(name, "-" | "/dev/stdout" | "/dev/fd/1" | "/proc/self/fd/1")
 }
 
-/// Reads a TOML file; an error names the file and the line, shows it with a caret, and says what is
-/// right there.
+/// Reads a TOML file; an error names the file and the line, shows the line with a caret, and says
+/// which form is right.
 fn read_table(file: &Path) -> Result<Table, String> {
     let text = fs::read_to_string(file).map_err(|err| format!("{}: {err}", file.display()))?;
     let config = from_toml(&text, &|name| std::env::var(name).ok());
@@ -535,7 +536,7 @@ fn read_table(file: &Path) -> Result<Table, String> {
     config.map(|config| config.table()).map_err(at)
 }
 
-/// A text of the file that is wrong, and why.
+/// An invalid text in the file, and why.
 type Wrong = (Range<usize>, String);
 
 fn from_toml(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<Config, Wrong> {
@@ -601,7 +602,7 @@ fn expand(
             Some((name, default)) => (name, Some(default.to_owned())),
             None => (inside, None),
         };
-        // As in a shell: with a default, an empty variable counts as none.
+        // As in a shell: if there is a default, an empty variable counts as unset.
         let found = variable(name).filter(|found| default.is_none() || !found.is_empty());
         let Some(found) = found.or(default) else {
             let why = format!("the variable {name} is not set; ${{{name}:-x}} gives it a default");
@@ -616,7 +617,7 @@ fn expand(
     Ok(())
 }
 
-/// Where in a text something is wrong: the line, the line itself, and a caret under the place.
+/// Where an error is in a text: the line's number, the line, and a caret under the place.
 fn place(text: &str, span: Range<usize>, why: &str) -> String {
     let start = text.floor_char_boundary(span.start);
     let number = text[..start].matches('\n').count() + 1;
@@ -626,7 +627,7 @@ fn place(text: &str, span: Range<usize>, why: &str) -> String {
     format!("line {number}: {why}\n  {line}\n  {:before$}^", "")
 }
 
-/// A refusal of an expression, with the line of the file that it stands in.
+/// Adds to the error of an expression the file and line where it stands.
 pub fn located(file: Option<&Path>, refusal: &str) -> String {
     let expression = refusal.lines().nth(1).map(str::trim).filter(|text| !text.is_empty());
     let found = file.zip(expression).and_then(|(file, expression)| {

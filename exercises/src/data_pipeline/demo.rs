@@ -31,7 +31,7 @@ pub async fn demo(demo: &Demo<Seed>, span: Duration, http: &str, ctx: &Context) 
         ..Config::default()
     };
     let config = config.load(None)?;
-    let plan = Plan::compile(&config)?; // its sink is no file
+    let plan = Plan::compile(&config)?; // its sink is not a file
     say!("Four sources, a filter, windows of 1 s, and a sink that is slow in the middle third");
     let (delay, watched) = watch::channel(Duration::ZERO);
     let third = span / 3;

@@ -1,7 +1,6 @@
 //! What must hold for any bytes at all. Fuzzers call these functions from outside the crate, and
-//! its tests call them with the inputs that are kept in `fuzz/corpus`. Each one panics if what it
-//! is about does not hold; as far as there is a simple way to the same result, that is what it
-//! compares with.
+//! its tests call them with the inputs that are kept in `fuzz/corpus`. Each one panics if its
+//! property does not hold. Where a simple way to the same result exists, it compares with that.
 
 use std::sync::LazyLock;
 
@@ -75,8 +74,8 @@ pub fn fields(data: &[u8]) {
             }
         }
         Ok(_) => drop(read.expect_err("it is no object")),
-        // A number out of range, half a surrogate pair, a nesting without end: in a field that
-        // nobody wants they are skipped. The form is checked all the same.
+        // A number out of range, half a surrogate pair, a nesting without end: in a field that is
+        // not wanted they are skipped, but their form is checked.
         Err(_) if read.is_ok() => {
             let form = serde_json::from_str::<serde::de::IgnoredAny>(line);
             assert!(form.is_ok(), "{line}");
@@ -225,8 +224,8 @@ fn check_outputs(parsed: &Parsed, bytes: &[u8], kind: Kind) {
     assert!(letters.iter().all(|letter| letter["source"] == "a \"b\""));
 }
 
-/// A checkpoint file, or what stands in one behind the checksum: it is read as it was written, any
-/// altered byte is noticed, and windows can be restored from it.
+/// A checkpoint file, or its content behind the checksum: it is read as it was written, any altered
+/// byte is noticed, and windows can be restored from it.
 pub fn checkpoints(data: &[u8]) {
     drop(decode(data)); // the checksum is right once in four billion times
     let sealed = |body: &[u8]| {

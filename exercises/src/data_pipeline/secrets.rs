@@ -1,4 +1,4 @@
-//! Users and passwords in URLs: they are for the servers, and for nobody else to read.
+//! Removes users and passwords from URLs that are shown.
 
 /// `text` with every `scheme://user:password@host` in it as `scheme://host`.
 pub fn without_users(text: &str) -> String {

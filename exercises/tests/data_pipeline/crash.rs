@@ -1,4 +1,4 @@
-//! `data-pipeline` killed, stopped, rotated under, and stalled.
+//! `data-pipeline` killed and stopped, with rotated files and failing disks.
 
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
@@ -31,7 +31,7 @@ fn sources(kit: &Kit) {
     kit.write("b.log", &(bad + &lines(1000..250_000)));
 }
 
-/// Twenty times, after a time that is different each time.
+/// Kills it twenty times, each time after another delay.
 #[test]
 fn killed_at_any_point_the_outputs_are_those_of_one_run() {
     let whole = Kit::new();
@@ -157,7 +157,7 @@ fn new_files_are_found_while_following() {
     assert_eq!(running.stop(), Some(0));
 }
 
-/// A failure is told when it happens, not when the run is stopped.
+/// A failure is reported when it happens, not when the run is stopped.
 #[test]
 fn a_followed_file_that_cannot_be_read_any_more_does_not_stop_the_others() {
     let kit = Kit::new();
@@ -209,7 +209,7 @@ fn after_a_failed_sync_the_run_ends_and_the_next_one_replays() {
     assert_eq!(running.0.wait().unwrap().code(), Some(1), "{}", kit.read("stderr"));
     assert!(kit.read("stderr").contains("cannot write to out: Input/output error"));
 
-    // The disk has lost all that no sync vouched for.
+    // The disk has lost everything that was not synced.
     let checkpoint = kit.read("ck");
     let (_, synced) = checkpoint.split_once("\"outputs\":{\"out\":").unwrap();
     let synced = synced.split_once('}').unwrap().0.parse().unwrap();

@@ -14,7 +14,7 @@ fn block(first: &str) -> String {
     first.to_owned() + rest.split_once("```").unwrap().0
 }
 
-/// What a tool says; `None` if it is not here.
+/// The output of a tool; `None` if it is not installed.
 fn tool(path: &str, args: &[&str]) -> Option<Output> {
     if !Path::new(path).exists() {
         eprintln!("skipped: there is no {path} here");
@@ -34,7 +34,7 @@ fn the_unit_for_systemd_is_one_that_systemd_takes() {
         return;
     };
     let stderr = String::from_utf8_lossy(&said.stderr);
-    // Other units of this machine are none of this test's business.
+    // Errors of other units on this machine do not matter.
     let about_ours = stderr.lines().filter(|line| line.contains("data-pipeline"));
     assert_eq!(about_ours.collect::<Vec<_>>(), Vec::<&str>::new());
     assert!(said.status.success(), "{stderr}");

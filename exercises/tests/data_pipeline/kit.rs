@@ -75,7 +75,7 @@ impl Kit {
         Running(self.started(args, variables).spawn().unwrap())
     }
 
-    /// The same, as a user who may not read everything; `None`, and says so, if there is no way to
+    /// The same, as a user who may not read everything; `None`, with a message, if the test cannot
     /// become one.
     pub(crate) fn start_as_nobody(&self, args: &[&str]) -> Option<Running> {
         // That user need not be able to reach the target directory, and makes outputs in this one.
@@ -157,7 +157,7 @@ pub(crate) fn address() -> String {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }
 
-/// Takes one connection, and gives all lines that come over it.
+/// Takes one connection, and returns all lines that come over it.
 pub(crate) fn received(listener: &TcpListener) -> Vec<String> {
     BufReader::new(listener.accept().unwrap().0).lines().map(Result::unwrap).collect()
 }
@@ -168,7 +168,7 @@ pub(crate) fn get(page: &str, path: &str) -> String {
     ask(address, path, address)
 }
 
-/// What it answers when it is asked under this name.
+/// The answer to a request with this `Host`.
 pub(crate) fn ask(address: &str, path: &str, host: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();

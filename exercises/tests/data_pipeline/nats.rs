@@ -1,4 +1,4 @@
-//! More than one machine: through a NATS server that is killed, and workers that are.
+//! More than one machine: a NATS server and workers, each of which is killed.
 
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Write};
@@ -130,7 +130,7 @@ fn what_a_killed_worker_had_goes_to_the_other() {
     assert_eq!((first.stop(), second.stop()), (Some(0), Some(0)));
 }
 
-/// It is sent, and never acknowledged: no checkpoint may vouch for it.
+/// Messages are sent and never acknowledged: no checkpoint may cover them.
 #[test]
 fn what_a_server_that_hangs_was_sent_comes_again() {
     let kit = Kit::new();
@@ -145,7 +145,7 @@ fn what_a_server_that_hangs_was_sent_comes_again() {
     server.running.signal("-STOP");
     let more = lines(20_000..30_000);
     kit.append("in", &more);
-    // As far as it gets: the next checkpoint waits, and what comes behind it too.
+    // The next checkpoint has to wait, and so does everything behind it.
     kit.wait_until("more events", || metric(&page, sent) > Some(20_000.0));
     kit.wait_until("a missing checkpoint", || metric(&page, "checkpoint_age_seconds") > Some(1.0));
     ingest.0.kill().unwrap();
@@ -174,8 +174,8 @@ fn a_worker_that_is_alone_gets_a_stream_in_its_order() {
     assert!(received.eq(events.lines().map(|line| &line[1..])));
 }
 
-/// A pull has its time. What it has brought waits here when that is over, and does not come again
-/// behind what is newer.
+/// A pull has a time-out. What it has brought by then waits here, and does not come again after
+/// newer messages.
 #[test]
 fn a_sink_that_is_slow_for_longer_than_a_pull_leaves_a_stream_in_its_order() {
     let kit = Kit::new();
@@ -197,7 +197,7 @@ fn a_sink_that_is_slow_for_longer_than_a_pull_leaves_a_stream_in_its_order() {
     drop(worker);
 }
 
-/// They have no ids, and two of them may look the same.
+/// They have no ids, and two may look the same.
 #[test]
 fn windows_and_dead_letters_can_go_through_nats() {
     let kit = Kit::new();
@@ -233,7 +233,7 @@ fn a_message_that_is_larger_than_a_pull_holds_nothing_up() {
     assert_eq!(worker.stop(), Some(0));
 }
 
-/// The server counts the headers too: such a line must not be sent for ever.
+/// The server counts the headers too: such a line must not be resent forever.
 #[test]
 fn a_line_that_the_server_does_not_take_ends_the_run_with_a_clear_error() {
     let kit = Kit::new();
@@ -271,7 +271,7 @@ fn a_consumer_without_explicit_acks_is_refused() {
     assert!(run.stderr.contains("explicit acks"), "{}", run.stderr);
 }
 
-/// Nothing is lost, and nothing is waited for: what was sent and not acknowledged comes again.
+/// Nothing is lost and the stop does not wait: what was sent and not acknowledged comes again.
 #[test]
 fn a_worker_can_be_stopped_while_the_server_is_gone() {
     let kit = Kit::new();
@@ -285,7 +285,7 @@ fn a_worker_can_be_stopped_while_the_server_is_gone() {
     assert_eq!(worker.stop(), Some(0));
 }
 
-/// Another program says how it has encoded its messages, and it is not so, or unknown here.
+/// Another program's messages claim a wrong encoding, or one that is unknown here.
 #[test]
 fn a_message_that_cannot_be_unpacked_is_a_dead_letter_and_nothing_else_is_lost() {
     let kit = Kit::new();

@@ -14,7 +14,7 @@ fn demo(seconds: &str) -> (Running, String) {
     let mut child: Child = command.spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let page = lines.find_map(|line| Some(line.unwrap().strip_prefix("Live page: ")?.to_owned()));
-    // Somebody has to read on, or the demo would find its stdout closed.
+    // The test has to read on, or the demo would find its stdout closed.
     std::thread::spawn(move || lines.for_each(drop));
     (Running(child), page.expect("the demo prints its page's address"))
 }
@@ -82,7 +82,7 @@ fn chromium() -> Option<&'static str> {
     None
 }
 
-/// What a browser makes of the page after some seconds.
+/// What a browser shows of the page after some seconds.
 #[test]
 fn the_page_renders_updates_and_shows_backpressure() {
     let Some(chromium) = chromium() else { return };
@@ -108,9 +108,9 @@ fn the_page_renders_updates_and_shows_backpressure() {
     assert_ne!(dom, stalled);
 }
 
-/// A browser's window is no narrower than 500 pixels: a frame can be. This serves one of this width with
-/// the page of `upstream` in it, without the policy that keeps the page out of frames, and beside it
-/// what the page has become. Gives the address.
+/// A browser's window is no narrower than 500 pixels: a frame can be. This serves a frame of this
+/// width with the page of `upstream`, without the policy that forbids frames, and next to it the
+/// page's HTML. Returns the address.
 fn framed(upstream: &str, width: u32) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let (address, upstream) = (listener.local_addr().unwrap().to_string(), upstream.to_owned());
@@ -129,7 +129,7 @@ fn framed(upstream: &str, width: u32) -> String {
     address
 }
 
-/// How a connection ends is the browser's business.
+/// Errors of a connection are ignored.
 fn serve(mut client: TcpStream, frame: &str, upstream: &str) -> Option<()> {
     let mut asked = String::new();
     BufReader::new(client.try_clone().ok()?).read_line(&mut asked).ok()?;
@@ -151,8 +151,8 @@ fn serve(mut client: TcpStream, frame: &str, upstream: &str) -> Option<()> {
     std::io::copy(&mut answer, &mut client).map(drop).ok()
 }
 
-/// At the width of a telephone and of a desk: nothing is cut off, the last windows and the reasons of
-/// dead letters are there, and a source that is far in the past is said to be so in its own time.
+/// At the widths of a phone and a desktop, nothing is cut off, the last windows and the reasons of
+/// dead letters are there, and for old events the page shows their own time.
 #[test]
 fn the_page_shows_windows_and_dead_letters_at_two_widths() {
     let Some(chromium) = chromium() else { return };

@@ -78,7 +78,7 @@ fn what_cannot_be_parsed_is_kept_with_its_place_and_reason() {
     assert!(dead[3].contains("not UTF-8"), "{dead:?}");
 }
 
-/// However small, negative or many they are.
+/// Holds for small, negative and many values.
 #[test]
 fn quantiles_are_those_of_the_values() {
     let kit = Kit::new();
@@ -162,7 +162,7 @@ fn a_checkpoint_with_quantiles_of_a_version_before_is_refused_in_one_line() {
     assert_eq!(run.stderr.lines().count(), 1, "{run:#?}");
 }
 
-/// As gzip has it, bit by bit: the test must not trust the library that the program uses.
+/// gzip's CRC-32, bit by bit: the test must not trust the library that the program uses.
 fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, |crc, byte| {
         (0..8).fold(crc ^ u32::from(*byte), |crc, _| {

@@ -23,7 +23,7 @@ pub(crate) enum Meanwhile {
 
 const ALL: [Meanwhile; 3] = [Meanwhile::Runs, Meanwhile::Stopped, Meanwhile::Killed];
 
-/// Looks often, and lets go of old files soon: so that tests need not wait long.
+/// Checks files often and closes old ones soon, so that tests need not wait long.
 const SOON: [&str; 4] = ["--poll", "10ms", "--rotate-wait", "300ms"];
 
 /// The deadline for a line: none takes this long, even on a busy machine.
@@ -82,19 +82,19 @@ impl Followed {
         text + &self.kit.read("stderr")
     }
 
-    /// What the case asks for: goes on, stops, or is killed.
+    /// What the case says: the program goes on, is stopped, or is killed.
     pub(crate) fn pause(&mut self) {
         let Some(mut running) = self.running.take() else { return };
         match self.meanwhile {
             Meanwhile::Runs => self.running = Some(running),
             Meanwhile::Stopped => {
                 let status = running.stop();
-                // One that comes before the program listens for signals kills it.
+                // A signal that comes before the program handles signals would kill it.
                 let is_right = matches!(status, Some(0) | None);
                 assert!(is_right, "{status:?}: {}", self.kit.read("stderr"));
             }
             Meanwhile::Killed => {
-                // What no checkpoint knows of, nobody can look for.
+                // The program cannot look for a file that no checkpoint knows.
                 let out = self.kit.read("out").len() as u64;
                 self.kit.wait_until("a checkpoint", || saved(&self.kit) >= out);
                 running.0.kill().unwrap();
@@ -109,7 +109,7 @@ impl Followed {
         }
     }
 
-    /// Every line is out, once, also when some time has passed and after another start.
+    /// Every line is out once, even after some time and after another start.
     pub(crate) fn finish(mut self) {
         self.all_out();
         sleep(Duration::from_millis(700)); // in another process; a copy is held for `--rotate-wait`
@@ -149,7 +149,7 @@ impl Followed {
     }
 }
 
-/// How much of the output a checkpoint vouches for.
+/// How much of the output the checkpoint covers.
 pub(crate) fn saved(kit: &Kit) -> u64 {
     let checkpoint = kit.read("ck");
     let body = checkpoint.split_once('\n').map_or("{}", |(_, body)| body);
@@ -157,7 +157,8 @@ pub(crate) fn saved(kit: &Kit) -> u64 {
     body["outputs"]["out"].as_u64().unwrap_or(0)
 }
 
-/// Runs a case three times: some lines are out, and some are written that are perhaps not.
+/// Runs a case three times. Before it, some lines are out, and others are written and may not be
+/// out yet.
 fn each(patterns: &[&'static str], case: impl Fn(&mut Followed)) {
     for meanwhile in ALL {
         let mut followed = Followed::new(patterns, meanwhile);
@@ -333,7 +334,7 @@ fn compressed_files_are_read_once_and_not_kept_open() {
     followed.finish();
 }
 
-/// How many files of this test the program has open to read: all but its outputs.
+/// How many files of this test the program has open for reading: all but its outputs.
 fn open_in(process: u32, kit: &Kit) -> usize {
     let folder = kit.path(".").canonicalize().unwrap();
     let entries = fs::read_dir(format!("/proc/{process}/fd")).unwrap().flatten();
@@ -358,7 +359,8 @@ fn a_writer_that_goes_on_with_the_old_file_is_waited_for() {
     });
 }
 
-/// It gets its first line, and is renamed out of sight before the program has looked again.
+/// It gets its first line, and is renamed to a name that no pattern matches before the program
+/// checks again.
 #[test]
 fn an_empty_file_that_is_filled_and_renamed_at_once() {
     let mut followed = Followed::new(&["app.log"], Meanwhile::Runs);
@@ -562,7 +564,7 @@ fn a_file_that_is_gone_out_of_sight_while_nothing_ran_is_named() {
     }
 }
 
-/// The real one, each of its ways, three times over.
+/// The real logrotate, in each of its modes, three times each.
 #[test]
 fn logrotate() {
     if Command::new("logrotate").arg("--version").output().is_err() {

@@ -1,6 +1,6 @@
-//! Files in the hands of chance: written, renamed, copied and truncated, deleted, linked, moved and
-//! compressed, while the program runs, is stopped, is killed and starts again. A model knows which
-//! lines there were; each comes out once.
+//! Random operations on files: written, renamed, copied and truncated, deleted, linked, moved and
+//! compressed, while the program runs, is stopped, is killed and starts again. A model knows all
+//! lines; each comes out once.
 //!
 //! `SEEDS=200` makes it longer, `SEED=7` runs that one alone.
 
@@ -17,7 +17,7 @@ use crate::rotation::{Followed, Meanwhile, saved};
 /// Seeds in every run of the tests.
 const SEEDS: u64 = 16;
 
-/// The runs at the same time: each waits most of the time.
+/// How many runs go on at the same time: each mostly waits.
 const AT_ONCE: usize = 6;
 
 /// What is done to the files with one seed.
@@ -44,7 +44,7 @@ struct Rotator {
     followed: Followed,
     /// The files that are not compressed.
     files: Vec<String>,
-    /// For names that were never there.
+    /// The number of the next new name.
     number: u64,
     done: String,
 }
@@ -112,7 +112,8 @@ impl Rotator {
         self.files.push(to.to_owned());
     }
 
-    /// What is deleted before it was read is gone: so it is read, and a checkpoint holds it.
+    /// A file that is deleted before it is read is lost, so this waits until it was read and a
+    /// checkpoint holds it.
     fn delete(&mut self, file: &str, count: u64) {
         if self.followed.running.is_none() {
             return;

@@ -1,5 +1,5 @@
-//! Lines as known programs write them: for each a command that answers a question, and the answer
-//! computed from the whole documents, in another way.
+//! Lines as well-known programs write them. For each, a command answers a question, and the test
+//! computes the answer in another way from the whole documents.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,7 +15,7 @@ const DAY: f64 = 1_772_323_200.0;
 /// The length of the windows, in seconds.
 const WINDOW: i64 = 10;
 
-/// A file, the command's flags, and what they mean.
+/// A file, the command's flags, and their meaning as code.
 struct Sample {
     name: &'static str,
     args: &'static [&'static str],
@@ -25,7 +25,7 @@ struct Sample {
     key: fn(&Json) -> Json,
 }
 
-/// The time of the day that stands in a text from a place on.
+/// The time of day at a place in a text.
 fn hms(value: &Json, at: usize) -> f64 {
     let text = &value.as_str().unwrap()[at..at + 8];
     let number = |at: usize| text[at..at + 2].parse::<f64>().unwrap();
@@ -36,7 +36,7 @@ fn number(value: &Json) -> f64 {
     value.as_f64().or_else(|| value.as_str()?.parse().ok()).unwrap_or(f64::NAN)
 }
 
-/// What ECS writes nested or with dots.
+/// A field that ECS writes nested or with dots.
 fn dotted<'j>(event: &'j Json, path: &str) -> &'j Json {
     let nested = path.split('.').try_fold(event, |value, name| value.get(name));
     nested.or_else(|| event.get(path)).unwrap_or(&Json::Null)
@@ -418,14 +418,14 @@ fn check_shows_what_becomes_of_the_first_lines() {
         assert!(shown.contains(part), "{part}\nis missing in\n{shown}");
     }
     assert!(!shown.contains("\n5  "), "{shown}");
-    // A slip is refused here too, and nothing was made.
+    // A mistake is refused here too, and no file is created.
     let _ = kit.command(&["check", "--sample", "in", "--where", "status>=5OO"]).expect_status(2);
     let _ = kit.command(&["check", "--sample", "none"]).expect_status(1);
     assert_eq!(fs::read_dir(kit.path(".")).unwrap().count(), 1);
 }
 
 #[test]
-fn what_is_no_lines_of_json_is_named_once_with_the_way_out() {
+fn input_that_is_not_lines_of_json_is_named_once_with_a_remedy() {
     let kit = Kit::new();
     let utf16: Vec<u8> = "\u{feff}{\"a\":1}\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
     let array = format!("[{{\"a\":1}}{}]\n", ",\n{\"a\":2}".repeat(5000));
@@ -446,7 +446,7 @@ fn what_is_no_lines_of_json_is_named_once_with_the_way_out() {
         let shown = kit.command(&["check", "--sample", "in", "-n", "1"]).expect_status(0).stdout;
         assert!(shown.starts_with("in is ") && shown.contains(hint), "{shown}");
     }
-    // What comes over stdin is known when it comes.
+    // Input from stdin is recognised only when it arrives.
     let args = ["-c", "\"$0\" run --stdin --out out --dead-letters dead < in", crate::kit::PROGRAM];
     let folder = kit.path(".");
     fs::write(kit.path("in"), b"\x1f\x8b\x08\0\n").unwrap();

@@ -1,4 +1,4 @@
-//! What a run did not do, it says: once, on stderr, in a counter.
+//! A run reports what it did not do: once, on stderr, and in a counter.
 
 use std::fs;
 use std::net::TcpListener;
@@ -104,7 +104,7 @@ fn when_all_sources_are_idle_nothing_holds_windows_open() {
     assert_eq!(running.stop(), Some(0));
 }
 
-/// Its queue has room for all: nothing is held up, and nothing has arrived either.
+/// Its queue has room for everything: nothing is held up, but nothing has arrived either.
 #[test]
 fn a_sink_that_delivers_nothing_is_not_ready() {
     let (kit, page) = (Kit::new(), address());
@@ -158,7 +158,7 @@ fn with_windows_a_change_is_refused_with_the_two_ways_out() {
         }
     }
     assert_eq!(kit.read("win").lines().count(), 2);
-    // Of the windows that were open nothing comes any more: none has half of its events.
+    // The windows that were open are dropped: none comes out with half of its events.
     kit.append("in", &lines(110..400));
     kit.ok(&[&args[..], &["--window", "5s", "--reset-windows"]].concat());
     let windows = kit.read("win");
@@ -213,7 +213,7 @@ fn every_series_is_unique_and_has_its_help() {
     assert_eq!(running.stop(), Some(0));
 }
 
-/// A page from elsewhere that has a browser ask at this address under its own name learns nothing.
+/// A foreign page that makes a browser ask this address under the page's own name learns nothing.
 #[test]
 fn a_request_for_another_host_is_misdirected() {
     let (kit, page) = (Kit::new(), address());

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::kit::{Kit, Running, address, get, lines, metric};
 
-/// A run whose only sink is a receiver that does not read, once everything has come to a stop.
+/// A run whose only sink is a receiver that does not read, after everything has stopped.
 struct Stalled {
     running: Running,
     page: String,
@@ -26,7 +26,7 @@ fn stall(kit: &Kit, policy: &str, ready: &str) -> Stalled {
     Stalled { running, page, receiver }
 }
 
-/// Beyond the socket's buffers and the queues nothing is read: memory stays flat.
+/// When the socket's buffers and the queues are full, nothing more is read: memory stays flat.
 #[test]
 fn a_receiver_that_does_not_read_stops_the_sources() {
     let kit = Kit::new();
@@ -59,7 +59,7 @@ fn a_second_signal_ends_it_at_once() {
     let kit = Kit::new();
     let mut stalled = stall(&kit, "block", "utilization{component_id=\"tcp");
     kit.wait_until("the sources to stop", || get(&stalled.page, "/readyz").contains("503"));
-    // One that comes within 300 ms of the first counts as the same: `timeout` sends two.
+    // A signal within 300 ms of the first counts as the same: `timeout` sends two.
     kit.wait_until("the end", || {
         stalled.running.signal("-TERM");
         sleep(Duration::from_millis(400));

@@ -17,12 +17,13 @@ fn kit() -> Kit {
     kit
 }
 
-/// `run` and `check` refuse these settings with one line that says this, and the output is as it was.
+/// `run` and `check` refuse these settings with one line that contains these texts, and leave the
+/// output unchanged.
 fn refused(kit: &Kit, args: &[&str], says: &[&str]) {
     refused_with(1, kit, args, says);
 }
 
-/// The same for settings that cannot be right, whatever is there.
+/// The same for settings that are wrong whatever files exist.
 fn wrong(kit: &Kit, args: &[&str], says: &[&str]) {
     refused_with(2, kit, args, says);
 }
@@ -90,7 +91,7 @@ fn no_file_has_two_outputs_or_is_output_and_checkpoint() {
     refused(&kit, &args(&["--dead-letters", "ck.lock", "--checkpoint", "ck"]), &lock);
     let both = ["--out dangling and --dead-letters nowhere are one file"];
     refused(&kit, &["--file", "in.log", "--out", "dangling", "--dead-letters", "nowhere"], &both);
-    // What is no regular file may have any number of roles.
+    // A path that is not a regular file may have any number of roles.
     kit.ok(&["--file", "in.log", "--out", "/dev/null", "--out", "/dev/stdout", "--out", "-"]);
 }
 
@@ -121,13 +122,13 @@ fn an_error_in_any_setting_leaves_all_outputs_as_they_were() {
     refused(&kit, &args(&["--checkpoint", "no/such"]), &["--checkpoint no/such", "No such file"]);
     kit.write("ck", "torn");
     refused(&kit, &args(&["--checkpoint", "ck"]), &["no usable checkpoint, ck"]);
-    // A port is asked for before an output is cut.
+    // A port is taken before an output is cut.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = listener.local_addr().unwrap().to_string();
     let run = kit.run(&["--file", "in.log", "--out", "o", "--http", &taken]).expect_status(1);
     assert!(run.stderr.contains("cannot listen on --http"), "{run:#?}");
     assert_eq!(kit.read("o"), KEPT);
-    // With all of it right, the output is written anew.
+    // If all settings are right, the output is written anew.
     kit.ok(&["--file", "in.log", "--out", "o"]);
     assert_eq!(kit.read("o"), lines(0..10));
 }
@@ -205,7 +206,7 @@ fn a_start_whose_output_was_renamed_goes_on_in_a_new_file_and_says_so() {
 }
 
 #[test]
-fn what_the_program_makes_for_itself_is_nobody_elses_to_read() {
+fn the_programs_own_files_are_readable_by_their_owner_only() {
     let kit = kit();
     let args = ["--file", "in.log", "--out", "new", "--checkpoint", "ck"];
     kit.ok(&args);

@@ -38,7 +38,7 @@ fn a_flood_comes_in_whole_while_a_thousand_connections_are_idle() {
     assert_eq!(running.stop(), Some(0));
 }
 
-/// The senders feel it: they cannot write on until the receiver reads.
+/// The senders have to wait: they cannot write on until the receiver reads.
 #[test]
 fn a_flood_into_a_sink_that_stalls_is_held_back_and_none_of_it_is_lost() {
     let (kit, page, address) = (Kit::new(), address(), address());
@@ -73,7 +73,7 @@ fn a_flood_into_a_sink_that_stalls_is_held_back_and_none_of_it_is_lost() {
     assert!(received[599_999].ends_with("\"v\":99999}"), "{}", received[599_999]);
 }
 
-/// Half lines from many connections must not take the memory.
+/// Unfinished lines from many connections must not use up the memory.
 #[test]
 fn a_connection_whose_half_line_would_be_too_much_is_closed() {
     let (kit, address) = (Kit::new(), address());
@@ -83,14 +83,14 @@ fn a_connection_whose_half_line_would_be_too_much_is_closed() {
     let halves: Vec<_> = (0..12)
         .map(|_| {
             let mut stream = connect(&kit, &address);
-            // One that is closed while it writes gets an error, and that is as it should be.
+            // A connection that is closed while it writes gets an error, as expected.
             let _ = stream.write_all(&half);
             stream
         })
         .collect();
     let closed = || kit.read("stderr").matches("closed: too many unfinished lines").count();
     kit.wait_until("the last four to be closed", || closed() == 4);
-    // Those that are left, and new ones with whole lines, go on.
+    // The remaining connections, and new ones with whole lines, go on.
     connect(&kit, &address).write_all(b"{\"a\":1}\n").unwrap();
     kit.wait_until("a whole line", || kit.read("out") == "{\"a\":1}\n");
     assert!(running.peak_mib() < 48, "{} MiB", running.peak_mib());
@@ -114,7 +114,7 @@ fn windows_and_dead_letters_can_go_over_tcp() {
     assert!(running.0.wait().unwrap().success());
 }
 
-/// What a stream gives in another run is another event, even at the same offset.
+/// A line of a stream in another run is another event, even at the same offset.
 #[test]
 fn ids_name_the_machine_and_of_a_stream_that_is_read_once_the_run() {
     let (address, listener) = (address(), TcpListener::bind("127.0.0.1:0").unwrap());
@@ -133,10 +133,10 @@ fn ids_name_the_machine_and_of_a_stream_that_is_read_once_the_run() {
     assert_eq!(running.stop(), Some(0));
 }
 
-/// `_id` is the event's business. A line that a node before has given an id keeps it, wherever the
-/// field stands and however it is spelled.
+/// A field `_id` belongs to the event. A line that already has an id from another node keeps it,
+/// wherever the field stands and however it is escaped.
 #[test]
-fn an_id_is_never_doubled_and_never_taken_for_ours() {
+fn an_event_keeps_its_id_and_its_own_id_field() {
     let (kit, listener) = (Kit::new(), TcpListener::bind("127.0.0.1:0").unwrap());
     let sink = format!("tcp://{}", listener.local_addr().unwrap());
     let before = [

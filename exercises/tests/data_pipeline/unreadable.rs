@@ -1,5 +1,5 @@
-//! Files that cannot be read, for a while or for good: told once, tried again, and seen in the exit
-//! status as long as it lasts.
+//! Files that cannot be read, for a while or for good: one warning each, new tries, and an exit
+//! status of 1 if it lasts.
 
 use std::fs::{self, File, Permissions};
 use std::io::Write as _;
@@ -13,14 +13,14 @@ use crate::kit::{Kit, lines, sorted};
 const ARGS: [&str; 9] =
     ["--file", "*.log*", "--follow", "--poll", "10ms", "--out", "out", "--checkpoint", "ck"];
 
-/// In another process: two more tries.
+/// Waits for two more tries in the other process.
 const TRIES: Duration = Duration::from_secs(2);
 
 fn out(kit: &Kit, count: usize) {
     kit.wait_until("the lines", || kit.read("out").lines().count() >= count);
 }
 
-/// What gzip makes of this text.
+/// This text, compressed by gzip.
 fn gzip(text: &str) -> Vec<u8> {
     let mut gzip = Command::new("gzip");
     let mut gzip = gzip.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
@@ -102,7 +102,7 @@ fn a_directory_that_may_not_be_looked_into_is_told_or_refused() {
     }
 }
 
-/// Gives what is there, fails as long as there is no end, and goes on where it was.
+/// The run passes on what is there, fails while the end is missing, and later goes on where it was.
 #[test]
 fn a_compressed_file_without_its_end_fails_the_run_until_it_has_one() {
     let (kit, packed) = (Kit::new(), gzip(&lines(0..50_000)));

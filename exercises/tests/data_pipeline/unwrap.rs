@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use crate::kit::{Kit, lines, sorted};
 
-/// What a runtime makes of these lines: pieces of `size` bytes, between which stderr has its say.
+/// These lines as a runtime logs them: in pieces of `size` bytes, with lines of stderr between
+/// them.
 fn cri(text: &str, size: usize) -> String {
     let mut log = String::new();
     for line in text.lines() {
@@ -23,7 +24,7 @@ fn cri(text: &str, size: usize) -> String {
     log
 }
 
-/// The position in the checkpoint is before the first piece of what is not whole yet.
+/// The position in the checkpoint is before the first piece of an unfinished line.
 #[test]
 fn a_line_in_pieces_over_a_checkpoint_and_a_kill_is_one_line() {
     let kit = Kit::new();
@@ -101,7 +102,7 @@ fn dockers_lines_and_a_fields_text_are_unwrapped() {
     assert_eq!(kit.read("out"), "{\"a\":1}\n", "nothing was cut");
 }
 
-/// Windows that are open belong to what the lines were.
+/// Open windows depend on `--unwrap`.
 #[test]
 fn a_checkpoint_with_windows_belongs_to_what_is_unwrapped() {
     let kit = Kit::new();

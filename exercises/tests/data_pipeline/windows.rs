@@ -1,4 +1,4 @@
-//! What windows tell of their events.
+//! The columns of windows.
 
 use std::thread::sleep;
 use std::time::Duration;
@@ -70,8 +70,8 @@ fn killed_at_any_point_the_columns_are_those_of_one_run() {
     assert!(sorted(&kit.read("win")) == sorted(&whole.read("win")));
 }
 
-/// A checkpoint of a run without these columns is as versions before have written it: it is read,
-/// and where it does not fit it is refused with the way out.
+/// A checkpoint of a run without these columns equals those of earlier versions: it is read, and if
+/// the columns differ it is refused with a remedy.
 #[test]
 fn a_checkpoint_belongs_to_its_columns() {
     let kit = Kit::new();

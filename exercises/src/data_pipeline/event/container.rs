@@ -1,11 +1,11 @@
-//! The lines of container logs: which of a container's two streams each belongs to, and whether its
-//! line goes on. A runtime cuts a long line into pieces, and the streams' pieces are mixed.
+//! The lines of container logs. A runtime cuts a long line into pieces and mixes those of stdout
+//! and stderr; each piece says its stream and whether its line goes on.
 
 use std::borrow::Cow;
 
 use serde::Deserialize;
 
-/// How a runtime writes down what a container prints.
+/// How a runtime records what a container prints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Runtime {
     /// `{"log":"text\n","stream":"stdout","time":"…"}`; a text without its line feed goes on.
@@ -17,10 +17,10 @@ pub(crate) enum Runtime {
 /// stdout and stderr.
 pub(crate) const STREAMS: usize = 2;
 
-/// For each stream, how many parts of its overlong line are out.
+/// For each stream, how many parts of its overlong line have been given out.
 pub(crate) type Beyond = [u32; STREAMS];
 
-/// What the next piece does to the line of its stream, which it names.
+/// What the next piece does to the line of its stream, whose index it holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     /// It is no piece.
@@ -29,34 +29,34 @@ pub(crate) enum Step {
     Goes(usize),
     /// The line ends.
     Ends(usize),
-    /// It is so many parts into a line that is too long.
+    /// It is this part of a line that is too long.
     Part(usize, u32),
 }
 
 impl Step {
-    /// Whether an event is counted with it: a line in parts counts with its first.
+    /// Whether it counts as an event: a line in parts counts once, with its first part.
     pub(crate) fn counts(self) -> bool {
         matches!(self, Self::Broken | Self::Ends(_) | Self::Part(_, 1))
     }
 }
 
-/// The lines of both streams, as far as they have come.
+/// The unfinished lines of both streams.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Streams {
-    /// Where the lines began that are open.
+    /// Where each open line began.
     open: [Option<u64>; STREAMS],
     beyond: Beyond,
-    /// Since when some line is open.
+    /// The offset from which on at least one line has been open.
     busy: Option<u64>,
 }
 
 impl Streams {
-    /// No line is open, but of overlong ones.
+    /// No line is open, except overlong ones, of which these parts are out.
     pub(crate) fn new(beyond: Beyond) -> Self {
         Self { open: [None; STREAMS], beyond, busy: None }
     }
 
-    /// Whether reading could begin here.
+    /// Whether a reader could start here: no line is open.
     pub(crate) fn are_closed(&self) -> bool {
         self.open == [None; STREAMS]
     }
@@ -70,9 +70,9 @@ impl Streams {
         self.beyond
     }
 
-    /// A stream whose line would be longer than `most` if it went on to `end`, with all that is
-    /// between its pieces. From now on it is in parts: what it had is the first. Nor may lines of
-    /// both streams overlap without end.
+    /// A stream whose line, with all that is between its pieces, would be longer than `most` if it
+    /// went on to `end`. From now on it is in parts; what it had is the first. This also bounds
+    /// lines of both streams that keep overlapping.
     pub(crate) fn overdue(&mut self, end: u64, most: usize) -> Option<usize> {
         let most = most as u64;
         let overlap = self.busy.is_some_and(|from| end - from > most.saturating_mul(2));
@@ -83,7 +83,7 @@ impl Streams {
         Some(stream)
     }
 
-    /// The first part of an overlong line of this stream is out, and it goes on.
+    /// The first part of this stream's overlong line is out, and the line goes on.
     pub(crate) fn give_up(&mut self, stream: usize) {
         self.beyond[stream] = 1;
         self.look(None);
@@ -93,8 +93,8 @@ impl Streams {
         self.busy = if self.are_closed() { None } else { self.busy.or(from) };
     }
 
-    /// Takes the next piece, a line of the file at this offset. What it makes [overdue](Self::overdue)
-    /// was asked for before.
+    /// Takes the next piece, a line of the file at this offset. Call [overdue](Self::overdue)
+    /// first.
     pub(crate) fn step(&mut self, runtime: Runtime, from: u64, line: &[u8], most: usize) -> Step {
         let Some((stream, ends)) = runtime.piece(line) else { return Step::Broken };
         if self.beyond[stream] == 0 && line.len() <= most {
@@ -117,10 +117,10 @@ struct DockerLine<'a> {
     stream: Cow<'a, str>,
 }
 
-/// A line of Docker's as Docker writes it, up to the text.
+/// How a line of Docker's log begins, up to the text.
 const LOG: &[u8] = br#"{"log":""#;
 
-/// What follows the text. The text cannot hold this: there, a quote has a backslash before it.
+/// What follows the text. The text cannot contain it, because a quote in it has a backslash.
 const STREAM: &[u8] = br#"","stream":""#;
 
 impl Runtime {

@@ -1,7 +1,7 @@
-//! Input that holds no lines of JSON, told by how it begins.
+//! Recognises input that is not lines of JSON by its first bytes.
 
-/// What bytes are that begin a file and are no lines of JSON, as far as it can be told from the first
-/// few hundred of them, and what makes lines of them.
+/// If the first bytes of a file show that it is not lines of JSON: what it is, and how to convert
+/// it.
 pub(crate) fn not_lines(head: &[u8]) -> Option<&'static str> {
     match head {
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [b'{', 0, ..] | [0, b'{', ..] => {
@@ -32,7 +32,7 @@ pub(crate) fn not_lines(head: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// Bytes that are enough for [`not_lines`].
+/// How many bytes [`not_lines`] needs.
 pub(crate) const HEAD: usize = 512;
 
 #[cfg(test)]
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_holds_no_lines_of_json_is_told_by_its_head() {
+    fn input_that_is_not_lines_of_json_is_recognised_by_its_first_bytes() {
         for (head, hint) in [
             (&b"\xff\xfe{\0\"\0"[..], "UTF-16"),
             (b"\xfe\xff\0{\0\"", "UTF-16"),

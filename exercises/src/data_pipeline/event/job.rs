@@ -7,7 +7,7 @@ use super::time::Clock;
 use super::value::{Fields, Value};
 use crate::data_pipeline::config::{Config, is_tagged};
 
-/// What the workers do with each line.
+/// The compiled settings: what the workers do with each line.
 #[derive(Clone, Debug)]
 pub(crate) struct Job {
     pub(crate) fields: Fields,
@@ -16,7 +16,7 @@ pub(crate) struct Job {
     /// `None` if nothing is counted in windows.
     pub(crate) counted: Option<Counted>,
     pub(crate) framing: Framing,
-    /// The field that holds the line, where that is not a container's log.
+    /// The field that holds the event, for `--unwrap FIELD`.
     pub(crate) inner: Option<Inner>,
     /// The machine's name, which stands before the sources' names in ids.
     pub(crate) node: String,
@@ -48,7 +48,7 @@ impl Inner {
         Ok(Self { name: name.to_owned(), fields: scope.fields, field })
     }
 
-    /// The line in this line, or why there is none.
+    /// The event inside this line, or why there is none.
     pub(crate) fn of(&self, line: &str) -> Result<String, String> {
         let mut slots = Vec::new();
         self.fields.read(line, &mut slots).map_err(|err| without_line_number(&err))?;
@@ -60,7 +60,7 @@ impl Inner {
     }
 }
 
-/// The parser sees one line at a time and says "line 1" of each.
+/// Removes "line 1", which the parser says of every line, because it sees one at a time.
 fn without_line_number(err: &serde_json::Error) -> String {
     let text = err.to_string();
     text.replacen(" at line 1 column ", " at column ", 1)
@@ -80,7 +80,7 @@ pub(crate) struct Counted {
 }
 
 impl Job {
-    /// From a complete configuration.
+    /// Compiles a complete configuration.
     pub(crate) fn compile(config: &Config) -> Result<Self, String> {
         let mut scope = Scope::default();
         let derives = config.derive.iter().map(|text| Derive::parse(text, &mut scope));
@@ -133,7 +133,8 @@ impl Job {
 }
 
 impl Job {
-    /// Reads the fields of a line, the derived ones too: whether there is an event, or why it is dead.
+    /// Reads the fields of a line, and computes the derived ones. Returns whether there is an
+    /// event, or why the line is a dead letter.
     pub(crate) fn read<'a>(
         &self,
         line: &'a str,
@@ -159,8 +160,8 @@ impl Counted {
     }
 }
 
-/// The settings that open windows depend on, as a checkpoint keeps them; without windows there are
-/// none.
+/// The settings that open windows depend on, as a checkpoint keeps them; a constant without
+/// windows.
 pub(crate) fn identity(config: &Config) -> String {
     let Config { time, time_format, time_zone, by, p, window, derive, conditions, .. } = config;
     let Config { unwrap, q, sum, min, max, .. } = config;
@@ -168,7 +169,8 @@ pub(crate) fn identity(config: &Config) -> String {
         return NO_WINDOWS.to_owned();
     }
     let fields = (time, by, p, true);
-    // What versions before did not have is named only where it is used: theirs are the same then.
+    // Newer settings are named only where they are used, so that a checkpoint of an earlier version
+    // matches.
     let mut more = unwrap.as_ref().map_or(String::new(), |unwrap| format!("; unwrap: {unwrap:?}"));
     if !q.is_empty() {
         more += &format!("; q: {q:?}");
@@ -189,11 +191,11 @@ pub(crate) fn identity(config: &Config) -> String {
     )
 }
 
-/// What a checkpoint of a run without windows keeps instead.
+/// What a checkpoint of a run without windows keeps in their place.
 const NO_WINDOWS: &str = "no windows";
 
-/// Whether windows that were opened under `saved` can go on under `ours`. Versions before kept all
-/// settings of a run without windows too.
+/// Whether windows that were opened under `saved` can go on under `ours`. Earlier versions kept all
+/// settings, even of a run without windows.
 pub(crate) fn is_same(saved: &str, ours: &str) -> bool {
     let before = |saved: &str| {
         let fields =

@@ -1,4 +1,5 @@
-//! One event: from the bytes of a chunk to its fields, what is asked of them, and what comes of it.
+//! One event: from the bytes of a chunk to its fields, through conditions and formulas, to what
+//! goes out.
 
 pub(crate) mod container;
 pub(crate) mod expr;

@@ -18,11 +18,11 @@ use super::value::Value;
 /// A segment of lines, parsed.
 #[derive(Debug, Default)]
 pub(crate) struct Parsed {
-    /// Behind the last byte.
+    /// The offset behind the last byte.
     pub(crate) end: u64,
-    /// How many parts are out of overlong lines that go on.
+    /// How many parts have been given out of overlong lines that go on.
     pub(crate) parts: Parts,
-    /// Bytes that are no event: NULs where a line begins.
+    /// Skipped bytes: NULs at the head of a line.
     pub(crate) skipped: u64,
     pub(crate) filtered: u64,
     pub(crate) dead: u64,
@@ -33,16 +33,16 @@ pub(crate) struct Parsed {
     pub(crate) tagged: Vec<u8>,
     /// Dead letters, one line of JSON each.
     pub(crate) letters: Vec<u8>,
-    /// Why, and how many.
+    /// The reasons of the dead letters, and how many each has.
     pub(crate) reasons: Vec<(String, u64)>,
     pub(crate) rows: Rows,
     /// For each condition how many events it has seen, and how many met it.
     pub(crate) met: Vec<(u64, u64)>,
-    /// What the source is, if it begins here and does not hold lines of JSON.
+    /// What the source holds, if it begins here and is not lines of JSON.
     pub(crate) hint: Option<&'static str>,
 }
 
-/// Parses a segment of what `source` gives, and hands its buffer back.
+/// Parses a segment of `source`, and returns its buffer.
 pub(crate) fn parse(source: &str, segment: Segment, job: &Job) -> (Parsed, Vec<u8>) {
     let mut output = Output::new(job, source, &segment);
     if let Kind::Pieces { before, .. } = segment.kind {
@@ -61,7 +61,7 @@ pub(crate) fn parse(source: &str, segment: Segment, job: &Job) -> (Parsed, Vec<u
         }
         (Kind::Hole, _) => output.made.skipped = segment.bytes.len() as u64,
         (Kind::Position, _) => {}
-        // Checked once for all lines. A parser over bytes would let a skipped string pass.
+        // UTF-8 is checked once for all lines: a parser over bytes would not check skipped strings.
         (Kind::Lines, Ok(text)) => output.lines(segment.offset, text),
         (Kind::Lines, Err(_)) => output.mixed_lines(segment.offset, &segment.bytes),
         (Kind::Pieces { .. }, _) => unreachable!("it has just been dealt with"),
@@ -71,7 +71,7 @@ pub(crate) fn parse(source: &str, segment: Segment, job: &Job) -> (Parsed, Vec<u
 
 const NO_STREAM: &str = "no line of a container's log: its stream is neither stdout nor stderr";
 
-/// A line of a container's log, as far as its pieces have come.
+/// The pieces so far of a line in a container's log.
 #[derive(Debug, Default)]
 struct Joined {
     /// The offset of its first piece.
@@ -93,7 +93,7 @@ impl Joined {
 
 struct Output<'j> {
     job: &'j Job,
-    /// The source's name, as the inside of a JSON string.
+    /// The source's name, escaped for a JSON string, without quotes.
     source: String,
     /// The numbers of the keys in the rows.
     keys: HashMap<Box<str>, u32, FixedState>,
@@ -175,7 +175,7 @@ impl<'j> Output<'j> {
             }
             start = end;
         }
-        // Lines are open only where the source ends, or where they are too long for what comes next.
+        // Lines are still open only if the source ends, or if they have become too long.
         for (line, parts) in lines.into_iter().zip(segment.after.streams) {
             match line.from {
                 None => {}
@@ -199,7 +199,7 @@ impl<'j> Output<'j> {
         }
     }
 
-    /// A line that was in another one.
+    /// An event from inside a line.
     fn unwrapped(&mut self, offset: u64, text: &[u8]) {
         let text = text.strip_suffix(b"\n").unwrap_or(text);
         let Ok(text) = simdutf8::basic::from_utf8(text) else {
@@ -208,7 +208,8 @@ impl<'j> Output<'j> {
         let mut slots = Vec::new();
         let verdict = self.judge(text, &mut slots);
         if verdict == Ok(true) && memchr::memchr(b'\n', text.as_bytes()).is_some() {
-            // Between the parts of the object: inside of a text there can be none.
+            // An event is one line. A line feed here is between parts of the object: JSON strings
+            // hold none.
             let line = text.replace('\n', " ");
             return self.file(offset, &line, verdict, &slots);
         }
@@ -220,7 +221,7 @@ impl<'j> Output<'j> {
         self.made.dead += 1;
     }
 
-    /// A line without what is no part of it: NULs, and the mark that some files begin with.
+    /// A line without leading NULs and without a byte order mark.
     fn without_head<'t>(&mut self, offset: u64, line: &'t str) -> (u64, &'t str) {
         let marked = if offset == 0 { line.strip_prefix('\u{feff}').unwrap_or(line) } else { line };
         let rest = marked.trim_start_matches('\0');
@@ -228,7 +229,8 @@ impl<'j> Output<'j> {
         (offset + (line.len() - rest.len()) as u64, rest)
     }
 
-    /// Some line is not UTF-8: the others are as good as ever.
+    /// A line is not UTF-8: the lines are parsed one by one, so that only that one is a dead
+    /// letter.
     fn mixed_lines(&mut self, offset: u64, bytes: &[u8]) {
         let mut start = 0;
         for end in line_ends(bytes) {
@@ -244,7 +246,7 @@ impl<'j> Output<'j> {
         }
     }
 
-    /// Whether a line is accepted, or why it is dead.
+    /// Whether a line is accepted, or why it is a dead letter.
     fn judge<'a>(&mut self, line: &'a str, slots: &mut Vec<Value<'a>>) -> Result<bool, String> {
         if !self.job.read(line, slots)? {
             return Ok(false);
@@ -383,7 +385,8 @@ impl<'j> Output<'j> {
         self.made.letters.extend_from_slice(letter.as_bytes());
     }
 
-    /// Counts a letter by its reason, without the place in the line; a line in parts once.
+    /// Counts a dead letter by its reason, without the place in the line; a line in parts counts
+    /// once.
     fn count(&mut self, reason: &str) {
         let kind = reason.split(" at column ").next().unwrap_or(reason);
         let (kind, part) = kind.split_once(", part ").unwrap_or((kind, "1"));
@@ -405,10 +408,10 @@ fn object(names: &[(String, Operand)], values: &[Cow<'_, Value<'_>>]) -> String 
     object + "}"
 }
 
-/// Reasons of dead letters that are told apart.
+/// Most different reasons of dead letters that are counted; more go into one.
 pub(crate) const REASONS: usize = 20;
 
-/// Counts letters by their reason; when there are too many reasons, further ones together.
+/// Counts dead letters by their reason; beyond the limit, further reasons are counted together.
 pub(crate) fn tally(reasons: &mut Vec<(String, u64)>, reason: &str, letters: u64) {
     let is_full = reasons.len() > REASONS;
     let known = reasons.iter().position(|(known, _)| known == reason);
@@ -419,7 +422,7 @@ pub(crate) fn tally(reasons: &mut Vec<(String, u64)>, reason: &str, letters: u64
     }
 }
 
-/// Tabs and line ends belong in a text.
+/// Control characters, except tabs and line ends, which texts contain.
 fn is_control(char: char) -> bool {
     char.is_control() && !matches!(char, '\t' | '\n' | '\r')
 }
@@ -431,7 +434,7 @@ fn line_ends(bytes: &[u8]) -> impl Iterator<Item = usize> {
     memchr::memchr_iter(b'\n', bytes).map(|at| at + 1).chain(last)
 }
 
-/// Byte for byte; only a line that ended with its file gets the line feed that it lacks.
+/// Appends lines byte for byte; only a last line without a line feed gets one.
 fn append_line(to: &mut Vec<u8>, line: &[u8]) {
     to.extend_from_slice(line);
     if line.last() != Some(&b'\n') {
@@ -457,8 +460,8 @@ mod tests {
         Job::compile(&config).unwrap()
     }
 
-    /// Reads `input` from `offset` on, and gives what becomes of each segment; the events that were
-    /// counted are those that come out.
+    /// Reads `input` from `offset` on, and gives the parsed segments. Asserts that as many events
+    /// come out as were counted.
     fn parsed(job: &Job, input: &[u8], (offset, parts): (u64, Parts), read: usize) -> Vec<Parsed> {
         let mut splitter = Splitter::new(offset, parts, job.framing);
         let mut segments = Vec::new();
@@ -488,7 +491,7 @@ mod tests {
     }
 
     /// A container's log as a runtime writes it: the lines of both streams in pieces of `size`
-    /// bytes, of which the choices say which stream's comes next.
+    /// bytes; `choices` say which stream's piece comes next.
     fn log(cri: bool, streams: [&[String]; STREAMS], size: usize, choices: &[bool]) -> Vec<u8> {
         let mut pieces = streams.map(|lines| {
             let cut = |line: &String| -> Vec<(String, bool)> {
@@ -516,9 +519,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is read at once, wherever the streams' pieces are mixed, and wherever reading
-        /// stops and starts again, each line comes out once, in its stream's order, unless it is too
-        /// long.
+        /// However the reads are cut, the pieces mixed, and the run restarted, each line comes out
+        /// once, in its stream's order, unless it is too long.
         #[test]
         fn the_lines_of_a_containers_log_are_joined_again(
             lengths in proptest::collection::vec((0..2_usize, 0..60_usize), 1..30),
@@ -531,7 +533,7 @@ mod tests {
                 streams[stream].push(format!("{{\"n\":{n},\"x\":\"{}\"}}", "y".repeat(length)));
             }
             let input = log(cri, [&streams[0], &streams[1]], size, &choices);
-            // Settings see to it that no single line of Docker's is too long.
+            // The settings ensure that no single line of Docker's is too long.
             let max_line = if cri { max_line } else { max_line.max(2 * size as u64 + 80) };
             let job = job(if cri { "cri" } else { "docker" }, max_line);
             let start = (0, Parts::default());

@@ -1,18 +1,18 @@
-//! What the windows are given of the events.
+//! What the windows get from the events.
 
 use super::value::Number;
 
 /// The key of events that have none.
 pub(crate) const NO_KEY: &str = "null";
 
-/// What a chunk contributes: its accepted events in order, with keys that are spelled once.
+/// What a chunk contributes: its accepted events in order, with each key stored once.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rows {
     pub(crate) keys: Vec<Box<str>>,
     pub(crate) list: Vec<Row>,
-    /// What is added up or compared, for each row as many as there are columns for it.
+    /// The values of the totals: for each row one per column.
     pub(crate) totals: Vec<Option<Number>>,
-    /// Whether some event had the fields of --by, of --p, and of the totals, in this order.
+    /// Whether any event had the fields of --by, of --p, and of the totals, in this order.
     pub(crate) had: Vec<bool>,
     /// The latest time among all events of the chunk, filtered ones too.
     pub(crate) latest: Option<i64>,

@@ -1,18 +1,18 @@
-//! The fast way to the wanted fields: it goes over a line once, and makes nothing of what nobody
-//! wants. It accepts only what `serde_json` accepts, as strictly. A line that it does not accept, and
-//! a few that are merely odd (deeply nested, half a surrogate pair in a key), are left to the reader
-//! over `serde_json` in [`value`](super::value), which says what is wrong. The fuzz target `fields`
+//! The fast reader of the wanted fields: it scans a line once, and builds nothing for fields that
+//! are not wanted. It is as strict as `serde_json`. A line that it does not accept, and a few that
+//! are merely unusual (deeply nested, half a surrogate pair in a key), are left to the reader over
+//! `serde_json` in [`value`](super::value), which says what is wrong. The fuzz target `fields`
 //! compares the two.
 
 use std::borrow::Cow;
 
 use super::value::{Fields, Node, Number, Value};
 
-/// Most objects and arrays inside each other, so that the stack stays small. Deeper ones are left to
-/// `serde_json`.
+/// The deepest nesting of objects and arrays, so that the stack stays small. Deeper ones are left
+/// to `serde_json`.
 const DEPTH: u32 = 64;
 
-/// Bytes that are looked at together.
+/// How many bytes are examined together.
 const BLOCK: usize = 64;
 
 impl Fields {
@@ -28,8 +28,8 @@ impl Fields {
     }
 }
 
-/// Reads the fields of `root` out of a line into their slots, which are empty; `None` leaves the
-/// line to `serde_json`, and the slots as they happen to be.
+/// Reads the fields of `root` out of a line into their empty slots. `None` leaves the line to
+/// `serde_json`; the slots may then hold anything.
 fn scan<'a>(root: &Node, line: &'a str, slots: &mut [Value<'a>]) -> Option<()> {
     let (bytes, block, marks) = (line.as_bytes(), usize::MAX, 0);
     let mut scanner = Scanner { line, bytes, at: 0, block, marks };
@@ -42,9 +42,9 @@ fn scan<'a>(root: &Node, line: &'a str, slots: &mut [Value<'a>]) -> Option<()> {
 struct Scanner<'a> {
     line: &'a str,
     bytes: &'a [u8],
-    /// Of the next byte.
+    /// The index of the next byte.
     at: usize,
-    /// The block that the marks are of.
+    /// The block that the marks belong to.
     block: usize,
     marks: u64,
 }
@@ -71,7 +71,7 @@ impl<'a> Scanner<'a> {
             self.blanks();
             match child {
                 Some(child) => {
-                    child.forget(slots); // what it held if it is repeated
+                    child.forget(slots); // a repeated field replaces its value
                     self.field(child, slots, depth)?;
                 }
                 None => self.skip(depth)?,
@@ -84,7 +84,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// A wanted value: into its slot, and the objects below it into theirs.
+    /// Reads a wanted value into its slot, and the fields below it into theirs.
     fn field(&mut self, node: &Node, slots: &mut [Value<'a>], depth: u32) -> Option<()> {
         let value = match self.peek()? {
             b'"' => {
@@ -111,7 +111,7 @@ impl<'a> Scanner<'a> {
         Some(())
     }
 
-    /// A value that nobody wants.
+    /// Skips a value that is not wanted.
     #[inline]
     fn skip(&mut self, depth: u32) -> Option<()> {
         match self.peek()? {
@@ -153,7 +153,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// What a string holds, behind its first quote.
+    /// The content of a string, from behind its first quote.
     fn text(&mut self) -> Option<Cow<'a, str>> {
         let start = self.at;
         if self.string()? {
@@ -162,13 +162,13 @@ impl<'a> Scanner<'a> {
         self.unescaped(start).map(Cow::Owned)
     }
 
-    /// What the string says that has just been passed.
+    /// The content of the string that was just passed.
     #[cold]
     fn unescaped(&self, start: usize) -> Option<String> {
         serde_json::from_str(self.line.get(start - 1..self.at)?).ok()
     }
 
-    /// Goes behind a string, and says whether it is free of escapes.
+    /// Moves behind a string, and returns whether it has no escapes.
     #[inline]
     fn string(&mut self) -> Option<bool> {
         let ahead = self.marks >> (self.at % BLOCK);
@@ -200,7 +200,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Goes to the next quote, backslash or control byte, or behind the end.
+    /// Moves to the next quote, backslash or control byte, or behind the end.
     fn go_to_mark(&mut self) {
         loop {
             let (block, offset) = (self.at / BLOCK, self.at % BLOCK);
@@ -252,8 +252,8 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Goes behind a number, and says whether it has neither a fraction nor an exponent. What
-    /// follows a zero is looked at by whoever reads on.
+    /// Moves behind a number, and returns whether it has neither a fraction nor an exponent. The
+    /// caller checks what follows a zero.
     fn digits(&mut self) -> Option<bool> {
         let _ = self.take(b'-');
         if self.take(b'0').is_none() {
@@ -271,7 +271,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// At least one.
+    /// Skips digits, of which there must be at least one.
     fn run_of_digits(&mut self) -> Option<()> {
         let start = self.at;
         while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
@@ -300,8 +300,8 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// One bit for each byte that is a quote, a backslash or a control byte. The compiler makes SIMD of
-/// the comparisons, and nothing here branches.
+/// One bit for each byte that is a quote, a backslash or a control byte. The compiler turns the
+/// comparisons into SIMD; nothing here branches.
 fn marks(block: &[u8; BLOCK]) -> u64 {
     let mut flags = [0; BLOCK];
     for (flag, byte) in flags.iter_mut().zip(block) {
@@ -318,7 +318,7 @@ fn marks(block: &[u8; BLOCK]) -> u64 {
 mod tests {
     use super::*;
 
-    /// Or a line would be read twice. That the fields are right, the tests of `value` hold.
+    /// Otherwise such a line would be read twice. The tests of `value` check the fields.
     #[test]
     fn no_usual_line_is_left_to_serde_json() {
         for line in [

@@ -8,15 +8,15 @@ use super::container::{Beyond, Runtime, Streams};
 /// A stretch of a source: whole lines, or a part of one that is too long.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Segment {
-    /// Of the first byte.
+    /// The offset of the first byte.
     pub(crate) offset: u64,
     pub(crate) bytes: Vec<u8>,
     pub(crate) kind: Kind,
-    /// How many parts are out of the lines that go on behind it.
+    /// How many parts have been given out of the lines that go on behind it.
     pub(crate) after: Parts,
 }
 
-/// How many parts are out of lines that are too long and have not ended.
+/// How many parts have been given out of overlong lines that have not ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Parts {
     /// Of a line of the source.
@@ -37,7 +37,8 @@ fn are_none(streams: &Beyond) -> bool {
 pub(crate) struct Framing {
     /// The longest line, in bytes.
     pub(crate) max_line: usize,
-    /// The source is a container's log: its lines are pieces of lines, which stay together.
+    /// For a container's log, its runtime: its lines are pieces of lines, and all pieces of a line
+    /// stay in one segment.
     pub(crate) runtime: Option<Runtime>,
 }
 
@@ -45,16 +46,16 @@ pub(crate) struct Framing {
 pub(crate) enum Kind {
     /// Whole lines. Only the last line of a source may lack its line feed.
     Lines,
-    /// Lines of a container's log, all pieces of each line: so many events, behind so many parts of
-    /// overlong ones.
+    /// Lines of a container's log, with all pieces of each: the number of events, and the parts of
+    /// overlong lines before them.
     Pieces { events: u64, before: Beyond },
     /// The `n`th part (from 1) of a line that is longer than the limit.
     Part(u64),
-    /// NULs where a line begins: the hole that a writer leaves whose file was truncated under it.
+    /// NULs at the head of a line: the hole that a writer leaves when its file is truncated.
     Hole,
-    /// No bytes: this is where the source is.
+    /// No bytes: it only reports the source's position.
     Position,
-    /// Something that no lines can be made of, and why.
+    /// Bytes that cannot be split into lines, and why.
     #[cfg_attr(not(feature = "nats"), expect(dead_code, reason = "only a message can be so"))]
     Broken(&'static str),
 }
@@ -64,7 +65,7 @@ pub(crate) enum Kind {
 const LINES: usize = 2048;
 
 impl Segment {
-    /// The same in segments of at most `LINES` lines, each with the number of its events.
+    /// The same, cut into segments of at most `LINES` lines, each with the number of its events.
     pub(crate) fn cut(mut self) -> Vec<(Self, u64)> {
         let mut events = self.events();
         let mut segments = Vec::new();
@@ -102,8 +103,8 @@ impl Segment {
     }
 }
 
-/// How much to read at `position` for a chunk of `size`: up to the next multiple of it. So a file
-/// is cut at the same places wherever reading starts, also after a restart.
+/// How much to read at `position` for a chunk of `size`: up to its next multiple. So a file is cut
+/// at the same places wherever reading starts, even after a restart.
 pub(crate) fn read_length(position: u64, size: usize) -> usize {
     size - (position % size as u64) as usize
 }
@@ -112,31 +113,30 @@ pub(crate) fn read_length(position: u64, size: usize) -> usize {
 #[derive(Debug)]
 pub(crate) struct Splitter {
     max_line: usize,
-    /// Of the first byte of `carry`.
+    /// The offset of the first byte of `carry`.
     offset: u64,
     carry: Vec<u8>,
-    /// How many parts of the current line are out already.
+    /// How many parts of the current line have been given out.
     parts: u64,
     pieces: Option<Pieces>,
 }
 
-/// What is known of the lines in `carry`, where they are pieces of lines.
+/// For a container's log: the unfinished lines in `carry`.
 #[derive(Debug)]
 struct Pieces {
     runtime: Runtime,
-    /// Behind the last line that was looked at.
+    /// The offset behind the last examined line.
     end: u64,
     streams: Streams,
-    /// At the beginning of `carry`.
+    /// The parts of overlong lines given out before `carry`.
     before: Beyond,
-    /// From there on.
+    /// The events in `carry`.
     events: u64,
     lines: usize,
 }
 
 impl Splitter {
-    /// For a source that is read from `offset` on: the beginning of a line, or the end of a part of
-    /// one.
+    /// For a source that is read from `offset` on, where a line begins or a part of one ends.
     pub(crate) fn new(offset: u64, parts: Parts, framing: Framing) -> Self {
         let Framing { max_line, runtime } = framing;
         let before = parts.streams;
@@ -156,7 +156,8 @@ impl Splitter {
         self.offset + self.carry.len() as u64
     }
 
-    /// Where the first byte is that is not out yet, and how many parts are of the lines before it.
+    /// The offset of the first byte that was not given out yet, and how many parts of the lines
+    /// before it were.
     pub(crate) fn done(&self) -> (u64, Parts) {
         let streams = self.pieces.as_ref().map_or(Beyond::default(), |pieces| pieces.before);
         (self.offset, Parts { line: self.parts, streams })
@@ -167,13 +168,13 @@ impl Splitter {
         self.carry.len()
     }
 
-    /// A buffer to append the next read to. It holds what is carried, so that a chunk is one segment
-    /// of memory; give it back to [`push`](Splitter::push).
+    /// A buffer to append the next read to. It contains the carried bytes, so that a chunk is one
+    /// stretch of memory; give it back to [`push`](Splitter::push).
     pub(crate) fn buffer(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.carry)
     }
 
-    /// Takes the buffer with what was read appended, and gives what is complete, in order.
+    /// Takes the buffer with the new bytes appended, and returns what is complete, in order.
     pub(crate) fn push(&mut self, mut bytes: Vec<u8>) -> Vec<Segment> {
         let mut segments = Vec::new();
         if self.parts > 0 && !bytes.is_empty() {
@@ -216,7 +217,7 @@ impl Splitter {
         segments
     }
 
-    /// Cuts where no stream's line is open, and gives what is behind the last of these places.
+    /// Cuts where no stream's line is open, and returns what is behind the last cut.
     fn whole_pieces(
         &mut self,
         pieces: &mut Pieces,
@@ -240,7 +241,7 @@ impl Splitter {
                 }
             }
         }
-        // What is behind the last line may be too long for the lines that are open.
+        // The rest behind the last line may make the open lines too long.
         if pieces.give_up(start + bytes.len() as u64, self.max_line) {
             closed = Some((at, pieces.cut()));
         }
@@ -263,7 +264,7 @@ impl Splitter {
         carry
     }
 
-    /// Whether all that is carried is a line without its end.
+    /// Whether the carried bytes are one line without its end.
     fn is_one_line(&self) -> bool {
         self.pieces.as_ref().is_none_or(|pieces| pieces.end == self.offset)
     }
@@ -323,8 +324,8 @@ impl Pieces {
         self.lines += 1;
     }
 
-    /// Lines that would be too long if they went on to `end` are in parts from now on. Says whether
-    /// that leaves none open.
+    /// Turns lines that would be too long if they went on to `end` into parts. Returns whether none
+    /// is open then.
     fn give_up(&mut self, end: u64, most: usize) -> bool {
         let mut some = false;
         while self.streams.overdue(end, most).is_some() {
@@ -343,7 +344,7 @@ impl Pieces {
         (self.events, self.lines, self.before) = (0, 0, self.streams.beyond());
     }
 
-    /// What came behind the cut counts for the next one.
+    /// What is behind the cut belongs to the next segment.
     fn begin_behind(&mut self, cut: &Cut) {
         self.events -= cut.events;
         self.lines -= cut.lines;
@@ -448,7 +449,7 @@ mod tests {
             let lines = segments.iter().filter(|segment| segment.kind != Kind::Hole);
             assert_eq!(lines.clone().map(Segment::events).sum::<u64>(), 2);
             let rest: Vec<u8> = lines.flat_map(|segment| segment.bytes.clone()).collect();
-            // What is before a line in the same read goes along with it: the parser skips it.
+            // NULs before a line in the same read stay in its segment: the parser skips them.
             assert_eq!(rest.split(|byte| *byte == 0).collect::<Vec<_>>().concat(), b"one\ntwo\n");
         }
     }

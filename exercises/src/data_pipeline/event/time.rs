@@ -8,19 +8,21 @@ use jiff::tz::{Offset, TimeZone};
 use super::expr::{key, parse_number};
 use super::value::{Number, Value};
 
-/// From here on a number is milliseconds, not seconds: in seconds it would be the year 5138, in
-/// milliseconds it is 1973. Times 1,000 it is microseconds, times 1,000 more nanoseconds.
+/// From this number on a time is in milliseconds, not seconds: as seconds it would be in the year
+/// 5138, as milliseconds it is in 1973. From 1,000 times this it is microseconds, from 1,000,000
+/// times nanoseconds.
 const MILLISECONDS_FROM: f64 = 1e11;
 
-/// Beyond ±8,000 years around 1970 there is no calendar that could print a window.
+/// The largest time, in milliseconds from 1970: beyond ±8,000 years the calendar cannot print a
+/// window.
 const LIMIT: i64 = 250_000_000_000_000;
 
 /// How event times are written.
 #[derive(Clone, Debug)]
 pub(crate) struct Clock {
-    /// As strftime has it; `None` if each text tells its own form.
+    /// A strftime format; `None` recognises the form of each text.
     format: Option<String>,
-    /// Of times that name none.
+    /// The zone of times that name none.
     zone: TimeZone,
 }
 
@@ -36,7 +38,7 @@ impl Clock {
         Ok(clock)
     }
 
-    /// A format has to be readable, and to have all that makes a time.
+    /// Checks that a format is valid and gives a full date and time.
     fn check(&self) -> Result<(), String> {
         let Some(format) = &self.format else { return Ok(()) };
         let invalid = |why: String| {
@@ -76,8 +78,8 @@ impl Clock {
         time.map(Timestamp::as_millisecond)
     }
 
-    /// RFC 3339 and ISO 8601, and what programs make of them: a space before the offset, ` UTC`, or
-    /// no offset at all.
+    /// RFC 3339, ISO 8601 and their common variants: a space before the offset, ` UTC`, or no
+    /// offset.
     fn iso(&self, text: &str) -> Option<Timestamp> {
         let (text, zone) = match text.strip_suffix(" UTC").or(text.strip_suffix(" GMT")) {
             Some(text) => (text, &TimeZone::UTC),
@@ -88,7 +90,7 @@ impl Clock {
         let joined = joined.map(|(time, offset)| format!("{time}{offset}"));
         let text = joined.as_deref().unwrap_or(text);
         if !text.contains([' ', 'T', 't']) {
-            return None; // a day is no time
+            return None; // a date alone is not a time
         }
         let local = || zone.to_timestamp(text.parse().ok()?).ok();
         text.parse().ok().or_else(local)
@@ -101,8 +103,7 @@ impl Clock {
         time.map(Timestamp::as_millisecond)
     }
 
-    /// Why there is no event time in a field with this value, for which [`millis`](Self::millis) gives
-    /// none.
+    /// Why [`millis`](Self::millis) gives no event time for this value of the field.
     pub(crate) fn problem(&self, field: &str, value: &Value<'_>) -> String {
         let there = match value {
             Value::Missing => return format!("no time: there is no field {field}"),
@@ -120,7 +121,7 @@ impl Clock {
     }
 }
 
-/// Characters of a text that a message shows.
+/// Most characters of a text that a message shows.
 const SHOWN: usize = 80;
 
 /// Seconds, milliseconds, microseconds or nanoseconds, by their size.
@@ -198,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_is_none() {
+    fn invalid_times_give_none() {
         for text in ["", "yesterday", "2026-13-01T00:00:00Z", "2026-02-30T00:00:00Z", "2026-03-01"]
         {
             assert_eq!(of(text), None, "{text}");

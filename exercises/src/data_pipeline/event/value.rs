@@ -15,12 +15,12 @@ pub(crate) enum Value<'a> {
     #[default]
     Missing,
     Null,
-    /// There, but an array or an object, which cannot be compared.
+    /// An array or an object, which cannot be compared.
     Opaque,
     Bool(bool),
     Number(Number),
     Text(Cow<'a, str>),
-    /// What a path with `[*]` leads to: at least one value, and none in it is `Missing` or `Many`.
+    /// The values of a path with `[*]`: at least one, and none is `Missing` or `Many`.
     Many(Vec<Value<'a>>),
 }
 
@@ -33,7 +33,7 @@ impl Value<'_> {
         }
     }
 
-    /// What the value is made into, or each of several.
+    /// Converts the value, or each of several.
     pub(crate) fn map(&self, made: impl Fn(&Self) -> Self) -> Self {
         match self {
             Self::Many(values) => {
@@ -60,7 +60,7 @@ impl Value<'_> {
     }
 }
 
-/// A whole number, exactly, or any other number as `f64`: one value has one form.
+/// A number: a whole one exactly, any other as `f64`, so that equal values have the same form.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) enum Number {
     Integer(i128),
@@ -68,8 +68,8 @@ pub(crate) enum Number {
     Float(f64),
 }
 
-/// Whole numbers up to here are kept as such. Integers of the input have 64 bits at most; those
-/// beyond come as floating point.
+/// The largest magnitude kept as a whole number. Integers of the input have at most 64 bits; larger
+/// ones come as floating point.
 const WHOLE: f64 = (1_i128 << 126) as f64;
 
 impl From<f64> for Number {
@@ -111,7 +111,7 @@ impl PartialOrd for Number {
 pub(crate) struct Fields {
     pub(super) root: Node,
     slots: usize,
-    /// Some path leads into an array: such lines are left to `serde_json`.
+    /// Some path leads into an array: then all lines are left to `serde_json`.
     pub(super) into_arrays: bool,
 }
 
@@ -141,7 +141,7 @@ pub(super) struct Node {
 struct Items {
     /// Of each item.
     fields: Fields,
-    /// Which slot of an item goes into which of ours, of that item alone or of all.
+    /// Which slot of an item goes into which of ours: from one item, or from all.
     wanted: Vec<(usize, Option<usize>, usize)>,
 }
 
@@ -153,7 +153,7 @@ impl Fields {
         self.root.slot(&path, &mut self.slots)
     }
 
-    /// A slot that no field of the line fills: for a derived field.
+    /// A new slot for a derived field, which no field of the line fills.
     pub(crate) fn spare_slot(&mut self) -> usize {
         next(&mut self.slots)
     }
@@ -168,11 +168,11 @@ impl Fields {
         self.clear(slots);
         let mut json = serde_json::Deserializer::from_str(line);
         if self.slots == 0 && line.trim_ascii_start().starts_with('{') {
-            IgnoredAny::deserialize(&mut json)?; // the same, faster: nothing is wanted
+            IgnoredAny::deserialize(&mut json)?; // the same, but faster: no field is wanted
         } else {
             json.deserialize_map(Field { node: &self.root, slots })?;
         }
-        json.end() // or trailing garbage would pass
+        json.end() // otherwise trailing garbage would pass
     }
 
     pub(super) fn clear(&self, slots: &mut Vec<Value<'_>>) {
@@ -287,7 +287,7 @@ impl<'n> Visitor<'_> for Name<'n> {
     }
 }
 
-/// Reads a value: into its slot, and the objects below it into theirs.
+/// Reads a value into its slot, and the objects below it into theirs.
 struct Field<'n, 's, 'a> {
     node: &'n Node,
     slots: &'s mut Vec<Value<'a>>,
@@ -367,7 +367,7 @@ impl<'a> Visitor<'a> for Field<'_, '_, 'a> {
         while let Some(child) = map.next_key_seed(Name(self.node))? {
             match child {
                 Some(node) => {
-                    node.forget(self.slots); // what it held if it is repeated
+                    node.forget(self.slots); // a repeated field replaces its value
                     map.next_value_seed(Field { node, slots: self.slots })?;
                 }
                 None => drop(map.next_value::<IgnoredAny>()?),
@@ -482,7 +482,8 @@ mod tests {
         "n":-0,"big":18446744073709551616,"t":true,"f":false,"z":null,"a":{"b":0.5},"l":[1,{"b":2},[3]]} "#;
 
     proptest! {
-        /// Both agree on what is an object, and on what is in it, however it is damaged.
+        /// The two readers agree on whether a line is an object and on its fields, however it is
+        /// damaged.
         #[test]
         fn a_damaged_line_is_read_as_serde_json_reads_it(
             damage in proptest::collection::vec((0..LINE.len(), 0..4, any::<u8>()), 1..4)
@@ -502,7 +503,7 @@ mod tests {
         }
     }
 
-    /// Values of all kinds as they may be written, and some that are none.
+    /// Values of all kinds as they may be written, and some that are invalid.
     fn json() -> BoxedStrategy<String> {
         let number = r"-?(0|[1-9][0-9]{0,20})(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?";
         let odd = r"[-+.0-9eE]{1,6}|tru|nul|NaN|\{|\[|,|:";
@@ -542,7 +543,7 @@ mod tests {
         }
     }
 
-    /// Each rule of the grammar, kept and broken, where the value is wanted, skipped and a key.
+    /// Each rule of the grammar, kept and broken, in a wanted value, a skipped value and a key.
     #[test]
     fn every_rule_of_the_grammar_is_kept() {
         let numbers = "0 -0 1 -1 10 01 -01 00 - + +1 .5 5. 0.5 -.5 1.e1 1e 1e+ 1e5 1E-5 1e+05 0e1 0x1 \

@@ -20,7 +20,7 @@ use tokio_stream::{Stream, StreamExt};
 use super::server;
 use super::snapshot::{SILENT, Snapshot};
 
-/// One file, with nothing to load from anywhere.
+/// The live page: one file that loads nothing else.
 const PAGE: &str = include_str!("page.html");
 
 /// What is served.
@@ -36,23 +36,24 @@ impl Shown {
     }
 }
 
-/// The names under which this server may be asked. A page from elsewhere can have a browser ask for
-/// its own name at this address (DNS rebinding), and must not read the answer.
+/// The host names that this server answers. With DNS rebinding, a foreign page can make a browser
+/// ask this address under the page's own name; such a page must not read the answer.
 #[derive(Debug)]
 struct Hosts {
-    /// `None` if it is not known any more.
+    /// `None` if the address is not known any more.
     bound: Option<IpAddr>,
     names: Vec<String>,
 }
 
 impl Hosts {
-    /// Whether this is one of them, with a port or without.
+    /// Whether `host`, with a port or without, is one of them.
     fn have(&self, host: &str) -> bool {
         let host = without_port(host);
         let inner = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         if let Ok(ip) = inner.parse::<IpAddr>() {
             return self.bound.is_some_and(|bound| {
-                // A browser asks for an address only where a person has written it.
+                // A bare IP address cannot be rebound: a browser asks for it only if a person wrote
+                // it.
                 ip == bound || bound.is_unspecified() || bound.is_loopback() && ip.is_loopback()
             });
         }
@@ -94,8 +95,8 @@ async fn only_these_hosts(
     (StatusCode::MISDIRECTED_REQUEST, text).into_response()
 }
 
-/// The page may run its own script, use its own style and ask its own server, and nothing else:
-/// what a source or a sink is called is text to it, and stays text.
+/// The page may run its own script, use its own style and ask its own server, and nothing else: the
+/// names of sources and sinks stay text.
 async fn page() -> impl IntoResponse {
     let nonce = format!("{:032x}", rand::random::<u128>());
     let policy = format!(
@@ -128,7 +129,7 @@ async fn metrics(State(shown): State<Shown>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, kind)], shown.prometheus.render())
 }
 
-/// Whether the process does its work.
+/// `/healthz`: whether the core is alive.
 async fn healthz(State(shown): State<Shown>) -> (StatusCode, &'static str) {
     if shown.snapshots.borrow().silent < SILENT.as_secs_f64() {
         (StatusCode::OK, "ok\n")
@@ -137,7 +138,7 @@ async fn healthz(State(shown): State<Shown>) -> (StatusCode, &'static str) {
     }
 }
 
-/// Whether it takes events and passes them on; if not, why.
+/// `/readyz`: whether events are taken and passed on; if not, why.
 async fn readyz(State(shown): State<Shown>) -> (StatusCode, String) {
     match &shown.snapshots.borrow().not_ready {
         Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
@@ -177,7 +178,7 @@ mod tests {
         }
     }
 
-    /// The value of a colour in the n-th set of them: 0 is the light one, 1 the dark one.
+    /// The value of a colour in the n-th set: 0 is the light one, 1 the dark one.
     fn colour(name: &str, set: usize) -> [f64; 3] {
         let value = PAGE.split(&format!("--{name}: #")).nth(set + 1).unwrap();
         let value = value.split(';').next().unwrap();
@@ -189,7 +190,7 @@ mod tests {
         [0, 1, 2].map(|at| f64::from(digit(at)) / 255.0)
     }
 
-    /// As WCAG 2 defines it.
+    /// The contrast as WCAG 2 defines it.
     fn luminance(colour: [f64; 3]) -> f64 {
         let linear =
             |c: f64| if c <= 0.04045 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) };

@@ -1,5 +1,5 @@
 //! What a run shows of itself: Prometheus metrics, a live page, a line on the terminal. All three
-//! tell from the same snapshot; the stages only count, once per chunk.
+//! show the same snapshot; the stages only count, once per chunk.
 
 mod count;
 pub(crate) mod http;
@@ -27,7 +27,7 @@ use stats::Stats;
 
 use crate::data_pipeline::state::checkpoint::BEAT;
 
-/// The snapshots for each line on the terminal.
+/// How many snapshots there are for each line on the terminal.
 const LINE_EVERY: u32 = 4;
 
 /// Where the line on the terminal goes.
@@ -88,7 +88,7 @@ fn print(snapshot: &Snapshot, lines: Lines) {
 }
 
 /// The address that was given to this flag, as HOST:PORT: a port alone is one of the loopback
-/// interface. Whether there is such a host is not asked.
+/// interface. The host is not looked up.
 pub(crate) fn address(flag: &str, address: &str) -> Result<String, String> {
     if address.parse::<u16>().is_ok() {
         return Ok(format!("{}:{address}", Ipv4Addr::LOCALHOST));

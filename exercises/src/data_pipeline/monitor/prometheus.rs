@@ -10,10 +10,10 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, Prometheu
 
 use super::snapshot::{Snapshot, StageShown};
 
-/// Of `buffer_send_duration_seconds`: from what nobody notices to what everybody does.
+/// The buckets of `buffer_send_duration_seconds`, in seconds.
 const BUCKETS: [f64; 7] = [0.0001, 0.001, 0.01, 0.1, 1.0, 10.0, 60.0];
 
-/// A recorder of this run's own: none is installed for the process.
+/// This run's own recorder, not one for the whole process.
 pub(crate) struct Prometheus(PrometheusRecorder);
 
 impl Prometheus {
@@ -35,7 +35,7 @@ impl Prometheus {
             }
             publish_run(snapshot);
         });
-        self.handle().run_upkeep(); // or the histograms' samples would pile up between scrapes
+        self.handle().run_upkeep(); // otherwise samples of histograms would pile up between scrapes
     }
 }
 

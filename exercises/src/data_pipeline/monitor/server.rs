@@ -1,5 +1,5 @@
-//! An HTTP server that a stranger cannot wear out: connections, heads and idle times are bounded,
-//! and no route reads a body.
+//! An HTTP server that no client can exhaust: connections, heads and idle times are bounded, and no
+//! route reads a body.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +24,7 @@ const IDLE: Duration = Duration::from_secs(10);
 /// The longest head of a request, in bytes.
 const HEAD: usize = 16 * 1024;
 
-/// After a connection that could not be accepted.
+/// The pause after a connection that could not be accepted.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves until it is dropped, and its connections with it.
@@ -58,7 +58,7 @@ async fn serve_with(listener: TcpListener, routes: Router, idle: Duration) {
     }
 }
 
-/// How a connection ends is its client's business.
+/// Errors of a connection concern only its client, so they are ignored.
 async fn connection(stream: TcpStream, routes: Router, idle: Duration) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(idle).max_buf_size(HEAD);
@@ -92,7 +92,7 @@ mod tests {
     async fn ask(address: SocketAddr, text: &str) -> String {
         let mut stream = TcpStream::connect(address).await.unwrap();
         let mut answer = String::new();
-        // It may be closed before all of it is written.
+        // The server may close the connection before all of it is written.
         let _ = stream.write_all(text.as_bytes()).await;
         let _ = stream.read_to_string(&mut answer).await;
         answer

@@ -1,4 +1,4 @@
-//! One look at a run: totals, rates since the look before, and what holds it up.
+//! A snapshot of a run: totals, rates since the snapshot before, and what holds it up.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,23 +12,23 @@ use crate::data_pipeline::state::budget::ByteBudget;
 use crate::data_pipeline::state::chunk::CHUNK;
 use crate::data_pipeline::state::ledger::Counts;
 
-/// A stage is held up if that is so for at least this share of the time.
+/// A stage counts as held up if its queue is full for at least this share of the time.
 const HELD_UP: f64 = 0.1;
 
-/// The time without a sign of life after which the core counts as stuck.
+/// The core counts as stuck after this time without a sign of life.
 pub(crate) const SILENT: Duration = Duration::from_secs(10);
 
-/// The time without a delivery after which a sink that has work counts as not ready.
+/// A sink that has work counts as not ready after this time without a delivery.
 const STALLED: Duration = Duration::from_secs(5);
 
 /// A run at one moment.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Snapshot {
-    /// Why it takes no events, or passes none on, if that is so.
+    /// Why the run is not ready: it takes no events, or passes none on.
     pub(crate) not_ready: Option<String>,
     /// The texts of the first warnings.
     pub(crate) warnings: Vec<String>,
-    /// How often, by case.
+    /// How many warnings there were, by case.
     #[serde(skip)]
     pub(crate) told: Vec<(&'static str, u64)>,
     /// Since the start, in seconds.
@@ -43,12 +43,12 @@ pub(crate) struct Snapshot {
     /// From reading to the sinks' queues, in milliseconds.
     pub(crate) latency_p50: f64,
     pub(crate) latency_p99: f64,
-    /// Behind the clock, in seconds, where the sources go on as events happen.
+    /// How far the watermark is behind the clock, in seconds, if the sources are live.
     pub(crate) watermark_lag: Option<f64>,
-    /// The time that the sources have come to.
+    /// The event time that the sources have reached.
     pub(crate) event_time: Option<String>,
     pub(crate) windows: Vec<WindowShown>,
-    /// Lines of windows, as they were written.
+    /// The last lines of windows, as they were written.
     pub(crate) rows: Vec<String>,
     /// Why there are dead letters, and how many; the most frequent first.
     pub(crate) reasons: Vec<(String, u64)>,
@@ -100,7 +100,8 @@ pub(crate) struct Observer {
     started: Instant,
     looked: Instant,
     before: Vec<Totals>,
-    /// For each stage how many events it had sent, and since when it is so or its queue was empty.
+    /// For each stage how many events it had sent, and since when that number has not changed or
+    /// its queue was empty.
     sent: Vec<(u64, Instant)>,
     latency: (f64, f64),
 }
@@ -120,7 +121,7 @@ impl Observer {
         Self { stats, started: now, looked: now, before, sent, latency }
     }
 
-    /// The run as it is now, at this time of the clock.
+    /// The run at this time of the clock.
     pub(crate) fn look(&mut self, now: Instant, clock: Timestamp) -> Snapshot {
         let passed = (now - self.looked).max(Duration::from_millis(1)).as_secs_f64();
         self.looked = now;
@@ -194,8 +195,8 @@ impl Observer {
         stats.stages().zip(&mut self.before).map(show).collect()
     }
 
-    /// A core that is stuck, a sink that everything waits for, or one that delivers nothing of what it
-    /// has.
+    /// Why the run is not ready: the core is stuck, everything waits for a sink, or a sink delivers
+    /// nothing although it has events.
     fn not_ready(
         &mut self,
         stages: &[StageShown],
@@ -236,8 +237,8 @@ fn seconds(durations: Vec<Duration>) -> Vec<f64> {
     durations.into_iter().map(|duration| duration.as_secs_f64()).collect()
 }
 
-/// The last stage whose queue is full holds up all before it. If it is the workers' queue, it is
-/// whichever of the workers and the windows is busier.
+/// The last stage whose queue is full holds up all before it. If that is the workers' queue, the
+/// busier of the workers and the windows is named.
 fn bottleneck(stages: &[StageShown]) -> Option<String> {
     let of = |kind| stages.iter().filter(move |stage| stage.kind == kind);
     let held_up = of("sink").filter(|sink| sink.blocked > HELD_UP);
@@ -258,7 +259,7 @@ impl Snapshot {
         let of = |bytes: usize| bytes.div_ceil(CHUNK);
         let queue = (of(parse.queue_bytes), of(parse.queue_capacity));
         let optional = |name: &str, value: Option<f64>| {
-            // Rounded first, and the sum takes the sign off a zero.
+            // Rounded first; adding 0 then turns -0 into 0.
             let rounded = |value: f64| (value * 10.0).round() / 10.0 + 0.0;
             value.map_or(String::new(), |value| format!(" | {name} {:.1} s", rounded(value)))
         };
@@ -332,7 +333,7 @@ mod tests {
         assert_eq!(why(0.0, SILENT).as_deref(), Some("the core has been stuck for 10 s"));
     }
 
-    /// Files of last year are read to their end: how long that is ago says nothing about the run.
+    /// If last year's files are read to their end, their age says nothing about the run.
     #[test]
     fn the_lag_is_measured_where_the_sources_are_live() {
         for is_live in [true, false] {

@@ -37,13 +37,13 @@ pub(crate) struct Stats {
     pub(crate) latency: Samples,
     pub(crate) progress: Mutex<Progress>,
     pub(crate) recent: Mutex<Recent>,
-    /// The sources go on as events happen: how far they are behind the clock says something.
+    /// Whether the sources are live, so that their lag behind the clock means something.
     pub(crate) is_live: bool,
     pub(crate) told: Arc<Told>,
 }
 
 impl Stats {
-    /// All stages in the order of the events' way.
+    /// All stages, in the order in which events pass through them.
     pub(crate) fn stages(&self) -> impl Iterator<Item = &Arc<Stage>> {
         self.sources.iter().chain([&self.parse, &self.windows]).chain(&self.sinks)
     }
@@ -68,14 +68,14 @@ const WINDOWS_SHOWN: usize = 60;
 /// Lines of windows that the live page shows.
 const ROWS_SHOWN: usize = 20;
 
-/// What has come out last, for the live page.
+/// The latest results, for the live page.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Recent {
     /// When each of the last windows began, in milliseconds since 1970, and its events.
     pub(crate) windows: VecDeque<(i64, u64)>,
     /// The last lines of windows.
     pub(crate) rows: VecDeque<String>,
-    /// Why there are dead letters, and how many.
+    /// The reasons of the dead letters, and how many each has.
     pub(crate) reasons: Vec<(String, u64)>,
 }
 
@@ -110,7 +110,7 @@ pub(crate) struct Stage {
     pub(crate) errors: Count,
     pub(crate) bytes: Count,
     pub(crate) busy: Meter,
-    /// Those who want to put something into the queue and cannot.
+    /// The tasks that wait for room in the queue.
     pub(crate) blocked: Meter,
     pub(crate) queue: Option<ByteBudget>,
     /// How long each put took.
@@ -134,7 +134,7 @@ impl Stage {
     }
 }
 
-/// Drives `work`, and ends the bar with it: as cancelled if it is dropped before its end.
+/// Polls `work`, and ends the bar with it: as cancelled if it is dropped before its end.
 pub(crate) async fn drawn<T>(bar: Option<Work>, work: impl Future<Output = T>) -> T {
     match bar {
         Some(bar) => bar.of(work).await,
@@ -142,7 +142,7 @@ pub(crate) async fn drawn<T>(bar: Option<Work>, work: impl Future<Output = T>) -
     }
 }
 
-/// Measures how much of the time something goes on, also while it goes on.
+/// Measures how much of the time something goes on, including the time of what has not ended.
 #[derive(Debug, Default)]
 pub(crate) struct Meter(Mutex<Integral>);
 
@@ -198,7 +198,7 @@ impl Drop for Entered<'_> {
 #[derive(Debug, Default)]
 pub(crate) struct Samples(Mutex<Vec<Duration>>);
 
-/// A stage that nobody watches keeps no more than this.
+/// Most durations that are kept when no snapshot takes them.
 const SAMPLES: usize = 16 * 1024;
 
 impl Samples {
@@ -220,7 +220,7 @@ mod tests {
     use crate::data_pipeline::event::parse::REASONS;
 
     #[test]
-    fn what_is_shown_is_bounded_and_the_latest() {
+    fn recent_results_are_bounded_to_the_latest() {
         let mut recent = Recent::default();
         for n in 0..100_i64 {
             recent.closed(&[(n, 1)], &format!("{n} a\n{n} b\n"));

@@ -1,4 +1,4 @@
-//! The warnings that were given, for those who show them.
+//! The warnings that were given, for the live page and the metrics.
 
 use std::sync::Mutex;
 
@@ -41,7 +41,7 @@ const CASES: [&str; 12] = [
     "not_lines",
 ];
 
-/// What has been told, for those who show it.
+/// The warnings given so far: the first texts, and a count by case.
 #[derive(Debug, Default)]
 pub(crate) struct Told {
     counts: [Count; CASES.len()],

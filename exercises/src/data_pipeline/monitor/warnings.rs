@@ -1,4 +1,4 @@
-//! What a user should hear of, each once: on stderr, in a counter, and on the live page.
+//! Warnings to the user, each given once: on stderr, in a counter, and on the live page.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -18,7 +18,7 @@ const ENOUGH: u64 = 100_000;
 
 /// Writes a warning to stderr.
 pub(crate) fn warn(what: fmt::Arguments<'_>) {
-    // There is nobody left to tell if stderr is closed.
+    // If stderr is closed, the warning is lost.
     let _ = writeln!(io::stderr().lock(), "warning: {}", without_users(&what.to_string()));
 }
 
@@ -26,12 +26,12 @@ pub(crate) fn warn(what: fmt::Arguments<'_>) {
 #[derive(Debug)]
 pub(crate) struct Warning {
     pub(crate) case: Case,
-    /// Such as the source that it is about: with the case, it is told once.
+    /// What it is about, such as a source: for each case and subject it is given once.
     pub(crate) subject: String,
     pub(crate) text: String,
 }
 
-/// A field that the settings name, and whether some event had it.
+/// A field that the settings name, and whether any event had it.
 #[derive(Debug)]
 struct Wanted {
     flag: &'static str,
@@ -39,7 +39,7 @@ struct Wanted {
     was_there: bool,
 }
 
-/// What a run has seen of what it was told to do.
+/// What a run has seen of the things that its settings name.
 #[derive(Debug, Default)]
 pub(crate) struct Warnings {
     told: Arc<Told>,
@@ -98,7 +98,7 @@ impl Warnings {
         }
     }
 
-    /// A condition that keeps nothing or everything is probably not what was meant.
+    /// Warns of a condition that keeps nothing or everything: it is probably a mistake.
     fn judge(&mut self, least: u64) {
         for (text, seen, met) in self.conditions.clone() {
             let all_or_nothing = match met {
@@ -116,7 +116,7 @@ impl Warnings {
         }
     }
 
-    /// The rows that a chunk gives the windows.
+    /// Takes note of the rows that a chunk gives the windows.
     pub(crate) fn rows(&mut self, rows: &Rows) {
         self.rows += rows.list.len() as u64;
         for (wanted, had) in self.wanted.iter_mut().zip(&rows.had) {
@@ -156,7 +156,7 @@ impl Warnings {
         }
     }
 
-    /// What `source` holds, which is no lines of JSON.
+    /// `source` does not hold lines of JSON, but this.
     pub(crate) fn not_lines(&mut self, source: &str, hint: &str) {
         self.tell(Warning {
             case: Case::NotLines,
@@ -165,7 +165,7 @@ impl Warnings {
         });
     }
 
-    /// There are dead letters, and nobody keeps them.
+    /// There are dead letters, and no file for them.
     pub(crate) fn letters(&mut self, dead: u64, letters: &[u8]) {
         if dead > 0 {
             self.once(Case::DeadLettersNotKept, || {
@@ -203,7 +203,7 @@ impl Warnings {
         });
     }
 
-    /// The run has come to its end: what did not happen in all of it. Sources that go on from a
+    /// The run has ended: warns of what never happened in it. Sources that resumed from a
     /// checkpoint need not have anything new.
     pub(crate) fn at_end<'s>(
         &mut self,

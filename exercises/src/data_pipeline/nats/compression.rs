@@ -10,18 +10,18 @@ use zstd::zstd_safe::CParameter;
 /// A message is no longer than this, unless a single line is.
 pub(crate) const MESSAGE: usize = 256 * 1024;
 
-/// Says so in the message, with the name that HTTP has for it.
+/// The header that marks a compressed message, named as in HTTP.
 const HEADER: &str = "Content-Encoding";
 const ZSTD: &str = "zstd";
 
-/// The fastest of zstd's regular levels makes a tenth of lines of JSON.
+/// The fastest of zstd's regular levels: it shrinks lines of JSON to a tenth.
 const LEVEL: i32 = 1;
 
 /// Packs messages; keeps them as they are if it has no compressor.
 pub(crate) struct Packer(Option<Compressor<'static>>);
 
 impl Packer {
-    /// Content `?compression=zstd` off the end of a sink's name.
+    /// Takes `?compression=zstd` off the end of a sink's name.
     pub(crate) fn of(name: &str) -> Result<(&str, Self), String> {
         match name.split_once('?') {
             None => Ok((name, Self(None))),
@@ -35,8 +35,8 @@ impl Packer {
         }
     }
 
-    /// A message as it is sent, and what has to be said with it. One longer than [`MESSAGE`] stays
-    /// as it is: nobody would unpack it.
+    /// A message as it is sent, and its headers. One longer than [`MESSAGE`] stays uncompressed,
+    /// because receivers do not unpack more than that.
     pub(crate) fn pack(&mut self, message: Bytes) -> io::Result<(HeaderMap, Bytes)> {
         let mut headers = HeaderMap::new();
         match &mut self.0 {
@@ -63,8 +63,8 @@ fn compressor() -> io::Result<Compressor<'static>> {
     Ok(compressor)
 }
 
-/// A message in `to` as it was before it was compressed, if it was. Whatever it says of its length,
-/// no more than [`MESSAGE`] bytes come of it.
+/// Writes the message to `to`, uncompressed. Whatever length the message claims, `to` gets no more
+/// than [`MESSAGE`] bytes.
 pub(crate) fn unpack(message: &async_nats::Message, to: &mut Vec<u8>) -> Result<(), &'static str> {
     to.clear();
     let headers = message.headers.iter().flat_map(HeaderMap::iter);

@@ -12,7 +12,7 @@ use async_nats::{ConnectOptions, ServerAddr};
 /// How long the server may take to acknowledge a message before it is sent again.
 pub(crate) const ACK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Whether this can be a server's address. Nobody is asked.
+/// Whether this can be a server's address, without a connection.
 pub(crate) fn check(url: &str) -> Result<(), String> {
     address(url).map(drop)
 }
@@ -22,13 +22,13 @@ fn address(url: &str) -> Result<ServerAddr, String> {
     url.parse().map_err(unreadable)
 }
 
-/// A user and a password may stand before the @, also without a scheme.
+/// The address without a user and a password, which may stand before an @ even without a scheme.
 fn host(url: &str) -> &str {
     url.rsplit_once('@').map_or(url, |(_, host)| host)
 }
 
-/// Connects to the server at `url`, now or never: a wrong address is an error at once. A server
-/// that goes away later is called again until it is back.
+/// Connects to the server at `url`. If that fails, it is an error at once; if the connection is
+/// lost later, it is retried until the server is back.
 pub(crate) async fn connect(url: &str) -> Result<Context, String> {
     let client = ConnectOptions::new().name("data-pipeline").connect(address(url)?).await;
     let client =
@@ -36,7 +36,7 @@ pub(crate) async fn connect(url: &str) -> Result<Context, String> {
     Ok(ContextBuilder::new().timeout(ACK_TIMEOUT).build(client))
 }
 
-/// The stream with this name; one on disk is made if there is none, for the subject of that name.
+/// The stream with this name. If there is none, one on disk is made, for the subject of that name.
 pub(crate) async fn stream(context: &Context, name: &str) -> Result<Stream, String> {
     let config = Config {
         name: name.to_owned(),

@@ -1,6 +1,6 @@
-//! The one owner of all that must be consistent: the order of the sources, the windows, what went
-//! to which sink, and the checkpoint. It takes one parsed chunk at a time, and between two chunks
-//! everything adds up.
+//! The only owner of all state that must be consistent: the order of the sources, the windows, what
+//! went to which sink, and the checkpoint. It takes one parsed chunk at a time; between two chunks
+//! all state agrees.
 
 use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
@@ -25,7 +25,7 @@ use crate::data_pipeline::window::Windows;
 /// How long a source may hold windows open before a warning names it.
 const HELD_OPEN: Duration = Duration::from_secs(10);
 
-/// With a message that names what failed.
+/// An error is a message that names what failed.
 pub(crate) type Result<T> = std::result::Result<T, String>;
 
 #[derive(Debug)]
@@ -38,18 +38,18 @@ pub(crate) struct Core {
     pub(crate) running: JoinSet<Result<()>>,
     pub(crate) store: Option<Arc<Store>>,
     pub(crate) committing: Option<JoinHandle<Result<Vec<Reopened>>>>,
-    /// What comes of these messages is in the sinks, but in no checkpoint yet.
+    /// Messages whose results are in the sinks, but in no checkpoint yet.
     pub(crate) acks: Vec<Ack>,
-    /// What comes of these is in the last checkpoint, but not in the one before it.
+    /// Messages whose results are in the last checkpoint, but not in the one before it.
     pub(crate) acks_of_last: Vec<Ack>,
-    /// The sources that shall wait for others.
+    /// The sources that have to wait for others.
     pub(crate) paused: watch::Sender<Vec<u64>>,
     /// Something has happened that no checkpoint holds.
     pub(crate) changed: bool,
-    /// The settings that a checkpoint belongs to.
+    /// The settings that the checkpoint belongs to.
     pub(crate) job: String,
     pub(crate) warnings: Warnings,
-    /// What the checkpoint knows of outputs that this run does not have.
+    /// The outputs in the checkpoint that this run does not have.
     pub(crate) unused: Checkpoint,
     /// This run goes on from a checkpoint.
     pub(crate) resumed: bool,
@@ -58,12 +58,12 @@ pub(crate) struct Core {
     /// When a sink has last held everything up.
     pub(crate) waited: Option<Instant>,
     pub(crate) stats: Arc<Stats>,
-    /// Lose the chunk after this number of chunks: a planted fault.
+    /// Loses the chunk after this number of chunks: a planted fault.
     pub(crate) lose_after: Option<u64>,
 }
 
 impl Core {
-    /// Content chunks until the workers are done, then makes everything safe.
+    /// Takes chunks until the workers are done, then makes everything safe.
     pub(crate) async fn run(
         mut self,
         mut parsed: mpsc::Receiver<Result<ParsedChunk>>,
@@ -73,7 +73,7 @@ impl Core {
         loop {
             let waiting = self.outlets.is_waiting();
             tokio::select! {
-                biased; // what failed first, new work last
+                biased; // failures first, new work last
                 Some(ended) = self.running.join_next() => sink_ended(ended)?,
                 done = commit_done(&mut self.committing) => self.committed(done)?,
                 _ = beat.tick() => self.beat(Instant::now()),
@@ -91,7 +91,7 @@ impl Core {
         self.finish().await
     }
 
-    /// A chunk comes in; all that it makes ready goes on.
+    /// Takes a chunk, and passes on all that it completes.
     fn take(&mut self, chunk: ParsedChunk, now: Instant) {
         let stats = self.stats.clone();
         let stage = &stats.windows;
@@ -119,7 +119,7 @@ impl Core {
     fn account(&mut self, mut chunk: ParsedChunk, now: Instant) {
         let Parsed { filtered, dead, accepted, .. } = chunk.parsed;
         if filtered + dead + accepted > 0 && self.is_to_be_lost() {
-            return; // and what it held with it: the ledger shows it
+            return; // with what it held: the ledger shows the loss
         }
         self.changed = true;
         let late = self.windows.observe(self.feeds.latest(chunk.tag.feed), &chunk.parsed.rows);
@@ -187,7 +187,8 @@ impl Core {
         }
     }
 
-    /// A source that shows nothing newer holds windows open, unless it is a sink that holds up all.
+    /// Warns of a source that shows nothing newer and so holds windows open, unless a sink holds up
+    /// everything.
     fn look_for_held_windows(&mut self, now: Instant) {
         let blocked = |waited| now.saturating_duration_since(waited) < HELD_OPEN;
         let is_blocked = self.outlets.is_waiting() || self.waited.is_some_and(blocked);
@@ -201,8 +202,8 @@ impl Core {
     }
 
     /// Starts to save the state of this moment. It is committed when all sinks have made safe what
-    /// they were sent up to now. Without a checkpoint that alone counts, and only for those sources
-    /// that wait for it. Where nothing has happened, the last one still holds.
+    /// they were sent up to now. Without a checkpoint only this matters, and only to sources that
+    /// wait for it. If nothing has happened since, the last one still holds.
     fn commit(&mut self) {
         let is_new = self.changed || !self.acks_of_last.is_empty();
         if self.acks.is_empty() && !(self.store.is_some() && is_new) {
@@ -224,8 +225,8 @@ impl Core {
         };
         let new = std::mem::take(&mut self.acks);
         let acks = match self.store {
-            // One checkpoint later than needed: should the new one get lost, a run goes on from the
-            // one before it, and what that one lacks must come again.
+            // One checkpoint later than it seems necessary: if the new one gets lost, a run resumes
+            // from the one before it, and what that one lacks must come again.
             Some(_) => std::mem::replace(&mut self.acks_of_last, new),
             None => new,
         };
@@ -259,7 +260,7 @@ impl Core {
         Ok(())
     }
 
-    /// Lets those who watch know how far it is.
+    /// Reports the progress to the monitor.
     fn tell(&self, now: Instant, more: impl FnOnce(&mut Progress)) {
         let (open_windows, open_cells, _) = self.windows.sizes();
         let latest = self.feeds.latest_of_all(now);
@@ -324,7 +325,7 @@ async fn all_settled(settled: Vec<oneshot::Receiver<Settled>>) -> Result<Vec<Set
     Ok(all)
 }
 
-/// A file that was opened anew: the length of the one before, and its own length now.
+/// A file that was reopened: the length of the one before, and its own length now.
 #[derive(Debug)]
 pub(crate) struct Reopened {
     name: String,
@@ -332,7 +333,7 @@ pub(crate) struct Reopened {
     now: u64,
 }
 
-/// Of the files with these lengths, in their order, those that were opened anew.
+/// Which of the files with these lengths, in their order, were reopened.
 fn reopened<'s>(
     lengths: &[(String, u64)],
     files: impl Iterator<Item = &'s Settled>,

@@ -62,13 +62,14 @@ pub struct Ended {
     pub cut_short: bool,
 }
 
-/// Whether complete settings can be right, without a look at what they name.
+/// Whether complete settings are valid by themselves, without looking at the files and servers that
+/// they name.
 pub fn compile(config: &Config) -> Result<()> {
     Plan::compile(config).map(drop)
 }
 
-/// Looks at all that a run looks at before it touches anything. What passes starts, but for ports,
-/// servers, locks and space.
+/// Checks all that a run checks before it touches anything. Settings that pass will start, unless a
+/// port, a server, a lock or space is missing.
 pub fn check(config: &Config) -> Result<()> {
     let plan = Plan::of(config)?;
     for warning in plan.warnings {
@@ -78,7 +79,7 @@ pub fn check(config: &Config) -> Result<()> {
     saved.map_or(Ok(()), |(saved, _)| fits(&saved, config))
 }
 
-/// Tells on stderr how a run ended: stdout may belong to `--out`.
+/// Prints on stderr how a run ended: stdout may belong to `--out`.
 pub fn report(ended: &Ended) {
     let mut stderr = io::stderr().lock();
     let _ = writeln!(stderr, "{}", ended.counts); // nobody is left to tell if it is closed
@@ -100,8 +101,8 @@ pub async fn run(config: &Config, demo: &Demo<Seed>, ctx: &Context) -> Result<En
     run_with(config, Plan::of(config)?, demo, ctx, None, Lines::Terminal).await
 }
 
-/// [`run`] by this plan, with the first sink given, as the demo does, and with the lines on the
-/// terminal going where it says.
+/// [`run`] with this plan. The demo gives the first sink, and says where the lines for the terminal
+/// go.
 pub(crate) async fn run_with(
     config: &Config,
     plan: Plan,
@@ -113,7 +114,7 @@ pub(crate) async fn run_with(
     let Plan { job, warnings } = plan;
     let job = Arc::new(job);
     let budget = ByteBudget::new(IN_FLIGHT);
-    // First what can fail, with a lock or a port. Outputs are cut last.
+    // First come the steps that can fail, such as locks and ports. Outputs are cut last.
     let store = config.checkpoint.as_deref().map(Store::open).transpose()?.map(Arc::new);
     let saved = load(store.as_deref(), config)?;
     let doors = Doors::open(config).await?;
@@ -142,10 +143,10 @@ pub(crate) async fn run_with(
         started: Timestamp::now().as_millisecond().unsigned_abs(),
     });
     let (sources, http) = sources(config, demo, &inlet, &mut core.feeds, doors)?;
-    // Now all is known to be right, and nobody has written yet.
+    // Now all is known to be right, and nothing has been written yet.
     drains.iter_mut().try_for_each(Drain::begin)?;
     core.running = drains.into_iter().map(Drain::run).collect();
-    drop(inlet); // the sources have their own: the workers end with the last of them
+    drop(inlet); // the sources have clones: the workers end with the last of those
     let worker = Worker { job, demo: demo.clone(), stats: stats.clone(), pool, work: queue, done };
     let workers = worker.spawn(stats.workers);
     let workers = workers.map_err(|err| format!("cannot start the workers: {err}"))?;
@@ -164,7 +165,7 @@ pub(crate) async fn run_with(
     let late = async {
         ctx.done().await;
         sleep(DRAIN).await;
-        ledger.counts() // now: what is dropped with the stages counts no more
+        ledger.counts() // taken now: what is dropped with the stages does not count
     };
     let ended = tokio::select! {
         (ended, ()) = all => Some(ended),
@@ -248,7 +249,7 @@ async fn core(
     Ok((core, drains))
 }
 
-/// A name for each sink that no other has, for the ledger and the metrics: two may go to stdout.
+/// A unique name for each sink, for the ledger and the metrics: two sinks may go to stdout.
 fn ids(config: &Config) -> Vec<String> {
     let mut ids: Vec<String> = Vec::new();
     for (name, content, _) in config.sinks() {
@@ -276,8 +277,8 @@ fn load(store: Option<&Store>, config: &Config) -> Result<Checkpoint> {
     Ok(saved)
 }
 
-/// Whether a run with these settings can go on from there. The positions belong to the sources, so
-/// only open windows tie it to settings.
+/// Whether a run with these settings can resume from the checkpoint. The positions belong to the
+/// sources, so only open windows tie it to settings.
 fn fits(saved: &Checkpoint, config: &Config) -> Result<()> {
     let ours = job::identity(config);
     if config.reset_windows || job::is_same(&saved.job, &ours) {
@@ -313,7 +314,7 @@ fn stats(config: &Config, sinks: &[Sink], budget: &ByteBudget) -> Stats {
     }
 }
 
-/// Where others come in, opened before anything is written.
+/// The listeners for incoming connections, opened before anything is written.
 struct Doors {
     http: Option<TcpListener>,
     listen: Option<TcpListener>,
@@ -343,7 +344,7 @@ impl Doors {
     }
 }
 
-/// Says where the live page is.
+/// Prints where the live page is.
 fn announce(listener: &TcpListener, lines: Lines) -> Result<()> {
     let address = listener.local_addr().map_err(|err| err.to_string())?;
     match lines {

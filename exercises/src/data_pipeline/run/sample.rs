@@ -14,10 +14,10 @@ use crate::data_pipeline::event::value::Value;
 use crate::data_pipeline::source::content::Stored;
 use crate::terminal::is_harmful;
 
-/// Bytes that are read for a sample, however long its lines are.
+/// Most bytes that are read for a sample, however long its lines are.
 const MOST: usize = 64 << 20;
 
-/// Characters of a line or a value that are shown.
+/// Most characters of a line or a value that are shown.
 const SHOWN: usize = 100;
 
 /// For each of the first lines of `file` (`-` is stdin): whether it can be read, its time, what each
@@ -79,7 +79,7 @@ fn head(file: &Path, lines: usize) -> io::Result<Vec<u8>> {
     Ok(head)
 }
 
-/// Whether a line is kept, or why it is dead.
+/// Whether a line is kept, or why it is a dead letter.
 fn of_line(config: &Config, job: &Job, line: &str, report: &mut String) -> Result<bool, String> {
     let mut slots = Vec::new();
     let line = line.trim_start_matches('\u{feff}');
@@ -115,7 +115,7 @@ fn of_line(config: &Config, job: &Job, line: &str, report: &mut String) -> Resul
     if let (Ok(time), true) = (&time, is_kept) {
         let _ = writeln!(report, "   window  {}", window(config, counted, *time, &slots));
     }
-    // Without windows nobody asks for the time.
+    // Without windows the time does not matter.
     if config.aggregates.is_some() { time.map(|_| is_kept) } else { Ok(is_kept) }
 }
 
@@ -144,7 +144,7 @@ fn shown(value: &Value<'_>) -> String {
     }
 }
 
-/// What a terminal may see of what others have written.
+/// Untrusted text, shortened and made safe for a terminal.
 fn short(text: &str) -> String {
     let plain = |c: char| if is_harmful(c) { ' ' } else { c };
     let mut short: String = text.chars().take(SHOWN).map(plain).collect();

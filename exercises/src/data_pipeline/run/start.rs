@@ -1,7 +1,7 @@
-//! What a start looks at before it touches anything: the settings are compiled, addresses are read,
+//! What a start checks before it touches anything: the settings are compiled, addresses are read,
 //! the sources are found and opened for reading, every path is resolved to device and inode, and no
-//! regular file has two roles. Nothing is created, cut or locked here, so that a wrong setting costs
-//! nothing.
+//! regular file has two roles. Nothing is created, cut or locked here, so a wrong setting does no
+//! harm.
 
 use std::collections::HashMap;
 use std::fs::{self, File, Metadata};
@@ -23,10 +23,10 @@ use crate::data_pipeline::source::files::matching;
 use crate::data_pipeline::state::checkpoint::own_files;
 use crate::data_pipeline::{monitor, source};
 
-/// Links that are followed to a file that is not there yet: as many as Linux follows.
+/// Most symlinks that are followed to a file that does not exist yet: as many as Linux follows.
 const LINKS: usize = 40;
 
-/// The settings compiled, and what there is to tell of the sources.
+/// The compiled settings, and notes about the sources.
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) job: Job,
@@ -38,7 +38,7 @@ pub(crate) struct Plan {
 enum Place {
     /// A regular file, by device and inode: links of both kinds lead to one place.
     File(u64, u64),
-    /// Nothing yet: the directory, resolved, and the name in it.
+    /// A file that does not exist yet: its resolved directory, and its name there.
     Free(PathBuf),
 }
 
@@ -46,16 +46,16 @@ enum Place {
 #[derive(Debug)]
 struct Role {
     place: Place,
-    /// As a message names it: the setting, with its value.
+    /// The setting with its value, for messages.
     name: String,
 }
 
 impl Plan {
-    /// Looks at all that complete settings name.
+    /// Checks everything that complete settings name.
     ///
     /// # Errors
     ///
-    /// The first thing that cannot work, with the setting.
+    /// Names the first thing that cannot work, and its setting.
     pub(crate) fn of(config: &Config) -> Result<Self, String> {
         let plan = Self::compile(config)?;
         addresses(config)?;
@@ -66,13 +66,13 @@ impl Plan {
         Ok(Self { warnings, ..plan })
     }
 
-    /// The settings compiled, where nothing is to be looked at.
+    /// The compiled settings, without checking what they name.
     pub(crate) fn compile(config: &Config) -> Result<Self, String> {
         Ok(Self { job: Job::compile(config)?, warnings: Vec::new() })
     }
 }
 
-/// Everything that is a place on the network can be one.
+/// Checks that each network address is valid.
 fn addresses(config: &Config) -> Result<(), String> {
     for (flag, address) in [("--http", &config.http), ("--listen", &config.listen)] {
         if let Some(address) = address {
@@ -83,7 +83,7 @@ fn addresses(config: &Config) -> Result<(), String> {
     config.sinks().try_for_each(|(name, ..)| Writer::check(name))
 }
 
-/// The regular files that are read, each opened for it, and what there is besides.
+/// The regular files that will be read, each of which could be opened, and notes about the others.
 fn inputs(config: &Config) -> Result<(Vec<Role>, Vec<Warning>), String> {
     let (mut roles, mut warnings) = (Vec::new(), Vec::new());
     for pattern in &config.file {
@@ -91,7 +91,7 @@ fn inputs(config: &Config) -> Result<(Vec<Role>, Vec<Warning>), String> {
         for (path, metadata) in matching(pattern)? {
             let metadata = match metadata {
                 Ok(metadata) => metadata,
-                Err(_) if config.follow => continue, // it is tried again, and told
+                Err(_) if config.follow => continue, // it is tried again, with a warning
                 Err(err) => return Err(format!("cannot read {}: {err}", path.display())),
             };
             if !metadata.is_file() {
@@ -103,7 +103,7 @@ fn inputs(config: &Config) -> Result<(Vec<Role>, Vec<Warning>), String> {
                     return Err(format!("cannot read {}: it is {hint}", path.display()));
                 }
                 (Err(err), false) => return Err(format!("cannot read {}: {err}", path.display())),
-                _ => {} // a file that is followed may become another
+                _ => {} // a followed file may be replaced by another
             }
             is_empty = false;
             let shown = path.display().to_string();
@@ -134,7 +134,7 @@ fn form(path: &Path) -> io::Result<Option<&'static str>> {
     Ok(not_lines(&head[..length.unwrap_or(0)])) // a torn one is told when it is read
 }
 
-/// What is no regular file, and how to read it.
+/// What a path is that is not a regular file, and how to read it.
 fn kind(metadata: &Metadata) -> &'static str {
     let kind = metadata.file_type();
     if kind.is_dir() {
@@ -146,7 +146,8 @@ fn kind(metadata: &Metadata) -> &'static str {
     }
 }
 
-/// The regular files that are written, those too that do not exist yet. Each can be written or made.
+/// The regular files that will be written, including those that do not exist yet. Each can be
+/// written or created.
 fn outputs(config: &Config) -> Result<Vec<Role>, String> {
     let (mut roles, mut stdout) = (Vec::new(), None);
     for (sink, content, _) in config.sinks() {
@@ -171,7 +172,8 @@ fn outputs(config: &Config) -> Result<Vec<Role>, String> {
     Ok(roles)
 }
 
-/// `None` for what is no regular file, such as `/dev/null` or a pipe: it may have any number of roles.
+/// `None` if it is not a regular file, such as `/dev/null` or a pipe, which may have any number of
+/// roles.
 fn output(path: &Path, name: String) -> Result<Option<Role>, String> {
     let failed = |err: io::Error| format!("cannot write to {name}: {err}");
     let place = match fs::metadata(path) {
@@ -223,7 +225,8 @@ fn open_file(descriptor: BorrowedFd<'_>, name: &str) -> Option<Role> {
     Some(Role { place: place(&metadata), name: name.to_owned() })
 }
 
-/// Files may be read twice. What is written is neither read nor written by something else.
+/// A file may be read twice. A file that is written must not be read, nor written under another
+/// setting.
 fn one_role_each(inputs: &[Role], outputs: &[Role]) -> Result<(), String> {
     let mut written = HashMap::new();
     for role in outputs {
@@ -242,7 +245,8 @@ fn two_roles(first: &Role, second: &Role) -> String {
     )
 }
 
-/// An output that is not there yet must not be found as a source when it is.
+/// An output that does not exist yet must not match a source's pattern: it would be found as a
+/// source later.
 fn not_found_as_inputs(config: &Config, outputs: &[Role]) -> Result<(), String> {
     let options = MatchOptions { require_literal_separator: true, ..MatchOptions::new() };
     for pattern in &config.file {

@@ -40,8 +40,8 @@ impl Worker {
     fn run(self, name: &str) {
         for work in &self.work {
             if self.done.is_closed() {
-                // The run has failed. In the queue, what is still sent would keep its buffers and
-                // acks, and a read even its source.
+                // The run has failed. Chunks that are still sent would stay in the queue with their
+                // buffers and acks, and a read even with its source.
                 continue;
             }
             let send = |parsed| drop(self.done.blocking_send(parsed)); // as above

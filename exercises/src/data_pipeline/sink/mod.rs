@@ -42,15 +42,15 @@ pub(crate) struct Batch {
 #[derive(Debug)]
 enum Item {
     Batch(Batch, Share),
-    /// All before it must be written, and safe if it says so; then tell.
+    /// A barrier: all before it must be written, and synced if it says so; then it is answered.
     Barrier(Barrier),
 }
 
-/// Where a sink tells that all before this has been written.
+/// Where a sink reports that all before this has been written.
 #[derive(Debug)]
 pub(crate) struct Barrier {
     pub(crate) done: oneshot::Sender<Settled>,
-    /// It has to be on the disk too.
+    /// Whether it must also be synced to the disk.
     pub(crate) sync: bool,
 }
 
@@ -61,9 +61,9 @@ pub(crate) struct Sink {
     pub(crate) content: Content,
     pub(crate) policy: WhenFull,
     pub(crate) budget: ByteBudget,
-    /// How long the file is with all that is queued; `None` if it cannot be cut.
+    /// The length of the file with all that is queued; `None` if it cannot be cut.
     pub(crate) length: Option<u64>,
-    /// What would make the file longer than this is left out.
+    /// The largest length of the file: batches beyond it are left out.
     pub(crate) most: u64,
     queue: mpsc::Sender<Item>,
     pub(crate) stage: Arc<Stage>,
@@ -76,13 +76,13 @@ pub(crate) struct Drain {
     stage: Arc<Stage>,
     writer: Writer,
     queue: mpsc::Receiver<Item>,
-    /// The batches that the other side has not acknowledged yet. They still have their share of the
+    /// The batches that the other side has not acknowledged yet. They keep their share of the
     /// queue, which bounds them.
     acks: JoinSet<()>,
 }
 
 impl Sink {
-    /// A sink around what was opened for it. A file becomes no longer than `most` bytes.
+    /// A sink with its open writer. A file becomes no longer than `most` bytes.
     pub(crate) fn new(
         (name, content, policy): (&str, Content, WhenFull),
         id: &str,
@@ -117,8 +117,8 @@ impl Drain {
         self.writer.begin()
     }
 
-    /// Writes what comes until the stages before it are done. A failure ends the run: nothing that
-    /// may be lost is ever covered by a checkpoint.
+    /// Writes batches until the stages before it are done. A failure ends the run, so no checkpoint
+    /// covers anything that may be lost.
     pub(crate) async fn run(mut self) -> Result<(), String> {
         loop {
             let first = tokio::select! {
@@ -161,7 +161,7 @@ impl Drain {
                     if sync {
                         self.writer.sync().await?;
                     }
-                    // Nobody waits any more once the run has failed.
+                    // After a failure of the run there is no receiver any more.
                     let _ = done.send(self.writer.settle()?);
                 }
             }

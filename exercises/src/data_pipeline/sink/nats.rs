@@ -23,18 +23,18 @@ use crate::data_pipeline::nats::{connect, stream};
 /// The bytes that the headers of a message take: the server counts them in the message's length.
 const HEADERS: usize = 96;
 
-/// Before sending again.
+/// The pause before sending again.
 const PAUSE: Duration = Duration::from_millis(200);
 
 #[derive(Debug)]
 pub(crate) struct Nats {
     context: Context,
     stream: String,
-    /// Free whenever it is wanted: batches are sent one after the other.
+    /// Never contended, because batches are sent one after the other.
     packer: Mutex<Packer>,
-    /// What server and stream take at most, in bytes.
+    /// The longest message in bytes that server and stream accept.
     limit: usize,
-    /// Tells what this process sends from what others send.
+    /// A number of this process: it makes its messages differ from those of others.
     salt: u64,
 }
 
@@ -53,28 +53,28 @@ fn parts(name: &str) -> Result<(&str, &str, Packer), String> {
     Ok((url, stream, packer))
 }
 
-/// Whether this can be a sink. Nobody is asked.
+/// Whether this can be a sink, without a connection.
 pub(crate) fn check(name: &str) -> Result<(), String> {
     crate::data_pipeline::nats::check(parts(name)?.0)
 }
 
 impl Nats {
     /// From `nats://HOST:PORT/STREAM`, or that with `?compression=zstd`. Events have ids of their
-    /// own; windows and dead letters of two workers may look the same and are not, which their
-    /// `salt` shows.
+    /// own; windows and dead letters of two workers may look the same without being the same, so
+    /// `salt` makes them differ.
     pub(crate) async fn open(name: &str, salt: u64) -> Result<Self, String> {
         let (url, name, packer) = parts(name)?;
         let context = connect(url).await?;
         let stream = stream(&context, name).await?;
         let of_server = context.client().server_info().max_payload;
-        // A negative one stands for none.
+        // A negative limit means no limit.
         let of_stream = usize::try_from(stream.cached_info().config.max_message_size);
         let limit = of_stream.map_or(of_server, |limit| limit.min(of_server));
         Ok(Self { context, stream: name.to_owned(), packer: packer.into(), limit, salt })
     }
 
-    /// Sends all batches. What it gives ends when the server has acknowledged them, and sends again
-    /// what it has not: until then more can be sent.
+    /// Sends all batches. The returned future ends when the server has acknowledged them; it
+    /// resends what was not acknowledged. Meanwhile more can be sent.
     pub(crate) async fn send(
         self: &Arc<Self>,
         batches: Vec<Bytes>,
@@ -89,7 +89,7 @@ impl Nats {
         }
         let nats = self.clone();
         Ok(async move {
-            // All at once: each has its own time-out from here on.
+            // All are sent at once; from here on each has its own time-out.
             let acks = messages.iter().zip(acks);
             join_all(acks.map(|(message, ack)| nats.acknowledged(message, ack, &stage))).await;
         })
@@ -97,7 +97,7 @@ impl Nats {
 
     fn messages(&self, batches: &[Bytes]) -> Result<Vec<Outgoing>, String> {
         let mut packer = self.packer.lock().expect("nobody panics while holding this");
-        // Where the server takes less than usual, with some room for the headers.
+        // The server may accept less than usual; leave room for the headers.
         let most = MESSAGE.min(self.limit.saturating_sub(HEADERS)).max(1);
         let messages = batches.iter().flat_map(|batch| messages(batch, most));
         messages.map(|message| self.outgoing(message, &mut packer)).collect()
@@ -162,7 +162,7 @@ fn messages(batch: &Bytes, most: usize) -> Vec<Bytes> {
     messages
 }
 
-/// Named by what is in it, so that the server knows a message that it has already.
+/// Names a message by its content, so that the server recognises one that it already has.
 fn id(message: &[u8], salt: u64) -> String {
     format!("{:032x}", xxh3_128_with_seed(message, salt))
 }

@@ -13,8 +13,8 @@ use crate::data_pipeline::state::budget::Share;
 use crate::data_pipeline::state::chunk::ParsedChunk;
 use crate::data_pipeline::state::ledger::Held;
 
-/// All sinks. When one has no room, what is for it waits in the outbox, and all behind it too: no
-/// further chunk is taken until the outbox is empty.
+/// All sinks. When one has no room, its batch waits in the outbox, and so does everything behind
+/// it: no further chunk is taken until the outbox is empty.
 #[derive(Debug, Default)]
 pub(crate) struct Outlets {
     /// Those of the accepted lines first, as in the ledger.
@@ -46,7 +46,7 @@ impl Outlets {
         !self.outbox.is_empty()
     }
 
-    /// Whether some sink takes this.
+    /// Whether any sink takes this.
     pub(crate) fn take(&self, content: Content) -> bool {
         self.sinks.iter().any(|sink| sink.content == content)
     }
@@ -64,15 +64,15 @@ impl Outlets {
         }
     }
 
-    /// Puts windows or dead letters on their way, if there is a sink for them.
+    /// Sends windows or dead letters, if there is a sink for them.
     pub(crate) fn put_other(&mut self, content: Content, bytes: Bytes, events: u64, now: Instant) {
         if let Some(at) = self.sinks.iter().position(|sink| sink.content == content) {
             self.put(at, Batch { bytes, events, held: None }, now);
         }
     }
 
-    /// Puts a batch into a sink's queue, or into the outbox if there is no room. Whether it counts
-    /// as written is decided here and now, so that positions and lengths always agree.
+    /// Puts a batch into a sink's queue, or into the outbox if there is no room. It is decided here
+    /// whether the batch counts as written, so that positions and lengths always agree.
     fn put(&mut self, at: usize, batch: Batch, now: Instant) {
         if batch.bytes.is_empty() {
             return;
@@ -101,11 +101,11 @@ impl Outlets {
         self.outbox.push_back(Posting { sink, what });
     }
 
-    /// Waits for room for the first of the outbox; for ever if it is empty.
+    /// Waits for room for the first batch of the outbox; forever if it is empty.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future takes nothing.
+    /// Dropping the future loses nothing.
     pub(crate) async fn room(&self) -> Share {
         let Some(Posting { sink, what, .. }) = self.outbox.front() else {
             return std::future::pending().await;
@@ -135,8 +135,7 @@ impl Outlets {
         (0..self.sinks.len()).map(|at| self.barrier(at, true)).collect()
     }
 
-    /// Asks those sinks that are files whether they still are what their names lead to, without
-    /// making anything safe.
+    /// Asks the sinks that are files whether their names still lead to them, without a sync.
     pub(crate) fn looks(&mut self) -> Vec<oneshot::Receiver<Settled>> {
         let files = |at: &usize| self.sinks[*at].length.is_some();
         let files: Vec<_> = (0..self.sinks.len()).filter(files).collect();
@@ -160,13 +159,13 @@ impl Outlets {
         sinks.map(|sink| sink.stage.discarded.get()).sum()
     }
 
-    /// The files with their lengths, with what was put so far.
+    /// The files and their lengths, including all that was put so far.
     pub(crate) fn lengths(&self) -> Vec<(String, u64)> {
         let length = |sink: &Sink| Some((sink.name.clone(), sink.length?));
         self.sinks.iter().filter_map(length).collect()
     }
 
-    /// A file was opened anew: what was put up to this length is in the one before it.
+    /// A file was reopened: what was put up to this length is in the file before it.
     pub(crate) fn reopened(&mut self, name: &str, before: u64, now: u64) {
         let sink = self.sinks.iter_mut().find(|sink| sink.name == name);
         if let Some(length) = sink.and_then(|sink| sink.length.as_mut()) {

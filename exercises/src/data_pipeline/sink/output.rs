@@ -17,7 +17,8 @@ pub(crate) struct Output {
     path: PathBuf,
     /// `None` until it is made.
     file: Option<Arc<File>>,
-    /// `None` for what is no regular file, such as `/dev/null` or a FIFO: it is written as it comes.
+    /// `None` if it is not a regular file, such as `/dev/null` or a FIFO: then it is only written
+    /// to.
     key: Option<FileKey>,
     start: Start,
     /// How long it must be by now.
@@ -29,7 +30,7 @@ pub(crate) struct Output {
 enum Start {
     /// It is cut to this length.
     At(u64),
-    /// It is not the file that the checkpoint knows: it is written behind what it holds.
+    /// It is not the file that the checkpoint knows: new lines go behind its content.
     Behind(u64),
 }
 
@@ -54,7 +55,7 @@ impl Start {
 }
 
 impl Output {
-    /// Opens and locks what is there, and neither makes nor cuts anything.
+    /// Opens and locks the file if it exists, and neither creates nor cuts it.
     pub(crate) fn open(path: &Path, saved: Option<Written>) -> Result<Self, String> {
         let failed = |err| cannot_open(path, &err);
         let file = match File::options().append(true).open(path) {
@@ -108,7 +109,7 @@ impl Output {
             self.make()?;
         }
         if let (Some(file), Some(_)) = (&self.file, self.key) {
-            // Or a checkpoint could vouch for a file that a crash takes away.
+            // Otherwise a checkpoint could rely on a file that a crash removes.
             sync_name(&self.path.canonicalize()?)?;
             if let Start::At(length) = self.start {
                 file.set_len(length)?;
@@ -118,7 +119,7 @@ impl Output {
     }
 
     fn make(&mut self) -> io::Result<()> {
-        // Always at the end: where somebody has cut it, no hole is left.
+        // Always appends, so that no hole is left if another process has truncated the file.
         let file = File::options().create(true).append(true).open(&self.path)?;
         self.key = key(&file.metadata()?);
         if self.key.is_some() {
@@ -139,9 +140,9 @@ impl Output {
         self.key
     }
 
-    /// Opens the file that the name leads to by now, if it is another one or none; a file that was
-    /// copied and truncated is as good as another one. Then it gives the length that the file has,
-    /// behind which it goes on. What was written before is in the old one, or in the copy.
+    /// Reopens the output if its name leads to another file or to none by now; a file that was
+    /// copied and truncated counts as another one. It then returns the length of that file, behind
+    /// which it goes on. What was written before is in the old one, or in the copy.
     pub(crate) fn reopen(&mut self) -> io::Result<Option<u64>> {
         let Some(ours) = self.key else { return Ok(None) };
         match fs::metadata(&self.path) {

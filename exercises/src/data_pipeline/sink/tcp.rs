@@ -1,8 +1,8 @@
-//! Lines to a TCP server. It is called again and again while it is down, and the batch that was cut
-//! is sent again: at least once, and each line has its id.
+//! Lines to a TCP server. While it is down, the connection is retried, and a batch that was cut off
+//! is sent again: each line arrives at least once, with its id.
 //!
-//! TCP does not tell what the other side has read. What it has received, and lost when it went
-//! down, is not sent again: that is the loss window of plain TCP.
+//! TCP does not tell what the other side has read. Lines that it had received and lost when it went
+//! down are not sent again: that is the loss window of plain TCP.
 
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -14,10 +14,10 @@ use tokio::time::{sleep, timeout};
 use crate::data_pipeline::monitor::stats::Count;
 use crate::data_pipeline::monitor::warnings::warn;
 
-/// How long to wait for an answer to a call.
+/// How long to wait for a connection.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// Before calling again: at first, and at most. It doubles in between.
+/// The pause before the next attempt to connect: at first, and at most. It doubles in between.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
 #[derive(Debug)]
@@ -61,7 +61,7 @@ impl Tcp {
     }
 }
 
-/// Whether the other side has hung up: seen before a batch is written, not only after it is lost.
+/// Whether the other side has closed the connection, checked before a batch is written and lost.
 fn is_closed(stream: &TcpStream) -> bool {
     match stream.try_read(&mut [0; 64]) {
         Ok(read) => read == 0,

@@ -1,4 +1,4 @@
-//! Where batches end up.
+//! What batches are written to.
 
 use std::io;
 use std::pin::Pin;
@@ -22,13 +22,13 @@ use crate::data_pipeline::state::checkpoint::{FileKey, Written};
 /// Ends when the other side has acknowledged all that it was sent.
 pub(crate) type Acks = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// What a sink tells when all that it was sent is safe.
+/// What a sink reports when all that it was sent is safe.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Settled {
     pub(crate) is_file: bool,
     /// Which file the sink goes on in, if it is a regular one.
     pub(crate) file: Option<FileKey>,
-    /// It is another one than before, of this length, and what was sent up to now is not in it.
+    /// A file that was reopened, of this length, without what was sent up to now.
     pub(crate) reopened: Option<u64>,
 }
 
@@ -39,12 +39,12 @@ pub(crate) enum Writer {
     Tcp(Tcp),
     #[cfg(feature = "nats")]
     Nats(Arc<Nats>),
-    /// Takes everything and keeps nothing, after a delay that the demo sets.
+    /// Discards everything, after a delay that the demo sets.
     Slow(watch::Receiver<Duration>),
 }
 
 impl Writer {
-    /// Whether there can be a sink of this name. Nothing is opened.
+    /// Whether a sink can have this name, without opening it.
     pub(crate) fn check(name: &str) -> Result<(), String> {
         if sink_path(name).is_some() {
             Ok(())
@@ -63,7 +63,8 @@ impl Writer {
         }
     }
 
-    /// Opens what has this name. A file is neither made nor cut before the sink [begins](Self::begin).
+    /// Opens the sink of this name. A file is neither created nor cut before the sink
+    /// [begins](Self::begin).
     #[cfg_attr(
         not(feature = "nats"),
         expect(unused_variables, clippy::unused_async, reason = "only NATS needs this")
@@ -113,8 +114,8 @@ impl Writer {
         matches!(self, Self::File(_))
     }
 
-    /// Writes some batches, and counts the failures that it gets over. Where the other side
-    /// acknowledges what it has, that is still to be waited for.
+    /// Writes some batches, and counts failures that it recovers from. If the other side sends
+    /// acknowledgements, the caller still has to wait for them.
     pub(crate) async fn write(
         &mut self,
         batches: Vec<Bytes>,
@@ -146,7 +147,8 @@ impl Writer {
         Ok(None)
     }
 
-    /// Returns when all that was written is as safe as it gets here: a file is on the disk.
+    /// Returns when all that was written is as safe as the sink can make it: a file is synced to
+    /// the disk.
     pub(crate) async fn sync(&mut self) -> Result<(), String> {
         match self {
             Self::File(output) if output.key().is_some() => {
@@ -157,7 +159,7 @@ impl Writer {
         }
     }
 
-    /// Opens a file anew if its name leads to another one by now, and tells which one it is.
+    /// Reopens a file if its name leads to another one by now, and returns which one it is.
     pub(crate) fn settle(&mut self) -> Result<Settled, String> {
         let Self::File(output) = self else { return Ok(Settled::default()) };
         let reopened = output.reopen().map_err(|err| err.to_string())?;
@@ -165,8 +167,8 @@ impl Writer {
     }
 }
 
-/// What a shell closes with `>&-` is `/dev/null` by the time that a Rust program sees it, open for
-/// reading too, which no redirection does. Lines would go nowhere and count as delivered.
+/// Fails if stdout was closed, as with `>&-`. Rust's runtime then opens `/dev/null` for reading and
+/// writing, as no redirection does. Lines would be lost there and count as delivered.
 fn stdout_is_open() -> Result<(), String> {
     let stdout = io::stdout();
     let is_null = || {

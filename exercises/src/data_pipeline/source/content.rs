@@ -1,4 +1,4 @@
-//! What is in a file: its bytes, or if it is compressed what they unpack to.
+//! The content of a file: its bytes, unpacked if it is compressed.
 
 use std::fmt;
 use std::fs::{File, Metadata};
@@ -11,18 +11,18 @@ use flate2::read::MultiGzDecoder;
 
 use crate::data_pipeline::state::file::{Content, FileId};
 
-/// What a compressed file begins with. No line of JSON does.
+/// How compressed files begin; no line of JSON begins so.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
-/// Bytes that are skipped at once on the way to a position.
+/// How many bytes are skipped at a time on the way to a position.
 const SKIP: usize = 64 * 1024;
 
-/// A file that is open for reading. Positions are those of what is in it, unpacked.
+/// A file that is open for reading. Positions count unpacked bytes.
 pub(crate) struct Stored {
     file: Arc<File>,
     packing: Option<Packing>,
-    /// What unpacks it, and where that is.
+    /// The unpacking reader, and its position.
     unpacked: Option<(Box<dyn Read + Send>, u64)>,
 }
 
@@ -126,7 +126,7 @@ impl fmt::Debug for Stored {
     }
 }
 
-/// Reads a file from a position of its own, which others that read it do not move.
+/// Reads a file from its own position, which other readers of the file do not move.
 struct From {
     file: Arc<File>,
     at: u64,

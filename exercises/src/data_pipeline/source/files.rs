@@ -1,5 +1,5 @@
-//! Which files there are: those that match at the start, and when following those that come later.
-//! What each of them is, the registry says.
+//! Finds the files: those that match at the start and, when following, those that come later. The
+//! registry says which known file each of them is.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{self, File, Metadata};
@@ -41,27 +41,27 @@ pub(crate) struct Files {
     inlet: Arc<Inlet>,
     patterns: Vec<String>,
     how: How,
-    /// All of them are read to their end, at once.
+    /// All of them are read to their ends at the same time.
     finite: bool,
-    /// The run's own outputs: reading them would feed it with itself.
+    /// The run's own outputs, which must not be read: the run would feed itself.
     outputs: Vec<PathBuf>,
     registry: Registry,
-    /// Those that are being read, by name.
+    /// The files that are being read, by name.
     open: HashMap<String, Reading>,
-    /// The readers by the path, as far as they have not come to their end.
+    /// The readers that have not ended, by path.
     readers: HashMap<String, Arc<Orders>>,
-    /// Files that were there at the start and wait until it is known what they are: their readers
-    /// hold windows open.
+    /// Files that were there at the start and are not identified yet: their readers hold windows
+    /// open.
     awaited: HashMap<FileId, Arc<Orders>>,
-    /// Files that were empty and are not any more: they stay open until it is clear what they are.
+    /// Files that were empty and no longer are: they stay open until they are identified.
     filled: Vec<Reading>,
     /// Readers that are still to be started.
     new: Vec<(Feed, Arc<Orders>)>,
     /// Files that could not be read: their paths, and when to try again.
     failed: HashMap<FileId, (String, Instant)>,
-    /// Compressed files that had no end.
+    /// Compressed files that broke off before their end.
     torn: HashSet<FileId>,
-    /// What was told, so that it is told once.
+    /// The warnings that were given, so that each is given once.
     told: HashSet<String>,
 }
 
@@ -79,7 +79,7 @@ struct Reading {
 struct Place {
     path: PathBuf,
     watched: bool,
-    /// Why it is no file that can be read.
+    /// Why it cannot be read.
     unfit: Option<&'static str>,
 }
 
@@ -119,7 +119,7 @@ impl Files {
         Ok(files)
     }
 
-    /// The first look, which is also for what has become of the files of an earlier run.
+    /// The first look, which also finds out what has become of the files of an earlier run.
     fn start(&mut self, feeds: &mut Feeds) -> Result<(), String> {
         let mut places = BTreeMap::new();
         for pattern in &self.patterns.clone() {
@@ -140,7 +140,7 @@ impl Files {
                 self.wait_for(id, &path);
             }
         }
-        // What is not found even so is gone.
+        // Files that are still not found are gone.
         let now = Timestamp::now().as_second();
         let gone = missing.into_iter().filter(|file| !self.open.contains_key(&file.name()));
         let gone = gone.filter(|file| file.closed.is_none());
@@ -223,7 +223,7 @@ impl Files {
         Ok(())
     }
 
-    /// Takes note of the files that are not read any more.
+    /// Records the files that are no longer read.
     fn collect(&mut self) {
         let ended = |reading: &Reading| reading.shared.ended.lock().expect("no panic").take();
         let ended = self
@@ -248,10 +248,11 @@ impl Files {
         }
     }
 
-    /// Tells once that a file cannot be read, and lets it rest for a while.
+    /// Warns once that a file cannot be read, and tries it again later.
     fn fail(&mut self, id: FileId, path: &Path, err: &io::Error) {
         let failure = format!("cannot read {}: {err}", path.display());
-        // A compressed file that has no end yet is probably being written: that is told if it lasts.
+        // A compressed file without its end is probably being written: it gets a warning only if
+        // that lasts.
         if err.kind() != io::ErrorKind::UnexpectedEof || !self.torn.insert(id) {
             self.tell(&format!("{failure}; it is tried again"));
         }
@@ -289,7 +290,8 @@ impl Files {
         Ok(())
     }
 
-    /// Adds the files that lie where these lay: they may have been renamed, copied or compressed.
+    /// Adds the files in the directories of these: they may have been renamed, copied or
+    /// compressed.
     fn look_beside(&self, files: &[FileRecord], places: &mut BTreeMap<FileId, Place>) {
         let folders = files.iter().flat_map(|file| [&file.path, &file.resolved]);
         let folders = folders.filter_map(|path| Path::new(path).parent());
@@ -316,7 +318,7 @@ impl Files {
         })
     }
 
-    /// Has the registry say what these files are, and gives the readers their orders.
+    /// Has the registry identify these files, and gives the readers their orders.
     fn look(&mut self, places: BTreeMap<FileId, Place>) {
         let now = Instant::now();
         let mut there: HashSet<_> = places.keys().copied().collect();
@@ -337,13 +339,13 @@ impl Files {
         for filled in self.filled.drain(..).filter(|filled| there.insert(filled.id)) {
             seen.extend(out_of_sight(filled).ok()); // it was renamed in the meantime
         }
-        // In the order of their names, whatever their identities are.
+        // In the order of their names, not of their inodes.
         seen.sort_by(|left, right| left.path.cmp(&right.path));
         let orders = self.judge(now, &mut there, seen);
         for file in self.registry.cut_ones().cloned().collect::<Vec<_>>() {
             self.registry.gone(&file.name(), Timestamp::now().as_second());
             if let Some(reader) = self.readers.get(&file.path) {
-                let _ = reader.push(Order::Forget(file.name())); // at its end it has nothing to forget
+                let _ = reader.push(Order::Forget(file.name())); // it has nothing to forget
             }
         }
         for opened in orders {
@@ -351,7 +353,7 @@ impl Files {
         }
     }
 
-    /// What the registry wants to be read, the older files of a path first.
+    /// What the registry wants to be read: the older files of a path first.
     fn judge(
         &mut self,
         now: Instant,
@@ -376,7 +378,7 @@ impl Files {
                     Ok(Verdict::Nothing | Verdict::Wait) | Err(_) => {}
                 }
             }
-            // A copy of a file that was just found to be cut may lie beside it.
+            // A file that was just found truncated may have a copy beside it.
             let cut: Vec<_> = self.registry.cut_ones().cloned().collect();
             if round > 0 || cut.is_empty() {
                 break;
@@ -408,7 +410,7 @@ impl Files {
         Some(Opened { path: seen.path, record, content, is_empty, progress, shared })
     }
 
-    /// Has a file read by the reader of its path; there may have to be a new one.
+    /// Has a file read by the reader of its path, which is started if there is none.
     fn order(&mut self, opened: Opened) {
         let path = opened.record.path.clone();
         let (record, mut order) = (opened.record.clone(), Order::Read(opened.into()));
@@ -421,7 +423,7 @@ impl Files {
         self.start_reader(record, order.into());
     }
 
-    /// Has the reader of a path stay until it is known whether this file is one of its own.
+    /// Makes the reader of a path wait until it is known whether this file belongs to it.
     fn wait_for(&mut self, id: FileId, path: &Path) {
         let path = path.to_string_lossy().into_owned();
         let reader = match self.readers.get(&path) {
@@ -446,7 +448,7 @@ impl Files {
     }
 }
 
-/// The files that are open: the registry asks what is in them.
+/// The open files, whose content the registry compares.
 struct Open(HashMap<FileId, Arc<File>>);
 
 impl Open {
@@ -467,7 +469,7 @@ impl Others for Open {
     }
 }
 
-/// Opens what was seen at a place, if that is still there.
+/// Opens the file that was seen at a path, if it is still there.
 fn look_into(place: &Place, id: FileId) -> io::Result<Seen<Stored>> {
     if let Some(why) = place.unfit {
         return Err(io::Error::other(why));
@@ -475,7 +477,7 @@ fn look_into(place: &Place, id: FileId) -> io::Result<Seen<Stored>> {
     let file = File::open(&place.path)?;
     let metadata = file.metadata()?;
     if FileId::of(&metadata) != id {
-        return Err(io::ErrorKind::NotFound.into()); // the next look sees what is there now
+        return Err(io::ErrorKind::NotFound.into()); // the next look finds what is there then
     }
     let resolved = place.path.canonicalize().unwrap_or_default().to_string_lossy().into_owned();
     let content = Stored::new(file.into())?;
@@ -483,8 +485,9 @@ fn look_into(place: &Place, id: FileId) -> io::Result<Seen<Stored>> {
     Ok(Seen { path, id, resolved, length, watched, content })
 }
 
-/// The paths that match a pattern, in the order of their names, and what is there or why that cannot
-/// be seen. A pattern that is the name of a file stands for that file, whatever is in it.
+/// The paths that match a pattern, in the order of their names, each with its metadata or the
+/// error. A pattern that is the name of an existing file means that file, even if it contains
+/// wildcards.
 pub(crate) fn matching(pattern: &str) -> Result<Vec<(PathBuf, io::Result<Metadata>)>, String> {
     let metadata = fs::metadata(pattern);
     if metadata.is_ok() || metadata.as_ref().is_err_and(is_hidden) {
@@ -498,19 +501,19 @@ pub(crate) fn matching(pattern: &str) -> Result<Vec<(PathBuf, io::Result<Metadat
         }
         Err((path, err)) => (path, Err(err)),
     };
-    // What is not there has just gone, or is a link to nothing.
+    // A path that is missing has just been removed, or is a dangling symlink.
     let is_there =
         |(_, metadata): &(_, io::Result<_>)| metadata.as_ref().err().is_none_or(is_hidden);
     Ok(paths.map(look).filter(is_there).collect())
 }
 
-/// Whether there may be something that cannot be seen.
+/// Whether the error leaves open that there is a file.
 fn is_hidden(err: &io::Error) -> bool {
     use io::ErrorKind::{InvalidFilename, NotADirectory, NotFound};
     !matches!(err.kind(), InvalidFilename | NotADirectory | NotFound)
 }
 
-/// A file that is open, and that no path leads to any more.
+/// An open file that no path leads to any more.
 fn out_of_sight(reading: Reading) -> io::Result<Seen<Stored>> {
     let file = reading.file.ok_or(io::ErrorKind::NotFound)?;
     let length = file.metadata()?.len();
@@ -526,7 +529,7 @@ fn is_same(left: &Path, right: &Path) -> bool {
     id_of(left).is_ok_and(|left| id_of(right).is_ok_and(|right| left == right))
 }
 
-/// The folder that this is; an empty path is the one that the run was started in.
+/// The path of a directory; an empty path is the current directory.
 fn folder(path: &Path) -> PathBuf {
     if path.as_os_str().is_empty() { ".".into() } else { path.to_owned() }
 }

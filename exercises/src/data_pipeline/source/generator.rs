@@ -15,10 +15,10 @@ const SERVICES: [&str; 6] = ["auth", "cart", "checkout", "inventory", "search", 
 /// Events in a chunk, about 160 bytes each, unless the rate asks for smaller ones.
 const BATCH: u64 = 1024;
 
-/// A chunk is made at least this often at a low rate.
+/// The longest time between two chunks at a low rate.
 const BEAT: u64 = 20;
 
-/// Makes `rate` events a second, or as many as are taken, until the run stops.
+/// Makes `rate` events a second, or as many as the stages take, until the run stops.
 pub(crate) async fn run(seed: u64, rate: Option<u32>, mut feed: Feed) -> Result<(), Stopped> {
     let (started, start) = (Instant::now(), Timestamp::now().as_millisecond().unsigned_abs());
     let per_second = u64::from(rate.unwrap_or(1_000_000).max(1));
@@ -48,7 +48,7 @@ pub(crate) async fn run(seed: u64, rate: Option<u32>, mut feed: Feed) -> Result<
     }
 }
 
-/// How the events follow from their numbers.
+/// Makes each event from its number.
 struct Generator {
     seed: u64,
     per_second: u64,

@@ -29,7 +29,7 @@ use crate::data_pipeline::state::chunk::{Ack, CHUNK, Chunk, Origin, Tag, Work};
 use crate::data_pipeline::state::file::{Fingerprint, named};
 use pool::Pool;
 
-/// Whether there can be a server where `--nats` says. Nobody is asked.
+/// Whether `--nats` can be a server's address, without a connection.
 #[cfg_attr(not(feature = "nats"), allow(clippy::unnecessary_wraps))]
 pub(crate) fn check_server(config: &Config) -> Result<(), String> {
     #[cfg(feature = "nats")]
@@ -52,7 +52,7 @@ pub(crate) enum Stopped {
     Failed(String),
 }
 
-/// Runs a source, and tells at once if it fails: the others go on.
+/// Runs a source, and warns at once if it fails: the others go on.
 pub(crate) async fn warn_if_failed(
     source: impl Future<Output = Result<(), Stopped>>,
 ) -> Result<(), Stopped> {
@@ -63,7 +63,7 @@ pub(crate) async fn warn_if_failed(
     ended
 }
 
-/// Waits for all of them. Gives the first failure, or else why one was stopped.
+/// Waits for all sources. Returns the first failure, or else why one was stopped.
 pub(crate) async fn join(mut sources: JoinSet<Result<(), Stopped>>) -> Result<(), Stopped> {
     let mut outcome = Ok(());
     while let Some(ended) = sources.join_next().await {
@@ -81,7 +81,7 @@ pub(crate) struct Inlet {
     pub(crate) work: Sender<Work>,
     pub(crate) budget: ByteBudget,
     pub(crate) pool: Pool,
-    /// The feeds that shall wait for others.
+    /// The feeds that have to wait for others.
     pub(crate) paused: watch::Receiver<Vec<u64>>,
     pub(crate) stats: Arc<Stats>,
     pub(crate) ctx: Context,
@@ -111,8 +111,8 @@ impl Inlet {
         Feed { inlet: self.clone(), stage, id, sequence: 0, origin: Arc::new(origin) }
     }
 
-    /// For a source that can be read only once: in every run it is another one, whose ids must not
-    /// be those of the last run.
+    /// For a source that can be read only once: each run gives it another name, so that its ids
+    /// differ from those of earlier runs.
     pub(crate) fn stream(self: &Arc<Self>, component: &str, source: &str) -> Feed {
         let name = named(source, self.started);
         self.feed(component, Origin { name, ..Origin::default() })
@@ -120,7 +120,7 @@ impl Inlet {
 }
 
 impl Feed {
-    /// A bar of the picture, in the first lane of the source that is free.
+    /// A bar of the timeline, in the first free lane of the source.
     pub(crate) fn bar(&self, offset: u64) -> Option<common::Work> {
         self.stage.bar(format_args!("{} #", self.stage.id), format_args!("from byte {offset}"))
     }
@@ -129,7 +129,7 @@ impl Feed {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future takes nothing.
+    /// Dropping the future loses nothing.
     pub(crate) async fn room(&self) -> Result<Share, Cause> {
         match self.try_room() {
             Some(share) => Ok(share),
@@ -137,8 +137,8 @@ impl Feed {
         }
     }
 
-    /// The same for `bytes`, and for a chunk at least. It never asks for the whole budget: a source
-    /// may hold a share while it waits for its input.
+    /// The same for `bytes`, but at least for a chunk. It never takes the whole budget, because a
+    /// source may hold a share while it waits for its input.
     pub(crate) async fn room_for(&self, bytes: usize) -> Result<Share, Cause> {
         let bytes = bytes.min(self.inlet.budget.total().saturating_sub(CHUNK)).max(CHUNK);
         let ctx = &self.inlet.ctx;
@@ -150,7 +150,7 @@ impl Feed {
         Ok(share)
     }
 
-    /// Room for a chunk, if the source may go on without waiting for anything.
+    /// Room for a chunk, if there is some now and the source need not wait for others.
     pub(crate) fn try_room(&self) -> Option<Share> {
         let inlet = &self.inlet;
         if inlet.ctx.err().is_some() || inlet.paused.borrow().contains(&self.id) {
@@ -164,12 +164,12 @@ impl Feed {
     /// Waits for the sources that this one is too far ahead of.
     async fn others(&self) {
         let mut paused = self.inlet.paused.clone();
-        // An error means that the core is gone, and then nobody needs to wait any more.
+        // An error means that the core is gone; then there is no need to wait.
         drop(paused.wait_for(|feeds| !feeds.contains(&self.id)).await);
     }
 
-    /// Sends the segments of one read, for which `share` made room. With an `ack` the source is told
-    /// when they are safe.
+    /// Sends the segments of one read, for which `share` made room. An `ack` reports when they are
+    /// safe.
     pub(crate) fn send(&mut self, segments: Vec<Segment>, share: Share, ack: Option<Ack>) {
         let chunks = self.chunks(segments, share, ack, |_| None);
         if !chunks.is_empty() {
@@ -189,8 +189,8 @@ impl Feed {
         Ok(())
     }
 
-    /// Counts the segments as read. The last one brings the `ack`. Of a file, `read` says what has
-    /// been read of it up to the end of a segment.
+    /// Counts the segments as read. The last one brings the `ack`. For a file, `read` returns what
+    /// has been read of it up to the end of a segment.
     pub(crate) fn chunks(
         &mut self,
         segments: Vec<Segment>,
@@ -208,7 +208,7 @@ impl Feed {
         let mut chunks: Vec<_> = segments.map(chunk).collect();
         match chunks.last_mut() {
             Some(last) => last.tag.ack = ack,
-            None => ack.into_iter().for_each(Ack::send), // an empty message is done with
+            None => ack.into_iter().for_each(Ack::send), // an empty message is acknowledged at once
         }
         chunks
     }
@@ -238,10 +238,10 @@ impl Feed {
         Chunk { tag, segment }
     }
 
-    /// Gives work to whichever worker is free first.
+    /// Gives work to the first free worker.
     pub(crate) fn push(&self, work: Work) {
-        // The share has made room. The workers are gone only when the run has failed: what the
-        // chunk held is then nobody's business any more.
+        // The share has made room. The workers are gone only if the run has failed, and then the
+        // chunk can be dropped.
         let _ = self.inlet.work.send(work);
     }
 }

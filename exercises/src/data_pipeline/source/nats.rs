@@ -1,5 +1,5 @@
-//! Chunks from a NATS `JetStream` stream, through a durable pull consumer that any number of workers
-//! share. A message is acknowledged when a checkpoint holds what came of it.
+//! Chunks from a NATS `JetStream` stream, through a durable pull consumer that any number of
+//! workers share. A message is acknowledged when a checkpoint holds its results.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt::Display;
@@ -29,28 +29,28 @@ use crate::data_pipeline::state::chunk::{Ack, Origin};
 const PULL_BYTES: usize = 4 << 20;
 const PULL_MESSAGES: usize = 64;
 
-/// What the server says when the next message alone is more than that.
+/// The server's reply if the next message alone is larger than that.
 const TOO_LARGE: &str = "Exceeds MaxBytes";
 
 /// How long a pull waits for messages.
 const PULL_EXPIRES: Duration = Duration::from_secs(1);
 
 /// How long the server waits for an acknowledgement before it gives the message to another worker.
-/// While a message is held here, the server is told so three times in this time.
+/// For a message that is still held here, the server gets three progress reports in this time.
 const ACK_WAIT: Duration = Duration::from_secs(10);
 
-/// Most unacknowledged messages of all workers together, at a consumer that is made here. A message
-/// is unacknowledged for two checkpoints, which is some 2,000 messages at 1 GB/s: a lower bound
-/// would hold the server back.
+/// Most unacknowledged messages of all workers together, for a consumer that is created here. A
+/// message waits two checkpoints for its acknowledgement, which is some 2,000 messages at 1 GB/s: a
+/// lower bound would hold the server back.
 const UNACKED: usize = 8192;
 
-/// How long the last acks may take to leave.
+/// How long the last acknowledgements may take to be sent.
 const FLUSH: Duration = Duration::from_secs(1);
 
-/// Before asking again.
+/// The pause before the next pull after an error.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// A share of a stream.
+/// This worker's part of a stream.
 #[derive(Debug)]
 pub(crate) struct Nats {
     name: String,
@@ -60,7 +60,7 @@ pub(crate) struct Nats {
     is_large: bool,
 }
 
-/// What comes first while a pull goes on.
+/// The first event while a pull goes on.
 #[expect(clippy::large_enum_variant, reason = "there is one at a time, for a moment")]
 enum Next {
     Message(Option<Result<jetstream::Message, async_nats::Error>>),
@@ -100,7 +100,7 @@ impl Nats {
         Ok(Self { name: name.to_owned(), client: context.client(), consumer, is_large: false })
     }
 
-    /// Content messages until the run stops, then acknowledges what the last checkpoint commits.
+    /// Takes messages until the run stops, then acknowledges what the last checkpoint commits.
     pub(crate) async fn run(mut self, mut feed: Feed) -> Result<(), Stopped> {
         let (sender, committed) = channel(2 * UNACKED);
         let mut held = Held::new(committed);
@@ -111,17 +111,17 @@ impl Nats {
                 Err(cause) | Ok(Err(cause)) => break cause,
             }
         };
-        drop((feed, sender)); // the stages behind end, and with them the last of the acks
+        drop((feed, sender)); // the later stages end, and send the last acks
         held.rest().await;
-        // Or the acks might still be in the client's buffer when the process ends.
+        // Otherwise the acks might still be in the client's buffer when the process ends.
         if !matches!(timeout(FLUSH, self.client.flush()).await, Ok(Ok(()))) {
             warn(format_args!("the last messages come again, their acks were lost"));
         }
         Err(stopped.into())
     }
 
-    /// Content the messages of one pull. The next one is asked for when these are with the workers, who
-    /// have enough to do until then: the server answers two pulls by turns, out of order.
+    /// Takes the messages of one pull. The next pull starts when the workers have these, and are
+    /// busy meanwhile: the server would answer two pulls in turns, out of order.
     async fn pull(
         &mut self,
         feed: &mut Feed,
@@ -142,7 +142,7 @@ impl Nats {
         while is_open || !waiting.is_empty() {
             let next = async {
                 tokio::select! {
-                    biased; // a pull ends at its time, and what it has brought then is gone
+                    biased; // a pull ends at its time-out, and what it still holds is lost
                     message = messages.next(), if is_open => Next::Message(message),
                     share = room(feed, waiting.front()) => Next::Room(share),
                 }
@@ -160,7 +160,8 @@ impl Nats {
                     self.is_large = err.to_string().contains(TOO_LARGE);
                     return if self.is_large { Ok(()) } else { held.pause(err).await };
                 }
-                // Its bound in bytes is reached, or what is missing comes again.
+                // The pull has reached its bound in bytes, or failed: then the missing messages
+                // come again.
                 Next::Message(_) => is_open = false,
                 Next::Room(share) => {
                     let (sequence, message) = waiting.pop_front().expect("the room is for it");
@@ -192,7 +193,7 @@ impl Nats {
     }
 }
 
-/// Waits for room for this message; for ever if there is none.
+/// Waits for room for this message; forever if there is no message.
 async fn room(feed: &Feed, first: Option<&(u64, Message)>) -> Result<Share, Cause> {
     match first {
         Some((_, message)) => feed.room_for(message.payload.len()).await,
@@ -207,8 +208,8 @@ impl Held {
         Self { ackers: HashMap::new(), committed, progress }
     }
 
-    /// Acknowledges what is committed, and holds on to the rest, while something else is waited
-    /// for.
+    /// Acknowledges what is committed, and reports progress on the rest, while it waits for
+    /// something else.
     async fn while_waiting<T>(&mut self, other: impl Future<Output = T>) -> T {
         let mut other = std::pin::pin!(other);
         loop {
@@ -221,7 +222,7 @@ impl Held {
         }
     }
 
-    /// Before asking again for what there was not.
+    /// Pauses before it asks again.
     async fn pause(&mut self, err: impl Display + Send) -> Result<(), Cause> {
         warn(format_args!("no messages from NATS for now: {err}"));
         self.while_waiting(sleep(PAUSE)).await;
@@ -251,7 +252,7 @@ impl Held {
 
     async fn hold_on(&self) {
         for acker in self.ackers.values() {
-            // If this does not arrive, the message comes again: at least once.
+            // If the ack is lost, the message comes again: at least once.
             let _ = acker.ack_with(AckKind::Progress).await;
         }
     }

@@ -5,7 +5,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::data_pipeline::state::chunk::CHUNK;
 
-/// Most buffers that wait to be used again: no more than this are in flight at once.
+/// Most buffers that wait to be used again: no more are in flight at once.
 const BUFFERS: usize = 24;
 
 #[derive(Clone, Debug)]
@@ -20,12 +20,12 @@ impl Pool {
         Self { give, take }
     }
 
-    /// A buffer of any length with anything in it.
+    /// A buffer of any length, with old bytes in it.
     pub(crate) fn take(&self) -> Vec<u8> {
         self.take.try_recv().unwrap_or_default()
     }
 
-    /// Content a buffer back, unless it is small or an overlong line has made it large.
+    /// Takes a buffer back, unless it is small or an overlong line has made it large.
     pub(crate) fn give(&self, buffer: Vec<u8>) {
         if (CHUNK / 2..=CHUNK * 2).contains(&buffer.capacity()) {
             let _ = self.give.try_send(buffer); // full: it is freed

@@ -1,12 +1,12 @@
-//! What has been read: a pure state machine. Given what was seen of a path, it says which known
-//! file that is, and from where to read it. It opens nothing and asks no clock.
+//! What has been read, as a pure state machine. From what was seen at a path it decides which known
+//! file that is, and from where to read it. It opens no file and reads no clock.
 //!
-//! - A file is a known one if its identity is, and it still begins with what was read.
+//! - A file is a known one if its identity is known, and it still begins with what was read.
 //! - With another identity it is a known one if it begins with what was read, and the known one is
-//!   gone or has been cut: a restored file, a copy across file systems, a compressed one, or the
-//!   copy that copytruncate made. Then it is read on from where the known one was left.
-//! - Two files that are both there are two. A new one that looks like a copy waits until it shows
-//!   whether the other one is cut.
+//!   gone or truncated: it is a restored file, a copy across file systems, a compressed one, or the
+//!   copy that copytruncate made. Reading goes on from where the known one was left.
+//! - Two files that both exist are two files. A new one that looks like a copy waits until it is
+//!   clear whether the other one gets truncated.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
@@ -18,15 +18,15 @@ use crate::data_pipeline::state::file::{
     Content, FileId, FileRecord, Fingerprint, Fingerprinter, Found, HEAD,
 };
 
-/// All files that are read or were, by their names.
+/// All files that are being read or were read, by name.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     known: BTreeMap<String, Known>,
     /// The names of those that are being read.
     open: HashMap<FileId, String>,
-    /// Files that look like a copy of one that is there.
+    /// Files that look like a copy of an existing one.
     held: HashMap<FileId, Held>,
-    /// How long a copy waits for the original to be cut; `None` for not at all.
+    /// How long a copy waits for its original to be truncated; `None`: not at all.
     wait: Option<Duration>,
 }
 
@@ -41,20 +41,21 @@ struct Known {
 struct Held {
     since: Instant,
     length: u64,
-    /// The name of the one that it looks like, and how far that had been read.
+    /// The name of its original, and how far that had been read.
     original: String,
     position: u64,
 }
 
 #[derive(Debug)]
 enum State {
-    /// It is being read; so far as this says.
+    /// It is being read, and this is how far.
     Open(Arc<Mutex<Fingerprinter>>),
-    /// It was read before; whether it is still there has to be seen.
+    /// It was read before; it is not known whether it still exists.
     Left,
-    /// It holds something else now: what had not been read of it may be in a copy.
+    /// It was truncated and holds other content now: the unread rest of the old content may be in a
+    /// copy.
     Cut,
-    /// It is not there any more.
+    /// It no longer exists.
     Gone,
 }
 
@@ -64,16 +65,17 @@ pub(crate) struct Seen<C> {
     /// As it was found.
     pub(crate) path: PathBuf,
     pub(crate) id: FileId,
-    /// Where that leads to.
+    /// The resolved path.
     pub(crate) resolved: String,
     /// Its length on the disk.
     pub(crate) length: u64,
-    /// Some pattern matches its path. Others are looked at only for what known files have become.
+    /// Whether a pattern matches its path. Other files are only compared with known files that have
+    /// disappeared.
     pub(crate) watched: bool,
     pub(crate) content: C,
 }
 
-/// What the files are asked that are being read: also those that the same look takes up.
+/// Questions about open files, including those that the same look begins to read.
 pub(crate) trait Others {
     /// Whether it still holds what was read of it.
     fn is_intact(&mut self, id: FileId, read: &Fingerprint) -> bool;
@@ -87,9 +89,9 @@ pub(crate) trait Others {
 pub(crate) enum Verdict {
     /// Read it from the position of this record.
     Read(FileRecord),
-    /// It is known, and there is nothing new in it.
+    /// It is known, and has nothing new.
     Nothing,
-    /// It may be a copy of one that is there: look again.
+    /// It may be a copy of an existing file: look again later.
     Wait,
 }
 
@@ -111,7 +113,7 @@ impl Registry {
         self.open.get(&id).map(String::as_str)
     }
 
-    /// Whether this file looks like a copy of another one, and waits.
+    /// Whether this file waits, because it looks like a copy of another one.
     pub(crate) fn holds(&self, id: FileId) -> bool {
         self.held.contains_key(&id)
     }
@@ -125,14 +127,14 @@ impl Registry {
         self.known.values().filter(missing).map(|known| &known.record)
     }
 
-    /// Those that have been cut: what had not been read of them may be in a copy.
+    /// The truncated files, whose unread rest may be in a copy.
     pub(crate) fn cut_ones(&self) -> impl Iterator<Item = &FileRecord> {
         let is_cut = |known: &&Known| matches!(known.state, State::Cut);
         self.known.values().filter(is_cut).map(|known| &known.record)
     }
 
-    /// Says of each file what it is, in this order. All identities that are `there` are known to it,
-    /// those too of files that are being read; `others` are these.
+    /// Decides what each file is, in this order. `there` are the identities of all existing files,
+    /// including those that are being read; `others` are the latter.
     pub(crate) fn look<C: Content>(
         &mut self,
         now: Instant,
@@ -141,11 +143,12 @@ impl Registry {
         others: &mut dyn Others,
     ) -> Vec<io::Result<Verdict>> {
         self.held.retain(|id, _| there.contains(id));
-        // Those whose identity is known first: only then is it clear which ones are missing.
+        // Files with a known identity come first: only then is it clear which known files are
+        // missing.
         let ids = self.identities();
         let mut verdicts: Vec<_> =
             seen.iter_mut().map(|seen| self.by_identity(&ids, seen).transpose()).collect();
-        // Those that were empty when they were found come before new ones, which may be their copies.
+        // Files that were empty when found come before new ones, which may be their copies.
         for was_known in [true, false] {
             for (seen, verdict) in seen.iter_mut().zip(&mut verdicts) {
                 if verdict.is_none() && ids.contains_key(&seen.id) == was_known {
@@ -157,8 +160,9 @@ impl Registry {
         verdicts.into_iter().map(|verdict| verdict.expect("both kinds were judged")).collect()
     }
 
-    /// The names of those that are not read and not cut, by identity. There are several where a
-    /// file was cut, and the run ended before it was known what had become of its past.
+    /// The names of the files that are neither being read nor truncated, by identity. An identity
+    /// has several names if a file was truncated and the run ended before it was known where its
+    /// old content was.
     fn identities(&self) -> HashMap<FileId, Vec<String>> {
         let mut ids: HashMap<_, Vec<_>> = HashMap::new();
         let rests = |known: &&Known| matches!(known.state, State::Left | State::Gone);
@@ -181,13 +185,13 @@ impl Registry {
             let Known { record, state } = &self.known[name];
             let (position, has_ended) = (record.read.position, matches!(state, State::Gone));
             if position == 0 && seen.length > 0 {
-                continue; // it was empty: what has come of it has to be seen
+                continue; // it was empty: it has to be compared again
             }
             if has_ended && !seen.watched && position == seen.length {
-                return Ok(Some(Verdict::Nothing)); // nothing was added since it went out of sight
+                return Ok(Some(Verdict::Nothing)); // nothing was added since it was last seen
             }
             if record.packed == Some(seen.length) && seen.id.born.is_some() {
-                return Ok(Some(Verdict::Nothing)); // nobody adds to a file that is compressed
+                return Ok(Some(Verdict::Nothing)); // compressed files are never appended to
             }
             if record.read.found_in(&mut seen.content)? == Found::All {
                 best = best.max(Some((position, name)));
@@ -201,7 +205,7 @@ impl Registry {
         best.map(|(_, name)| self.read_on(name, seen)).transpose()
     }
 
-    /// The known file that this one has become a copy of, or may be.
+    /// The known file of which this one is a copy, or may be.
     fn by_content<C: Content>(
         &mut self,
         now: Instant,
@@ -219,15 +223,15 @@ impl Registry {
             let read = progress.lock().expect("nobody panics while holding this").read().clone();
             let waited = now.saturating_duration_since(held.since);
             let original = self.known[&held.original].record.id;
-            // One that no path leads to any more is about to be gone.
+            // A file that no path leads to any more will soon be gone.
             let stays = there.contains(&original) && others.is_intact(original, &read);
             let is_over = self.wait.is_none_or(|wait| waited >= wait) && stays;
             if is_over {
-                return Ok(None); // they are two
+                return Ok(None); // they are two files
             }
             if held.position > 0 || read.position == 0 {
                 return Ok(Some(Verdict::Wait));
-            } // else: now that something was read of it, more can be said
+            } // otherwise: now that something was read of it, compare again
         }
         let mut best: Option<(Found, u64, String)> = None;
         for (name, known) in &self.known {
@@ -238,7 +242,7 @@ impl Registry {
             };
             let read = progress.as_ref().map_or(&known.record.read, |progress| progress.read());
             if read.position == 0 {
-                // Nothing was read of it yet: its copy has to wait until something was.
+                // Nothing was read of it yet: its copy waits until something was.
                 let head = seen.content.read(0, HEAD)?;
                 let may_be_copy = progress.is_some() && !head.is_empty();
                 if may_be_copy && others.begins_with(known.record.id, &head) {
@@ -281,14 +285,14 @@ impl Registry {
         if found == Found::All {
             return self.read_on(&original, seen).map(Some);
         }
-        // All of it had been read before the original was cut.
+        // All of it had been read before the original was truncated.
         let length = seen.content.length()?;
         let mut record = self.record_of(seen);
         record.read = Fingerprinter::at(length, &mut seen.content)?;
         self.start(record, seen).map(Some)
     }
 
-    /// One that nothing that was read is found in.
+    /// A file that contains nothing of what was read.
     fn by_itself<C: Content>(
         &mut self,
         ids: &HashMap<FileId, Vec<String>>,
@@ -348,7 +352,7 @@ impl Registry {
         self.leave(name, State::Cut);
     }
 
-    /// It is not read any more, since `now` in seconds since 1970.
+    /// It is no longer read, since `now` in seconds since 1970.
     pub(crate) fn gone(&mut self, name: &str, now: i64) {
         self.leave(name, State::Gone);
         if let Some(known) = self.known.get_mut(name) {
@@ -356,7 +360,8 @@ impl Registry {
         }
     }
 
-    /// It is not read for now, and looked at again; not if it is compressed and of this length.
+    /// It is not read for now, and checked again later; not if it is compressed and still has this
+    /// length.
     pub(crate) fn left(&mut self, name: &str, packed: Option<u64>) {
         self.leave(name, State::Left);
         if let Some(known) = self.known.get_mut(name) {
@@ -379,13 +384,13 @@ impl Registry {
     }
 }
 
-/// Whether one begins as the other, and neither is empty.
+/// Whether one file begins like the other, and neither is empty.
 pub(crate) fn begins_alike(left: &[u8], right: &[u8]) -> bool {
     let length = left.len().min(right.len());
     length > 0 && left[..length] == right[..length]
 }
 
-/// Whether a file has the name of a known one, with something more: `app.log.1` of `app.log`.
+/// Whether a file's name extends that of a known one: `app.log.1` extends `app.log`.
 fn is_named_after(path: &Path, known: &FileRecord) -> bool {
     let is_longer = |known: &str| {
         let name = Path::new(known).file_name().unwrap_or_default().as_encoded_bytes();
@@ -406,11 +411,11 @@ mod tests {
     #[derive(Default)]
     struct Disk {
         files: BTreeMap<&'static str, (u64, String)>,
-        /// What lies beside them, where no pattern looks.
+        /// Other files in their directory, which no pattern matches.
         beside: BTreeMap<&'static str, (u64, String)>,
     }
 
-    /// What is in the files that some path leads to.
+    /// The content of the files that some path leads to.
     struct Texts(HashMap<FileId, String>);
 
     impl Others for Texts {
@@ -557,7 +562,7 @@ mod tests {
         }
     }
 
-    /// A restore, a remount, a copy whose original is gone.
+    /// This covers a restore, a remount, and a copy whose original is gone.
     #[test]
     fn with_another_identity_it_is_known_by_what_was_read() {
         let (mut disk, program) = read_one(100);
@@ -662,7 +667,7 @@ mod tests {
         program.registry.gone("app.log", 1);
         assert_eq!(program.reads(&disk), [("app.log.gz".to_owned(), length(0, 50))]);
     }
-    /// Whether it is new itself or was empty before, and whatever the names are.
+    /// It holds for a new original and one that was empty before, whatever the names are.
     #[test]
     fn a_copy_that_is_found_together_with_its_original_waits() {
         for copy in ["app.log.gz", "a-copy"] {
@@ -696,9 +701,9 @@ mod tests {
         assert_eq!(program.reads(&disk), [("b".to_owned(), 0)]);
     }
 
-    /// The run ended when the new content was known to a checkpoint, and the copy was not.
+    /// The run ended when a checkpoint knew the new content, but not the copy.
     #[test]
-    fn of_one_identity_each_content_that_was_read_is_known() {
+    fn each_content_that_one_inode_had_is_known() {
         for new in ["app.log@2", "an-app.log", "b"] {
             let (mut disk, program) = read_one(100);
             let mut records = program.records();

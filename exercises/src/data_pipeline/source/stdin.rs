@@ -6,7 +6,7 @@ use super::{Feed, Stopped};
 use crate::data_pipeline::event::splitter::{Parts, Splitter};
 use crate::data_pipeline::state::chunk::CHUNK;
 
-/// Reads stdin to its end. What there is of a last line when the run stops is not an event.
+/// Reads stdin to its end. If the run stops, the beginning of an unfinished line is not an event.
 pub(crate) async fn run(mut feed: Feed) -> Result<(), Stopped> {
     let mut stream = stdin();
     let mut splitter = Splitter::new(0, Parts::default(), feed.inlet.framing);

@@ -27,7 +27,7 @@ use crate::data_pipeline::state::file::{FileId, FileRecord, Fingerprinter, Found
 pub(crate) struct How {
     /// Go on as they grow; otherwise to their ends.
     pub(crate) follow: bool,
-    /// How often a followed file is looked at.
+    /// How often a followed file is checked.
     pub(crate) poll: Duration,
     /// A file that no path leads to any more is closed after this time without new bytes.
     pub(crate) rotate_wait: Duration,
@@ -40,18 +40,18 @@ pub(crate) struct How {
 pub(crate) struct Opened {
     pub(crate) path: PathBuf,
     pub(crate) record: FileRecord,
-    /// `None` if it is to be opened when its turn comes: then it has to be the same file still.
+    /// `None` if it is to be opened when its turn comes; it must still be the same file then.
     pub(crate) content: Option<Stored>,
-    /// There was nothing in it.
+    /// It was empty when it was found.
     pub(crate) is_empty: bool,
     pub(crate) progress: Arc<Mutex<Fingerprinter>>,
     pub(crate) shared: Arc<Shared>,
 }
 
-/// What the one who looks for files and the one who reads this file tell each other.
+/// What the finder of files and the reader of this file tell each other.
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
-    /// Some path that is read leads to it.
+    /// A path that is read still leads to it.
     pub(crate) is_watched: AtomicBool,
     /// It is not read any more.
     pub(crate) ended: Mutex<Option<Ended>>,
@@ -60,13 +60,13 @@ pub(crate) struct Shared {
 /// Why a file is not read any more.
 #[derive(Debug)]
 pub(crate) enum Ended {
-    /// It does not hold any more what was read.
+    /// It no longer holds what was read.
     Cut,
-    /// It is under no path any more, and its writer has let go of it.
+    /// No path leads to it any more, and nothing was added for `--rotate-wait`.
     Gone,
-    /// It was empty when it was found, and is not any more: it may be a copy of another one.
+    /// It was empty when it was found, and no longer is: it may be a copy of another one.
     Filled,
-    /// It is compressed, has this many bytes on the disk, and has been read to its end.
+    /// It is compressed, has this length on the disk, and was read to its end.
     Packed(u64),
     /// It cannot be read for now.
     Failed(io::Error),
@@ -82,22 +82,22 @@ impl Shared {
     }
 }
 
-/// What is to be done next with the files of one path.
+/// An order to the reader of one path.
 #[derive(Debug)]
 pub(crate) enum Order {
     Read(Box<Opened>),
-    /// No copy holds this file's content, so its last line will get no end.
+    /// No copy holds the rest of this file's content, so its last line stays unfinished.
     Forget(String),
 }
 
-/// The orders for the reader of one path. There are never more than files.
+/// The orders for the reader of one path: never more than there are files.
 #[derive(Debug, Default)]
 pub(crate) struct Orders(Mutex<Queue>);
 
 #[derive(Debug, Default)]
 struct Queue {
     orders: VecDeque<Order>,
-    /// A file under this path waits until it is known what it is.
+    /// A file under this path waits until it is identified.
     awaited: bool,
     closed: bool,
 }
@@ -113,7 +113,7 @@ impl Orders {
         Ok(())
     }
 
-    /// Whether the reader has to stay for an order that may come.
+    /// Whether the reader has to wait for an order that may come.
     pub(crate) fn wait(&self, awaited: bool) {
         self.queue().awaited = awaited;
     }
@@ -122,7 +122,7 @@ impl Orders {
         std::mem::take(&mut self.queue().orders)
     }
 
-    /// Whether there are none, and from now on there will be none.
+    /// Closes the orders if there are none. Returns whether it did.
     fn close(&self) -> bool {
         let mut queue = self.queue();
         queue.closed |= queue.orders.is_empty() && !queue.awaited;
@@ -150,16 +150,17 @@ pub(crate) async fn run(mut feed: Feed, orders: Arc<Orders>, how: How) -> Result
         }
         feed.inlet.ctx.run(sleep(how.poll)).await?;
     }
-    feed.finish(None).await?; // or it would hold back the others' windows
+    feed.finish(None).await?; // otherwise it would hold back the windows of others
     failed.map_or(Ok(()), |failure| Err(Stopped::Failed(failure)))
 }
 
 #[derive(Debug)]
 struct Tail {
     how: How,
-    /// The oldest first: what is still written to it comes before what is written to the next one.
+    /// The open files, the oldest first: what is still written to it comes before the next one's
+    /// lines.
     readings: Vec<Reading>,
-    /// Those that have been cut, until it is known whether there is a copy.
+    /// Truncated files, until it is known whether there is a copy.
     cut: Vec<Reading>,
 }
 
@@ -176,7 +177,7 @@ struct Reading {
     is_empty: bool,
     /// Its length on the disk and its time when all of it had been read.
     whole: Option<(u64, SystemTime)>,
-    /// When something was last read of it.
+    /// When something was last read from it.
     moved: Instant,
 }
 
@@ -186,9 +187,9 @@ enum Step {
     More,
     /// That was all for now.
     All,
-    /// It does not hold any more what was read before.
+    /// It no longer holds what was read before.
     Cut,
-    /// There is something in it for the first time.
+    /// It was empty, and is not any more.
     Filled,
 }
 
@@ -197,7 +198,8 @@ impl Tail {
         self.readings.is_empty() && self.cut.is_empty()
     }
 
-    /// Takes up a file. What was cut and is found again in a copy goes on there.
+    /// Begins to read a file. If it is a copy of a truncated file, reading goes on where that one
+    /// stopped.
     async fn open(
         &mut self,
         feed: &mut Feed,
@@ -217,7 +219,7 @@ impl Tail {
         Ok(())
     }
 
-    /// What was cut is in no copy: what there is of its last line is all there will be.
+    /// There is no copy of a truncated file: its last line will get no end.
     async fn forget(&mut self, feed: &mut Feed, name: &str) -> Result<(), Stopped> {
         let (cut, others) = self.cut.drain(..).partition(|cut| cut.origin.name == name);
         self.cut = others;
@@ -265,7 +267,7 @@ impl Tail {
             }
             let is_quiet = reading.moved.elapsed() >= self.how.rotate_wait;
             if is_quiet && (!is_watched || !is_last) {
-                reading.flush(feed).await?; // its writer has gone on to the next one
+                reading.flush(feed).await?; // its writer has moved on to the next file
             }
             if is_quiet && !is_watched {
                 reading.close(feed).await?;
@@ -292,7 +294,7 @@ fn fail(failed: &mut Option<String>, path: &Path, err: &io::Error) {
     failed.get_or_insert(failure);
 }
 
-/// Has the workers read all that is there.
+/// Has the workers read everything that is there.
 async fn drain(
     feed: &mut Feed,
     mut reading: Reading,
@@ -305,8 +307,8 @@ async fn drain(
         let share = feed.room().await?;
         let (reply, done) = oneshot::channel();
         read_on(feed.clone(), share, reading, reply);
-        // Once the run has failed, the workers are gone and what they were to read is left in their
-        // queue: it is the cancellation that ends this wait.
+        // If the run has failed, the workers are gone and their reads stay in the queue: then the
+        // cancellation ends this wait.
         let (back, outcome) = feed.inlet.ctx.run(done).await?.map_err(|_| Cause::Canceled)?;
         *feed = back;
         match outcome {
@@ -316,18 +318,18 @@ async fn drain(
     }
 }
 
-/// The source back, and what there was to read.
+/// Returns the source, and what the read gave.
 type Reply = oneshot::Sender<(Feed, io::Result<(Reading, Step)>)>;
 
-/// Has a worker read a stretch, the next one the stretch behind it, and so on until all is read or
-/// there is no room. Each goes on to parse what it has read. No task has to wake up in between.
+/// Has a worker read one stretch, another worker the next one, and so on until all is read or there
+/// is no room. Each worker then parses what it has read. No task has to wake up in between.
 fn read_on(mut feed: Feed, share: Share, mut reading: Reading, reply: Reply) {
     let workers = feed.clone();
     let work = move || {
         let (segments, step) = match reading.next(&mut feed) {
             Ok(read) => read,
             Err(err) => {
-                drop(reply.send((feed, Err(err)))); // nobody waits any more once the run has failed
+                drop(reply.send((feed, Err(err)))); // no receiver is left once the run has failed
                 return Vec::new();
             }
         };
@@ -355,7 +357,7 @@ impl Reading {
         Ok(Self { path, origin, content, splitter, progress, shared, is_empty, whole, moved })
     }
 
-    /// Whether nothing can have come since all of it was read. That costs one system call.
+    /// Whether the file is unchanged since all of it was read: one system call.
     fn is_unchanged(&self) -> bool {
         self.whole.is_some() && self.content.stamp().ok() == self.whole
     }
@@ -366,7 +368,7 @@ impl Reading {
         let _bar = feed.bar(before);
         let stamp = self.content.stamp()?;
         if self.is_empty {
-            // Nothing is read of it: what may have come just now may be compressed.
+            // Reads nothing from it: new content may be compressed.
             self.whole = Some(stamp);
             let step = if stamp.0 > 0 { Step::Filled } else { Step::All };
             return Ok((Vec::new(), step));
@@ -382,7 +384,8 @@ impl Reading {
                 return Err(err);
             }
         };
-        // After the reading: what was read is what comes next only if nothing before it has changed.
+        // Checked after the read: the bytes are the next ones only if nothing before them has
+        // changed.
         if !self.is_intact(before)? {
             self.splitter.push(carry);
             return Ok((Vec::new(), Step::Cut));
@@ -396,7 +399,7 @@ impl Reading {
         Ok((segments, Step::More))
     }
 
-    /// Puts what is carried and what is read behind it into `buffer`.
+    /// Fills `buffer` with the carried bytes, and then with newly read ones.
     fn read_behind(
         &mut self,
         carry: &[u8],
@@ -414,14 +417,14 @@ impl Reading {
     /// Whether the file still holds what was read up to this position.
     fn is_intact(&mut self, position: u64) -> io::Result<bool> {
         if self.content.is_packed() {
-            return Ok(true); // nobody cuts one
+            return Ok(true); // these are never truncated
         }
         let progress = self.progress.lock().expect("nobody panics while holding this");
         let found = progress.read().found_in(&mut self.content)?;
         Ok(found == Found::All && self.content.stamp()?.0 >= position)
     }
 
-    /// The segments as chunks, each with what has been read up to its end.
+    /// Turns segments into chunks, each with the fingerprint of what was read up to its end.
     fn chunks(&mut self, feed: &mut Feed, segments: Vec<Segment>, share: Share) -> Vec<Chunk> {
         let mut progress = self.progress.lock().expect("nobody panics while holding this");
         feed.chunks(segments, share, None, |segment| Some(progress.advance(&segment.bytes)))
@@ -435,7 +438,7 @@ impl Reading {
         Ok(())
     }
 
-    /// Says where the file is, so that a checkpoint knows it.
+    /// Sends the file's position, so that a checkpoint knows it.
     async fn mark(&mut self, feed: &mut Feed) -> Result<(), Stopped> {
         let (offset, after) = self.splitter.done();
         let segment = Segment { offset, bytes: Vec::new(), kind: Kind::Position, after };
@@ -464,7 +467,7 @@ impl Reading {
         if is_watched { Ok(()) } else { self.close(feed).await }
     }
 
-    /// A compressed file was read to its end: nobody adds to it, and it need not be open.
+    /// A compressed file was read to its end: it is never appended to, so it can be closed.
     async fn whole_packed(&mut self, feed: &mut Feed) -> Result<Option<u64>, Stopped> {
         let length = self.whole.map(|(length, _)| length);
         self.record().packed = length;
@@ -472,7 +475,7 @@ impl Reading {
         Ok(length.filter(|_| self.record().id.born.is_some()))
     }
 
-    /// Says that the file is not read any more.
+    /// Reports that the file is no longer read.
     async fn close(&mut self, feed: &mut Feed) -> Result<(), Stopped> {
         self.record().closed = Some(Timestamp::now().as_second());
         self.mark(feed).await

@@ -1,5 +1,5 @@
 //! Lines over TCP: each connection is a source of its own, so that none makes another's events
-//! late, and one that is cut in mid-line ends with that line.
+//! late. If a connection ends in mid-line, that line is still an event.
 
 use std::io;
 use std::sync::Arc;
@@ -25,11 +25,11 @@ const READ: usize = 64 * 1024;
 /// half a line cannot take all memory. The connection that would exceed it is closed.
 const UNFINISHED: usize = 8 << 20;
 
-/// After a connection that could not be accepted.
+/// The pause after a connection that could not be accepted.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// A connection is closed after this time without a byte. Otherwise dead peers would take all
-/// places in the end.
+/// A connection is closed after this time without a byte. Otherwise dead peers would finally take
+/// all places.
 const IDLE: Duration = Duration::from_hours(1);
 
 /// Accepts connections until the run stops.
@@ -77,7 +77,7 @@ pub(crate) async fn run(
     Err(stopped.into())
 }
 
-/// A connection that the end of the run has cut short is as good as any other.
+/// A connection that the end of the run has cut short is not a failure.
 fn joined(ended: Result<Result<(), Cause>, JoinError>) -> Result<(), Stopped> {
     ended.map(drop).map_err(|err| Stopped::Failed(err.to_string()))
 }
@@ -115,7 +115,7 @@ async fn serve(
     }
 }
 
-/// Content what is there now.
+/// Takes what is there now.
 fn read(stream: &TcpStream, buffer: &mut Vec<u8>) -> io::Result<usize> {
     let mut part = Vec::with_capacity(READ);
     let read = stream.try_read_buf(&mut part)?;

@@ -1,11 +1,11 @@
-//! A bound in bytes for what is between two stages.
+//! A bound in bytes for what waits between two stages.
 
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// What the smallest chunk counts for. It bounds a queue in chunks as well, and stands for what a
-/// chunk costs beside its bytes.
+/// The bytes that even the smallest chunk counts for. This also bounds the number of chunks in a
+/// queue, and covers what a chunk costs beside its bytes.
 const LEAST: usize = 4096;
 
 /// Most bytes between two stages.
@@ -24,7 +24,7 @@ impl ByteBudget {
         Self { bytes: Arc::new(Semaphore::new(total)), total }
     }
 
-    /// The largest number of chunks that can share it: the capacity of the channel that it bounds.
+    /// The most chunks that can share it: the capacity of the channel that it bounds.
     pub(crate) fn chunks(&self) -> usize {
         self.total / LEAST
     }
@@ -33,7 +33,7 @@ impl ByteBudget {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future takes nothing; only its place among those who wait is lost.
+    /// Dropping the future loses only its place in the queue of waiters.
     pub(crate) async fn acquire(&self, bytes: usize) -> Share {
         let share = self.bytes.clone().acquire_many_owned(self.cost(bytes)).await;
         Share(share.expect("a budget is never closed"))
@@ -44,7 +44,7 @@ impl ByteBudget {
         self.bytes.clone().try_acquire_many_owned(self.cost(bytes)).ok().map(Share)
     }
 
-    /// How many bytes are taken.
+    /// How many bytes are in use.
     pub(crate) fn used(&self) -> usize {
         self.total - self.bytes.available_permits()
     }

@@ -18,14 +18,14 @@ pub(crate) const BEAT: Duration = Duration::from_millis(250);
 
 const MAGIC: &str = "data-pipeline checkpoint 2";
 
-/// What a checkpoint of the version before begins with: it knew files by their paths.
+/// How a checkpoint of the version before begins; it knew files by their paths.
 const OLD: &[u8] = b"data-pipeline checkpoint 1 ";
 
 /// All that a resumed run has to know. It is consistent: the outputs up to their lengths and the
 /// open windows hold exactly the events before the files' positions.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Checkpoint {
-    /// The settings that the windows depend on; a run with others cannot resume.
+    /// The settings that the windows depend on; a run with other ones cannot resume.
     pub(crate) job: String,
     /// All files that are read or were, by name.
     pub(crate) files: BTreeMap<String, FileRecord>,
@@ -45,7 +45,7 @@ pub(crate) type FileKey = (u64, u64);
 pub(crate) struct Written {
     /// In bytes.
     pub(crate) length: u64,
-    /// Unknown in checkpoints of versions before.
+    /// Unknown in checkpoints of earlier versions.
     pub(crate) file: Option<FileKey>,
 }
 
@@ -57,21 +57,21 @@ impl Checkpoint {
     }
 }
 
-/// All files that may be made for the checkpoint at `path`; it is the first.
+/// All files that may be created for the checkpoint at `path`, which comes first.
 pub(crate) fn own_files(path: &Path) -> [PathBuf; 5] {
     let beside = |extension| path.with_added_extension(extension);
     [path.to_owned(), beside("lock"), beside("prev"), beside("tmp"), beside("broken")]
 }
 
-/// A file that the program makes for itself is nobody else's to read.
+/// The program's own files can be read by their owner only.
 fn private() -> OpenOptions {
     let mut options = File::options();
     options.create(true).write(true).mode(0o600);
     options
 }
 
-/// The newest checkpoint at `path` that is whole: the current one, or else the one before it and what was
-/// wrong with the newer one. `None` if there has never been one.
+/// The newest complete checkpoint at `path`: the current one, or else the one before it, with the
+/// error of the newer one. `None` if there has never been one.
 pub(crate) fn newest(path: &Path) -> Result<Option<(Checkpoint, Option<String>)>, String> {
     let mut broken: Option<String> = None;
     for path in [path.to_owned(), path.with_added_extension("prev")] {
@@ -121,7 +121,7 @@ impl Store {
         Ok(newest)
     }
 
-    /// The next save would put the broken one in the place of the whole one before it.
+    /// Otherwise the next save would replace the complete previous checkpoint with the broken one.
     fn set_aside(&self) -> Result<(), String> {
         let renamed = fs::rename(&self.path, self.path.with_added_extension("broken"));
         renamed.map_err(|err| format!("cannot rename {}: {err}", self.path.display()))
@@ -142,7 +142,7 @@ impl Store {
     }
 }
 
-/// Makes it safe that there is a file of this name: that is up to its directory, if it may be read.
+/// Syncs the directory of a file, which makes its name safe, if the directory may be read.
 pub(crate) fn sync_name(path: &Path) -> io::Result<()> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     match File::open(directory.unwrap_or(Path::new("."))) {

@@ -1,4 +1,4 @@
-//! What crosses the edges: chunks, never single events.
+//! What passes between stages: chunks, never single events.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,23 +14,23 @@ use crate::data_pipeline::event::splitter::Segment;
 /// The bytes of one read: larger chunks are no faster, and take more memory.
 pub(crate) const CHUNK: usize = 256 * 1024;
 
-/// A stretch of a source, on its way to the workers.
+/// A stretch of a source on its way to the workers.
 #[derive(Debug)]
 pub(crate) struct Chunk {
     pub(crate) tag: Tag,
     pub(crate) segment: Segment,
 }
 
-/// What the workers are given: it makes the chunks to parse, which may mean to read them. A worker
-/// goes on with what it has read, so that the bytes are still in its cache.
+/// A job for a worker: it produces the chunks to parse, perhaps by reading them. A worker parses
+/// what it has read, so that the bytes are still in its cache.
 pub(crate) type Work = Box<dyn FnOnce() -> Vec<Chunk> + Send>;
 
-/// Where a chunk comes from, and what it holds until it is accounted for. It goes along with the chunk
+/// Where a chunk comes from, and what it holds until it is accounted for. It travels with the chunk
 /// from stage to stage.
 #[derive(Debug)]
 pub(crate) struct Tag {
     pub(crate) feed: u64,
-    /// In its feed, from 0.
+    /// The chunk's number in its feed, from 0.
     pub(crate) sequence: u64,
     pub(crate) origin: Arc<Origin>,
     pub(crate) held: Held,
@@ -46,14 +46,14 @@ pub(crate) struct Tag {
     pub(crate) read: Option<Fingerprint>,
 }
 
-/// A source as its chunks name it.
+/// The source of a chunk.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Origin {
-    /// As ids and dead letters name it: with its generation, if that is not the first.
+    /// The name in ids and dead letters: with its generation, if that is not the first.
     pub(crate) name: String,
-    /// Whether it has an end that it comes to when it is read: then others may wait for it.
+    /// Whether reading it comes to an end: then other sources may wait for it.
     pub(crate) finite: bool,
-    /// The file that it is, if it is one: it can be read again from a position.
+    /// The file, if it is one: it can be read again from a position.
     pub(crate) file: Option<FileRecord>,
 }
 
@@ -64,7 +64,7 @@ pub(crate) struct ParsedChunk {
     pub(crate) parsed: Parsed,
 }
 
-/// Tells a source that a checkpoint holds what came of a message.
+/// Tells a source that a checkpoint holds the results of a message.
 #[derive(Debug)]
 pub(crate) struct Ack {
     pub(crate) sequence: u64,

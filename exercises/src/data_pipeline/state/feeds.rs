@@ -1,4 +1,4 @@
-//! How far each source is: the files' positions for the checkpoint, the latest times for the
+//! The progress of each source: the files' positions for the checkpoint, the latest times for the
 //! watermark.
 
 use std::collections::BTreeMap;
@@ -24,11 +24,11 @@ pub(crate) struct Feeds {
 struct FeedState {
     /// The latest event time.
     latest: Option<i64>,
-    /// It comes to its end when it is read.
+    /// Whether reading it comes to an end.
     finite: bool,
-    /// It holds windows open before it has shown a time.
+    /// Whether it holds windows open before it has shown a time.
     expected: bool,
-    /// As messages name it.
+    /// The name in messages.
     name: String,
     /// When its last chunk came.
     seen: Instant,
@@ -79,7 +79,7 @@ impl Feeds {
         self.unfinished.get(&feed).and_then(|feed| feed.latest)
     }
 
-    /// A source has come as far as this chunk.
+    /// Records that a source has come as far as this chunk.
     pub(crate) fn advance(&mut self, chunk: &ParsedChunk, now: Instant) {
         let (tag, origin) = (&chunk.tag, &chunk.tag.origin);
         if !self.unfinished.contains_key(&tag.feed) {
@@ -128,14 +128,14 @@ impl Feeds {
         Some((&feed.name, now.saturating_duration_since(feed.moved)))
     }
 
-    /// Whether there are sources, and all are silent for longer than any is waited for.
+    /// Whether there are sources, and all have been silent for longer than `--idle`.
     pub(crate) fn are_idle(&self, now: Instant) -> bool {
         let Some(idle) = self.idle else { return false };
         let silent = |feed: &FeedState| now.saturating_duration_since(feed.seen) >= idle;
         !self.unfinished.is_empty() && self.unfinished.values().all(silent)
     }
 
-    /// The sources that have come further in time than another one that is sure to catch up.
+    /// The sources that are ahead in time of another one that is sure to catch up.
     pub(crate) fn ahead(&self) -> Vec<u64> {
         let finite = self.unfinished.iter().filter(|(_, feed)| feed.finite);
         // One that has shown no time yet is behind all others: `None` is less than any time.

@@ -1,4 +1,4 @@
-//! A file as it is known: which one it is, how far it has been read, and what was read.
+//! What is known of a file: its identity, how far it was read, and a fingerprint of what was read.
 
 use std::collections::VecDeque;
 use std::io;
@@ -7,28 +7,28 @@ use serde::{Deserialize, Serialize};
 
 use crate::data_pipeline::event::splitter::Parts;
 
-/// Bytes of the beginning that are compared.
+/// How many bytes of the beginning are compared.
 pub(crate) const HEAD: usize = 1024;
 
-/// Bytes before a position that are compared.
+/// How many bytes before a position are compared.
 const TAIL: usize = 256;
 
 /// Most marks that are kept, including the one at the position.
 const MARKS: usize = 8;
 
-/// A file as the system tells it from others, for as long as it exists.
+/// The identity of a file in the system, for as long as it exists.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 pub(crate) struct FileId {
     pub(crate) device: u64,
     pub(crate) inode: u64,
-    /// When it was made, in nanoseconds since 1970, where the file system says so: inodes are used
-    /// again.
+    /// When it was created, in nanoseconds since 1970, if the file system says so: inodes are
+    /// reused.
     pub(crate) born: Option<u64>,
 }
 
-/// A file that is being read, or was: what a checkpoint keeps of it.
+/// The record of a file that is being read, or was, as a checkpoint keeps it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct FileRecord {
     /// The path under which it was found. A label: what is at this path now may be another file.
@@ -46,13 +46,13 @@ pub(crate) struct FileRecord {
     pub(crate) latest: Option<i64>,
     /// The compressed length, if the file is compressed and has been read to its end.
     pub(crate) packed: Option<u64>,
-    /// Since when it is not read any more, in seconds since 1970: deleted, or under no path that
-    /// is read.
+    /// Since when it is no longer read, in seconds since 1970: it was deleted, or no path that is
+    /// read leads to it.
     pub(crate) closed: Option<i64>,
 }
 
 impl FileRecord {
-    /// As ids, dead letters and the checkpoint name it: offsets start over in each generation.
+    /// The name in ids, dead letters and the checkpoint: offsets start over in each generation.
     pub(crate) fn name(&self) -> String {
         named(&self.path, self.generation)
     }
@@ -63,41 +63,41 @@ pub(crate) fn named(source: &str, generation: u64) -> String {
     if generation == 1 { source.to_owned() } else { format!("{source}@{generation}") }
 }
 
-/// What was read of a file, as far as it takes to find it again in another one.
+/// A fingerprint of what was read of a file, enough to find it again in another file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Fingerprint {
-    /// Of the first byte that was not read. In a compressed file, of what is in it.
+    /// The position of the first unread byte; in a compressed file, of the unpacked content.
     pub(crate) position: u64,
-    /// How many bytes of the beginning the checksum is of.
+    /// How many bytes of the beginning the checksum covers.
     head: usize,
     head_crc: u32,
-    /// Positions, and the checksums of the bytes before each. The last one is the position; those
-    /// before it are for a copy that was made when less had been read.
+    /// Positions, and the checksums of the bytes before each. The last mark is the position;
+    /// earlier marks serve to recognise a copy that was made when less had been read.
     marks: Vec<(u64, u32)>,
 }
 
-/// The bytes of a file that may be a known one, as far as they are asked for.
+/// The bytes, on request, of a file that may be a known one.
 pub(crate) trait Content {
     /// `length` bytes from `offset` on, or fewer if the content ends before.
     fn read(&mut self, offset: u64, length: usize) -> io::Result<Vec<u8>>;
 
-    /// How long it is.
+    /// The length of the content.
     fn length(&mut self) -> io::Result<u64>;
 }
 
-/// How much of what was read is found again.
+/// How much of what was read is in the other file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
     /// It is another file.
     No,
-    /// It ends before the position: a copy that was made when less had been read.
+    /// A part: it ends before the position, as a copy does that was made when less had been read.
     Part,
     /// All of it.
     All,
 }
 
 impl Fingerprint {
-    /// How much of what was read the `content` begins with.
+    /// With how much of what was read `content` begins.
     pub(crate) fn found_in(&self, content: &mut dyn Content) -> io::Result<Found> {
         let head = content.read(0, self.head)?;
         if head.len() == self.head {
@@ -145,14 +145,14 @@ pub(crate) struct Fingerprinter {
 }
 
 impl Fingerprinter {
-    /// Goes on where `read` ends, in a file that holds all of it.
+    /// Continues from `read`, in a file that holds all of it.
     pub(crate) fn resume(read: Fingerprint, content: &mut dyn Content) -> io::Result<Self> {
         let (offset, length) = before(read.position);
         let (head, tail) = (content.read(0, read.head)?, content.read(offset, length)?);
         Ok(Self { head, tail: tail.into(), read })
     }
 
-    /// Of a file of which nothing before `position` is to be read.
+    /// For a file that is read from `position` on, without what is before it.
     pub(crate) fn at(position: u64, content: &mut dyn Content) -> io::Result<Fingerprint> {
         let (offset, length) = before(position);
         let head = content.read(0, HEAD.min(position as usize))?;
@@ -162,7 +162,7 @@ impl Fingerprinter {
         Ok(Fingerprint { position, head, head_crc, marks })
     }
 
-    /// Takes the next bytes, and gives the fingerprint of all up to their end.
+    /// Takes the next bytes, and returns the fingerprint of all up to their end.
     pub(crate) fn advance(&mut self, bytes: &[u8]) -> Fingerprint {
         if bytes.is_empty() {
             return self.read.clone();
@@ -181,7 +181,7 @@ impl Fingerprinter {
         self.read.clone()
     }
 
-    /// Whether `content` begins as this file does, as far as both go.
+    /// Whether `content` begins like this file, over the length that both have.
     pub(crate) fn begins_like(&self, content: &mut dyn Content) -> io::Result<bool> {
         let head = content.read(0, self.head.len())?;
         Ok(!head.is_empty() && self.head.starts_with(&head))
@@ -193,8 +193,8 @@ impl Fingerprinter {
 }
 
 impl Fingerprint {
-    /// Marks the position. When there are too many marks, one goes: the one whose neighbours are the
-    /// closest for how far back they lie. So the marks lie the farther apart the older they are.
+    /// Marks the position. If there are too many marks, it removes the one whose neighbours are
+    /// closest in relation to their age. So older marks are farther apart.
     fn mark(&mut self, crc: u32) {
         self.marks.push((self.position, crc));
         if self.marks.len() > MARKS {
@@ -280,7 +280,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn one_line_is_no_more_than_a_banner() {
+    fn one_line_is_not_enough_to_recognise_a_file() {
         let telling = |text: &str| {
             let read = fingerprint(text, 10);
             read.is_telling(&mut text.to_owned().into_bytes()).unwrap()

@@ -1,9 +1,9 @@
 //! Where every event is: `read = filtered + dead + accepted + in flight`, and for each sink
 //! `accepted = delivered + dropped + queued`.
 //!
-//! Nothing here is derived from the rest. What is in flight or queued is counted by the chunks
-//! themselves: each holds a [`Held`], from where it is read until it is accounted for. A chunk that gets
-//! lost takes its count along, and the sides differ from then on.
+//! Nothing here is derived from the rest. Chunks count themselves while they are in flight or
+//! queued: each holds a [`Held`] from its reading until it is accounted for. If a chunk gets lost,
+//! its count is lost too, and from then on the two sides differ.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::data_pipeline::secrets::without_users;
 
-/// The counts in events, all of one moment.
+/// The counts in events, all taken at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     /// Taken from the sources.
@@ -31,7 +31,7 @@ pub struct Counts {
     pub sinks: Vec<SinkCounts>,
 }
 
-/// What became of the accepted events at one sink.
+/// The accepted events at one sink.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct SinkCounts {
     /// As given to `--out`.
@@ -105,7 +105,7 @@ impl Ledger {
         Self(Arc::new(Mutex::new(Counts { sinks: sinks.collect(), ..Counts::default() })))
     }
 
-    /// All counts, of one moment.
+    /// All counts, taken at one moment.
     pub(crate) fn counts(&self) -> Counts {
         self.lock().clone()
     }
@@ -128,8 +128,8 @@ impl Ledger {
 }
 
 impl Held {
-    /// A chunk leaves the parsing stages: what it held is filtered, dead, or accepted, of which
-    /// `late` for their window. Gives what each sink now holds.
+    /// A chunk leaves the parsing stages: its events are filtered, dead or accepted; `late` of the
+    /// accepted ones came too late for their window. Returns what each sink now holds.
     pub(crate) fn account(self, filtered: u64, dead: u64, accepted: u64, late: u64) -> Vec<Held> {
         let ledger = self.ledger.clone();
         let mut counts = ledger.lock();
@@ -151,7 +151,7 @@ impl Held {
         self.leave(|sink| &mut sink.delivered);
     }
 
-    /// The policy is to drop, and the queue is full.
+    /// The queue is full, and the policy drops them.
     pub(crate) fn dropped(self) {
         self.leave(|sink| &mut sink.dropped);
     }
@@ -165,8 +165,8 @@ impl Held {
         self.release(&mut counts);
     }
 
-    /// Gives the count back under the lock that the caller holds, so that no snapshot falls
-    /// between the two.
+    /// Gives the count back under the lock that the caller holds, so that no snapshot comes between
+    /// the two steps.
     fn release(mut self, counts: &mut Counts) {
         *at(counts, self.place) -= std::mem::take(&mut self.events);
     }

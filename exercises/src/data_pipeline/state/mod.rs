@@ -1,5 +1,5 @@
-//! Where everything is: each event (the ledger), each chunk and its bytes, and how far each source
-//! has come, in memory and in the checkpoint.
+//! The state of a run: where each event is (the ledger), the chunks and their bytes, and how far
+//! each source was read, in memory and in the checkpoint.
 
 pub(crate) mod budget;
 pub(crate) mod checkpoint;

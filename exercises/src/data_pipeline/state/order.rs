@@ -1,9 +1,9 @@
-//! Restores the order of each source behind the workers, which finish in any order.
+//! Restores the order of each source after the workers, which finish in any order.
 
 use std::collections::{BTreeMap, HashMap};
 
-/// What came early, by source, until what comes before it is there. It holds no more than is in
-/// flight, which the sources' budget bounds: as it was read, before anything came of it.
+/// Items that came early, by source, until those before them are there. It holds at most what is in
+/// flight, which the sources' budget bounds: unparsed, as it was read.
 #[derive(Debug)]
 pub(crate) struct Order<T> {
     /// The number of the next item, and what came early.
@@ -15,7 +15,7 @@ impl<T> Order<T> {
         Self { feeds: HashMap::new() }
     }
 
-    /// Content the item `sequence` (from 0) of a feed and gives all that is now in order.
+    /// Takes the item `sequence` (from 0) of a feed and returns all that is now in order.
     pub(crate) fn push(&mut self, feed: u64, sequence: u64, item: T) -> Vec<T> {
         let (next, early) = self.feeds.entry(feed).or_default();
         early.insert(sequence, item);

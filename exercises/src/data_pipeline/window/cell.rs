@@ -10,17 +10,17 @@ use super::total::Running;
 use crate::data_pipeline::config::Total;
 use crate::data_pipeline::event::value::Number;
 
-/// Values that are kept as they are: up to here quantiles are exact. Most cells stay below.
+/// Most values that are kept unchanged: with so few, quantiles are exact. Most cells have fewer.
 const EXACT: usize = 64;
 
 /// Beyond, values are counted in bins, and a quantile is the middle of its bin. With the rounding to
 /// four digits that is within 1 % of the value.
 const ACCURACY: f64 = 0.0095;
 
-/// The bins reach from here, in absolute value. What is nearer to 0 counts as 0.
+/// The smallest absolute value of the bins. A value nearer to 0 counts as 0.
 const SMALLEST: f64 = 1e-12;
 
-/// And up to here. A quantile that falls beyond is not known.
+/// The largest absolute value of the bins. A quantile beyond it is not known.
 const LARGEST: f64 = 1e15;
 
 /// Which values share a bin: the mapping of `DDSketch` (Masson, Rim and Lee, 2019).
@@ -46,13 +46,13 @@ impl Default for Values {
     }
 }
 
-/// Whether a quantile that falls on this value is known however many values there are.
+/// Whether a quantile at this value is known even if there are many values.
 pub(crate) fn is_in_range(value: f64) -> bool {
     value.abs() <= LARGEST
 }
 
 impl Cell {
-    /// Counts an event. One without a value has no place in the quantiles, and neither has a NaN.
+    /// Counts an event. One without a value, or with NaN, does not count in the quantiles.
     pub(crate) fn count(&mut self, value: Option<f64>) {
         self.count += 1;
         if let Some(value) = value.filter(|value| !value.is_nan()) {
@@ -60,7 +60,7 @@ impl Cell {
         }
     }
 
-    /// Adds up and compares what an event has, one for each column.
+    /// Adds an event's values to the totals, one for each column.
     pub(crate) fn add(&mut self, columns: &[Total], values: &[Option<Number>]) {
         if self.totals.len() < columns.len() {
             self.totals.extend(columns[self.totals.len()..].iter().copied().map(Running::new));
@@ -72,7 +72,7 @@ impl Cell {
         }
     }
 
-    /// What has been added up and compared so far.
+    /// The totals so far.
     pub(crate) fn totals(&self) -> impl Iterator<Item = Option<Number>> {
         self.totals.iter().map(Running::value)
     }
@@ -96,7 +96,8 @@ impl Cell {
     }
 }
 
-/// The rank from 0, in whole numbers: no rounding moves it. `None` if there is nothing.
+/// The rank from 0, computed in integers, so that no rounding moves it. `None` if there are no
+/// values.
 fn nearest_rank(count: u64, share: u64) -> Option<u64> {
     let rank = (u128::from(count) * u128::from(share)).div_ceil(1_000_000_000);
     u64::try_from(rank.max(1)).ok().filter(|rank| *rank <= count).map(|rank| rank - 1)
@@ -110,7 +111,7 @@ impl Values {
         }
     }
 
-    /// Takes in all that was counted elsewhere.
+    /// Adds the counts of another cell.
     fn merge(&mut self, other: Self) {
         match other {
             Self::Few(values) => values.into_iter().for_each(|value| self.add(value)),
@@ -137,8 +138,8 @@ impl Values {
     }
 }
 
-/// Counts by bin, in the order of the values: a sorted map, since a checkpoint lists them, and most
-/// cells have few. The library's own store cannot be listed.
+/// Counts by bin, in the order of the values: a sorted map, because a checkpoint lists the bins and
+/// most cells have few; the library's own store cannot be listed.
 #[derive(Clone, Debug, Default)]
 struct Bins(BTreeMap<i32, u64>);
 
@@ -152,7 +153,7 @@ impl Bins {
         self.0.values().fold(0, |total, times| total.saturating_add(*times))
     }
 
-    /// What stands for the value with this rank, from 0.
+    /// The value that represents the one with this rank, from 0.
     fn at(&self, rank: u64) -> Option<f64> {
         let mut before = 0_u64;
         let found = self.0.iter().find(|(_, times)| {
@@ -163,13 +164,13 @@ impl Bins {
     }
 }
 
-/// The number of the bin: 0 for what is as good as 0, and the same on both sides of it.
+/// The number of the bin: 0 for values near 0, and symmetrical for both signs.
 fn bin(value: f64) -> i32 {
     let size = value.abs();
     if size < SMALLEST {
         return 0;
     }
-    // Beyond the range there is one more, for all of it.
+    // One more bin takes everything beyond the range.
     let number = MAPPING.key(size.min(LARGEST)) - MAPPING.key(SMALLEST) + 1;
     let number = number + i32::from(size > LARGEST);
     if value < 0.0 { -number } else { number }
@@ -189,8 +190,8 @@ fn middle(bin: i32) -> Option<f64> {
     Some(rounded.parse().expect("it was just written"))
 }
 
-/// As a checkpoint keeps it. A bin is kept as a value in it, which stays right if the library
-/// numbers them in another way.
+/// The form in a checkpoint. A bin is kept as a value in it, which stays right even if the library
+/// numbers bins differently.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default)]
 struct Saved {
@@ -200,7 +201,7 @@ struct Saved {
     many: Option<Vec<(f64, u64)>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     totals: Vec<Running>,
-    /// Up to version 1: thousandths, and how many there are. They cannot be made right again.
+    /// Up to version 1: values in thousandths, and their counts, which cannot be corrected.
     #[serde(skip_serializing)]
     values: Vec<(u64, u64)>,
 }
@@ -377,7 +378,7 @@ mod tests {
         }
     }
 
-    /// Nothing here writes it, but a file may say so.
+    /// The program never writes this, but a file may contain it.
     #[test]
     fn a_saved_cell_with_more_values_than_are_kept_as_they_are_takes_no_more_memory() {
         let saved = format!(r#"{{"count":2,"few":{:?}}}"#, [1.0; 65]);

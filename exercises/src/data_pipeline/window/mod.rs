@@ -1,5 +1,5 @@
-//! Counts and quantiles per window of event time and key. A pure state machine: it has no clock,
-//! and the same events in the same order per source give the same windows in every run.
+//! Counts and quantiles per window of event time and key. A pure state machine without a clock: the
+//! same events in the same order per source give the same windows in every run.
 //!
 //! A source's watermark is the latest time it has shown, less the allowed lateness. An event is
 //! late if its window had ended by its *own* source's watermark, so that no source makes another's
@@ -24,13 +24,13 @@ use cell::Cell;
 /// no event can have it, not even one whose key is really `other`.
 const OVERFLOW: &str = "";
 
-/// What stands in a window beside the count.
+/// The columns of a window beside the count.
 #[derive(Clone, Debug)]
 pub(crate) struct Columns {
-    /// Each with its share, in billionths.
+    /// The quantiles, each with its share in billionths.
     quantiles: Vec<(String, u64)>,
     totals: Vec<Total>,
-    /// Of the totals, as JSON.
+    /// The names of the totals, as JSON.
     names: Vec<String>,
 }
 
@@ -54,7 +54,7 @@ pub(crate) struct Windows {
     cells: usize,
     /// The end of the last window that has closed.
     horizon: i64,
-    /// The beginnings of those that have just closed, and how many events they had.
+    /// When each window began that has just closed, and how many events it had.
     closed: Vec<(i64, u64)>,
     /// How many events went to `other`.
     overflow: u64,
@@ -80,12 +80,12 @@ impl Windows {
         Self { length, lateness, max_keys, columns, open, cells, horizon, closed, overflow, beyond }
     }
 
-    /// The same with other columns.
+    /// The same windows with other columns.
     pub(crate) fn with(self, columns: Columns) -> Self {
         Self { columns, ..self }
     }
 
-    /// Content a chunk of a source whose latest time so far is `latest`. Gives the number of late
+    /// Takes a chunk of a source whose latest time so far is `latest`. Returns the number of late
     /// events.
     pub(crate) fn observe(&mut self, latest: Option<i64>, rows: &Rows) -> u64 {
         let latest = latest.unwrap_or(i64::MIN);
@@ -146,12 +146,12 @@ impl Windows {
         (lines, (before - self.cells) as u64)
     }
 
-    /// The windows that have closed since this was asked: when each began, and its events.
+    /// The windows that have closed since the last call: when each began, and its events.
     pub(crate) fn take_closed(&mut self) -> Vec<(i64, u64)> {
         std::mem::take(&mut self.closed)
     }
 
-    /// Whether the cells may run out with what is in flight.
+    /// Whether the events in flight could use up the cells.
     pub(crate) fn are_many(&self) -> bool {
         self.cells > self.max_keys / 8
     }

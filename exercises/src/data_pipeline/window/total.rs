@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::data_pipeline::config::Total;
 use crate::data_pipeline::event::value::Number;
 
-/// One of them, as far as it has come; nothing is known before the first value.
+/// One of them so far; empty before the first value.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Running {
     Sum(Sum),
@@ -39,14 +39,14 @@ impl Running {
     }
 }
 
-/// A sum that is the same in whatever order its values come, as sources are read side by side: whole
-/// numbers are added exactly, and others without rounding, as parts that do not overlap (Shewchuk,
-/// 1997). It is rounded once, at the end.
+/// A sum that does not depend on the order of its values, because sources are read side by side.
+/// Whole numbers are added exactly, and others without rounding, as parts that do not overlap
+/// (Shewchuk, 1997). The sum is rounded once, at the end.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Sum {
     whole: Option<i128>,
     parts: Vec<f64>,
-    /// It has left the range of its numbers.
+    /// Whether it has left the range of its numbers.
     #[serde(default)]
     is_lost: bool,
 }
@@ -70,7 +70,7 @@ impl Sum {
             return self.whole.map(Number::Integer);
         }
         let mut parts = self.parts.clone();
-        // In pieces of 50 bits, each of which is a whole number that a float holds.
+        // In pieces of 50 bits, each of which a float holds exactly.
         let mut rest = self.whole.unwrap_or_default();
         for bits in [100, 50, 0] {
             let piece = rest >> bits << bits;
@@ -83,7 +83,8 @@ impl Sum {
     }
 }
 
-/// Adds to parts that do not overlap, the smallest first. Says whether the sum is still in range.
+/// Adds to parts that do not overlap, the smallest first. Returns whether the sum is still in
+/// range.
 fn grow(parts: &mut Vec<f64>, mut value: f64) -> bool {
     let mut kept = 0;
     for at in 0..parts.len() {
@@ -116,7 +117,7 @@ fn rounded(parts: &[f64]) -> f64 {
             break;
         }
     }
-    // A tie is none if there is more on the side of the rest.
+    // It is no tie if another part points the same way as the rest.
     if parts.next().is_some_and(|next| (next < 0.0) == (rest < 0.0)) {
         let twice = rest * 2.0;
         let next = sum + twice;
@@ -160,7 +161,7 @@ mod tests {
         assert_eq!(sum(&mixed), Some(Number::Float(0.5)));
     }
 
-    /// As Python's `math.fsum` has them.
+    /// The results of Python's `math.fsum`.
     #[test]
     fn a_sum_of_floats_is_rounded_once() {
         assert_eq!(floats(&[0.1; 10]), Some(1.0));

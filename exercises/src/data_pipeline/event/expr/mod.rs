@@ -13,7 +13,7 @@ use regex::Regex;
 use super::value::{Number, Value};
 pub(crate) use operand::{Derive, Field, Operand, Scope, json, key, parse_number};
 
-/// One `--where`. What holds for any of several values holds.
+/// One `--where`. It holds if it holds for any of several values.
 #[derive(Clone, Debug)]
 pub(crate) enum Condition {
     Or(Box<[Condition; 2]>),
@@ -34,7 +34,7 @@ pub(crate) enum Sign {
     AtLeast,
 }
 
-/// What a value is compared with: of the same type, or it is another value.
+/// What a value is compared with; a value of another type is never equal.
 #[derive(Clone, Debug)]
 pub(crate) enum Literal {
     Null,
@@ -104,7 +104,7 @@ impl Sign {
         })
     }
 
-    /// Whether it holds for the order of its two sides, if they have one.
+    /// Whether the sign holds for two sides that compare like this; `None` means that they cannot.
     fn holds(self, order: Option<Ordering>) -> bool {
         match self {
             Self::Equal => order == Some(Ordering::Equal),
@@ -133,7 +133,7 @@ impl Literal {
         match (value, self) {
             (Value::Number(number), Self::Number(ours)) => number.partial_cmp(ours),
             (Value::Text(text), Self::Text(ours)) => Some((**text).cmp(ours)),
-            // No boolean is less than the other.
+            // Booleans have no order.
             (Value::Bool(value), Self::Bool(ours)) => (value == ours).then_some(Ordering::Equal),
             (Value::Null, Self::Null) => Some(Ordering::Equal),
             _ => None,

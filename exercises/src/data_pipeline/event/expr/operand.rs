@@ -1,4 +1,4 @@
-//! What gives a value of an event: a field, or what is made of fields.
+//! What gives a value of an event: a field, or a formula of fields.
 
 use std::borrow::Cow;
 
@@ -18,7 +18,7 @@ pub(crate) enum Operand {
 pub(crate) struct Field {
     slot: usize,
     by_whole_name: Option<usize>,
-    /// As a message names it.
+    /// The name in messages.
     pub(crate) name: Box<str>,
 }
 
@@ -77,7 +77,7 @@ impl Operand {
             Self::Sum(sum) => {
                 let (left, sign, right) = &**sum;
                 let (left, right) = (left.get(slots), right.get(slots));
-                // One of them at most is of several values.
+                // At most one of them has several values.
                 Cow::Owned(left.map(|left| right.map(|right| calculate(left, *sign, right))))
             }
         }
@@ -105,7 +105,7 @@ fn number(value: &Value<'_>) -> Option<f64> {
     }
 }
 
-/// Missing where a side is no number, or where the result is not finite.
+/// The result is missing if a side is not a number, or if it is not finite.
 fn calculate<'a>(left: &Value<'a>, sign: char, right: &Value<'a>) -> Value<'a> {
     let result = number(left).zip(number(right)).map(|(left, right)| match sign {
         '+' => left + right,
@@ -133,7 +133,7 @@ pub(crate) struct Derive {
 }
 
 impl Derive {
-    /// The derived field is missing where an operand is, or where the result is not finite.
+    /// The derived field is missing if an operand is, or if the result is not finite.
     pub(crate) fn apply(&self, slots: &mut [Value<'_>]) {
         let value = self.formula.get(slots).into_owned();
         slots[self.slot] = value;
@@ -148,7 +148,7 @@ pub(crate) struct Scope {
 }
 
 impl Scope {
-    /// The field with this path, which is written like this.
+    /// The field with this path, and the text by which it was written.
     pub(super) fn field(&mut self, path: &[Step], written: &str) -> Field {
         let name = written.into();
         let names = path.iter().map_while(|step| match step {

@@ -27,7 +27,7 @@ use crate::data_pipeline::event::value::Step;
 type Input<'i, 's> = Stateful<LocatingSlice<&'i str>, Place<'s>>;
 type Parsed<T> = Result<T, ErrMode<Refusal>>;
 
-/// What names stand for, and where.
+/// The state of a parse: what names stand for, and what is allowed here.
 #[derive(Debug)]
 struct Place<'s> {
     scope: &'s mut Scope,
@@ -35,7 +35,7 @@ struct Place<'s> {
     hyphens: bool,
     /// Whether `[*]` may stand here: once in a comparison, and nowhere else.
     many: Many,
-    /// Parentheses and signs that are open.
+    /// How many parentheses and signs are open.
     depth: usize,
 }
 
@@ -52,17 +52,17 @@ impl<'s> Place<'s> {
     }
 }
 
-/// Bytes of an expression: nobody writes more, and what is built of it is bounded.
+/// The longest expression in bytes, far more than anyone writes: it bounds what is built from it.
 const LONGEST: usize = 4096;
 
-/// Parentheses and signs within each other.
+/// The deepest nesting of parentheses and signs, so that the stack stays small.
 const DEEPEST: usize = 64;
 
-/// What cannot be read, from which byte on.
+/// An error: from which byte on, and why.
 #[derive(Debug)]
 struct Refusal {
     at: usize,
-    /// Empty where nothing more is known than the place.
+    /// Empty if only the place is known.
     why: String,
 }
 
@@ -77,7 +77,7 @@ impl<'i, 's> ParserError<Input<'i, 's>> for Refusal {
         Self::from_input(input)
     }
 
-    /// Of two ways to read it, the one that comes further tells more.
+    /// Of two failed ways to read it, the one that came further has the better message.
     fn or(self, other: Self) -> Self {
         if (self.at, !self.why.is_empty()) > (other.at, !other.why.is_empty()) {
             self
@@ -127,7 +127,7 @@ impl Derive {
     }
 }
 
-/// Reads what gives a value: `hyphens` tells whether `a-b` is a name.
+/// Reads a formula: `hyphens` says whether `a-b` is a name.
 fn operand(
     kind: &str,
     text: &str,
@@ -165,7 +165,7 @@ fn whole<'i, 's, T>(
     })
 }
 
-/// Nothing is left over.
+/// Fails if something is left over.
 fn end(input: &mut Input<'_, '_>) -> Parsed<()> {
     let rest: &str = input.input.as_ref();
     if rest.is_empty() {
@@ -182,7 +182,7 @@ fn token<'i, 's, T>(
     terminated(parser, multispace0)
 }
 
-/// A word of the grammar, which is a name where something else follows.
+/// A keyword of the grammar; if something else follows, the word is a name.
 fn keyword<'i, 's>(word: &'static str) -> impl ModalParser<Input<'i, 's>, (), Refusal> {
     let end = alt((one_of(|c: char| c.is_whitespace() || "([!".contains(c)).void(), eof.void()));
     terminated(terminated(word, peek(end)), multispace0).void()
@@ -276,7 +276,7 @@ fn regex(input: &mut Input<'_, '_>) -> Parsed<Regex> {
     })
 }
 
-/// What stands right of this sign.
+/// The right side of this sign.
 fn right(input: &mut Input<'_, '_>, sign: &str) -> Parsed<Literal> {
     let at = input.current_token_start();
     if let Some(more) = opt(peek(one_of(['=', '!', '<', '>', '~']))).parse_next(input)? {
@@ -328,7 +328,7 @@ enum Word {
     Regex,
 }
 
-/// What stands in quotes, or up to white space or a bracket that was opened before it.
+/// A quoted text, or one up to white space or to the bracket that closes an earlier one.
 fn word(input: &mut Input<'_, '_>, kind: Word) -> Parsed<(String, bool)> {
     if let Some(text) = opt(quoted).parse_next(input)? {
         return Ok((text, true));
@@ -364,8 +364,8 @@ fn word(input: &mut Input<'_, '_>, kind: Word) -> Parsed<(String, bool)> {
     Ok((text, false))
 }
 
-/// A text in double quotes. `\"` stands for a quote; any other backslash for itself, as regular
-/// expressions are full of them.
+/// A text in double quotes. `\"` stands for a quote. Any other backslash stands for itself, because
+/// regular expressions use many.
 fn quoted(input: &mut Input<'_, '_>) -> Parsed<String> {
     let at = input.current_token_start();
     "\"".parse_next(input)?;
@@ -429,7 +429,7 @@ fn call(input: &mut Input<'_, '_>) -> Parsed<Operand> {
     let at = input.current_token_start();
     let name = terminated(name, (multispace0, token("("))).parse_next(input)?;
     if name == "exists" || name == "not" {
-        return Err(ErrMode::Backtrack(Refusal::from_input(input))); // they give no value
+        return Err(ErrMode::Backtrack(Refusal::from_input(input))); // conditions, not values
     }
     let Some(function) = Function::of(&name) else {
         return refuse(

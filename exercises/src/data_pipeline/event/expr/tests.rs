@@ -230,7 +230,7 @@ fn the_fields_that_decide_are_named() {
 }
 
 #[test]
-fn what_derives_nothing_is_refused() {
+fn an_invalid_derive_is_refused() {
     for text in ["", "a", "=b", "a=", "a=b+", "a=b c"] {
         assert!(Derive::parse(text, &mut Scope::default()).is_err(), "{text}");
     }

@@ -1,4 +1,4 @@
-//! What is safe when: the sinks first, then the checkpoint, then the acknowledgements.
+//! The order of safety: first the sinks, then the checkpoint, then the acknowledgements.
 
 use std::path::Path;
 
