@@ -4,10 +4,11 @@
 //! cargo bench -p exercises --bench file_processor [-- --rounds 5] [--tree DIR] [--only WORD]
 //! ```
 //!
-//! All contenders of a table take turns, so that a slow spell of the machine hits all of them; the
-//! ratio is that of the medians. Everything runs in the C locale on at most two CPUs (`taskset`)
-//! with a warm page cache. A program that is not installed is named and left out. The data, 60,000
-//! files of source-like text and a file of 1 GB, are made once, below the target directory.
+//! All contenders of a table take turns, so that a slow phase of the machine affects all of them;
+//! the ratio is that of the medians. Everything runs in the C locale on at most two CPUs
+//! (`taskset`) with a warm page cache. A program that is not installed is named and left out. The
+//! data, 60,000 files of source-like text and a file of 1 GB, are made once, below the target
+//! directory.
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot run has nothing else to do")]
 
 use std::fs::{self, File};
@@ -24,7 +25,7 @@ use clap::Parser;
 const PROGRAM: &str = env!("CARGO_BIN_EXE_file-processor");
 const FILES: u64 = 60_000;
 const LARGE: u64 = 1_000_000_000;
-/// What `sort` can work through in a few seconds.
+/// The bytes of text for `--top`: as much as `sort` handles in a few seconds.
 const TEXT: u64 = 64_000_000;
 const MEMORY_GOAL_KIB: u64 = 16 * 1024;
 
@@ -59,8 +60,8 @@ struct Table {
 enum Contender {
     /// A shell command, and the program that it needs.
     Shell(&'static str, String),
-    /// Reading a file with two threads, and nothing else, into memory that begins this number of bytes
-    /// behind a page boundary.
+    /// Only reading a file with two threads, into memory that begins this number of bytes behind a
+    /// page boundary.
     OnlyRead(PathBuf, usize),
 }
 
@@ -69,7 +70,7 @@ enum Goal {
     Slower(f64),
     /// Ours takes at most this many times as long as the other one.
     AtMost(f64),
-    /// No goal: it shows what a machine does.
+    /// No goal: it shows what the machine can do.
     Shown,
 }
 
@@ -267,7 +268,7 @@ fn on_two_cpus(program: &str) -> Command {
     command
 }
 
-/// See the program's own `Buffer` for why it matters where the memory begins.
+/// The program's own `Buffer` explains why it matters where the memory begins.
 fn only_read(path: &Path, behind: usize) {
     const CHUNK: usize = 256 * 1024;
     const PAGE: usize = 4096;
@@ -296,7 +297,7 @@ fn quote(path: &Path) -> String {
     format!("'{}'", path.to_str().unwrap().replace('\'', "'\\''"))
 }
 
-/// The most memory of a run in KiB, as far as looking every millisecond shows it.
+/// The peak memory of a run in KiB, sampled every millisecond.
 fn peak_memory(args: &[&str]) -> u64 {
     let mut command = Command::new(PROGRAM);
     let mut child = command.args(args).stdout(Stdio::null()).spawn().unwrap();

@@ -5,8 +5,8 @@
 //! cargo run -p exercises --example count -- exercises/src
 //! ```
 //!
-//! It begins with `Options::default()`, counts all paths at once, and does with the rows what the
-//! program does not: here, it keeps the ten longest.
+//! It uses `Options::default()`, counts all paths at once, and keeps the ten longest files, which
+//! the program itself does not do.
 
 use std::cmp::Reverse;
 use std::env;
@@ -19,8 +19,8 @@ fn main() -> io::Result<()> {
     let counter = Counter { columns: lines, ..Counter::default() };
     let options = Options { counter, skip_binary: true, ..Options::default() };
 
-    // Every path is walked, read and counted by a thread for each CPU. A file that cannot be read is
-    // a row as well, and ends nothing.
+    // One thread for each CPU walks, reads and counts all paths. A file that cannot be read is a
+    // row too, and the others are still counted.
     let report = count(env::args_os().skip(1), &options)?;
 
     let mut longest: Vec<_> = report

@@ -20,7 +20,7 @@ static READ: AtomicU64 = AtomicU64::new(0);
 static REJECTED: AtomicU64 = AtomicU64::new(0);
 static FILTERED: AtomicU64 = AtomicU64::new(0);
 static DELIVERED: AtomicU64 = AtomicU64::new(0);
-/// Microseconds that stages have waited for room in the channel behind them.
+/// Microseconds that stages have waited for room in the channel after them.
 static WAITED: AtomicU64 = AtomicU64::new(0);
 
 #[tokio::main]
@@ -88,7 +88,7 @@ async fn keep_slow(mut input: Receiver<Event>, output: Sender<Event>) {
     }
 }
 
-/// Takes what is there, up to a batch: nothing waits for a batch to fill.
+/// Takes what is there, up to a batch, without waiting for the batch to fill.
 async fn sum_up(mut input: Receiver<Event>, output: Sender<Batch>) {
     let mut events = Vec::new();
     while input.recv_many(&mut events, BOUND).await > 0 {

@@ -9,14 +9,14 @@ use std::{collections::BTreeMap, env, path::Path, process::ExitCode, sync::Arc, 
 use crossbeam::channel::{Receiver, Sender, bounded};
 
 const THREADS: usize = 2; // that read, and as many that count
-/// Chunks that wait for a counter: what is in memory is this many, and one a thread.
+/// Chunks that wait for a counter: at most this many are in memory, and one for each thread.
 const CHUNKS: usize = 16;
 const CHUNK_BYTES: usize = 64 * 1024;
 
 /// Whole lines of a file.
 type Chunk = (Arc<Path>, Vec<u8>);
 
-/// What a thread has to tell: the count of a chunk, or why a path could not be read.
+/// A message of a thread: the count of a chunk, or why a path could not be read.
 type Report = (Arc<Path>, io::Result<Count>);
 
 /// Lines and words.
@@ -65,7 +65,7 @@ fn count_folder(folder: Arc<Path>) -> (Counts, Failures) {
                 Ok(count) => {
                     counts.entry(path).and_modify(|sum| *sum = add(*sum, count)).or_insert(count);
                 }
-                // [x] Handles errors gracefully: one is told, and the others are counted.
+                // [x] Handles errors gracefully: prints them, and counts the other files.
                 Err(error) => failed.push((path, error)),
             }
         }
@@ -73,7 +73,7 @@ fn count_folder(folder: Arc<Path>) -> (Counts, Failures) {
     })
 }
 
-/// Finds the files: a folder that cannot be listed is told, and the others are walked.
+/// Finds the files. A folder that cannot be listed is reported, and the others are walked.
 fn walk(folder: Arc<Path>, paths: &Sender<Arc<Path>>, reports: &Sender<Report>) {
     let entries = match fs::read_dir(&folder) {
         Ok(entries) => entries,

@@ -58,7 +58,7 @@ async fn fetch_all(urls: Vec<String>, rate: NonZeroU32) -> reqwest::Result<Vec<O
             tasks.spawn(async move { fetch(&client, &pace, url).await });
         }
         let joined = tokio::select! {
-            biased; // a cancel is not kept waiting by results
+            biased; // results never delay a cancel
             _ = &mut interrupt => break,
             joined = tasks.join_next() => joined,
         };
@@ -70,7 +70,7 @@ async fn fetch_all(urls: Vec<String>, rate: NonZeroU32) -> reqwest::Result<Vec<O
         }
         outcomes.push(outcome);
     }
-    // [x] Supports cancellation: what is dropped here ends where it waits, sent or not.
+    // [x] Supports cancellation: dropping the tasks ends them where they wait.
     outcomes.extend((0..tasks.len() + urls.len()).map(|_| Err("cancelled".to_owned())));
     Ok(outcomes)
 }

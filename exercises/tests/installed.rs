@@ -1,4 +1,4 @@
-//! What each program brings along once it is installed.
+//! What each installed program offers: completions and man pages.
 
 use testkit::{Run, run};
 

@@ -1,5 +1,5 @@
-//! The leak gate of what waits: whatever becomes of a run, in the end the process has the tasks, the
-//! threads and the open descriptors that it had before.
+//! The leak check: however a run ends, the process then has the same tasks, threads and open
+//! descriptors as before.
 //!
 //! One test in a program of its own: threads and descriptors belong to the whole process, and
 //! other tests that run beside it would change them.
@@ -24,16 +24,16 @@ use tokio::time::sleep;
 
 use crate::server::Server;
 
-/// How long everything may take to be gone.
+/// The longest time until everything is gone.
 const GRACE: Duration = Duration::from_secs(30);
 
 /// The time after which idle threads for blocking work end; tokio's own is ten seconds.
 const KEEP_ALIVE: Duration = Duration::from_millis(100);
 
-/// So often each run is made before the process is looked at again.
+/// How often each run is repeated before the process is checked again.
 const RUNS: usize = 5;
 
-/// What a process has.
+/// What a process holds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Held {
     tasks: usize,
@@ -55,7 +55,7 @@ impl Held {
     }
 }
 
-/// Makes the run a few times, and polls until no more is held than before.
+/// Repeats the run a few times, and polls until the process holds no more than before.
 async fn leaves_nothing(what: &str, base: Held, run: impl AsyncFn()) {
     for _ in 0..RUNS {
         run().await;

@@ -19,7 +19,7 @@ fn text(bytes: &[u8]) -> &str {
 }
 
 #[test]
-fn files_are_counted_and_what_cannot_be_read_is_told() {
+fn files_are_counted_and_errors_are_printed() {
     let folder = tempfile::tempdir().expect("there is room");
     let long = "word ".repeat(100_000) + "\n"; // several chunks
     for (name, content) in [("a", "one two\nthree\n"), ("b/c", "no line feed"), ("b/long", &long)] {

@@ -1,4 +1,4 @@
-//! What the client gets of a limit of nginx's, row by row.
+//! How much of nginx's limit the client uses, row by row.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -28,7 +28,7 @@ struct Row {
 enum Goal {
     /// At least this part of the rate, and at most this part of the requests rejected, in percent.
     Share(f64, f64),
-    /// All of them in this number of seconds.
+    /// All requests within this number of seconds.
     Within(f64),
 }
 

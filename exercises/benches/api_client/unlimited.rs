@@ -1,6 +1,6 @@
-//! Requests per second without a limit, next to programs that do nothing but send. Ours is told that
-//! there is no limit worth keeping to; without that it starts at ten requests a second and takes most
-//! of a second to find out, which is a row of its own.
+//! Requests per second without a limit, next to programs that do nothing but send. Ours gets a very
+//! high rate; without it, it starts at twenty requests a second and needs most of a second to reach
+//! full speed, which a row of its own shows.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -25,7 +25,7 @@ const AHEAD: f64 = 1.0;
 /// The files of the second race: how many, and how long each is.
 const FILES: usize = 5_000;
 const FILE: usize = 100_000;
-/// The tools that fetch get fewer, because they take longer.
+/// The fetching tools get fewer requests, because they take longer.
 const CURL_SHARE: usize = 3;
 
 /// A contender: what it is called, its arguments, and how many requests it makes.
@@ -39,11 +39,11 @@ struct Contender {
 /// How many requests a contender makes.
 enum Requests {
     Exactly(usize),
-    /// `wrk` runs for a time, and says how many it was in the end.
+    /// `wrk` runs for a fixed time, and reports the number at its end.
     AsItSays,
 }
 
-/// What one turn came to.
+/// The result of one turn.
 struct Turn {
     per_second: f64,
     /// Microseconds of CPU time for each request.
@@ -186,7 +186,8 @@ fn contenders(nginx: &Nginx, directory: &TempDir, requests: usize) -> Vec<Conten
 }
 
 impl Contender {
-    /// The same with `@` in its arguments, and in the configuration that they name, replaced.
+    /// The same contender with `@` replaced in its arguments and in the configuration that they
+    /// name.
     fn in_directory(&self, into: &Path) -> Self {
         let replace = |text: &str| text.replace('@', &into.display().to_string());
         let args = self.args.iter().map(|arg| {

@@ -1,5 +1,5 @@
-//! Peers that follow a file for ever: the last command waits until they have had time to start, and
-//! then it is their output that tells when they are done.
+//! Peers that follow a file forever. The last command waits until they have had time to start;
+//! after that, a peer is done when its output stops growing.
 
 use std::fs;
 use std::path::Path;
@@ -32,7 +32,7 @@ const JSON: &str = "[PARSER]
     Format json
 ";
 
-/// By time of arrival, and without quantiles: it has none.
+/// Its windows are by time of arrival, and it has no quantiles.
 const STREAMS: &str = "[STREAM_TASK]
     Name matches
     Exec CREATE STREAM m WITH (tag='matches') AS SELECT * FROM TAG:'lines' WHERE status >= 500;
@@ -42,8 +42,7 @@ const STREAMS: &str = "[STREAM_TASK]
 FROM TAG:'matches' WINDOW TUMBLING (1 SECOND) GROUP BY service;
 ";
 
-/// The input has a thread of its own, which also filters where a processor does that, and takes
-/// buffers of 1 MB.
+/// The input has its own thread, in which processors filter too, and uses buffers of 1 MB.
 const INPUT: &str = "service:
   flush: 0.2
   log_level: error
@@ -61,7 +60,7 @@ pipeline:
       buffer_max_size: 4M
 ";
 
-/// From as much of the job as Fluent Bit can do, down to the least of it.
+/// From as much of the job as Fluent Bit can do, down to its smallest part.
 pub(crate) fn fluent_bits(folder: &Path, lines: u64) -> [Contender; 3] {
     let windows = "      parser: json
   outputs:

@@ -1,5 +1,5 @@
-//! The analytic engines: `DuckDB`, `ClickHouse` (as `chDB`) and Polars, by their Python packages. Their
-//! windows are compared with ours before a time counts.
+//! The analytic engines: `DuckDB`, `ClickHouse` (as `chDB`) and Polars, by their Python packages. A
+//! time counts only if the windows equal ours.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use super::{Contender, PROGRAM, contender, words};
 
-/// Two quantiles agree if they differ by less: ours are within 1 %, and not all engines mean the same
-/// rank, which is another 1 % in windows of 285 events.
+/// Two quantiles agree if their relative difference is less than this: ours are within 1 %, and
+/// engines define the rank differently, which makes another 1 % in windows of 285 events.
 const NEAR: f64 = 0.025;
 
 /// Those that are installed for `PYTHON` (or `python3`), and ours for what they do.
@@ -78,7 +78,7 @@ pub(crate) fn windows(path: &Path) -> Windows {
     text.lines().map(window).collect()
 }
 
-/// The same windows, with the same counts, and quantiles that are near.
+/// Asserts the same windows, the same counts, and quantiles that agree.
 pub(crate) fn assert_same(name: &str, ours: &Windows, others: &Windows) {
     assert!(ours.keys().eq(others.keys()), "{name}: {} windows, {} here", others.len(), ours.len());
     for (window, (count, quantiles)) in ours {

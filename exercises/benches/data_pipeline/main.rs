@@ -25,14 +25,14 @@ struct Contender {
     name: &'static str,
     lines: u64,
     shape: Shape,
-    /// They run at the same time; the last one ends by itself when it has done its part.
+    /// The commands run at the same time; the last one ends by itself when its part is done.
     commands: Vec<Vec<String>>,
     /// Where the matching lines go. The job is done when the last command has ended and this file
     /// grows no more.
     out: PathBuf,
-    /// How many matching lines there must be: of the ones that write them all to one file.
+    /// How many matching lines there must be, if they are all written to one file.
     matches: Option<usize>,
-    /// Where its windows go, if they are compared.
+    /// The file of its windows, if they are compared.
     windows: Option<PathBuf>,
     /// Events a second, one for each round.
     rates: Vec<f64>,
@@ -48,15 +48,15 @@ const LONGEST: Duration = Duration::from_mins(5);
 const NATS: &str = "127.0.0.1:14222";
 const NATS_PORT: &str = "14222";
 
-/// A program that would take minutes gets one line in ten.
+/// A program that would take minutes gets every tenth line.
 const SLOW: u64 = 10;
 
-/// The time without growth after which a file counts as complete, where no program says so.
+/// A file counts as complete after this time without growth, if no program reports its end.
 const STILL: Duration = Duration::from_secs(2);
 
 fn main() {
     if !env::args().any(|arg| arg == "--bench") {
-        return; // `cargo test --benches` only wants to know that it builds
+        return; // `cargo test --benches` only checks that it builds
     }
     let setting = |name, default| env::var(name).map_or(default, |text| text.parse().unwrap());
     let (lines, rounds) = (setting("LINES", 5_000_000), setting("ROUNDS", 5_u64));
@@ -83,9 +83,9 @@ fn main() {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Shape {
     Flat,
-    /// What nobody wants is four objects and arrays deep.
+    /// The unwanted fields are nested four objects and arrays deep.
     Nested,
-    /// A third of a line are escapes.
+    /// A third of each line is escapes.
     Escaped,
     /// The fields come in another order in each line.
     Shuffled,
@@ -193,7 +193,7 @@ fn contenders(folder: &Path, lines: u64) -> Vec<Contender> {
     }
     contenders.extend(engines::contenders(folder, &input, lines, matches));
     if installed("nats-server") {
-        // One ingests all events, one takes them and does the job.
+        // One process ingests all events, the other receives them and does the job.
         for (name, query) in [
             ("through NATS, compressed", "?compression=zstd"),
             ("through NATS, not compressed", ""),
@@ -216,7 +216,8 @@ fn contenders(folder: &Path, lines: u64) -> Vec<Contender> {
         }
     }
     if installed("mawk") {
-        // Four at once, each on a quarter cut at a line end. It counts, and does not parse JSON.
+        // Four at once, each on a quarter of the file, cut at a line end. They count, and do not
+        // parse JSON.
         let script = format!(
             "split -n l/4 --filter='mawk -F\"\\\"status\\\":\" \
              \"{{ s = substr(\\$2, 1, 3); if (s >= 500) {{ print; n++ }} }}\" > {}-$FILE' {input}",
@@ -297,7 +298,7 @@ fn run(contender: &mut Contender, folder: &Path) -> usize {
         let _ = fs::remove_dir_all(&old);
         fs::create_dir_all(old).unwrap();
     }
-    // Into the page cache, which may have lost it since the contender before.
+    // Reads the file into the page cache, which may have dropped it since the last contender.
     let input = input(folder, contender.shape, contender.lines);
     io::copy(&mut File::open(input).unwrap(), &mut io::sink()).unwrap();
     let (mut started, before) = (Instant::now(), cpu_of_children());
@@ -310,7 +311,7 @@ fn run(contender: &mut Contender, folder: &Path) -> usize {
             while TcpStream::connect(NATS).is_err() {
                 sleep(Duration::from_millis(1));
             }
-            started = Instant::now(); // it is there in any case; what it does from now on counts
+            started = Instant::now(); // the file may exist already; from now on its growth counts
         }
     }
     let took = wait(&mut running, &contender.out, started, &mut contender.memory);
@@ -324,12 +325,12 @@ fn run(contender: &mut Contender, folder: &Path) -> usize {
     fs::read(&contender.out).unwrap().split_inclusive(|byte| *byte == b'\n').count()
 }
 
-/// Gives the time until the last command has ended and, if others are still there, until the output
-/// has grown for the last time.
+/// Returns the time until the last command has ended and, if others still run, until the output
+/// last grew.
 fn wait(running: &mut [Child], out: &Path, started: Instant, memory: &mut f64) -> Duration {
     let (mut length, mut grown, mut ended) = (0, Duration::ZERO, None);
     loop {
-        // The high-water marks so far; the kernel keeps them, so a look now and then is enough.
+        // The kernel keeps the high-water marks, so reading them now and then is enough.
         *memory = memory.max(running.iter().map(|child| peak(child.id())).sum());
         let now = started.elapsed();
         assert!(now < LONGEST, "nothing comes of it");
@@ -352,7 +353,7 @@ fn wait(running: &mut [Child], out: &Path, started: Instant, memory: &mut f64) -
     }
 }
 
-/// In MiB; 0 for what has ended.
+/// In MiB; 0 for a process that has ended.
 fn peak(process: u32) -> f64 {
     let text = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let peak = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -360,8 +361,7 @@ fn peak(process: u32) -> f64 {
     peak.unwrap_or(0.0) / 1024.0
 }
 
-/// Seconds of CPU that all children have had which have been waited for. Linux counts in ticks of
-/// 10 ms.
+/// Seconds of CPU time of all children that have been waited for. Linux counts in ticks of 10 ms.
 fn cpu_of_children() -> f64 {
     let stat = fs::read_to_string("/proc/self/stat").unwrap();
     let (_, rest) = stat.rsplit_once(')').unwrap();

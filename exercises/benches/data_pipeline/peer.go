@@ -1,4 +1,4 @@
-// The same job as data-pipeline's benchmark, as one writes it in Go: read lines, parse, filter
+// The job of data-pipeline's benchmark, in usual Go: read lines, parse, filter
 // status >= 500, count windows of 1 s by service with p50 and p99, write what matches.
 //
 //	go run peer.go [-batch N] INPUT MATCHES WINDOWS
