@@ -333,7 +333,7 @@ fn wait(running: &mut [Child], out: &Path, started: Instant, memory: &mut f64) -
         // The kernel keeps the high-water marks, so reading them now and then is enough.
         *memory = memory.max(running.iter().map(|child| peak(child.id())).sum());
         let now = started.elapsed();
-        assert!(now < LONGEST, "nothing comes of it");
+        assert!(now < LONGEST, "the commands hang");
         let there = fs::metadata(out).map_or(0, |metadata| metadata.len());
         if there > length {
             (length, grown) = (there, now);

@@ -333,14 +333,15 @@ impl<'a, T: Transport> Outcomes<'a, T> {
             Reason::ComeBack(time) => {
                 let at = SystemTime::now() + time.saturating_sub(self.started.elapsed());
                 let at = httpdate::fmt_http_date(at);
-                let detail = format!("the host wants no request now: come back at {at}");
+                let detail =
+                    format!("the host asked for no requests before then: come back at {at}");
                 return ErrorKind::Later.because(detail);
             }
             Reason::Retries => "after all retries",
             Reason::MayHaveBeenProcessed => {
                 "may have been processed, and is not safe to send again: see --retry-unsafe"
             }
-            Reason::Patience => "the host has dealt with nothing for as long as --patience",
+            Reason::Patience => "the host has accepted nothing for as long as --patience",
         };
         let nothing = || ErrorKind::Status.because("the host has answered nothing else");
         let Error { kind, detail } = error.unwrap_or_else(nothing);

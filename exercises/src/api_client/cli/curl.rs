@@ -7,54 +7,57 @@ const NOT_HERE: &[(&[&str], &str)] = &[
     (&["-b", "--cookie"], "send a cookie with -H 'Cookie: NAME=VALUE'"),
     (
         &["-c", "--cookie-jar"],
-        "curl's -c is a cookie jar, which is not here: -c N is how many go at once",
+        "-c N is how many requests go at once; curl's cookie jar is not supported",
     ),
     (
         &["-F", "--form"],
-        "forms with files are not made here: send a body with --data-binary @FILE and -H 'Content-Type: ...'",
+        "forms with files are not supported: send a body with --data-binary @FILE and -H 'Content-Type: ...'",
     ),
     (&["-T", "--upload-file"], "write -X PUT --data-binary @FILE"),
     (&["-G", "--get", "--url-query"], "write the query into the URL"),
-    (&["--data-urlencode"], "give -d what is encoded already, or --json"),
+    (&["--data-urlencode"], "pass encoded data to -d, or use --json"),
     (
         &["-K", "--config"],
-        "there is no file of flags: -i FILE with JSON lines says more of each request",
+        "use -i FILE with JSON lines, which set method, headers and body for each request",
     ),
-    (&["-w", "--write-out"], "--format ndjson has status, times, sizes and --keep-header NAME"),
+    (
+        &["-w", "--write-out"],
+        "use --format ndjson for status, times and sizes, and --keep-header NAME for headers",
+    ),
     (
         &["-i", "--include", "--show-headers"],
-        "curl's -i prints the head: use -I for the head alone, or --format ndjson with --keep-header NAME; -i FILE reads requests",
+        "-i FILE reads requests; for headers use -I, or --format ndjson with --keep-header NAME",
     ),
     (&["-D", "--dump-header"], "use -I, or --format ndjson with --keep-header NAME"),
     (&["-r", "--range"], "write -H 'Range: bytes=0-99'"),
-    (&["-C", "--continue-at"], "with -o a body that broke off is continued by itself"),
+    (&["-C", "--continue-at"], "not needed: -o continues a body that broke off"),
     (
         &["-Z", "--parallel", "--parallel-max"],
-        "requests go in parallel by themselves: -c N bounds them",
+        "not needed: requests go in parallel, at most -c N at once",
     ),
-    (&["-n", "--netrc", "--netrc-file"], "no file of passwords is read: use -u USER:PASSWORD"),
-    (&["-E", "--cert", "--key", "--cert-type", "--pass"], "certificates of clients are not here"),
+    (&["-n", "--netrc", "--netrc-file"], "use -u USER:PASSWORD"),
+    (&["-E", "--cert", "--key", "--cert-type", "--pass"], "client certificates are not supported"),
     (
         &["--http2", "--http2-prior-knowledge"],
-        "HTTP/2 is spoken by itself over TLS; --http1.1 turns it off",
+        "not needed: TLS uses HTTP/2 if the host can; --http1.1 turns it off",
     ),
-    (&["-0", "--http1.0", "--http3", "--http3-only"], "it speaks HTTP/1.1 and HTTP/2"),
+    (&["-0", "--http1.0", "--http3", "--http3-only"], "only HTTP/1.1 and HTTP/2 are supported"),
     (
         &["--resolve", "--connect-to", "--interface", "-4", "--ipv4", "-6", "--ipv6"],
-        "addresses are those of the system: see /etc/hosts",
+        "the system resolves addresses: use /etc/hosts",
     ),
-    (&["--limit-rate"], "bytes a second are not bounded, requests are: --rate 50/s"),
+    (&["--limit-rate"], "only requests can be limited: --rate 50/s"),
     (
         &["--retry-all-errors", "--retry-connrefused", "--retry-delay", "--retry-max-time"],
-        "it tries again by itself: --retries, --backoff and --patience bound that",
+        "not needed: it retries; --retries, --backoff and --patience bound that",
     ),
-    (&["-#", "--progress-bar", "--no-progress-meter"], "a terminal gets a bar; -s takes it away"),
     (
-        &["-N", "--no-buffer"],
-        "a body is printed once it is whole, so that no half of one is taken for it",
+        &["-#", "--progress-bar", "--no-progress-meter"],
+        "not needed: a terminal gets a bar, and -s removes it",
     ),
-    (&["-J", "--remote-header-name"], "a file is named by its URL and not by the server: -O"),
-    (&["--output-dir", "--create-dirs"], "write -O -o DIR: the directory is made"),
+    (&["-N", "--no-buffer"], "a body is printed only when it is complete"),
+    (&["-J", "--remote-header-name"], "use -O: the URL names the file, not the server"),
+    (&["--output-dir", "--create-dirs"], "use -O -o DIR, which creates the directory"),
     (&["--oauth2-bearer"], "write -H 'Authorization: Bearer TOKEN'"),
     (
         &["--digest", "--ntlm", "--negotiate", "--anyauth", "--basic", "--aws-sigv4"],
@@ -62,11 +65,11 @@ const NOT_HERE: &[(&[&str], &str)] = &[
     ),
     (&["-z", "--time-cond"], "write -H 'If-Modified-Since: DATE'"),
     (&["-U", "--proxy-user"], "write it into the proxy's URL: -x http://USER:PASSWORD@HOST:PORT"),
-    (&["--url"], "give the URL itself"),
-    (&["-g", "--globoff"], "brackets and braces of a URL are sent as they are"),
+    (&["--url"], "give the URL without a flag"),
+    (&["-g", "--globoff"], "not needed: brackets and braces of a URL are sent unchanged"),
     (
         &["-a", "--append", "-R", "--remote-time", "-q", "--disable", "--next", "-:"],
-        "nothing stands for it",
+        "not supported",
     ),
 ];
 
@@ -80,7 +83,7 @@ pub(super) fn reason(flag: &str) -> Option<&'static str> {
 pub(super) fn explained(err: &clap::Error) -> Option<String> {
     let Some(ContextValue::String(flag)) = err.get(ContextKind::InvalidArg) else { return None };
     let reason = reason(flag).filter(|_| err.kind() == ErrorKind::UnknownArgument)?;
-    Some(format!("`{flag}` of curl is not here: {reason}"))
+    Some(format!("curl's `{flag}` does not exist here: {reason}"))
 }
 
 #[cfg(test)]

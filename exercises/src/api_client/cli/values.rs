@@ -37,11 +37,13 @@ pub(super) fn header_line(text: &str) -> Result<Header, Infallible> {
 #[expect(clippy::unnecessary_wraps, reason = "clap asks for a result")]
 pub(super) fn user(text: &str) -> Result<Secret, Infallible> {
     let whole = text.contains(':').then(|| text.to_owned());
-    Ok(Secret(whole.ok_or_else(|| "write USER:PASSWORD: nothing is asked for".to_owned())))
+    Ok(Secret(
+        whole.ok_or_else(|| "write USER:PASSWORD; a password is not prompted for".to_owned()),
+    ))
 }
 
 pub(super) fn agent(text: &str) -> Result<HeaderValue, String> {
-    text.parse().map_err(|_| "no value of a header".to_owned())
+    text.parse().map_err(|_| "not a header's value".to_owned())
 }
 
 pub(super) fn referer(text: &str) -> Result<HeaderValue, String> {

@@ -32,8 +32,8 @@ pub(super) fn web(args: &ConnectionArgs, config: &Config) -> Result<Web, Failed>
 
 fn proxy(given: &str) -> Result<Proxy, Failed> {
     let address = proxy_address(given);
-    let address =
-        address.ok_or("--proxy: no proxy: write http://HOST:PORT or socks5://HOST:PORT")?;
+    let address = address
+        .ok_or("--proxy: not a proxy's URL; write http://HOST:PORT or socks5://HOST:PORT")?;
     Ok(Proxy::all(address)?.no_proxy(NoProxy::from_env()))
 }
 
@@ -55,9 +55,10 @@ fn environment_makes_sense() -> Result<(), Failed> {
     for name in names.iter().flat_map(|name| [(*name).to_owned(), name.to_uppercase()]) {
         let Ok(proxy) = std::env::var(&name) else { continue };
         if !proxy.is_empty() && proxy_address(&proxy).is_none() {
-            return Err(
-                format!("the environment's {name} is no proxy: write http://HOST:PORT").into()
-            );
+            return Err(format!(
+                "{name} in the environment is not a proxy's URL; write http://HOST:PORT"
+            )
+            .into());
         }
     }
     Ok(())

@@ -6,7 +6,7 @@ pub(in crate::api_client) fn checked_header(
     name: &str,
     value: &str,
 ) -> Result<(HeaderName, HeaderValue), String> {
-    let checked = name.trim().parse().map_err(|_| format!("`{name}` is no name of a header"))?;
+    let checked = name.trim().parse().map_err(|_| format!("`{name}` is not a header's name"))?;
     let value = value.trim().parse().map_err(|_| format!("the header `{name}` has a bad value"))?;
     Ok((checked, value))
 }

@@ -72,7 +72,7 @@ pub(super) fn parse(line: &str) -> Result<Line, String> {
     let fields = serde_json::from_str::<Fields>(line).map_err(|err| without_value(&err))?;
     let method = fields.method.map(|method| {
         let parsed = method.parse::<Method>();
-        parsed.map_err(|_| format!("`{method}` is no method"))
+        parsed.map_err(|_| format!("`{method}` is not a method"))
     });
     let method = method.transpose()?;
     let mut headers = HeaderMap::new();
@@ -108,7 +108,8 @@ pub(super) fn parse(line: &str) -> Result<Line, String> {
 
 /// A URL in quotes, as `jq` without `-r` prints it. An array, or a part of one, is refused.
 pub(super) fn text(line: &str) -> Result<String, String> {
-    let told = |_| "no URL and no object: `jq -c '.[]'` makes lines of an array".to_owned();
+    let told =
+        |_| "neither a URL nor an object; `jq -c '.[]'` turns an array into lines".to_owned();
     serde_json::from_str(line).map_err(told)
 }
 
@@ -123,7 +124,7 @@ fn no_slip(name: &str) -> Result<(), String> {
         return Ok(());
     }
     match FIELDS.iter().find(near) {
-        Some(known) => Err(format!("unknown field `{name}`: is `{known}` meant?")),
+        Some(known) => Err(format!("unknown field `{name}`; did you mean `{known}`?")),
         None => Ok(()),
     }
 }

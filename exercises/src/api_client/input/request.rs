@@ -37,7 +37,7 @@ impl Request {
     pub fn get(url: &str) -> Self {
         let parsed = match web_url(url) {
             Ok(url) if !matches!(url.scheme(), "http" | "https") => {
-                Err(format!("`{}` is no scheme of the web: use http or https", url.scheme()))
+                Err(format!("unsupported scheme `{}`: use http or https", url.scheme()))
             }
             Ok(url) if url.host_str().is_none() => Err("no host in the URL".to_owned()),
             Ok(url) => Ok(Box::new(url)),

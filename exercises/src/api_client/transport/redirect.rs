@@ -24,7 +24,7 @@ pub(in crate::api_client) fn follow(
     let nowhere = |why: String| ErrorKind::Redirect.because(format!("to `{shown}`: {why}"));
     let mut url = request.url().join(location).map_err(|err| nowhere(err.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-        return Err(nowhere("not the web".to_owned()));
+        return Err(nowhere("not an http or https URL".to_owned()));
     }
     let to_get = match status.as_u16() {
         303 => request.method != Method::HEAD,

@@ -138,14 +138,13 @@ impl Runtime {
             Self::Cri => {
                 let text = cri(line).map(|(.., text)| Cow::Borrowed(text));
                 text.ok_or_else(|| {
-                    "no line of a container's log in CRI's format: expected TIME stdout|stderr F|P TEXT"
-                        .to_owned()
+                    "not a line in CRI's format: expected TIME stdout|stderr F|P TEXT".to_owned()
                 })
             }
             Self::Docker => match serde_json::from_slice::<DockerLine<'_>>(line) {
                 Ok(DockerLine { log: Cow::Borrowed(log), .. }) => Ok(log.as_bytes().into()),
                 Ok(DockerLine { log: Cow::Owned(log), .. }) => Ok(log.into_bytes().into()),
-                Err(err) => Err(format!("no line of a container's log in Docker's format: {err}")),
+                Err(err) => Err(format!("not a line in Docker's format: {err}")),
             },
         }
     }

@@ -69,7 +69,7 @@ pub(crate) fn parse(source: &str, segment: Segment, job: &Job) -> (Parsed, Vec<u
     (output.made, segment.bytes)
 }
 
-const NO_STREAM: &str = "no line of a container's log: its stream is neither stdout nor stderr";
+const NO_STREAM: &str = "not a line of a container's log: its stream is neither stdout nor stderr";
 
 /// The pieces so far of a line in a container's log.
 #[derive(Debug, Default)]
@@ -262,7 +262,7 @@ impl<'j> Output<'j> {
             && !matches!(slots[id.slot], Value::Missing | Value::Text(_))
         {
             return Err(format!(
-                "the field {} holds no text, so it is not the id of a node before; --id-field gives \
+                "the field {} holds no text, so it is not another node's id; --id-field gives \
                  ids another name",
                 id.field
             ));

@@ -91,7 +91,7 @@ async fn only_these_hosts(
     if host.is_some_and(|host| hosts.have(host)) {
         return next.run(request).await;
     }
-    let text = "this is not that host; --http-host HOST lets the program answer to a name\n";
+    let text = "unknown host; --http-host HOST adds a name that the program answers to\n";
     (StatusCode::MISDIRECTED_REQUEST, text).into_response()
 }
 

@@ -29,9 +29,9 @@ impl Packer {
                 let compressor = compressor().map_err(|err| format!("cannot compress: {err}"))?;
                 Ok((place, Self(Some(compressor))))
             }
-            Some((_, other)) => {
-                Err(format!("{name}: after the stream stands ?compression=zstd, not ?{other}"))
-            }
+            Some((_, other)) => Err(format!(
+                "{name}: unknown option ?{other} after the stream; expected ?compression=zstd"
+            )),
         }
     }
 

@@ -71,8 +71,8 @@ impl Output {
         let there = key.zip(metadata.as_ref().map(Metadata::len));
         let start = Start::of(saved, there).map_err(|length| {
             format!(
-                "{} has {} bytes, but the checkpoint vouches for {length}; put it back, or delete \
-                 the checkpoint to start over",
+                "{} has {} bytes, but {length} in the checkpoint; put the file back, or delete the \
+                 checkpoint to start over",
                 path.display(),
                 there.map_or(0, |(_, there)| there),
             )
