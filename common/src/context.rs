@@ -62,16 +62,15 @@ type Reason = std::sync::Arc<dyn Error + Send + Sync>;
 struct Node {
     /// The context above. A root has none.
     parent: Option<Context>,
-    /// Of a context that carries a value, the nearest one above that does not; and of one that does
-    /// not, the nearest that does.
+    /// The nearest ancestor of the other kind: the nearest without a value if this context carries
+    /// one, and otherwise the nearest with a value.
     other: Option<Context>,
     /// The first end, which never changes. It is written here before it is reported to anyone.
     end: OnceLock<End>,
     /// Wakes the waiters of this context and of those below it.
     ended: Event,
-    /// Whether a context that carries a value may have been cancelled, whose nearest ancestor
-    /// without a value is this one. A check for the end must then look at the contexts with a value
-    /// too.
+    /// Set when a context with a value is cancelled whose nearest ancestor without a value is this
+    /// one. A check for the end must then look at the contexts with a value too.
     look_closer: AtomicBool,
     /// The earliest deadline from here to the root.
     deadline: Option<Instant>,
@@ -88,7 +87,7 @@ struct End {
     reason: Option<Reason>,
 }
 
-/// A value under its type, which is compared without a look at the value itself.
+/// A value, stored with its type id, so that a look-up need not touch the value itself.
 struct Value {
     key: TypeId,
     value: Box<dyn Any + Send + Sync>,
@@ -219,7 +218,7 @@ impl Context {
         if self.node.value.is_some() {
             nearest.node.look_closer.store(true, Ordering::Relaxed);
         }
-        let at = Instant::now(); // before the look: no deadline may have passed by then
+        let at = Instant::now(); // read before the check, so no deadline had passed then
         if self.end().is_some() {
             return;
         }
@@ -314,8 +313,8 @@ impl Node {
 }
 
 impl Drop for Node {
-    /// Takes a long chain of last handles apart one by one: left to itself it would recurse, and
-    /// a chain of 100,000 contexts would overflow the stack.
+    /// Drops a long chain of last handles one by one. The default drop would recurse, and a chain
+    /// of 100,000 contexts would overflow the stack.
     fn drop(&mut self) {
         let mut next = self.take_above();
         while let Some(mut node) = next.and_then(|context| Arc::into_inner(context.node)) {
@@ -327,10 +326,10 @@ impl Drop for Node {
 /// Waits for the end of a context.
 struct Wait<'ctx> {
     context: &'ctx Context,
-    /// One for each context up to the root, those passed by that only carry a value. Empty before
-    /// the first poll that is not ready.
+    /// One for each context up to the root, except those that only carry a value. Empty before the
+    /// first poll that is not ready.
     listeners: Vec<EventListener>,
-    /// In a box, so that a waiter without a deadline has no room for a timer.
+    /// In a box, so that a waiter without a deadline needs no room for a timer.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
@@ -348,7 +347,8 @@ impl Future for Wait<'_> {
                 fence(Ordering::SeqCst); // the other half of the one in `end_for`
                 *timer = context.node.deadline.map(|deadline| Box::pin(sleep_until(deadline)));
             }
-            // These first: a listener that is dropped unheard passes on its wake-up.
+            // Listeners before the timer: one that was woken must be polled, or its drop wakes
+            // another waiter.
             let woken = listeners.iter_mut().any(|listener| Pin::new(listener).poll(cx).is_ready())
                 || timer.as_mut().is_some_and(|timer| timer.as_mut().poll(cx).is_ready());
             if let Some(cause) = context.err() {

@@ -11,8 +11,8 @@ use crate::output::complain;
 /// What a program's body returns: an error becomes one line on stderr and exit status 1.
 pub type Result<T = (), E = Box<dyn Error + Send + Sync>> = std::result::Result<T, E>;
 
-/// Parses the command line, as `clap`'s `parse` does. Of a flag that is given twice, the last one
-/// wins. `--help` and `--version` go through [`say!`](crate::say), so that they too survive a closed
+/// Parses the command line, as `clap`'s `parse` does. If a flag is given twice, the last one wins.
+/// `--help` and `--version` go through [`say!`](crate::say), so that they too survive a closed
 /// stdout.
 pub fn parse<A: Parser>() -> A {
     let mut command = A::command().args_override_self(true);

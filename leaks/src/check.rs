@@ -10,7 +10,7 @@ use crate::process::Process;
 /// How long [`leak_check()`] waits for tasks to end.
 pub const GRACE: Duration = Duration::from_secs(1);
 
-/// The pause between two looks of [`settled`].
+/// The pause between two checks of [`settled`].
 const POLL: Duration = Duration::from_millis(1);
 
 /// How many tasks the runtime has that have not ended. The future given to `block_on` is not a

@@ -6,7 +6,7 @@ use std::{env, thread};
 /// belongs to that test.
 const ALONE: &str = "LEAK_CHECK_PROCESS";
 
-/// The pause between two looks of [`Process::assert_no_more`].
+/// The pause between two checks of [`Process::assert_no_more`].
 const POLL: Duration = Duration::from_millis(1);
 
 /// What a process holds, besides tasks.

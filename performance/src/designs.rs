@@ -14,7 +14,7 @@ const QUEUE_BOUND: usize = 64;
 ///
 /// # Errors
 ///
-/// If the system gives no more threads. Those that were started are carried through.
+/// If the system gives no more threads. The threads already started finish their work.
 ///
 /// # Panics
 ///

@@ -41,8 +41,8 @@ pub struct Measured {
     pub time: Duration,
     /// How many ran at once at most, counted inside the work.
     pub peak: usize,
-    /// By how many bytes the peak memory of the process grew; `None` where the system does not
-    /// tell.
+    /// By how many bytes the peak memory of the process grew; `None` if the system does not report
+    /// it.
     pub memory: Option<u64>,
 }
 

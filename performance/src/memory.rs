@@ -1,7 +1,7 @@
 use std::fs;
 
-/// The most memory that this process has had resident so far, in bytes; `None` where the system
-/// does not tell (it is read from `/proc/self/status`).
+/// The most memory that this process has had resident so far, in bytes, from `/proc/self/status`;
+/// `None` if the system has no such file.
 pub fn peak_memory() -> Option<u64> {
     high_water_mark(&fs::read_to_string("/proc/self/status").ok()?)
 }

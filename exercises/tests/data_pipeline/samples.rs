@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 
 use crate::kit::Kit;
 
-/// Seconds since 1970 at the beginning of the day that all samples are of.
+/// The start of the day of all samples, in seconds since 1970.
 const DAY: f64 = 1_772_323_200.0;
 
 /// The length of the windows, in seconds.

@@ -33,7 +33,7 @@ pub use worker::{Done, Panicked};
 pub struct WorkerPool<J, R> {
     /// `None` once the pool is closed.
     jobs: Option<Sender<(u64, J)>>,
-    /// For the drop, which takes the jobs out that no worker has taken.
+    /// Used by the drop, which takes out the jobs that no worker has taken.
     queue: Receiver<(u64, J)>,
     submitted: AtomicU64,
     results: Results<R>,
@@ -237,7 +237,7 @@ impl<J> Error for Cancelled<J> {}
 impl<J, R> Drop for WorkerPool<J, R> {
     fn drop(&mut self) {
         self.jobs = None; // no job will follow
-        self.queue.try_iter().for_each(discard); // nothing to do any more, if there was
+        self.queue.try_iter().for_each(discard); // the jobs that no worker has taken
         self.alive = None; // and no reader to wait for
         let caller = thread::current().id(); // a job that drops its pool cannot wait for itself
         let others = self.threads.drain(..).filter(|worker| worker.thread().id() != caller);

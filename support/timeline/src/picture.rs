@@ -144,7 +144,7 @@ fn draw_lane(svg: &mut String, lane: &Lane<'_>, blocks: &[Block], top: f64) {
     for (from, to) in gaps(blocks) {
         *svg += &format!("<path class=\"lane\" d=\"M{from:.1} {middle}H{to:.1}\"/>\n");
     }
-    // What ended otherwise than by itself is drawn on top.
+    // Bars that did not end normally are drawn on top.
     for ending in Ending::ALL {
         for block in blocks.iter().filter(|block| block.ending == ending) {
             *svg += &draw_block(block, &lane.name, middle);

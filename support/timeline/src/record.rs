@@ -33,7 +33,7 @@ fn json(file: &str) -> Result<PathBuf, String> {
     named("json", "the trace is JSON", file)
 }
 
-/// A file of this kind, or one whose name says nothing, such as `/dev/stdout`.
+/// A file with this extension, or one without any, such as `/dev/stdout`.
 fn named(kind: &str, what: &str, file: &str) -> Result<PathBuf, String> {
     let path = PathBuf::from(file);
     if path.extension().is_none_or(|extension| extension.eq_ignore_ascii_case(kind)) {

@@ -47,8 +47,8 @@ fn main() -> ExitCode {
     common::run(|| compare(&args))
 }
 
-/// What `this_program` asks for: `--run ROW ITEMS`. The memory of that process counts, so it does
-/// without the big parser, as the program in Go does.
+/// What `this_program` asks for: `--run ROW ITEMS`. The memory of that process is measured, so it
+/// parses its arguments by hand, as the program in Go does.
 fn one_row() -> Option<(&'static Row, u64)> {
     let args: Vec<_> = env::args_os().skip(1).collect();
     let [flag, name, items] = &args[..] else { return None };

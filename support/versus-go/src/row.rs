@@ -45,7 +45,7 @@ pub struct Goal {
 pub struct Run {
     /// The measured part, in seconds.
     pub seconds: f64,
-    /// The most memory that the process has had, in bytes; 0 where the system does not tell.
+    /// The most memory that the process has had, in bytes; 0 if the system does not report it.
     pub memory: u64,
     /// A sum or a count that has to be the same on both sides.
     pub check: u64,

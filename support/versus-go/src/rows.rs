@@ -273,7 +273,7 @@ mod tests {
 
     const ITEMS: u64 = 200;
 
-    /// What 200 items come to, by a plain loop instead of tasks and channels.
+    /// The result for 200 items, by a plain loop instead of tasks and channels.
     fn expected(row: &str) -> u64 {
         let add = u64::wrapping_add;
         match row.split('-').next().unwrap_or(row) {

@@ -48,7 +48,7 @@ pub fn check_some(folder: &Path, wanted: &dyn Fn(&Path) -> bool) -> Result {
     if broken.is_empty() { Ok(()) } else { Err(broken.join("\n").into()) }
 }
 
-/// What matters of a page: the anchors in it, and its links to other files and anchors.
+/// What the check needs of a page: the anchors in it, and its links to other files and anchors.
 struct Html {
     anchors: BTreeSet<String>,
     links: BTreeSet<String>,

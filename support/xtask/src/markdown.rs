@@ -128,7 +128,7 @@ pub fn files(extension: &str) -> Vec<PathBuf> {
     found
 }
 
-/// Collects the parts of a page. What is open gets the text that comes.
+/// Collects the parts of a page. Text goes to the parts that are open.
 #[derive(Default)]
 struct Reader {
     line: usize,

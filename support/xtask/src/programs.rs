@@ -158,8 +158,8 @@ pub fn test_for_leaks() -> Result {
     }
 }
 
-/// The main source and the program of each library's and each folder's tests. All of the workspace are
-/// built, as for its tests: of fewer packages cargo would compile the dependencies anew.
+/// The main source and the program of each library's and each folder's tests. All packages of the
+/// workspace are built, as for its tests: for fewer of them cargo would recompile the dependencies.
 fn test_programs() -> Result<Vec<(PathBuf, PathBuf)>> {
     let args = ["test", "--workspace", "--no-run", "--quiet", "--message-format", "json"];
     let output = Command::new("cargo").args(args).current_dir(root()).output()?;

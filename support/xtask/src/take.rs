@@ -34,7 +34,7 @@ pub fn take(section: &str, to: &Path) -> Result {
             let copy = to.join(place(member)).join(inside.trim_start_matches('/'));
             fs::create_dir_all(copy.parent().expect("a file is in a folder"))?;
             fs::copy(root().join(&file), &copy)?;
-            let modified = fs::metadata(root().join(&file))?.modified()?; // by which cargo compiles it anew
+            let modified = fs::metadata(root().join(&file))?.modified()?; // cargo rebuilds by it
             File::open(copy)?.set_modified(modified)?;
         }
     }
@@ -44,9 +44,9 @@ pub fn take(section: &str, to: &Path) -> Result {
     Ok(())
 }
 
-/// Takes each section to an empty folder, and builds and tests it there: always the same folder, so
-/// that what the sections share is compiled once, and other people's crates with the workspace's
-/// profiles, so that those which it has compiled are used.
+/// Takes each section to an empty folder, and builds and tests it there. The folder is always the
+/// same, so that shared crates are compiled once, and dependencies have the workspace's profiles,
+/// so that its compiled ones are reused.
 ///
 /// # Errors
 ///

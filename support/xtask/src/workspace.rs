@@ -38,7 +38,7 @@ pub fn name_of(folder: &str) -> &str {
 pub struct Manifest(pub Table);
 
 impl Manifest {
-    /// Reads that of a folder of the workspace.
+    /// Reads the package in a folder of the workspace.
     ///
     /// # Panics
     ///
@@ -103,7 +103,7 @@ pub fn run(command: &mut Command) -> Result {
     if status.success() { Ok(()) } else { Err(format!("{shown}: {status}").into()) }
 }
 
-/// The same for cargo, as the workspace's own toolchain has it.
+/// The same for cargo, with the workspace's own toolchain.
 ///
 /// # Errors
 ///

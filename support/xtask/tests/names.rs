@@ -158,7 +158,7 @@ impl Sources {
         self.words.extend(identifiers(text).map(|(_, word)| word.to_owned()));
     }
 
-    /// What `code`, on this page, names and is not there.
+    /// The names in `code`, on this page, that do not exist.
     fn missing(&self, page: &Page, code: &str) -> Vec<String> {
         let identifiers = identifiers(code).filter(|(_, word)| !self.words.contains(*word));
         let identifiers = identifiers.filter(|(before, word)| {

@@ -12,7 +12,7 @@ use crate::{Result, text};
 /// The longest time that a program may run before it counts as hanging.
 const HANG: Duration = Duration::from_mins(1);
 
-/// The pause between two looks whether a program has ended: the resolution of all times here.
+/// How often it is checked whether a program has ended: the resolution of all times here.
 const LOOK: Duration = Duration::from_millis(1);
 
 /// The folder with the programs under attack.
@@ -33,7 +33,7 @@ pub struct Ended {
     pub status: Option<i32>,
     /// What killed it.
     pub signal: Option<i32>,
-    /// From when it was waited for.
+    /// How long the wait for its end took.
     pub took: Duration,
     /// All of it.
     pub stdout: String,
@@ -117,7 +117,7 @@ impl Running {
         Ok(Ended { status: status.code(), signal: status.signal(), took, stdout, stderr })
     }
 
-    /// What stands in a file of its folder by now.
+    /// The current content of a file in its folder.
     pub fn read(&self, name: &str) -> String {
         std::fs::read(self.dir.join(name))
             .map_or_else(|_| String::new(), |bytes| String::from_utf8_lossy(&bytes).into_owned())

@@ -19,7 +19,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts one that takes `delay` for each answer. Only if `counts` it remembers who asked.
+    /// Starts one that takes `delay` for each answer. It counts the requests only if `counts` is
+    /// set.
     pub fn start(delay: Duration, counts: bool) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
@@ -33,7 +34,7 @@ impl Server {
                         return;
                     }
                     let hits = &hits;
-                    // How a connection ends is the client's business.
+                    // Errors of a connection concern only its client, so they are ignored.
                     scope.spawn(move || stream.map(|stream| serve(&stream, delay, hits, counts)));
                 }
             });

@@ -79,7 +79,8 @@ fn all(effort: Effort, words: &[String]) -> bool {
     good
 }
 
-/// Runs one model in a process of its own: in how many schedules, and whether that went as it must.
+/// Runs one model in a process of its own. Returns the number of schedules, and whether the result
+/// is as it must be.
 fn one(effort: Effort, model: &Model) -> (u64, bool) {
     let program = env::current_exe().expect("a program that runs is somewhere");
     let mut command = Command::new(program);

@@ -11,16 +11,16 @@ use crate::bar::{Bar, Ending};
 /// Most blocks that are drawn: at some 250 bytes each, they take half a megabyte. More are merged.
 const MOST_BLOCKS: usize = 2000;
 
-/// The least width of a block, so that it is seen.
+/// The smallest width of a block, so that it is visible.
 const LEAST: f64 = 2.0;
 
-/// The least width of a block that did not end by itself, so that it is found.
+/// The smallest width of a block that did not end normally, so that it stands out.
 const LEAST_MARKED: f64 = 6.0;
 
 /// The room on each side of a label.
 const ROOM: f64 = 5.0;
 
-/// The room after a label to the right of its block, so that it is clear whose it is.
+/// The room after a label to the right of its block, so that it is clear which block it belongs to.
 const APART: f64 = 30.0;
 
 /// A worker's bars, in the order in which they began; at least one.
@@ -93,7 +93,7 @@ pub(super) struct Block {
     pub(super) count: usize,
     pub(super) x: f64,
     pub(super) width: f64,
-    /// What is written, if there is room for anything.
+    /// The label, if there is room for one.
     pub(super) label: String,
     pub(super) spot: Spot,
 }
@@ -141,7 +141,7 @@ fn label(block: &Block, left: f64, right: f64) -> (String, Spot) {
     (String::new(), Spot::Inside)
 }
 
-/// Where a lane waits: between its first and its last block, where there is none.
+/// The waits of a lane: the gaps between its first and its last block.
 pub(super) fn gaps(blocks: &[Block]) -> Vec<(f64, f64)> {
     let mut gaps = Vec::new();
     let mut busy = blocks.first().map_or(0.0, |block| block.x);

@@ -29,7 +29,8 @@ impl Scale {
         self.right
     }
 
-    /// Round times, as many as have room. A run that is slightly too long for a step has it too.
+    /// Round times for the axis, as many as there is room for. A step is used even if the run is up
+    /// to 2 % too long for it.
     pub(super) fn ticks(&self) -> Vec<(f64, String)> {
         let rough = self.end / ((self.right - self.left) / TICK).floor() / 1.02;
         let magnitude = 10_f64.powf(rough.log10().floor());

@@ -86,7 +86,7 @@ fn the_file_processor_alone_needs_few_crates_and_no_runtime() {
     assert!(!text.contains("tokio"), "{crates:#?}");
 }
 
-/// The circles between modules, and those between folders, which a module is with all below it.
+/// The circles between modules, and between folders: a folder is a module with everything below it.
 fn circles_of(uses: &Uses) -> BTreeMap<String, String> {
     let mut found = circles(uses);
     let above =

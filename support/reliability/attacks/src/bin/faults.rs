@@ -38,7 +38,7 @@ struct Count {
     tries: u64,
     lost: usize,
     duplicated: usize,
-    /// What did not go as promised, apart from that.
+    /// Other broken promises.
     wrong: Vec<String>,
     /// Why it was not tried.
     skipped: Option<String>,

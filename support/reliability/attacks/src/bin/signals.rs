@@ -32,8 +32,8 @@ trait Subject {
     /// Starts it in a folder that holds nothing from before.
     fn start(&mut self) -> Result<Running>;
 
-    /// The promises that it broke, after it was stopped in that folder. `twice` means that it was
-    /// told to leave everything as it is.
+    /// The promises that it broke, after it was stopped in that folder. `twice` means that a second
+    /// signal told it to exit at once.
     fn broken(&mut self, ended: &Ended, twice: bool) -> Result<Option<String>>;
 }
 

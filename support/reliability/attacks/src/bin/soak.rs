@@ -14,7 +14,7 @@ mod client;
 #[path = "../soak/pipeline.rs"]
 mod pipeline;
 
-/// The pause between two looks.
+/// The pause between two checks.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// The largest growth of memory after the warm-up, as a share.
@@ -24,7 +24,7 @@ const GROWTH: f64 = 0.05;
 /// few MiB.
 const ROUNDING: u64 = 512;
 
-/// What a look at a process shows.
+/// What one check of a process shows.
 #[derive(Clone, Copy, Debug, Default)]
 struct Look {
     kib: u64,
@@ -58,9 +58,9 @@ impl Look {
 trait Soaked {
     fn name(&self) -> &'static str;
     fn id(&self) -> u32;
-    /// What does not add up now.
+    /// What is wrong with its counts now.
     fn wrong(&mut self) -> Result<Option<String>>;
-    /// Ends it: what it has done, and what was wrong.
+    /// Ends it, and returns what it has done and what was wrong.
     fn end(self: Box<Self>) -> Result<(String, Option<String>)>;
 }
 

@@ -11,8 +11,8 @@ pub struct Small {
     path: PathBuf,
 }
 
-/// A file system with plenty of room on a disk that has little: it takes every write, and finds out
-/// when it has to put it on the disk. That is how a write succeeds and its fsync fails.
+/// A large file system on a small disk: it accepts every write, and fails when the data has to go
+/// to the disk. So a write succeeds and its fsync fails.
 pub struct Overcommitted {
     path: PathBuf,
     device: String,
@@ -20,8 +20,8 @@ pub struct Overcommitted {
 }
 
 /// The blocks of the file system, the pages of the disk below it, and the most that is written at
-/// once. A larger write may find room for its first part alone, and that the kernel's loop device
-/// (drivers/block/loop.c, `lo_complete_rq`) calls a success: fsync would say that all is well.
+/// once. If only the first part of a larger write finds room, the kernel's loop device
+/// (drivers/block/loop.c, `lo_complete_rq`) reports success, and fsync would too.
 const BLOCK: &str = "4096";
 
 impl Small {

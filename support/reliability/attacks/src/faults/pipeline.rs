@@ -83,7 +83,7 @@ impl Job {
     }
 }
 
-/// Twenty times in a row, each time a little further, five times over.
+/// Kills it twenty times in a row, each time a little later, and repeats all of that five times.
 pub fn killed(lab: &mut Lab) -> Result<Count> {
     let job = Job::new(&lab.programs)?;
     let started = Instant::now();
@@ -190,7 +190,7 @@ pub fn torn_checkpoint(lab: &mut Lab) -> Result<Count> {
         sleep(Duration::from_millis(lab.random.random_range(0..50)));
         running.signal(Signal::KILL);
         running.wait()?;
-        // A kill between its two renames leaves none of this name: then that is the fault.
+        // If a kill between its two renames left no checkpoint of this name, that is the fault.
         if let Ok(mut bytes) = fs::read(&checkpoint) {
             let at = lab.random.random_range(0..bytes.len());
             if round % 2 == 0 {

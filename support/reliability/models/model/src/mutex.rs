@@ -1,7 +1,7 @@
 use shuttle::sync::{LockResult, MutexGuard, PoisonError};
 
-/// shuttle's, which is never poisoned: its threads share one real thread, so that each of them seems
-/// to panic while one does, and a lock that another one gives back just then would be poisoned.
+/// shuttle's, but never poisoned. Its threads share one real thread, so while one panics all seem
+/// to panic, and a lock that another one releases at that moment would be poisoned.
 #[derive(Debug, Default)]
 pub struct Mutex<T>(shuttle::sync::Mutex<T>);
 

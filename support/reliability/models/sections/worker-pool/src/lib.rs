@@ -9,8 +9,8 @@ mod sync {
     pub use model::sync::atomic::{AtomicU64, Ordering};
     pub use model::thread;
 
-    /// Each look is one more thing that the others may run before or after; none, and the thread
-    /// sleeps at once, which is when a wake-up can be lost.
+    /// Each look adds a point at which other threads may run. With none, the thread sleeps at once,
+    /// which is the case in which a wake-up can be lost.
     pub const LOOKS: usize = 1;
 }
 

@@ -132,7 +132,7 @@ pub fn interval_at(start: Instant, period: Duration) -> Interval {
     Interval { next: start, period }
 }
 
-/// A tick, and again and again.
+/// Waits for the next tick.
 #[derive(Debug)]
 pub struct Interval {
     next: Instant,
