@@ -56,8 +56,8 @@ impl Group {
         self
     }
 
-    /// The context that the tasks share. It ends with the first error, which becomes its cause,
-    /// with its parent, or when [`wait`](Self::wait) returns.
+    /// The context that the tasks share. It ends with its parent, when [`wait`](Self::wait)
+    /// returns, or with the first error, which becomes its cause.
     pub fn context(&self) -> &Context {
         &self.0.ctx
     }

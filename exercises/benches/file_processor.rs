@@ -332,7 +332,7 @@ fn make(data: &Path) {
             fs::create_dir_all(&dir).unwrap();
         }
         let extension = ["rs", "c", "py", "md"][n as usize % 4];
-        // The median is 4 KiB and the mean 13, as in trees of source code.
+        // The median is 4 KiB and the mean 13 KiB, as in trees of source code.
         let size = 4096.0 * (1.55 * random.normal()).exp();
         let path = dir.join(format!("file{n}.{extension}"));
         text(&path, size as u64, &vocabulary, &mut random);
@@ -390,7 +390,7 @@ impl Random {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    /// About normally distributed, with a deviation of 1.
+    /// Roughly normally distributed, with a standard deviation of 1.
     fn normal(&mut self) -> f64 {
         (0..12).map(|_| self.unit()).sum::<f64>() - 6.0
     }

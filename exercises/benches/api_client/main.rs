@@ -1,13 +1,14 @@
-//! How fast `api-client` is: without a limit next to `oha`, `wrk`, `curl`, `wget2` and
-//! `aria2c`, with answers of two bytes and with files written to disk, and how much of nginx's `limit_req` it gets.
+//! How fast `api-client` is without a limit, compared with `oha`, `wrk`, `curl`, `wget2` and
+//! `aria2c`, for answers of two bytes and for files written to disk; and how much of nginx's
+//! `limit_req` it uses.
 //!
 //! ```text
 //! cargo bench -p exercises --bench api_client [-- --rounds 5] [--requests 60000] [--only WORD]
 //! ```
 //!
-//! Everything is on the loopback, with nginx from the system as the server. Where there is no limit
-//! the server has one CPU to itself and the contenders take turns on another one, with one thread and
-//! 50 connections each; a ratio is the median of those within a round. A program that is not
+//! Everything is on the loopback, with nginx from the system as the server. If there is no limit,
+//! the server has one CPU to itself and the contenders take turns on another one, with one thread
+//! and 50 connections each; a ratio is the median of those within a round. A program that is not
 //! installed is named and left out.
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot run has nothing else to do")]
 

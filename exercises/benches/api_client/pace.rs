@@ -26,7 +26,8 @@ struct Row {
 }
 
 enum Goal {
-    /// At least this part of the rate, and at most this part of the requests rejected, in percent.
+    /// At least this share of the rate used, and at most this share of the requests rejected, in
+    /// percent.
     Share(f64, f64),
     /// All requests within this number of seconds.
     Within(f64),

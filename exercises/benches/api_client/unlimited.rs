@@ -18,9 +18,10 @@ const OURS: &str = env!("CARGO_BIN_EXE_api-client");
 
 /// The connections of each contender.
 const CONNECTIONS: usize = 50;
-/// Of the requests per second of `oha`, which sends one URL again and again and keeps nothing.
+/// The required share of the requests per second of `oha`, which sends one URL again and again and
+/// keeps nothing.
 const GOAL: f64 = 0.35;
-/// Of the fetching tools.
+/// The same for the fetching tools.
 const AHEAD: f64 = 1.0;
 /// The files of the second race: how many, and how long each is.
 const FILES: usize = 5_000;

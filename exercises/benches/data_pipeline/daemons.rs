@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::{Contender, Shape, contender, input, matches, words};
 
-/// It parses and filters, and counts no windows: less than the job.
+/// It parses and filters, but counts no windows, so it does less than the job.
 pub(crate) fn rsyslog(folder: &Path, lines: u64) -> Contender {
     let text = r#"global(workDirectory="FOLDER/rsyslog-work" maxMessageSize="64k")
 main_queue(queue.type="FixedArray" queue.size="200000" queue.dequeueBatchSize="4096"

@@ -164,7 +164,7 @@ impl Pending {
     ) -> Result<(), Failure> {
         let headers = response.headers();
         let length = match self.request.method {
-            Method::HEAD => None, // what a GET would get
+            Method::HEAD => None, // it gives the length for a GET
             _ => text(headers, &CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok()),
         };
         let max_body = clock.limits.max_body;

@@ -66,7 +66,7 @@ impl<T: Transport> Client<T> {
         Ok(Self { shared: Arc::new(Shared { transport, config, store, received }) })
     }
 
-    /// Fetches what comes in and gives out one outcome for each, in the order in which they end.
+    /// Fetches the requests and returns one outcome for each, in the order in which they end.
     ///
     /// The stream does the work: while it is not polled, only attempts in flight go on. It takes in
     /// at most [`READ_AHEAD`](super::READ_AHEAD) requests beyond those in flight.

@@ -44,11 +44,11 @@ impl Default for KeepHeaders {
 /// What one attempt may take.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Until there is a connection.
+    /// The longest time to make a connection.
     pub connect: Duration,
-    /// Between two pieces of a response, and until its head.
+    /// The longest silence, until the head of a response and between pieces of its body.
     pub stall: Duration,
-    /// For all of it, if there is a bound.
+    /// The longest time for the whole attempt, if it is bounded.
     pub max_time: Option<Duration>,
     /// The longest body, in bytes.
     pub max_body: u64,

@@ -39,8 +39,8 @@ pub fn hints(data: &[u8]) {
     }
 }
 
-/// The quotas of a single `RateLimit` without a policy, read letter by letter; `None` where that is not
-/// all there is, or where it is not of the simplest shape: `"name";r=1;t=2`, and more behind commas.
+/// The quotas of a single `RateLimit` without a policy, read letter by letter; `None` if there is
+/// anything else, or if it is not of the simplest shape: `"name";r=1;t=2`, and more behind commas.
 fn slowly_read(headers: &HeaderMap) -> Option<Vec<Quota>> {
     let mut others = headers.keys().map(HeaderName::as_str);
     if !others.all(|name| name == "ratelimit") || headers.len() != 1 {

@@ -112,8 +112,8 @@ impl<'a, T: Transport> Outcomes<'a, T> {
         self
     }
 
-    /// Why the journal is not in use any more, told once. If it fails, the run goes on, and a later
-    /// run may fetch some requests again.
+    /// Why the journal is no longer in use, returned once. If it fails, the run goes on, and a
+    /// later run may fetch some requests again.
     pub fn take_journal_error(&mut self) -> Option<JournalError> {
         self.journal_error.take()
     }

@@ -79,7 +79,7 @@ struct Check {
     #[command(flatten)]
     pipeline: Pipeline,
 
-    /// Show what becomes of the first lines of this file; - is stdin
+    /// Show what happens to the first lines of this file; - is stdin
     #[arg(long, value_name = "FILE", help_heading = "Sample")]
     sample: Option<PathBuf>,
 

@@ -136,7 +136,7 @@ pub struct Config {
     #[arg(long, value_name = "FIELD", help_heading = "Windows")]
     pub sum: Vec<String>,
 
-    /// The least value of this field, in a column `min_FIELD`; repeatable
+    /// The smallest value of this field, in a column `min_FIELD`; repeatable
     #[arg(long, value_name = "FIELD", help_heading = "Windows")]
     pub min: Vec<String>,
 
@@ -291,7 +291,7 @@ impl Config {
             return Err(format!("{flag} is for windows; add --aggregates FILE for them to go to"));
         }
         if config.out.is_empty() && config.aggregates.is_none() {
-            // Nowhere to put anything: what was asked for goes to stdout.
+            // No sink is set: the windows or the kept events go to stdout.
             if asks_for_windows {
                 config.aggregates = Some("-".to_owned());
             } else {

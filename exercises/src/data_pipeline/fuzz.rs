@@ -53,8 +53,8 @@ fn split(mut splitter: Splitter, input: &[u8], read: usize) -> Vec<Segment> {
     segments
 }
 
-/// Paths, comma separated, then a line: the fields are those that `serde_json` finds in the whole
-/// document, and a line that it refuses for its form is refused here.
+/// Paths, comma separated, then a line: the fields equal those that `serde_json` finds in the whole
+/// document, and a line whose form it refuses is refused here.
 pub fn fields(data: &[u8]) {
     let Some((paths, line)) = head_and_rest(data) else { return };
     let mut wanted = Fields::default();
@@ -161,7 +161,7 @@ pub fn filter(data: &[u8]) {
     }
 }
 
-/// A time as text: what it is read as can be printed, and is read as the same again.
+/// A time as text: if it can be read, it can be printed, and reading that gives the same time.
 pub fn times(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let clock = Clock::new("auto", "UTC").expect("it is the default");
@@ -174,8 +174,8 @@ pub fn times(data: &[u8]) {
     assert_eq!(millis(&printed), Some(read), "{printed}");
 }
 
-/// A chunk as a source would send it: every event is filtered, dead or accepted, in each way once,
-/// and nothing of it is altered.
+/// A chunk as a source would send it: every event is filtered, dead or accepted exactly once, and
+/// is not altered.
 pub fn chunks(data: &[u8]) {
     static JOB: LazyLock<Job> = LazyLock::new(job);
 
@@ -247,7 +247,8 @@ pub fn checkpoints(data: &[u8]) {
     }
 }
 
-/// A TOML file: settings that are taken can be printed, and mean the same when they are read back.
+/// A TOML file: settings that are accepted can be printed, and mean the same when they are read
+/// back.
 pub fn settings(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let Ok(config) = toml::from_str::<Config>(text) else { return };

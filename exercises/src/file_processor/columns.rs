@@ -6,8 +6,8 @@ pub enum Column {
     /// A longest run of bytes without whitespace; [`Whitespace`](super::Whitespace) says what that
     /// is.
     Words,
-    /// Characters: bytes that do not continue a UTF-8 sequence. In valid UTF-8 that is its number
-    /// of code points; in anything else it is still defined.
+    /// Characters: bytes that do not continue a UTF-8 sequence. In valid UTF-8 this is the number
+    /// of code points; it is defined for any other bytes too.
     Chars,
     /// Bytes.
     Bytes,
@@ -87,7 +87,7 @@ impl Counts {
         self
     }
 
-    /// Adds another file's numbers. The longest line of both is the longer one.
+    /// Adds another file's numbers. The longest line is the longer one of both.
     pub fn add(&mut self, other: &Self) {
         for column in Column::ALL {
             let (ours, theirs) = (self.get(column), other.get(column));

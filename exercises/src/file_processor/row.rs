@@ -14,7 +14,7 @@ use smallvec::SmallVec;
 
 use super::columns::Counts;
 
-/// What became of one path.
+/// The result of one path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
     /// The path as it was given or found; `-` is stdin.

@@ -31,7 +31,7 @@ const ROWS: usize = 64;
 /// The best size of a chunk.
 pub const CHUNK: NonZeroUsize = NonZeroUsize::new(count::CHUNK).expect("it is not 0");
 
-/// What a run does.
+/// The options of a run.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// What to count.
@@ -69,7 +69,7 @@ impl Default for Options {
     }
 }
 
-/// What a run found.
+/// The result of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     /// Each file, in the order of the paths; a directory's files in the order of theirs.

@@ -22,7 +22,7 @@ pub(crate) struct Source<'a> {
     stop: &'a AtomicBool,
 }
 
-/// Whether a read may have to wait for somebody to write.
+/// Whether a read may have to wait for a writer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Waits {
     /// A file, or a disk.
@@ -122,7 +122,8 @@ impl<'a> Source<'a> {
         if !metadata.is_file() {
             return 0;
         }
-        // As `wc -c` does it: the size of a file in `/sys` is exactly a block.
+        // As in `wc -c`: a file in `/sys` reports a size of exactly one block, so that much is
+        // read.
         let last = metadata.len() - metadata.len() % (metadata.blksize() + 1);
         match self.file.stream_position() {
             Ok(position) if position < last && self.file.seek(SeekFrom::Start(last)).is_ok() => {

@@ -1,4 +1,4 @@
-//! Each way to misbehave, over real sockets: every request has its one outcome.
+//! Each kind of misbehaviour, over real sockets: every request has exactly one outcome.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;

@@ -25,10 +25,10 @@ use exercises::api_client::{Client, Config, Limits, Outcome, Request};
 use futures_util::{StreamExt, stream};
 use leaks::leak_check;
 
-/// A test that takes longer hangs.
+/// A test that takes longer counts as hanging.
 const HANG: Duration = Duration::from_secs(30);
 
-/// Limits and backoffs that fail quickly.
+/// Short limits and backoffs, so that tests fail quickly.
 fn quick() -> Config {
     Config {
         policy: Settings {

@@ -21,7 +21,7 @@ pub(crate) fn outcomes(stdout: &str) -> Vec<Value> {
 fn survives_all_faults() {
     Program {
         path: PROGRAM,
-        // No request at all: the table's heading is printed all the same.
+        // Without any request, the table's heading is still printed.
         args: &["-c", "1", "-c", "2", "-i", "/dev/null"],
         bad: &[
             &[],

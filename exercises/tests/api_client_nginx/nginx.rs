@@ -28,7 +28,7 @@ impl Nginx {
             return None;
         }
         let free = || TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let listeners = [free(), free()]; // both at once, so that they differ
+        let listeners = [free(), free()]; // both are bound at once, so that they differ
         let [port, tls_port] = listeners.map(|free| free.local_addr().expect("an address").port());
         let directory = tempfile::tempdir().expect("a directory");
         write_certificate(directory.path());

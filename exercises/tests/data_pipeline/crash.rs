@@ -117,7 +117,8 @@ fn a_file_is_followed_through_both_kinds_of_rotation() {
     wait_for(10);
     kit.append("app.log", &lines(10..20));
     wait_for(20);
-    // Renamed: what is still written to the old file comes first. The new name matches as well.
+    // Renamed: lines still written to the old file come first. The new name matches the pattern
+    // too.
     fs::rename(kit.path("app.log"), kit.path("app.log.1")).unwrap();
     kit.append("app.log.1", &lines(20..30));
     kit.append("app.log", &lines(30..40));

@@ -122,7 +122,7 @@ fn what_a_killed_worker_had_goes_to_the_other() {
     first.0.kill().unwrap();
     first.0.wait().unwrap();
     let second = worker(&kit, &server.url(), 2);
-    // The first one comes back, and its output is cut to what its checkpoint vouches for.
+    // The first one comes back, and its output is cut to the length in its checkpoint.
     let first = worker(&kit, &server.url(), 1);
     let (received, again) = wait_for_all(&kit, 200_000);
     println!("0 of 200000 lost, {again} came again and were removed by their ids");

@@ -90,7 +90,7 @@ fn the_page_renders_updates_and_shows_backpressure() {
     let kit = Kit::new();
     let look = || {
         let args = ["--headless", "--no-sandbox", "--virtual-time-budget=9000", "--dump-dom"];
-        let page = format!("{page}#8"); // it takes eight looks and stays like that
+        let page = format!("{page}#8"); // it stops after eight updates
         let output = Command::new(chromium).args(args).arg(page).output().unwrap();
         String::from_utf8_lossy(&output.stdout).into_owned()
     };

@@ -457,7 +457,7 @@ fn deleted_files_are_read_to_their_ends_and_closed_and_hold_no_window_open() {
     }
     kit.wait_until("the last lines", || kit.read("out").lines().count() == 87);
     kit.wait_until("the files to be closed", || open_in(running.0.id(), &kit) == 1);
-    // Time goes on in the file that is left: those that are gone do not hold its windows open.
+    // Event time goes on in the remaining file: the files that are gone hold no windows open.
     kit.append("7.log", &lines(5000..5500));
     kit.wait_until("its windows", || kit.read("win").contains("00:00:53Z"));
     assert!(running.0.try_wait().unwrap().is_none());

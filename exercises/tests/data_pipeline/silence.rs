@@ -53,7 +53,7 @@ fn a_condition_that_matched_nothing_or_everything_is_told_at_the_end() {
     assert_eq!(told(&run.stderr, "nothing was written to out"), 1, "{run:#?}");
     let run = kit.ok(&["--file", "in", "--where", "a=1", "--out", "out"]);
     assert_eq!(told(&run.stderr, "--where 'a=1' has matched all of 3 events"), 1, "{run:#?}");
-    // A run that goes on says so after many events.
+    // A run that has not ended warns after many events.
     kit.write("in", &"{\"a\":1}\n".repeat(200_001));
     let run = kit.ok(&["--file", "in", "--where", "a>1", "--out", "out"]);
     assert_eq!(told(&run.stderr, "--where 'a>1' has matched nothing in"), 1, "{run:#?}");

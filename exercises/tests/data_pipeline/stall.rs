@@ -34,7 +34,7 @@ fn a_receiver_that_does_not_read_stops_the_sources() {
     kit.wait_until("the sources to stop", || get(&stalled.page, "/readyz").contains("503"));
     assert!(get(&stalled.page, "/metrics").contains("ledger_imbalance 0"));
     assert!(stalled.running.peak_mib() < 48, "{} MiB", stalled.running.peak_mib());
-    // It cannot be drained: the deadline cuts it short, and the status says so.
+    // It cannot be drained: the deadline ends it, and the exit status says so.
     assert_eq!(stalled.running.stop(), Some(3));
     assert!(kit.read("stderr").contains("imbalance 0"), "{}", kit.read("stderr"));
 }

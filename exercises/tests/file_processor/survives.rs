@@ -225,7 +225,7 @@ fn fifty_thousand_files_need_few_descriptors_and_little_memory() {
     assert_eq!(walked["total"], json!({"files": FILES, "lines": FILES}));
     assert_eq!(walked["errors"], json!([]));
 
-    // With every path read and the end of the list still to come, its memory can be looked at.
+    // When every path is read, but the list has not ended, its memory can be measured.
     let mut child = spawn(&["--format", "json", "--files0-from", "-"]);
     let mut stdin = child.stdin.take().unwrap();
     let stdout = child.stdout.take().unwrap();

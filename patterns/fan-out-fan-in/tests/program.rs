@@ -60,7 +60,7 @@ fn the_lanes_of_a_fan_out_end_together() {
         assert_eq!((bars.len(), most_at_once(&bars)), (10, 3), "{bars:#?}");
         let end = bars.iter().map(|bar| bar.end).max().unwrap();
         let longest = bars.iter().map(|bar| bar.end.saturating_sub(bar.start)).max().unwrap();
-        // No worker is left with a queue of its own: together is within one piece of work.
+        // No worker has items left when the others are done: all end within one piece of work.
         for (_, items) in lanes(&bars) {
             assert!(end <= items.last().unwrap().end + longest, "{bars:#?}");
         }

@@ -18,10 +18,11 @@ use crate::api_client::output::{Format, Naming};
 use crate::api_client::policy::{Rate, Settings};
 use crate::api_client::{Config, KeepHeaders, Limits, Request};
 
-/// Fetches many URLs as fast as their hosts allow, and loses none; one URL as curl does.
+/// Fetches many URLs as fast as their hosts allow, and loses none. Fetches one URL as curl does.
 ///
-/// One URL alone: its body goes to stdout once it is whole, an error to stderr. More, or -i FILE, or
-/// --format: a line for each request, and a summary. Without --rate it learns what each host allows.
+/// One URL alone: its body goes to stdout once it is complete, an error to stderr. More, or -i
+/// FILE, or --format: a line for each request, and a summary. Without --rate it learns what each
+/// host allows.
 #[derive(Debug, Parser)]
 #[command(name = "api-client", version, disable_help_flag = true, after_help = AFTER_HELP)]
 #[command(override_usage = "api-client [OPTIONS] URL...\n       api-client [OPTIONS] -i FILE")]
@@ -146,7 +147,7 @@ struct PaceArgs {
     #[arg(long, value_name = "N", default_value = "1", value_parser = count)]
     threads: u32,
 
-    /// The most that a host is asked for, such as 50/s, 1.5M/min, 10k/h, 1/d [default: learned]
+    /// The highest rate for each host, such as 50/s, 1.5M/min, 10k/h, 1/d [default: learned]
     #[arg(long, value_name = "N/UNIT", value_parser = rate)]
     rate: Option<f64>,
 
@@ -174,7 +175,7 @@ struct PaceArgs {
 #[derive(Debug, Group)]
 #[command(next_help_heading = "Retries")]
 struct RetryArgs {
-    /// How often a request that fails by itself is tried again; rejections and ill hosts do not count
+    /// How often a failed request is tried again; rejections and ill hosts do not count
     #[arg(long, visible_alias = "retry", value_name = "N", default_value = "8")]
     retries: u32,
 
@@ -198,7 +199,7 @@ struct RetryArgs {
     #[arg(long)]
     retry_unsafe: bool,
 
-    /// Same seed, same jitter [default: another one in every run]
+    /// The same seed gives the same jitter [default: another one in every run]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
 }
@@ -207,15 +208,15 @@ struct RetryArgs {
 #[derive(Debug, Group)]
 #[command(next_help_heading = "Connection")]
 pub(super) struct ConnectionArgs {
-    /// For making a connection
+    /// The longest time to make a connection
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time)]
     connect_timeout: Duration,
 
-    /// For the next byte of a response to come in
+    /// The longest wait for the next byte of a response
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time)]
     stall_timeout: Duration,
 
-    /// For one attempt in all [default: as long as bytes come in]
+    /// The longest time for one attempt [default: as long as bytes come in]
     #[arg(short = 'm', long, value_name = "TIME", value_parser = time)]
     max_time: Option<Duration>,
 

@@ -2,7 +2,7 @@
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-/// A flag in both of its forms, and the reason.
+/// The spellings of a flag, and what to write instead.
 const NOT_HERE: &[(&[&str], &str)] = &[
     (&["-b", "--cookie"], "send a cookie with -H 'Cookie: NAME=VALUE'"),
     (

@@ -64,13 +64,13 @@ pub fn main() -> ExitCode {
         Ok(Ok(Ok(code))) => code,
         Ok(Ok(Err(err))) => {
             complain(&err);
-            ExitCode::from(2) // it has not begun: a flag asks for what cannot be had
+            ExitCode::from(2) // nothing has begun: a flag cannot be satisfied
         }
         Ok(Err(err)) => {
             complain(&err); // there is no picture
             ExitCode::FAILURE
         }
-        Err(_panic) => ExitCode::FAILURE, // the hook has printed it
+        Err(_panic) => ExitCode::FAILURE, // the panic hook has printed it
     }
 }
 

@@ -1,4 +1,4 @@
-//! A line of NDJSON that asks for something. An outcome of an earlier run is one too.
+//! A line of NDJSON that is a request. An outcome of an earlier run is one too.
 
 use std::collections::BTreeMap;
 use std::fmt;

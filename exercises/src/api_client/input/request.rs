@@ -11,7 +11,7 @@ use super::json::{self, Line};
 /// One request, as it was asked for. Even one that cannot be sent gets an outcome.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// How its outcome refers to it; without one it is known by its place in the input, from 1.
+    /// The id in its outcome; without one, its place in the input, from 1.
     pub id: Option<Id>,
     /// `GET` if nothing else is said.
     pub method: Method,
@@ -20,9 +20,9 @@ pub struct Request {
     /// Empty for no body.
     pub body: Bytes,
     text: String,
-    /// Where it goes now, or why there is nothing to send.
+    /// The URL that it goes to now, or why it cannot be sent.
     url: Result<Box<Url>, String>,
-    /// Where it went first, if it goes elsewhere now.
+    /// The URL before any redirect, if it was redirected.
     first: Option<Box<Url>>,
     /// Its fingerprint, if part of the request comes from the flags of the run.
     own_key: Option<u128>,
@@ -177,7 +177,7 @@ impl Request {
         self.id.clone().unwrap_or(Id::Number(number.into()))
     }
 
-    /// Whether sending it twice is as good as sending it once.
+    /// Whether it is idempotent: sending it twice has the same effect as sending it once.
     pub(in crate::api_client) fn is_idempotent(&self) -> bool {
         self.method.is_idempotent() || self.headers.contains_key("idempotency-key")
     }
@@ -228,7 +228,7 @@ fn web_url(text: &str) -> Result<Url, url::ParseError> {
 /// `text`, which is or should have been a URL, without the user and the password in it.
 pub(in crate::api_client) fn without_user(text: &str) -> Cow<'_, str> {
     if !text.contains('@') {
-        return Cow::Borrowed(text); // as nearly always: there is no user part without one
+        return Cow::Borrowed(text); // the usual case: without an @ there is no user part
     }
     match web_url(text) {
         Ok(url) if url.has_host() && url.username().is_empty() && url.password().is_none() => {

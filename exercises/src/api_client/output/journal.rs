@@ -16,8 +16,8 @@ const VERSION: u32 = 2;
 
 /// What has been fetched, one line each, so that no run fetches it again.
 ///
-/// A line is handed to the system in one piece before its outcome is given out: it outlives the
-/// process, however that ends, though not a loss of power. A last line that is torn is cut off.
+/// A line is handed to the system in one piece before its outcome is given out: it survives the
+/// process, however that ends, but not a power failure. A last line that is torn is cut off.
 /// Resuming keeps about a hundred bytes in memory for each line.
 #[derive(Debug)]
 pub struct Journal {
@@ -85,8 +85,8 @@ impl Journal {
         self.fetched.is_empty()
     }
 
-    /// What a request got in an earlier run, if it was fetched in one and what this run promises is
-    /// there: with a `directory` for bodies, the file in it with all its bytes. Every line answers one
+    /// The result of a request in an earlier run, if it was fetched and can be reused: with a
+    /// `directory` for bodies, its file must be there with all its bytes. Every line answers one
     /// request.
     pub fn recall(
         &mut self,
@@ -122,7 +122,7 @@ impl Journal {
         Ok(entry.outcome)
     }
 
-    /// Writes down an outcome, if it is a success of this run.
+    /// Records an outcome, if it is a success of this run.
     pub fn record(&self, outcome: &Outcome) -> Result<(), JournalError> {
         if outcome.error.is_some() || outcome.known {
             return Ok(());

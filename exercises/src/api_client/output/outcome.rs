@@ -47,7 +47,7 @@ pub struct Outcome {
     pub took_ms: u64,
     /// The length of the body.
     pub bytes: u64,
-    /// Where the body is; written down lossily if that is not UTF-8.
+    /// The path of the body, lossily if it is not UTF-8.
     #[serde(serialize_with = "lossily")]
     pub file: Option<PathBuf>,
     /// `None` if it was fetched.
@@ -70,7 +70,7 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Nothing yet of a request, which is the given one of its input, from 1.
+    /// An empty outcome for a request with this number in its input, from 1.
     pub(in crate::api_client) fn of(request: &Request, number: u64) -> Self {
         Self {
             id: request.id_or(number),
@@ -152,7 +152,7 @@ fn lossily<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok
     path.as_ref().map(|path| path.to_string_lossy()).serialize(serializer)
 }
 
-/// Headers as an object: a value, or an array of those of a header that comes several times.
+/// Headers as an object; a header that comes several times has an array of its values.
 mod headers {
     use std::collections::BTreeMap;
 

@@ -120,7 +120,7 @@ impl Printer {
     }
 }
 
-/// `12/40 done, 3 failed, 45/s, 1.2M at 300k/s`, and before the rates why nothing moves.
+/// `12/40 done, 3 failed, 45/s, 1.2M at 300k/s`, with the reason before the rates if nothing moves.
 fn line(
     summary: &Summary,
     progress: &Progress,

@@ -28,12 +28,12 @@ pub(in crate::api_client) const WORTH_CONTINUING: u64 = 1024 * 1024;
 /// What the file of a body is called.
 #[derive(Clone, Debug, Default)]
 pub enum Naming {
-    /// By the whole of its URL: `host_a_b.c`.
+    /// From the whole URL: `host_a_b.c`.
     #[default]
     WholeUrl,
-    /// By the last part of the URL's path.
+    /// From the last part of the URL's path.
     LastPart,
-    /// This; a file that is there is replaced once the body is complete.
+    /// This name; an existing file is replaced once the body is complete.
     Exactly(OsString),
 }
 
@@ -85,8 +85,8 @@ fn next_path(
     })
 }
 
-/// A directory for bodies. A file in it is complete: until then it has another name, and no file
-/// is ever written over.
+/// A directory for bodies. A file in it is complete: until then it has another name, and no file is
+/// ever overwritten.
 #[derive(Clone, Debug)]
 pub(in crate::api_client) struct Store {
     pub(in crate::api_client) directory: PathBuf,
@@ -138,7 +138,8 @@ impl Store {
         Some(Part { path, file: File::from_std(file), length, validator, done: false })
     }
 
-    /// Begins with a body, for the request with this key. One with a validator can be continued.
+    /// Begins to store a body, for the request with this key. One with a validator can be
+    /// continued.
     pub(in crate::api_client) async fn begin(
         &self,
         key: u128,

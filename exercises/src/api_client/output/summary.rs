@@ -10,7 +10,7 @@ use super::numbers::{size, two_digits};
 use crate::api_client::policy::HostReport;
 use crate::api_client::transport::ErrorKind;
 
-/// The longest latency that the histogram tells from longer ones, in microseconds.
+/// The longest latency that the histogram can hold, in microseconds; longer ones count as this.
 const LONGEST: u64 = 3_600_000_000;
 
 /// The text shows no more hosts than this, the slowest ones, unless it is asked for all (`{:#}`).

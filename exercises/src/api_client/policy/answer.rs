@@ -33,14 +33,14 @@ pub enum Failing {
     /// 503 that does not mention rates: as [`Failing::Broken`], or a rate limiter that announces
     /// nothing.
     Unavailable,
-    /// An answer that is no HTTP: as [`Failing::Broken`], but tried only twice.
+    /// An answer that is not HTTP: as [`Failing::Broken`], but tried only twice.
     Malformed,
     /// The connection ended before the answer began: as [`Failing::Broken`], but the first time
     /// costs no try, because the connection may have been idle for too long.
     HungUp,
     /// A body broke off after bringing enough new bytes, and can be continued: costs no try.
     Interrupted,
-    /// 408, 413 and 425: of this request alone.
+    /// 408, 413 and 425: these concern this request only.
     Passing,
 }
 

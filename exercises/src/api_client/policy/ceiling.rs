@@ -6,9 +6,9 @@ use super::{Rate, Time};
 #[derive(Debug)]
 pub(super) struct Ceiling {
     interval: Duration,
-    /// How far the requests may be ahead of one each interval.
+    /// How far ahead of one request per interval the requests may be.
     ahead: Duration,
-    /// When the next one would go at one each interval.
+    /// When the next request would go at one per interval.
     due: Time,
 }
 

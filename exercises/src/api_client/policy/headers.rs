@@ -1,5 +1,5 @@
-//! What response headers say about rates. Nothing here keeps state or reads a clock: the time at
-//! which the answer came in is handed in, and only serves answers without a `Date`.
+//! What response headers say about rates. Nothing here keeps state or reads a clock: the time of
+//! the answer is a parameter, and is used only for answers without a `Date`.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -79,7 +79,7 @@ const SHOPIFY_LEAK: Duration = Duration::from_secs(1);
 /// thousand seconds one in milliseconds: 1973, and 5138.
 const EPOCH: f64 = 1e8;
 const EPOCH_MS: f64 = 1e11;
-/// A number that is longer than any wait is this wait.
+/// Longer numbers are taken as this wait, which is longer than any real one.
 const FOR_EVER: Duration = Duration::from_secs(u32::MAX as u64);
 
 impl Announced {
@@ -108,8 +108,8 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name)?.to_str().ok().map(str::trim)
 }
 
-/// `Retry-After` (RFC 9110 §10.2.3, decimals too), and `retry-after-ms` (`OpenAI`, Azure) where there is
-/// none. What is neither a number nor a date, or is not in the future, is as good as nothing.
+/// `Retry-After` (RFC 9110 §10.2.3, decimals too), and `retry-after-ms` (`OpenAI`, Azure) where
+/// there is none. A value that is neither a number nor a date, or not in the future, is ignored.
 fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let wait = if let Some(text) = text(headers, &http::header::RETRY_AFTER) {
         number(text).map(span).or_else(|| Some(until(http_date(text)?, now)))
@@ -268,7 +268,7 @@ fn iso_date(text: &str) -> Option<SystemTime> {
     Some(UNIX_EPOCH + Duration::from_millis(millis.try_into().ok()?))
 }
 
-/// What is past is now.
+/// A time in the past counts as now.
 fn until(then: SystemTime, now: SystemTime) -> Duration {
     then.duration_since(now).unwrap_or_default()
 }

@@ -27,8 +27,8 @@ const SHORT_WAIT: Duration = Duration::from_secs(1);
 /// do not.
 const FAULTS: u32 = 6;
 
-/// When the next request to one host may go, and if not now, why: all that was learned of the host,
-/// and none of its requests.
+/// When the next request to one host may go, and if not now, why: all that was learned about the
+/// host, but none of its requests.
 #[derive(Debug)]
 pub(super) struct Host {
     settings: Settings,
@@ -72,7 +72,7 @@ struct Pause {
 /// When the next request to a host may go.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Gate {
-    /// From then on; until then this is why not.
+    /// At this time; until then, for this reason, it must wait.
     At(Time, Hold),
     /// Once an answer has come in.
     AfterReply(Hold),
@@ -89,7 +89,7 @@ pub enum Reason {
     MayHaveBeenProcessed,
     /// The host has been ill, or has rejected everything, for too long.
     Patience,
-    /// The host wants nothing before this time, which is too far ahead to wait for.
+    /// The host asked for no requests before this time, which is too far ahead to wait for.
     ComeBack(Time),
 }
 
@@ -275,9 +275,9 @@ impl Host {
         }
     }
 
-    /// The first rejection after an accept is the learner's. From the second in a row, or where
-    /// nothing was ever accepted, the host gets nothing but probes. What was sent before a pause
-    /// began belongs to it.
+    /// The learner handles the first rejection after an accept. From the second in a row on, or if
+    /// nothing was ever accepted, the host gets only probes. Rejections of requests sent before a
+    /// pause belong to that pause.
     pub(super) fn rejected(&mut self, now: Time, sent: Time, rng: &mut StdRng) {
         self.rejected += 1;
         let news = self.learner.rejected(now, sent);

@@ -23,7 +23,8 @@ const FIRST_CUT: f64 = 0.88;
 /// The rate of the latest accepts counts up to this multiple of the average: a full bucket raises
 /// it.
 const AT_MOST: f64 = 1.5;
-/// The slots that a host rests after a rejection: it gathers tokens against the network's jitter.
+/// How many slots without a request follow a rejection: meanwhile the bucket gathers tokens, which
+/// absorb the network's jitter.
 const REST: f64 = 4.0;
 /// The same for a host without a bucket, which gathers no tokens and needs a shorter rest.
 const REST_WITHOUT_BUCKET: f64 = 1.5;
@@ -67,7 +68,7 @@ pub struct Learner {
     accepted: u64,
     /// When the search for the limit began, and how many had been accepted by then.
     search: Option<Rejection>,
-    /// When the newest that were accepted had been sent, and the fastest pace among them.
+    /// When the newest accepted requests were sent, and the fastest pace among them.
     newest: VecDeque<f64>,
     fastest: f64,
     /// The newest rejection, and how many there were without an accept in between.
@@ -319,7 +320,7 @@ impl Learner {
             Kind::Tried { estimate } if self.looks_like_a_bucket(estimate, stretch) => {
                 let between = f64::midpoint(estimate, self.rate);
                 if between > A_TRIAL * estimate {
-                    return between; // jitter may look like that once
+                    return between; // jitter may look like a bucket once
                 }
                 self.kind = Kind::Bucket;
                 estimate

@@ -32,8 +32,8 @@ pub struct Job<T> {
     pub reconnect: bool,
     /// The host it waits for, as it was added.
     pub host: Arc<str>,
-    /// Failures of its own; and how often the answer was no HTTP, the connection was the wrong one, or it
-    /// ended before the answer.
+    /// How often it failed; and how often the answer was not HTTP, the connection was the wrong
+    /// one, or it ended before the answer.
     failures: u32,
     malformed: u32,
     misdirected: u32,
@@ -47,11 +47,11 @@ pub struct Job<T> {
 pub enum Turn<T> {
     /// This one's, now. Answer it with [`Scheduler::answered`].
     Send(Job<T>),
-    /// This one's, but the wait for its host is too long: it ends without being sent.
+    /// This job's, but the wait for its host is too long: it ends without being sent.
     GiveUp(Job<T>, Reason),
-    /// Nobody's before this time.
+    /// No job's before this time.
     At(Time),
-    /// Nobody's until something is added or answered.
+    /// No job's until one is added or answered.
     Idle,
 }
 
@@ -109,7 +109,7 @@ pub struct Scheduler<T> {
     rng: StdRng,
 }
 
-/// A host, its requests that wait, and where it is listed.
+/// A host, its waiting requests, and its place in the lists.
 struct Entry<T> {
     host: Host,
     queue: Queue<Job<T>>,
@@ -285,7 +285,7 @@ impl<T> Scheduler<T> {
         self.ready.clear();
         self.waiting = 0;
         let mut hosts: Vec<_> = self.hosts.iter_mut().collect();
-        hosts.sort_unstable_by_key(|(name, _)| *name); // in every run the same
+        hosts.sort_unstable_by_key(|(name, _)| *name); // the same order in every run
         let mut jobs = Vec::new();
         for (_, entry) in hosts {
             entry.listed = Listed::Nowhere;

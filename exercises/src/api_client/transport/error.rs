@@ -22,7 +22,7 @@ pub enum ErrorKind {
     Connect,
     /// The host has no address.
     Dns,
-    /// The host is not who it says it is, or does not speak TLS.
+    /// The host's certificate is not trusted, or it does not speak TLS.
     Tls,
     /// The body broke off, is too long, or could not be stored.
     Body,
@@ -30,7 +30,7 @@ pub enum ErrorKind {
     Redirect,
     /// The host answered, but not with success.
     Status,
-    /// The answer is no HTTP.
+    /// The answer is not HTTP.
     Malformed,
     /// The host asked for a longer wait than `--max-retry-after`.
     Later,

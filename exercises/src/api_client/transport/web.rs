@@ -41,7 +41,7 @@ struct Pool {
 }
 
 impl Web {
-    /// A pool of connections. A connection that is not there after `connect_timeout` is given up; the
+    /// A pool of connections. An attempt to connect is given up after `connect_timeout`; the
     /// addresses of a host share that time.
     ///
     /// # Errors
@@ -152,7 +152,7 @@ impl Body for Received {
     }
 }
 
-/// reqwest says what it was doing; why that failed is found among the causes.
+/// reqwest's error says what it was doing; its causes say why that failed.
 fn failure(err: &reqwest::Error) -> Failure {
     let detail = innermost(err);
     if is_starved(err) {

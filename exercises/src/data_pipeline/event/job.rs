@@ -20,7 +20,7 @@ pub(crate) struct Job {
     pub(crate) inner: Option<Inner>,
     /// The machine's name, which stands before the sources' names in ids.
     pub(crate) node: String,
-    /// Some sink takes the lines as they are.
+    /// Whether a sink takes the lines unchanged.
     pub(crate) plain: bool,
     /// `None` if no sink takes the lines with their ids.
     pub(crate) id: Option<Id>,
@@ -75,7 +75,7 @@ pub(crate) struct Counted {
     /// The fields of --by, with their names as JSON.
     pub(crate) keys: Vec<(String, Operand)>,
     pub(crate) value: Option<Operand>,
-    /// What is added up or compared, in the order of the columns.
+    /// The totals (sum, min, max), in the order of the columns.
     pub(crate) totals: Vec<Operand>,
 }
 

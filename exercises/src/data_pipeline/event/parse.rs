@@ -77,7 +77,7 @@ struct Joined {
     /// The offset of its first piece.
     from: Option<u64>,
     text: Vec<u8>,
-    /// Why one of its pieces has no text.
+    /// The error, if one of its pieces has no text.
     broken: Option<String>,
 }
 
@@ -353,8 +353,8 @@ impl<'j> Output<'j> {
         }
     }
 
-    /// Puts `"_source_id":"source:offset"` first into the object, unless it has an id from a node
-    /// before.
+    /// Puts `"_source_id":"source:offset"` first into the object, unless it already has an id from
+    /// another node.
     fn tag(&mut self, id: &Id, offset: u64, line: &str, there: &Value<'_>) {
         let line = line.trim_ascii();
         if *there != Value::Missing {
@@ -362,7 +362,7 @@ impl<'j> Output<'j> {
         }
         let rest = line[1..].trim_ascii_start();
         let comma = if rest == "}" { "" } else { "," };
-        let offset = offset.to_string(); // faster than formatting into the vector, part by part
+        let offset = offset.to_string(); // appending the parts is faster than formatting
         for part in ["{\"", &id.field, "\":\"", &self.source, ":", &offset, "\"", comma] {
             self.made.tagged.extend_from_slice(part.as_bytes());
         }

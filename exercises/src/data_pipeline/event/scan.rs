@@ -309,7 +309,7 @@ fn marks(block: &[u8; BLOCK]) -> u64 {
         *flag = is_quote | is_backslash | u8::from(*byte < b' ');
     }
     let (words, _) = flags.as_chunks();
-    // The product has the lowest bits of eight bytes side by side, in its highest byte.
+    // The multiplication gathers the lowest bits of eight bytes in its highest byte.
     let bits = |word: &[u8; 8]| u64::from_le_bytes(*word).wrapping_mul(0x0102_0408_1020_4080) >> 56;
     words.iter().rev().fold(0, |marks, word| marks << 8 | bits(word))
 }

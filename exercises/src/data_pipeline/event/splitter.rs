@@ -19,10 +19,10 @@ pub(crate) struct Segment {
 /// How many parts have been given out of overlong lines that have not ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Parts {
-    /// Of a line of the source.
+    /// Parts of a line of the source.
     #[serde(rename = "parts")]
     pub(crate) line: u64,
-    /// Of a line that a container's log has in pieces, by stream.
+    /// Parts of a container's line, by stream.
     #[serde(default, skip_serializing_if = "are_none")]
     pub(crate) streams: Beyond,
 }
@@ -269,7 +269,7 @@ impl Splitter {
         self.pieces.as_ref().is_none_or(|pieces| pieces.end == self.offset)
     }
 
-    /// The end of the source: a last line without its line feed is a line all the same.
+    /// The end of the source: a last line without its line feed counts as a line.
     pub(crate) fn finish(&mut self) -> Option<Segment> {
         let bytes = self.buffer();
         if bytes.is_empty() {

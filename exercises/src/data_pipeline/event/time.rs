@@ -133,14 +133,14 @@ fn from_number(number: Number) -> Option<i64> {
     let micros = match number {
         Number::Integer(number) if unit == 3 => number.div_euclid(1000),
         Number::Integer(number) => number * units[unit] as i128,
-        // Rounded, or a fraction such as .123 could end in a millisecond less.
+        // Rounded: otherwise a fraction such as .123 could lose a millisecond.
         Number::Float(number) => (number * units[unit]).round() as i128,
     };
     i64::try_from(micros.div_euclid(1000)).ok()
 }
 
-/// `2026-03-01T12:30:00.250Z`, the form that nearly all logs have, several times faster than the
-/// full parser, which gets everything else.
+/// `2026-03-01T12:30:00.250Z`, the form of nearly all logs, read several times faster than by the
+/// full parser, which reads all other forms.
 fn fast(text: &[u8]) -> Option<i64> {
     let (seconds, rest) = text.split_at_checked(19)?;
     let fixed = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':')];

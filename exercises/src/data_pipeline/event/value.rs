@@ -1,5 +1,5 @@
 //! Reads the wanted fields out of a line of JSON, borrowed where they hold no escapes, and skips
-//! the rest. The whole line is validated all the same.
+//! the rest. The whole line is still validated.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -313,7 +313,7 @@ impl<'a> Visitor<'a> for Field<'_, '_, 'a> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object") // what a line must be; inside of it any value will do
+        f.write_str("an object") // only a line itself must be an object
     }
 
     fn visit_bool<E>(self, value: bool) -> Result<(), E> {

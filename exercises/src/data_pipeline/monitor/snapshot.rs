@@ -50,7 +50,7 @@ pub(crate) struct Snapshot {
     pub(crate) windows: Vec<WindowShown>,
     /// The last lines of windows, as they were written.
     pub(crate) rows: Vec<String>,
-    /// Why there are dead letters, and how many; the most frequent first.
+    /// The reasons of dead letters and their counts; the most frequent first.
     pub(crate) reasons: Vec<(String, u64)>,
     pub(crate) open_windows: usize,
     pub(crate) open_cells: usize,

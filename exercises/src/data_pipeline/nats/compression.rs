@@ -1,4 +1,4 @@
-//! How messages to NATS are compressed. The server's work, and its store, grow with the bytes.
+//! Compresses messages to NATS, because the server's work and its store grow with the bytes.
 
 use std::{fmt, io};
 

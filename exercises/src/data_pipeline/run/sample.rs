@@ -61,7 +61,7 @@ pub fn sample(config: &Config, file: &Path, lines: usize) -> Result<String, Stri
     Ok(report)
 }
 
-/// As much of a file as has so many lines, unpacked.
+/// The beginning of a file with this many lines, unpacked.
 fn head(file: &Path, lines: usize) -> io::Result<Vec<u8>> {
     let is_stdin = file.as_os_str() == "-";
     let mut stored = (!is_stdin).then(|| Stored::new(File::open(file)?.into())).transpose()?;

@@ -131,7 +131,7 @@ fn inputs(config: &Config) -> Result<(Vec<Role>, Vec<Warning>), String> {
 fn form(path: &Path) -> io::Result<Option<&'static str>> {
     let mut head = [0; HEAD];
     let length = Stored::new(File::open(path)?.into())?.fill(&mut head, 0);
-    Ok(not_lines(&head[..length.unwrap_or(0)])) // a torn one is told when it is read
+    Ok(not_lines(&head[..length.unwrap_or(0)])) // a torn file is reported when it is read
 }
 
 /// What a path is that is not a regular file, and how to read it.
@@ -155,7 +155,7 @@ fn outputs(config: &Config) -> Result<Vec<Role>, String> {
         if let Some(path) = sink_path(sink) {
             roles.extend(output(path, name)?);
         } else if is_stdout(sink) {
-            stdout = open_file(io::stdout().as_fd(), &name); // several may go there
+            stdout = open_file(io::stdout().as_fd(), &name); // several sinks may go there
         }
     }
     roles.extend(stdout);

@@ -105,14 +105,14 @@ impl Sink {
         let _ = self.queue.try_send(Item::Batch(batch, share));
     }
 
-    /// Asks the sink to write all that it was sent, and then to say so.
+    /// Asks the sink to write all that it was sent, and then to report it.
     pub(crate) fn barrier(&self, barrier: Barrier) {
         let _ = self.queue.try_send(Item::Barrier(barrier));
     }
 }
 
 impl Drain {
-    /// Makes a file, or cuts it to where it goes on.
+    /// Creates the file, or cuts it to the length from which it goes on.
     pub(crate) fn begin(&mut self) -> Result<(), String> {
         self.writer.begin()
     }

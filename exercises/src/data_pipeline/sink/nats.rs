@@ -1,5 +1,5 @@
 //! Chunks to a NATS `JetStream` stream: one message for each, acknowledged by the server, and sent
-//! again until it is. A message that the server has already is dropped there by its id.
+//! again until it is. The server drops a message whose id it already has.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -38,7 +38,7 @@ pub(crate) struct Nats {
     salt: u64,
 }
 
-/// A message as it is sent, and as it is sent again.
+/// A message, kept so that it can be sent again.
 #[derive(Debug)]
 struct Outgoing {
     headers: HeaderMap,

@@ -22,7 +22,7 @@ pub(crate) struct Outlets {
     outbox: VecDeque<Posting>,
 }
 
-/// What is for the sink with this number.
+/// A batch for the sink with this number.
 #[derive(Debug)]
 struct Posting {
     sink: usize,
@@ -31,7 +31,7 @@ struct Posting {
 
 #[derive(Debug)]
 enum What {
-    /// It waits since then.
+    /// Since when it waits.
     Batch(Batch, Instant),
     Barrier(Barrier),
 }

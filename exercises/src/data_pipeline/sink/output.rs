@@ -21,7 +21,7 @@ pub(crate) struct Output {
     /// to.
     key: Option<FileKey>,
     start: Start,
-    /// How long it must be by now.
+    /// Its length with all that was written to it.
     length: u64,
 }
 
@@ -35,7 +35,8 @@ enum Start {
 }
 
 impl Start {
-    /// From what a checkpoint knows and what is there. An error gives the length that is missing.
+    /// Decides by what a checkpoint knows and by the file that exists. An error holds the length of
+    /// a file that is too short.
     fn of(saved: Option<Written>, there: Option<(FileKey, u64)>) -> Result<Self, u64> {
         match (saved, there) {
             (None, _) | (Some(_), None) => Ok(Self::At(0)),
@@ -94,12 +95,12 @@ impl Output {
         Ok(Self { path, file: file.map(Arc::new), key, start, length })
     }
 
-    /// Makes the file, or cuts it to where it goes on.
+    /// Creates the file, or cuts it to the length from which it goes on.
     pub(crate) fn begin(&mut self) -> Result<(), String> {
         self.make_or_cut().map_err(|err| cannot_open(&self.path, &err))
     }
 
-    /// How long it is with all that was written to it.
+    /// The length with all that was written to it.
     pub(crate) fn length(&self) -> u64 {
         self.length
     }

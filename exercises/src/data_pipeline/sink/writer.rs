@@ -26,7 +26,7 @@ pub(crate) type Acks = Pin<Box<dyn Future<Output = ()> + Send>>;
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Settled {
     pub(crate) is_file: bool,
-    /// Which file the sink goes on in, if it is a regular one.
+    /// The file in which the sink goes on, if it is a regular one.
     pub(crate) file: Option<FileKey>,
     /// A file that was reopened, of this length, without what was sent up to now.
     pub(crate) reopened: Option<u64>,
@@ -93,7 +93,7 @@ impl Writer {
         if let Self::File(output) = self { Some(output.length()) } else { None }
     }
 
-    /// Makes a file, or cuts it to where it goes on.
+    /// Creates the file, or cuts it to the length from which it goes on.
     pub(crate) fn begin(&mut self) -> Result<(), String> {
         if let Self::File(output) = self { output.begin() } else { Ok(()) }
     }

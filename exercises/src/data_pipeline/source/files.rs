@@ -69,7 +69,7 @@ pub(crate) struct Files {
 struct Reading {
     path: PathBuf,
     id: FileId,
-    /// `None` where the reader opens it itself, and nobody asks whether it is intact.
+    /// `None` if the reader opens it itself, and its content need not be compared.
     file: Option<Arc<File>>,
     shared: Arc<Shared>,
 }

@@ -471,7 +471,8 @@ mod tests {
             Self { registry: Registry::new(records, Some(WAIT)), now: Instant::now() }
         }
 
-        /// Looks, and reads all that there is to read: gives the path and the first byte of each.
+        /// Looks, and reads everything new. Returns the path and the first byte of each file that
+        /// was read.
         fn reads(&mut self, disk: &Disk) -> Vec<(String, u64)> {
             let mut seen = disk.seen();
             let there = seen.iter().map(|seen| seen.id).collect();

@@ -25,13 +25,13 @@ use crate::data_pipeline::state::file::{FileId, FileRecord, Fingerprinter, Found
 /// How files are read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct How {
-    /// Go on as they grow; otherwise to their ends.
+    /// Whether reading goes on as they grow; otherwise it stops at their ends.
     pub(crate) follow: bool,
     /// How often a followed file is checked.
     pub(crate) poll: Duration,
     /// A file that no path leads to any more is closed after this time without new bytes.
     pub(crate) rotate_wait: Duration,
-    /// At the end of a file, take a last line that has no line feed.
+    /// Whether a last line without a line feed is taken at the end of a file.
     pub(crate) final_line: bool,
 }
 
@@ -53,7 +53,7 @@ pub(crate) struct Opened {
 pub(crate) struct Shared {
     /// A path that is read still leads to it.
     pub(crate) is_watched: AtomicBool,
-    /// It is not read any more.
+    /// Set when it is no longer read: why.
     pub(crate) ended: Mutex<Option<Ended>>,
 }
 

@@ -51,7 +51,8 @@ pub(crate) async fn run(
             Err(cause) => break cause,
             Ok((place, Ok((stream, _)))) => (place, stream),
             Ok((_, Err(err))) => {
-                // Out of descriptors, or gone before it was accepted: the next one may do better.
+                // There are no descriptors left, or the client has gone: the next connection may
+                // succeed.
                 warn(format_args!("cannot accept a connection: {err}"));
                 match inlet.ctx.run(sleep(PAUSE)).await {
                     Ok(()) => continue,
@@ -101,7 +102,7 @@ async fn serve(
         let segments = splitter.push(buffer);
         match read {
             Err(err) if err.kind() == io::ErrorKind::WouldBlock => continue,
-            // Cut, or closed: what came before it counts.
+            // The connection was cut or closed: what came before that counts.
             Ok(0) | Err(_) => return feed.finish(splitter.finish()).await,
             Ok(_) => feed.send(segments, share, None),
         }

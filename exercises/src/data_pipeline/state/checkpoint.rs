@@ -1,4 +1,4 @@
-//! The checkpoint file: what it holds, how it is written so that a crash leaves a whole one, and
+//! The checkpoint file: what it holds, how it is written so that a crash leaves a complete one, and
 //! how it is read back.
 
 use std::collections::BTreeMap;
@@ -27,7 +27,7 @@ const OLD: &[u8] = b"data-pipeline checkpoint 1 ";
 pub(crate) struct Checkpoint {
     /// The settings that the windows depend on; a run with other ones cannot resume.
     pub(crate) job: String,
-    /// All files that are read or were, by name.
+    /// All files that are being read or were read, by name.
     pub(crate) files: BTreeMap<String, FileRecord>,
     pub(crate) windows: Option<window::Saved>,
     /// Lengths in bytes, by path.

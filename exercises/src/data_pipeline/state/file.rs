@@ -33,7 +33,7 @@ pub(crate) struct FileId {
 pub(crate) struct FileRecord {
     /// The path under which it was found. A label: what is at this path now may be another file.
     pub(crate) path: String,
-    /// Which file under this path, from 1.
+    /// The number of this file under its path, from 1.
     pub(crate) generation: u64,
     /// Where the path led to when the file was found.
     pub(crate) resolved: String,

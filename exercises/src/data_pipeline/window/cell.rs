@@ -13,8 +13,8 @@ use crate::data_pipeline::event::value::Number;
 /// Most values that are kept unchanged: with so few, quantiles are exact. Most cells have fewer.
 const EXACT: usize = 64;
 
-/// Beyond, values are counted in bins, and a quantile is the middle of its bin. With the rounding to
-/// four digits that is within 1 % of the value.
+/// The relative error of a bin, for more values: they are counted in bins, and a quantile is the
+/// middle of its bin. With the rounding to four digits it is within 1 % of the value.
 const ACCURACY: f64 = 0.0095;
 
 /// The smallest absolute value of the bins. A value nearer to 0 counts as 0.
@@ -287,7 +287,7 @@ mod tests {
     /// From a number between 0 and 1.
     type Shape = Box<dyn Fn(f64) -> f64>;
 
-    /// Twenty distributions: shapes that people have, and shapes that are hard.
+    /// Twenty distributions: common shapes and difficult ones.
     fn distributions() -> Vec<(&'static str, Shape)> {
         vec![
             ("uniform", Box::new(|x| x)),

@@ -253,7 +253,7 @@ mod tests {
         assert_eq!(windows.observe(None, &rows(&[9000])), 0, "one source is far ahead");
         assert_eq!(windows.observe(None, &rows(&[100, 1400, 200])), 0, "within the lateness");
         assert_eq!(windows.observe(Some(1400), &rows(&[1500, 300])), 1, "its window has ended");
-        // What came before in the source counts, even if it was in an earlier chunk.
+        // Earlier events of the source count, even if they were in another chunk.
         assert_eq!(windows.observe(Some(9000), &rows(&[300])), 1);
     }
 

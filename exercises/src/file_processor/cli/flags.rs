@@ -79,7 +79,7 @@ pub(super) struct ReportFlags {
 }
 
 impl ReportFlags {
-    /// Refuses what a format cannot show.
+    /// Refuses flags that the format cannot show.
     pub(super) fn check(&self) -> Result<(), &'static str> {
         let (groups, words) = (self.by.is_some(), self.top.is_some());
         match self.format {
@@ -139,7 +139,7 @@ impl SortBy {
         }
     }
 
-    /// Sorts by the number in the column, the largest first, and where these are equal by name.
+    /// Sorts by the number in the column, the largest first, and equal ones by name.
     pub(super) fn sort<T>(
         self,
         items: &mut [T],

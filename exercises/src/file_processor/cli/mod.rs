@@ -33,7 +33,7 @@ use crate::terminal::plain;
 use flags::{Binary, ColumnFlags, ReportFlags, SortBy, at_least_1};
 use printed::{Printed, say};
 
-/// Interrupted: 128 and the number of SIGINT, as shells have it.
+/// The exit status when interrupted: 128 plus the number of SIGINT, as in shells.
 const INTERRUPTED: u8 = 130;
 
 /// Descriptors kept free for the standard streams, the walk's directories and signals.
@@ -119,7 +119,7 @@ pub fn main() -> ExitCode {
     if let Some(errors) = cli.report.errors.as_deref().filter(|errors| cli.reads(errors)) {
         usage(&format!("--errors {}: that file is to be counted", errors.display()));
     }
-    // The first thing that is created, when all flags are known to be right.
+    // This is the first file created: all flags are known to be right by now.
     let log = cli.report.errors.as_deref().map(open_log);
     let interrupted = common::interrupted_channel();
     match cli.record.of(|| cli.run(filter, log, &interrupted)).and_then(|summary| Ok(summary?)) {

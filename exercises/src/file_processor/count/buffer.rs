@@ -1,7 +1,7 @@
 /// The smallest page size in use, in bytes; all others are multiples of it.
 const PAGE: usize = 4096;
 
-/// How many bytes may stand in front of what is read: the start of a character that a read cut.
+/// The most bytes kept in front of a read: the start of a character that the read before it cut.
 pub(crate) const LOOK_BEHIND: usize = 3;
 
 /// A read buffer whose data has the same offset within a page as in the page cache.

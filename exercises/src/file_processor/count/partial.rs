@@ -13,7 +13,7 @@ pub struct Counter {
     /// What a word is.
     pub whitespace: Whitespace,
     /// Whether characters and the longest line are those of `wc` in a UTF-8 locale: only valid
-    /// characters count, and a line is as long as it is wide on a terminal.
+    /// characters count, and the length of a line is its width on a terminal.
     pub as_wc: bool,
 }
 
@@ -173,7 +173,7 @@ mod tests {
         })
     }
 
-    /// Text in which everything that matters is common.
+    /// Random text in which all special cases are frequent.
     fn text() -> impl Strategy<Value = Vec<u8>> {
         let character = prop_oneof![
             4 => prop::sample::select(b"ab \t\n\r\x0c".to_vec()).prop_map(|byte| vec![byte]),

@@ -44,7 +44,7 @@ pub(crate) struct Shared<'a> {
     pub(crate) progress: &'a Progress,
     /// Whether a file with a NUL near its start is left out.
     pub(crate) skip_binary: bool,
-    /// The piece of work to panic in, and how many there have been.
+    /// The piece of work in which to panic, and how many pieces there have been.
     pub(crate) panic_at: Option<u64>,
     pub(crate) started: AtomicU64,
 }
@@ -58,8 +58,9 @@ pub(crate) struct Worker<'a> {
     pub(crate) rows: Sender<Vec<(u64, Row)>>,
     /// Large files that another worker would like help with.
     pub(crate) shared_files: Receiver<Arc<SharedFile>>,
-    /// Where to offer a large file to the others. Given up once there are no more jobs: then there
-    /// is nothing more to offer, and when all have given it up, nothing more to wait for.
+    /// Where to offer a large file to the others. Dropped when there are no more jobs, because
+    /// there is nothing more to offer; when all workers have dropped it, the wait for large files
+    /// ends.
     pub(crate) offer: Option<Sender<Arc<SharedFile>>>,
     pub(crate) buffer: Buffer,
     pub(crate) frequencies: Option<Frequencies>,
@@ -78,7 +79,7 @@ pub(crate) struct SharedFile {
     reassembly: Mutex<Reassembly>,
 }
 
-/// What reading a source came to.
+/// The result of reading a source.
 enum Read {
     Whole(Partial),
     /// It is binary, and binary files are left out.
@@ -87,7 +88,7 @@ enum Read {
     Large(File, u64),
 }
 
-/// What a job came to.
+/// The result of a job.
 enum Counted {
     Row(u64, Row),
     Shared(Arc<SharedFile>),

@@ -27,7 +27,7 @@ pub struct Listing {
 /// When to print the total, as in `wc --total`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum TotalWhen {
-    /// Unless there is one file only.
+    /// Unless there is only one file.
     #[default]
     Auto,
     /// In any case.

@@ -105,7 +105,7 @@ fn width(listing: &Listing, inputs: &Inputs) -> usize {
     }
 }
 
-/// What a list holds that is a regular file and not too long. Stdin stays where it is.
+/// The content of a list, if it is a regular file and not too long. Stdin stays where it is.
 fn names(list: &Path) -> io::Result<Option<Vec<u8>>> {
     let file = if list.as_os_str() == "-" { stdin()? } else { File::open(list)? };
     let metadata = file.metadata()?;

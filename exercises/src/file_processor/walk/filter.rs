@@ -12,7 +12,7 @@ use ignore::{DirEntry, Walk, WalkBuilder};
 use rustix::fs::{Access, access};
 use rustix::io::Errno;
 
-/// The files that name what a walk leaves out, in every directory.
+/// The names of the ignore files that a walk obeys in every directory.
 const IGNORE_FILES: [&str; 3] = [".gitignore", ".ignore", RG_IGNORE];
 
 /// Like `.ignore`, for ripgrep only.

@@ -63,8 +63,8 @@ impl Condition {
         }
     }
 
-    /// [`is_met`](Self::is_met), and the fields that decided it: of `and` the side that does not hold,
-    /// of `or` the one that does, else both.
+    /// [`is_met`](Self::is_met), with the fields that decided it: for `and` the side that does not
+    /// hold, for `or` the side that does, and otherwise both.
     pub(crate) fn decided<'c>(&'c self, slots: &[Value<'_>]) -> (bool, Vec<&'c Field>) {
         let mut fields = Vec::new();
         match self {

@@ -176,8 +176,8 @@ impl Scope {
     }
 }
 
-/// A value as the JSON text that stands for it as a key: two values have the same text if and only
-/// if `=` says that they are equal.
+/// A value as the JSON text of a key: two values have the same text if and only if they are equal
+/// under `=`.
 pub(crate) fn key<'v>(value: &'v Value<'_>) -> Cow<'v, str> {
     match value {
         Value::Missing | Value::Null | Value::Opaque | Value::Many(_) => Cow::Borrowed(NO_KEY),

@@ -109,8 +109,8 @@ async fn a_message_is_acknowledged_when_a_second_checkpoint_has_it() {
     drain.await.unwrap().unwrap();
 }
 
-/// The lines before the checkpoint are in the file that was renamed, those behind it in the new one, and
-/// the checkpoint vouches for just that.
+/// The lines before the checkpoint are in the file that was renamed, those behind it in the new
+/// one, and the checkpoint records exactly that.
 #[tokio::test]
 async fn an_output_that_was_renamed_is_opened_anew_at_the_next_checkpoint() {
     for stored in [true, false] {

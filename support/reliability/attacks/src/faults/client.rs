@@ -38,7 +38,7 @@ impl Job {
         [&args[..], &[journal], more].concat()
     }
 
-    /// How many have no success among these outcomes, and how many have more than one.
+    /// How many requests have no successful outcome, and how many have more than one.
     fn count(text: &str) -> (usize, usize) {
         let mut fetched = HashMap::<String, usize>::new();
         for line in text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {

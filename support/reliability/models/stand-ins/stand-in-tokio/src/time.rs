@@ -24,7 +24,7 @@ fn clock() -> MutexGuard<'static, Clock> {
     CLOCK.lock().expect("nobody panics while holding the lock")
 }
 
-/// Turns the clock, and wakes all who sleep: they look for themselves.
+/// Turns the clock, and wakes all sleepers, which then check it.
 pub fn advance(by: Duration) {
     let mut clock = clock();
     clock.now += by;
