@@ -23,8 +23,9 @@ pub fn live_tasks() -> usize {
     Handle::current().metrics().num_alive_tasks()
 }
 
-/// Runs `body` and checks that no task outlives it: what it spawned must end within [`GRACE`].
-/// For tests: the attribute of the same name does it to the whole body of the one below it.
+/// Runs `body` and checks that no task outlives it: what it spawned must end within [`GRACE`]. For
+/// tests there is an attribute of the same name, which does this to the whole body of the test
+/// below it.
 ///
 /// It compares counts, so an old task that ends hides a new one that is left. A task that was
 /// spawned through [`NamedTasks`](crate::NamedTasks) is tracked by itself: it hides no other, no
