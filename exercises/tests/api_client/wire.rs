@@ -245,8 +245,8 @@ fn a_run_that_is_cut_short_leaves_no_file_that_its_journal_does_not_know() {
         let journal = fs::read_to_string(directory.path().join("journal")).expect("a journal");
         let bodies = fs::read_dir(directory.path().join("bodies")).expect("it is there");
         let names = bodies.map(|body| body.expect("a name").file_name().display().to_string());
-        // What was cut off in mid-body is for the next run to use or to remove.
-        let whole: Vec<_> = names.filter(|name| !name.ends_with(".part")).collect();
+        // A hidden file was cut off in mid-body: the next run uses or removes it.
+        let whole: Vec<_> = names.filter(|name| !name.starts_with('.')).collect();
         assert_eq!(whole.len(), journal.lines().count(), "{whole:?} {journal}");
     }
 }
