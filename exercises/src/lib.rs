@@ -10,6 +10,8 @@ pub mod file_processor;
 pub mod fuzz;
 #[cfg(unix)]
 pub mod installed;
+#[cfg(all(unix, any(feature = "api-client", feature = "data-pipeline")))]
+pub mod policy;
 #[cfg(unix)]
 mod terminal;
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::process::Command;
 
-use exercises::api_client::policy::Settings;
+use exercises::policy::Settings;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;

@@ -12,8 +12,8 @@ use tokio::time::{Instant, timeout_at};
 use super::config::{KeepHeaders, Limits, Shared};
 use super::input::Request;
 use super::output::{Outcome, Part, Store, WORTH_CONTINUING};
-use super::policy::{Announced, Answer, Failing, is_success};
 use super::transport::{Body, Error, ErrorKind, Failure, Transport, is_redirect};
+use crate::policy::{Announced, Answer, Failing, is_success};
 
 /// Most bytes read of an unsuccessful response's body, so that its connection can be used again.
 const LEFTOVER: u64 = 64 * 1024;
@@ -21,7 +21,7 @@ const LEFTOVER: u64 = 64 * 1024;
 /// continued.
 const PROGRESS: u64 = 64 * 1024;
 
-/// A request on its way to its outcome: what a [`Job`](super::policy::Job) carries.
+/// A request on its way to its outcome: what a [`Job`](crate::policy::Job) carries.
 #[derive(Debug)]
 pub(super) struct Pending {
     pub(super) request: Request,

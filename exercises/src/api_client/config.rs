@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::HeaderName;
 
 use super::output::{Naming, Store};
-use super::policy::Settings;
+use crate::policy::Settings;
 
 /// The settings of a client. [`Default`] learns every host's rate and stores nothing.
 #[derive(Clone, Debug, Default)]

@@ -10,8 +10,8 @@ use url::Url;
 use super::input::lines::{parse, read_line};
 use super::input::{Request, checked_header};
 use super::output::{Journal, JournalError, Outcome, file_name};
-use super::policy::{Announced, Answer, Decision, Quota, Scheduler, Settings, Time, Turn};
 use super::transport::follow;
+use crate::policy::{Announced, Answer, Decision, Quota, Scheduler, Settings, Time, Turn};
 
 /// Responses, each a status, headers and a blank line: the headers never stop a request for good
 /// and never lose one.

@@ -1,8 +1,6 @@
 #![doc = include_str!("README.md")]
 
 // Each module uses only those above it.
-pub mod policy;
-
 pub mod input;
 pub mod transport;
 

@@ -17,10 +17,10 @@ use super::attempt::{Pending, cut_off};
 use super::config::Shared;
 use super::input::{Request, masked};
 use super::output::{Journal, JournalError, Outcome, Progress, millis};
-use super::policy::{
+use super::transport::{Error, ErrorKind, Transport, follow};
+use crate::policy::{
     Announced, Answer, Decision, HostReport, Job as Queued, Reason, Scheduler, Time, Turn,
 };
-use super::transport::{Error, ErrorKind, Transport, follow};
 
 /// Most requests that are taken in and wait for their turn: enough that a slow host does not block
 /// the others.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use exercises::api_client::policy::{
+use exercises::policy::{
     Announced, Answer, Decision, Failing, Quota, Scheduler, Settings, Turn, is_success,
 };
 use http::{Method, StatusCode};

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use exercises::api_client::policy::Learner;
+use exercises::policy::Learner;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 

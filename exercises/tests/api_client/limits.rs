@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use common::Context;
-use exercises::api_client::policy::Settings;
 use exercises::api_client::{Body, Client, Config, ErrorKind, Failure, Limits, Request, Transport};
+use exercises::policy::Settings;
 use futures_util::{StreamExt, stream};
 use http::Response;
 

@@ -7,8 +7,8 @@ use std::thread;
 use std::time::Duration;
 
 use common::Context;
-use exercises::api_client::policy::{Rate, Settings};
 use exercises::api_client::{Client, ErrorKind, Request, Web};
+use exercises::policy::{Rate, Settings};
 use futures_util::{StreamExt, stream};
 
 use crate::server::Server;

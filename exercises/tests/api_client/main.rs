@@ -20,8 +20,8 @@ mod wire;
 use std::time::Duration;
 
 use common::Context;
-use exercises::api_client::policy::Settings;
 use exercises::api_client::{Client, Config, Limits, Outcome, Request};
+use exercises::policy::Settings;
 use futures_util::{StreamExt, stream};
 use leaks::leak_check;
 

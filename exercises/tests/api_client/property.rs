@@ -8,10 +8,10 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 use common::Context;
-use exercises::api_client::policy::{Announced, Answer, Failing, Quota, Rate, Reason, Settings};
 use exercises::api_client::{
     Body, Client, Config, ErrorKind, Failure, Outcome, Request, Transport,
 };
+use exercises::policy::{Announced, Answer, Failing, Quota, Rate, Reason, Settings};
 use futures_util::{StreamExt, stream};
 use http::Response;
 use proptest::prelude::*;

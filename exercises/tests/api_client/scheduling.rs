@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use exercises::api_client::policy::{
+use exercises::policy::{
     Announced, Answer, Decision, Failing, Hold, Quota, Rate, Reason, Scheduler, Settings, Turn,
 };
 use rand::rngs::StdRng;

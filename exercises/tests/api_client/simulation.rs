@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use common::Context;
-use exercises::api_client::policy::{Rate, Settings};
 use exercises::api_client::{
     Body, Client, Config, ErrorKind, Failure, Limits, Outcome, Request, Transport,
 };
+use exercises::policy::{Rate, Settings};
 use futures_util::{StreamExt, stream};
 use http::Response;
 use http_body_util::{BodyExt, Full};

@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::process::Command;
 use std::time::Duration;
 
-use exercises::api_client::policy::Settings;
+use exercises::policy::Settings;
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep_until};
 

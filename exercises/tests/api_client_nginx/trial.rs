@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use common::Context;
-use exercises::api_client::policy::{Rate, Settings};
 use exercises::api_client::{Client, Config, Failure, Outcome, Request, Transport, Web};
+use exercises::policy::{Rate, Settings};
 use futures_util::{StreamExt, stream};
 use http::Response;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};

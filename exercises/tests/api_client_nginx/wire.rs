@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use common::Context;
-use exercises::api_client::policy::{Rate, Settings};
 use exercises::api_client::{Client, Config, Limits, Outcome, Request, Web};
+use exercises::policy::{Rate, Settings};
 use futures_util::{StreamExt, stream};
 use http::Method;
 use tokio::net::{TcpListener, TcpSocket};

@@ -15,8 +15,8 @@ use super::values::{
     share, size, time, user,
 };
 use crate::api_client::output::{Format, Naming};
-use crate::api_client::policy::{Rate, Settings};
 use crate::api_client::{Config, KeepHeaders, Limits, Request};
+use crate::policy::{Rate, Settings};
 
 /// Fetches many URLs as fast as their hosts allow, and loses none. Fetches one URL as curl does.
 ///

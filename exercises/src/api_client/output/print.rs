@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::numbers::{size, two_digits};
 use super::{Outcome, Summary};
-use crate::api_client::policy::{Hold, HostReport, Time};
+use crate::policy::{Hold, HostReport, Time};
 
 /// How far a run is.
 #[derive(Clone, Copy, Debug)]

@@ -13,8 +13,8 @@ use tokio::io::{AsyncSeekExt, AsyncWriteExt};
 use tokio::task::spawn_blocking;
 use url::Url;
 
-use crate::api_client::policy::Answer;
 use crate::api_client::transport::{ErrorKind, Failure, is_starved};
+use crate::policy::Answer;
 
 /// The longest file name in bytes, cut to leave room for numbers and endings; file systems take
 /// 255.

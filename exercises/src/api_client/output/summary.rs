@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::Outcome;
 use super::numbers::{size, two_digits};
-use crate::api_client::policy::HostReport;
 use crate::api_client::transport::ErrorKind;
+use crate::policy::HostReport;
 
 /// The longest latency that the histogram can hold, in microseconds; longer ones count as this.
 const LONGEST: u64 = 3_600_000_000;

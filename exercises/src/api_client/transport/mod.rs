@@ -15,7 +15,7 @@ pub use self::error::{Error, ErrorKind};
 pub(super) use self::redirect::{follow, is_redirect};
 pub use self::web::{Received, Web};
 use super::input::Request;
-use super::policy::{Answer, Failing};
+use crate::policy::{Answer, Failing};
 
 /// What carries requests: [`Web`] in the program, a simulated network in tests.
 pub trait Transport: Send + Sync + 'static {

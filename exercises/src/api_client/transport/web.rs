@@ -10,7 +10,7 @@ use reqwest::ClientBuilder;
 
 use super::{Body, ErrorKind, Failure, Transport, causes, is_starved};
 use crate::api_client::input::Request;
-use crate::api_client::policy::{Answer, Failing};
+use crate::policy::{Answer, Failing};
 
 /// Idle connections are closed after this time, so that a run over thousands of hosts keeps only
 /// recent ones open.
