@@ -14,9 +14,7 @@ macro_rules! say {
 
 #[doc(hidden)]
 pub fn print_line(line: fmt::Arguments<'_>) {
-    if let Err(err) = writeln!(io::stdout().lock(), "{line}") {
-        stop(&err);
-    }
+    writeln!(io::stdout().lock(), "{line}").unwrap_or_else(|err| stop(&err));
 }
 
 /// Stdout for a program that prints a lot: locked, buffered, and flushed when it is dropped.
@@ -41,9 +39,7 @@ impl Write for Stdout {
 
 impl Drop for Stdout {
     fn drop(&mut self) {
-        if let Err(err) = self.0.flush() {
-            stop(&err);
-        }
+        let _ = self.flush(); // it ends the program if it fails
     }
 }
 

@@ -23,7 +23,7 @@ struct Args {
 fn main() -> ExitCode {
     let Args { demo, timeout } = parse();
     // The body is a task as well, so that the count begins with 1, as Go's does.
-    demo.tasks(|demo| async move { tokio::spawn(run(demo, timeout)).await? })
+    demo.tasks(async move |demo| tokio::spawn(run(demo, timeout)).await?)
 }
 
 async fn run(demo: Demo, timeout: Option<Duration>) -> Result {

@@ -41,7 +41,7 @@ struct Args {
 
 fn main() -> ExitCode {
     let Args { demo, tasks, workers, work, json, measure } = parse();
-    demo.mixed(|demo| async move {
+    demo.mixed(async move |demo| {
         let load = Load { tasks, workers, work: demo.time(work) };
         // A task, so that the count begins with 1, as Go's does.
         tokio::spawn(async move {

@@ -19,24 +19,36 @@ impl<S: clap::Args> Demo<S> {
     ///
     /// Not for a body that waits for a socket, a thread or a signal: the clock would jump past
     /// its time-outs meanwhile.
-    pub fn tasks<F>(mut self, body: impl FnOnce(Self) -> F) -> ExitCode
-    where
-        F: Future<Output = Result>,
-    {
+    pub fn tasks(mut self, body: impl AsyncFnOnce(Self) -> Result) -> ExitCode {
         if self.pace() > 0.0 {
             return self.mixed(body);
         }
         self.virtual_clock = true;
-        block_on(Builder::new_current_thread().enable_all().start_paused(true).build(), self, body)
+        self.block_on(Builder::new_current_thread().enable_all().start_paused(true).build(), body)
     }
 
     /// Runs a program that mixes tasks with threads, sockets or signals. At pace 0 both skip their
     /// sleeps, on a clock that is never paused.
-    pub fn mixed<F>(self, body: impl FnOnce(Self) -> F) -> ExitCode
-    where
-        F: Future<Output = Result>,
-    {
-        block_on(Builder::new_multi_thread().enable_all().build(), self, body)
+    pub fn mixed(self, body: impl AsyncFnOnce(Self) -> Result) -> ExitCode {
+        self.block_on(Builder::new_multi_thread().enable_all().build(), body)
+    }
+
+    fn block_on(
+        self,
+        runtime: io::Result<Runtime>,
+        body: impl AsyncFnOnce(Self) -> Result,
+    ) -> ExitCode {
+        run(|| {
+            let runtime = runtime?;
+            let started = runtime.block_on(async { Instant::now() }); // it may be virtual
+            let record = self.record.clone();
+            let body = || runtime.block_on(body(self));
+            let recorded = || record.by(move || started.elapsed(), body);
+            let recorded = catch_unwind(AssertUnwindSafe(recorded));
+            // A blocking read of stdin cannot be interrupted: it is abandoned, not joined.
+            runtime.shutdown_background();
+            recorded.unwrap_or_else(|panic| resume_unwind(panic))?
+        })
     }
 
     /// Simulates a piece of work in a task for `ms` milliseconds of the chapter's time: drawn as
@@ -57,26 +69,4 @@ impl<S: clap::Args> Demo<S> {
             rest => bar.of(sleep(rest)).await,
         }
     }
-}
-
-fn block_on<F, S>(
-    runtime: io::Result<Runtime>,
-    demo: Demo<S>,
-    body: impl FnOnce(Demo<S>) -> F,
-) -> ExitCode
-where
-    S: clap::Args,
-    F: Future<Output = Result>,
-{
-    run(|| {
-        let runtime = runtime?;
-        let started = runtime.block_on(async { Instant::now() }); // the clock may be a virtual one
-        let record = demo.record.clone();
-        let body = || runtime.block_on(body(demo));
-        let recorded = || record.by(move || started.elapsed(), body);
-        let recorded = catch_unwind(AssertUnwindSafe(recorded));
-        // A blocking read of stdin cannot be interrupted: it is abandoned, not joined.
-        runtime.shutdown_background();
-        recorded.unwrap_or_else(|panic| resume_unwind(panic))?
-    })
 }
