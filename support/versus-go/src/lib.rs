@@ -13,6 +13,6 @@ pub use child::{RUN, ensure_built, this_program, whole_program};
 pub use go::Go;
 pub use plot::plot;
 pub use race::{Figures, Line, race};
-pub use row::{Goal, Row, Run, Work};
+pub use row::{Row, Run, Work};
 pub use rows::{ROWS, row};
 pub use table::{json, markdown};

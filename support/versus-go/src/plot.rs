@@ -1,29 +1,29 @@
 use crate::race::Line;
 
-const WIDTH: f64 = 760.0;
-const LEFT: f64 = 330.0;
-const RIGHT: f64 = 20.0;
-const TOP: f64 = 56.0;
-const ROW: f64 = 24.0;
+const WIDTH: f64 = 480.0;
+/// Room at both sides for a label of the scale.
+const MARGIN: f64 = 16.0;
+const TOP: f64 = 64.0;
+/// A line of text, and below it the marks.
+const ROW: f64 = 38.0;
 /// The ratios at the two ends of the logarithmic scale.
 const ENDS: (f64, f64) = (0.005, 5.0);
 
 const STYLE: &str = "
-svg { color: #1f2328; background: #fff; font: 12px system-ui, sans-serif }
-text { fill: currentColor }
+svg { color: #1f2328; background: #fff; font: 14px system-ui, sans-serif }
+text { fill: currentColor; stroke: #fff; stroke-width: 4; paint-order: stroke }
 .grid { stroke: currentColor; stroke-opacity: .2 }
 .par { stroke: currentColor; stroke-opacity: .8 }
-.goal { stroke: #8a5a00; stroke-width: 3 }
 .time { fill: #0a56a8 }
 .memory { fill: none; stroke: #0a7a4b; stroke-width: 2 }
 @media (prefers-color-scheme: dark) {
   svg { color: #e6edf3; background: #0d1117 }
-  .goal { stroke: #e3b341 } .time { fill: #79b8ff } .memory { stroke: #6fdba8 }
+  text { stroke: #0d1117 } .time { fill: #79b8ff } .memory { stroke: #6fdba8 }
 }
 ";
 
 /// The ratios as a picture: a row for each workload, on a logarithmic scale. A dot is the time, a
-/// diamond the peak of memory where it has a goal, a bar the goal for the time.
+/// diamond the peak of memory.
 pub fn plot(lines: &[Line]) -> String {
     let lines: Vec<_> = lines.iter().filter(|line| !line.go.is_empty()).collect();
     let bottom = TOP + ROW * lines.len() as f64;
@@ -32,8 +32,8 @@ pub fn plot(lines: &[Line]) -> String {
          viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" \
          aria-labelledby=\"title desc\">\n<title id=\"title\">Ours to Go</title>\n\
          <desc id=\"desc\">{}</desc>\n<style>{STYLE}</style>\n\
-         <text x=\"16\" y=\"22\" font-size=\"15\">Ours to Go: less is faster, and 1 is par</text>\n\
-         <text x=\"16\" y=\"42\">● time   ▮ its goal   ◇ peak memory, where it has a goal</text>\n",
+         <text x=\"{MARGIN}\" y=\"24\" font-size=\"17\">Ours to Go: 1 is as much, left of it is less</text>\n\
+         <text x=\"{MARGIN}\" y=\"48\">● time   ◇ peak memory</text>\n",
         describe(&lines),
         height = bottom + 30.0
     );
@@ -42,31 +42,28 @@ pub fn plot(lines: &[Line]) -> String {
         svg += &format!(
             "<path class=\"{class}\" d=\"M{x:.1} {TOP}V{bottom}\"/>\
              <text x=\"{x:.1}\" y=\"{}\" text-anchor=\"middle\">{tick}</text>\n",
-            bottom + 16.0
+            bottom + 18.0
         );
     }
     for (row, line) in lines.iter().enumerate() {
-        svg += &draw(line, TOP + ROW * (row as f64 + 0.5));
+        svg += &draw(line, TOP + ROW * row as f64);
     }
     svg + "</svg>\n"
 }
 
-fn draw(line: &Line, y: f64) -> String {
-    let go = line.go[0];
-    let mut svg = format!(
-        "<g><title>{0}: time {1:.3}</title><text x=\"16\" y=\"{2}\">{0}</text>",
-        line.row.what,
+fn draw(line: &Line, top: f64) -> String {
+    let (what, go, y) = (line.row.what, line.go[0], top + 28.0);
+    format!(
+        "<g><title>{what}: time {:.3}, memory {:.2}</title><text x=\"{MARGIN}\" y=\"{}\">{what}</text>\
+         <path class=\"memory\" d=\"M{:.1} {}l5 5-5 5-5-5z\"/>\
+         <circle class=\"time\" cx=\"{:.1}\" cy=\"{y}\" r=\"5\"/></g>\n",
         go.time,
-        y + 4.0
-    );
-    let goal = line.row.goal;
-    svg += &format!("<path class=\"goal\" d=\"M{:.1} {}v14\"/>", place(goal.time), y - 7.0);
-    svg += &format!("<circle class=\"time\" cx=\"{:.1}\" cy=\"{y}\" r=\"5\"/>", place(go.time));
-    if goal.memory.is_some() {
-        let x = place(go.memory);
-        svg += &format!("<path class=\"memory\" d=\"M{x:.1} {}l5 5-5 5-5-5z\"/>", y - 5.0);
-    }
-    svg + "</g>\n"
+        go.memory,
+        top + 16.0,
+        place(go.memory),
+        y - 5.0,
+        place(go.time),
+    )
 }
 
 fn describe(lines: &[&Line]) -> String {
@@ -78,7 +75,7 @@ fn describe(lines: &[&Line]) -> String {
 fn place(ratio: f64) -> f64 {
     let (low, high) = (ENDS.0.ln(), ENDS.1.ln());
     let along = ((ratio.max(1e-9).ln() - low) / (high - low)).clamp(0.0, 1.0);
-    LEFT + along * (WIDTH - LEFT - RIGHT)
+    MARGIN + along * (WIDTH - 2.0 * MARGIN)
 }
 
 #[cfg(test)]
@@ -89,7 +86,7 @@ mod tests {
     fn places_are_logarithmic_and_stay_inside() {
         let step = place(0.1) - place(0.01);
         assert!((place(1.0) - place(0.1) - step).abs() < 1e-9);
-        assert!((place(0.0) - LEFT).abs() < 1e-9);
-        assert!((place(1e9) - (WIDTH - RIGHT)).abs() < 1e-9);
+        assert!((place(0.0) - MARGIN).abs() < 1e-9);
+        assert!((place(1e9) - (WIDTH - MARGIN)).abs() < 1e-9);
     }
 }

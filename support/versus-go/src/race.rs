@@ -37,13 +37,6 @@ pub struct Against {
 }
 
 impl Line {
-    /// Whether the row is at or below its goal; `None` without Go.
-    pub fn met(&self) -> Option<bool> {
-        let (go, goal) = (self.go.first()?, self.row.goal);
-        let memory = goal.memory.is_none_or(|goal| go.memory <= goal);
-        Some(memory && go.time <= goal.time)
-    }
-
     /// How we compare with Go's own trick; `None` where that is no faster than plain Go.
     pub fn to_best(&self) -> Option<f64> {
         let (plain, best) = (self.go.first()?, self.go.get(1)?);

@@ -15,8 +15,6 @@ pub struct Row {
     pub items: u64,
     /// The rows of the Go program: the same contract first, then Go with a trick of its own.
     pub go: &'static [&'static str],
-    /// The largest ratios of ours to Go's that are good enough.
-    pub goal: Goal,
     /// How our side is run.
     pub work: Work,
 }
@@ -29,15 +27,6 @@ pub enum Work {
     /// By this program of the workspace, which reads that many numbers from stdin. The whole
     /// process is measured, on both sides.
     Program(&'static str),
-}
-
-/// What a row should stay at or below, as ratios of ours to Go's.
-#[derive(Clone, Copy, Debug)]
-pub struct Goal {
-    /// Of the times.
-    pub time: f64,
-    /// Of the peaks of memory.
-    pub memory: Option<f64>,
 }
 
 /// One run of a workload, on either side.

@@ -1,19 +1,11 @@
 use crate::ours::{self, CAPACITY, LONG_QUEUE};
-use crate::row::{Goal, Row, Work};
+use crate::row::{Row, Work};
 
 const MILLION: u64 = 1_000_000;
 const GROUP: &str = "wait_group::TaskGroup";
 const STAGES: &str = "pipeline::{generate, map, filter}";
 const FAN: &str = "fan_out_fan_in::fan_out";
 const POOL: &str = "worker_pool::WorkerPool";
-
-const fn time(time: f64) -> Goal {
-    Goal { time, memory: None }
-}
-
-const fn both(time: f64, memory: f64) -> Goal {
-    Goal { time, memory: Some(memory) }
-}
 
 /// Every workload, in the order of the table.
 pub const ROWS: &[Row] = &[
@@ -23,7 +15,6 @@ pub const ROWS: &[Row] = &[
         measures: GROUP,
         items: MILLION,
         go: &["spawn", "spawn-best"],
-        goal: both(0.60, 0.50),
         work: Work::Function(ours::spawn),
     },
     Row {
@@ -32,7 +23,6 @@ pub const ROWS: &[Row] = &[
         measures: "creating::in_tasks",
         items: MILLION,
         go: &["spawn", "spawn-best"],
-        goal: both(0.75, 0.50),
         work: Work::Function(ours::spawn_for_results),
     },
     Row {
@@ -41,7 +31,6 @@ pub const ROWS: &[Row] = &[
         measures: GROUP,
         items: MILLION,
         go: &["sleep"],
-        goal: both(0.20, 0.45),
         work: Work::Function(ours::sleeping),
     },
     Row {
@@ -50,7 +39,6 @@ pub const ROWS: &[Row] = &[
         measures: GROUP,
         items: MILLION,
         go: &["parked"],
-        goal: both(0.16, 0.10),
         work: Work::Function(ours::parked),
     },
     Row {
@@ -59,7 +47,6 @@ pub const ROWS: &[Row] = &[
         measures: "pipeline::generate, Receiver::next",
         items: 5 * MILLION,
         go: &["channel", "channel-best"],
-        goal: time(0.80),
         work: Work::Function(|n| ours::channel(n, CAPACITY)),
     },
     Row {
@@ -68,7 +55,6 @@ pub const ROWS: &[Row] = &[
         measures: STAGES,
         items: MILLION,
         go: &["pipeline", "pipeline-best"],
-        goal: time(0.50),
         work: Work::Function(|n| ours::chapter_pipeline(n, CAPACITY / 2)),
     },
     Row {
@@ -77,7 +63,6 @@ pub const ROWS: &[Row] = &[
         measures: STAGES,
         items: 10 * MILLION,
         go: &["pipeline"],
-        goal: time(0.03),
         work: Work::Function(ours::chapter_pipeline_in_chunks),
     },
     Row {
@@ -86,7 +71,6 @@ pub const ROWS: &[Row] = &[
         measures: STAGES,
         items: 10 * MILLION,
         go: &["pipeline-bulk"],
-        goal: time(1.00),
         work: Work::Function(ours::chapter_pipeline_in_chunks),
     },
     Row {
@@ -95,7 +79,6 @@ pub const ROWS: &[Row] = &[
         measures: FAN,
         items: MILLION,
         go: &["fan-3", "fan-3-best"],
-        goal: time(0.80),
         work: Work::Function(|n| ours::fan(n, 3)),
     },
     Row {
@@ -104,7 +87,6 @@ pub const ROWS: &[Row] = &[
         measures: FAN,
         items: 10 * MILLION,
         go: &["fan-3"],
-        goal: time(0.03),
         work: Work::Function(|n| ours::fan_in_chunks(n, 3)),
     },
     Row {
@@ -113,7 +95,6 @@ pub const ROWS: &[Row] = &[
         measures: FAN,
         items: 10 * MILLION,
         go: &["fan-3-bulk"],
-        goal: time(1.00),
         work: Work::Function(|n| ours::fan_in_chunks(n, 3)),
     },
     Row {
@@ -122,7 +103,6 @@ pub const ROWS: &[Row] = &[
         measures: FAN,
         items: MILLION,
         go: &["fan-8", "fan-8-best"],
-        goal: time(0.80),
         work: Work::Function(|n| ours::fan(n, 8)),
     },
     Row {
@@ -131,7 +111,6 @@ pub const ROWS: &[Row] = &[
         measures: FAN,
         items: 10 * MILLION,
         go: &["fan-8"],
-        goal: time(0.03),
         work: Work::Function(|n| ours::fan_in_chunks(n, 8)),
     },
     Row {
@@ -140,7 +119,6 @@ pub const ROWS: &[Row] = &[
         measures: FAN,
         items: 10 * MILLION,
         go: &["fan-8-bulk"],
-        goal: time(1.00),
         work: Work::Function(|n| ours::fan_in_chunks(n, 8)),
     },
     Row {
@@ -149,7 +127,6 @@ pub const ROWS: &[Row] = &[
         measures: POOL,
         items: MILLION,
         go: &["pool"],
-        goal: time(0.80),
         work: Work::Function(|n| ours::pool(n, LONG_QUEUE)),
     },
     Row {
@@ -158,7 +135,6 @@ pub const ROWS: &[Row] = &[
         measures: POOL,
         items: MILLION,
         go: &["pool-64"],
-        goal: time(1.00),
         work: Work::Function(|n| ours::pool(n, CAPACITY)),
     },
     Row {
@@ -167,7 +143,6 @@ pub const ROWS: &[Row] = &[
         measures: POOL,
         items: MILLION,
         go: &["pool"],
-        goal: time(0.10),
         work: Work::Function(|n| ours::pool_in_batches(n, 2)),
     },
     Row {
@@ -176,7 +151,6 @@ pub const ROWS: &[Row] = &[
         measures: POOL,
         items: 10 * MILLION,
         go: &["pool-bulk-1"],
-        goal: time(1.00),
         work: Work::Function(|n| ours::pool_in_batches(n, 1)),
     },
     Row {
@@ -185,7 +159,6 @@ pub const ROWS: &[Row] = &[
         measures: POOL,
         items: 10 * MILLION,
         go: &["pool-bulk"],
-        goal: time(1.00),
         work: Work::Function(|n| ours::pool_in_batches(n, 2)),
     },
     Row {
@@ -194,7 +167,6 @@ pub const ROWS: &[Row] = &[
         measures: POOL,
         items: 1000,
         go: &["pool-sleep"],
-        goal: time(1.00),
         work: Work::Function(ours::pool_of_sleepers),
     },
     Row {
@@ -203,7 +175,6 @@ pub const ROWS: &[Row] = &[
         measures: GROUP,
         items: 1000,
         go: &["unlimited-sleep"],
-        goal: both(1.00, 0.80),
         work: Work::Function(ours::sleeping),
     },
     Row {
@@ -212,7 +183,6 @@ pub const ROWS: &[Row] = &[
         measures: "common::Context::{done, cancel}",
         items: 100_000,
         go: &["cancel"],
-        goal: both(0.35, 0.25),
         work: Work::Function(ours::cancel),
     },
     Row {
@@ -221,7 +191,6 @@ pub const ROWS: &[Row] = &[
         measures: "common::Context::{with_cancel, done, cancel}",
         items: 100_000,
         go: &["cancel-children"],
-        goal: time(0.25),
         work: Work::Function(ours::cancel_children),
     },
     Row {
@@ -230,7 +199,6 @@ pub const ROWS: &[Row] = &[
         measures: "common::Context::run, pipeline::Receiver::next",
         items: 5 * MILLION,
         go: &["receive-cancellable", "receive-cancellable-best"],
-        goal: time(1.00),
         work: Work::Function(|n| ours::receive_cancellable(n, CAPACITY)),
     },
     Row {
@@ -239,7 +207,6 @@ pub const ROWS: &[Row] = &[
         measures: "common::Context::{with_cancel, err, cancel}",
         items: MILLION,
         go: &["context"],
-        goal: time(0.50),
         work: Work::Function(ours::create_contexts),
     },
     Row {
@@ -248,7 +215,6 @@ pub const ROWS: &[Row] = &[
         measures: "common::Context::value",
         items: 10 * MILLION,
         go: &["context-value"],
-        goal: time(0.30),
         work: Work::Function(ours::look_up_value),
     },
     Row {
@@ -257,7 +223,6 @@ pub const ROWS: &[Row] = &[
         measures: "pipeline -",
         items: MILLION,
         go: &["stdin"],
-        goal: both(0.60, 1.50),
         work: Work::Program("pipeline"),
     },
 ];

@@ -1,22 +1,20 @@
 use crate::race::Line;
 
-/// The table in Markdown: a line for each row, and a cross on what misses its goal.
+/// The table in Markdown: a line for each row.
 pub fn markdown(lines: &[Line]) -> String {
-    let mut text = "| workload | measures | ours | Go | time | memory | goal | to Go's best |\n\
-                    |---|---|---|---|---|---|---|---|\n"
+    let mut text = "| workload | ours | Go | time | memory | to Go's best |\n\
+                    |---|---|---|---|---|---|\n"
         .to_owned();
     for line in lines {
         text += &format!(
-            "| {} | `{}` | {} | {} | {} | {} | {} | {} |\n",
+            "| {} | {} | {} | {} | {} | {} |\n",
             line.row.what,
-            line.row.measures,
             figures(line.ours.seconds, line.ours.memory),
             line.go
                 .first()
                 .map_or("-".to_owned(), |go| { figures(go.figures.seconds, go.figures.memory) }),
             line.go.first().map_or("-".to_owned(), |go| format!("{:.3}", go.time)),
             line.go.first().map_or("-".to_owned(), |go| format!("{:.2}", go.memory)),
-            goal(line),
             line.to_best().map_or("-".to_owned(), |ratio| format!("{ratio:.3}")),
         );
     }
@@ -32,17 +30,6 @@ fn figures(seconds: f64, bytes: f64) -> String {
     format!("{time}, {:.1} MB", bytes / 1e6)
 }
 
-fn goal(line: &Line) -> String {
-    let goal = line.row.goal;
-    let memory = goal.memory.map_or(String::new(), |memory| format!(", memory ≤ {memory}"));
-    let mark = match line.met() {
-        Some(true) => " ✓",
-        Some(false) => " ✗ missed",
-        None => "",
-    };
-    format!("≤ {}{memory}{mark}", goal.time)
-}
-
 /// The same as JSON: times in seconds, memory in bytes.
 pub fn json(lines: &[Line]) -> String {
     let lines = lines.iter().map(|line| {
@@ -52,17 +39,12 @@ pub fn json(lines: &[Line]) -> String {
                 go.figures.seconds, go.figures.memory, go.time, go.memory
             )
         });
-        let number = |value: Option<f64>| value.map_or("null".to_owned(), |value| value.to_string());
-        let goal = line.row.goal;
-        let met = line.met().map_or("null".to_owned(), |met| met.to_string());
         format!(
-            r#"  {{"row": "{}", "measures": "{}", "seconds": {}, "memory": {}, "goal_time": {}, "goal_memory": {}, "met": {met}, "go": [{}]}}"#,
+            r#"  {{"row": "{}", "measures": "{}", "seconds": {}, "memory": {}, "go": [{}]}}"#,
             line.row.name,
             line.row.measures,
             line.ours.seconds,
             line.ours.memory,
-            goal.time,
-            number(goal.memory),
             go.collect::<Vec<_>>().join(", ")
         )
     });

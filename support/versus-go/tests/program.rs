@@ -12,9 +12,9 @@ fn prints_a_row_for_each_workload_and_writes_it_three_times() {
     let args = ["--short", "--rows", "context,spawn", "--out", &folder];
     let run = run(PROGRAM, &args).expect_status(0);
     run.assert_order(&[
-        "| workload | measures | *",
-        "| make, look at and cancel a context | `common::Context::*",
-        "| spawn and join 1M tasks, no work | `wait_group::TaskGroup` *",
+        "| workload | ours | *",
+        "| make, look at and cancel a context | *",
+        "| spawn and join 1M tasks, no work | *",
     ]);
     let read = |name: &str| fs::read_to_string(format!("{folder}/versus-go.{name}")).unwrap();
     let (machine, table) = run.stdout.split_once("\n\n").expect("the machine, then the table");

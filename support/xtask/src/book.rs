@@ -9,6 +9,7 @@ use std::process::Command;
 
 use crate::links::{check, plain, relative};
 use crate::markdown::Page;
+use crate::widths;
 use crate::workspace::{cargo, members, root, run, tracked};
 use crate::{Result, name_of};
 
@@ -16,22 +17,23 @@ use crate::{Result, name_of};
 const IN_FRONT: [&str; 2] = ["docs/from-go.md", "docs/README.md"];
 
 /// Pages after the chapter, in this order. All other pages follow.
-const BEHIND: [&str; 6] = [
+const BEHIND: [&str; 7] = [
     "docs/programs.md",
     "docs/install.md",
     "docs/glossary.md",
     "docs/reliability.md",
     "docs/reliability-runs.md",
+    "docs/race-notes.md",
     "CONTRIBUTING.md",
 ];
 
 const MDBOOK: &str = "mdbook@0.5.4";
 
-/// Makes the book in `target/book/html`, and checks every link of it.
+/// Makes the book in `target/book/html`, and checks its links and the width of its pages.
 ///
 /// # Errors
 ///
-/// If mdbook cannot be installed, or a link leads nowhere.
+/// If mdbook cannot be installed, a link leads nowhere, or a page is cut off on a phone.
 pub fn build() -> Result {
     let out = root().join("target/book");
     if out.exists() {
@@ -48,7 +50,8 @@ pub fn build() -> Result {
         fs::copy(root().join(picture), to)?;
     }
     run(Command::new(mdbook()?).args(["build", "docs"]))?;
-    check(&out.join("html"))
+    check(&out.join("html"))?;
+    widths::check(&out.join("html"))
 }
 
 /// The path of mdbook: installed anywhere, by `.ci/packages`, or else here, which compiles it.
@@ -153,11 +156,8 @@ impl Book {
                 _ => "bash",
             };
             let path = root().join(file);
-            let _ = write!(
-                text,
-                "\n## {name}\n\n~~~~~{language}\n{{{{#include {}}}}}\n~~~~~\n",
-                path.display()
-            );
+            let include = format!("#include {}", path.display());
+            let _ = write!(text, "\n## {name}\n\n~~~~~{language}\n{{{{{include}}}}}\n~~~~~\n");
         }
         text
     }

@@ -11,6 +11,7 @@ mod markdown;
 pub mod pictures;
 pub mod programs;
 pub mod take;
+mod widths;
 mod workspace;
 
 pub use console::{Steps, Transcript, commands, without_remark};

@@ -24,8 +24,7 @@ pub fn check(folder: &Path) -> Result {
 ///
 /// As [`check`].
 pub fn check_some(folder: &Path, wanted: &dyn Fn(&Path) -> bool) -> Result {
-    let mut files = BTreeSet::new();
-    collect(folder, folder, &mut files)?;
+    let files = files(folder)?;
     let html = files.iter().filter(|file| file.extension().is_some_and(|end| end == "html"));
     let mut pages = BTreeMap::new();
     for file in html {
@@ -117,6 +116,13 @@ pub fn relative(from: &Path, to: &Path) -> PathBuf {
     let common = from.components().zip(to.components()).take_while(|(a, b)| a == b).count();
     let up = from.components().skip(common).map(|_| Component::ParentDir);
     up.chain(to.components().skip(common)).collect()
+}
+
+/// All files of a folder, by their paths in it.
+pub fn files(folder: &Path) -> Result<BTreeSet<PathBuf>> {
+    let mut files = BTreeSet::new();
+    collect(folder, folder, &mut files)?;
+    Ok(files)
 }
 
 fn collect(root: &Path, folder: &Path, files: &mut BTreeSet<PathBuf>) -> Result {

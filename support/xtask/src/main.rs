@@ -17,7 +17,7 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Make the book of all pages in target/book/html, and check its links
+    /// Make the book of all pages in target/book/html, and check its links and widths
     Book,
     /// Check the links between the HTML pages in a folder
     Links {
