@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::config::{KeepHeaders, Limits, Shared};
 use super::input::Request;
-use super::output::{Outcome, Part, Store, WORTH_CONTINUING};
+use super::output::{Outcome, Part, Store};
 use super::transport::{Body, Error, ErrorKind, Failure, Transport, is_redirect};
 use crate::policy::{Announced, Answer, Failing, is_success};
 
@@ -173,21 +173,14 @@ impl Pending {
         if let Some(store) = store {
             self.part = Some(match self.part.take() {
                 Some(part) if goes_on(&response, part.length) => part,
-                Some(mut part)
-                    if part.validator.is_some() && part.validator == validator(headers) =>
-                {
-                    part.clear().await?;
-                    part
-                }
                 other => {
                     if let Some(part) = other {
                         part.discard();
                     }
-                    let plain = self.ranged || !self.request.headers.contains_key(header::RANGE);
-                    let long = self.request.method == Method::GET
-                        && length.is_some_and(|length| length >= WORTH_CONTINUING);
-                    let validator = if plain && long { validator(headers) } else { None };
-                    store.begin(self.outcome.key, validator).await?
+                    let plain = self.request.method == Method::GET
+                        && (self.ranged || !self.request.headers.contains_key(header::RANGE));
+                    let validator = if plain { validator(headers) } else { None };
+                    store.begin(self.outcome.key, length, validator)
                 }
             });
         }
@@ -223,7 +216,7 @@ impl Pending {
         store: &Store,
         response: Response<B>,
     ) -> Result<(), Failure> {
-        let mut part = store.begin(self.outcome.key, None).await?;
+        let mut part = store.begin(self.outcome.key, None, None);
         if receive(clock, response, &mut self.outcome, Some(&mut part)).await.is_ok() {
             self.whole = Some((part, ".error"));
         }

@@ -187,7 +187,9 @@ fn a_full_disk_fails_what_does_not_fit_and_nothing_else() {
     let directory = tempfile::tempdir().expect("a directory");
     let (full, urls) = (directory.path().join("full"), directory.path().join("urls"));
     std::fs::create_dir(&full).expect("a directory");
-    let lines: Vec<_> = (0..8).map(|n| server.url(&format!("/big/{n}"))).collect();
+    // Twice as long as what is written together, and shorter.
+    let bodies = (0..4).flat_map(|n| [format!("/big/{n}"), format!("/cut/100000/100000?{n}")]);
+    let lines: Vec<_> = bodies.map(|path| server.url(&path)).collect();
     std::fs::write(&urls, lines.join("\n")).expect("a file");
     // A disk of one megabyte, which only this program and its shell see.
     let script = "mount -t tmpfs -o size=1M none \"$1\" || exit 77; \

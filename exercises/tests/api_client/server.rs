@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::future::pending;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -139,6 +140,16 @@ async fn answer(
         "see-other" => status(stream, "303 See Other", &format!("Location: /{rest}\r\n")).await,
         "signed" => redirect(stream, "/files/photo.jpg?signature=secret").await,
         "breaks" => part(stream, hits, path, head, "v1", Some(4 << 20)).await,
+        "snaps" => part(stream, hits, path, head, "v1", Some(100_000)).await,
+        "cut" => {
+            let mut numbers = rest.split(['/', '?']);
+            let (length, sent) = (numbers.next()?, numbers.next()?);
+            let head =
+                format!("HTTP/1.1 200 OK\r\nETag: \"v1\"\r\nContent-Length: {length}\r\n\r\n");
+            write(stream, &head).await?;
+            stream.write_all(&large(0..sent.parse().ok()?)).await.ok()?;
+            (sent == length).then_some(())
+        }
         "changes" | "restarts" if hit == 1 || kind == "restarts" => {
             let old = format!("HTTP/1.1 200 OK\r\nETag: \"v1\"\r\nContent-Length: {LARGE}\r\n\r\n");
             write(stream, &(old + &"x".repeat(4 << 20))).await?;
@@ -212,8 +223,8 @@ async fn answer(
 /// The length and the content of what `part` sends.
 pub(crate) const LARGE: usize = 24 * 1024 * 1024;
 
-pub(crate) fn large(length: usize) -> Vec<u8> {
-    (0..length).map(|n| (n * 31 % 251) as u8).collect()
+pub(crate) fn large(range: Range<usize>) -> Vec<u8> {
+    range.map(|n| (n * 31 % 251) as u8).collect()
 }
 
 /// A large file, or the rest of it, but no more than `most` of it before the connection ends.
@@ -246,7 +257,7 @@ async fn part(
         *hits.entry(format!("sent {path}")).or_default() += send as u32;
         *hits.entry("ranges".to_owned()).or_default() += u32::from(from > 0);
     }
-    stream.write_all(&large(LARGE)[from..from + send]).await.ok()?;
+    stream.write_all(&large(from..from + send)).await.ok()?;
     (send == left).then_some(())
 }
 

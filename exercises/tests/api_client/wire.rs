@@ -143,17 +143,56 @@ async fn a_file_has_the_name_that_was_asked_for_and_a_second_one_a_number() {
 #[tokio::test]
 async fn a_body_that_breaks_off_is_continued_and_each_byte_comes_once() {
     let server = Server::start();
+    for path in ["/breaks/large", "/snaps/large"] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut config = quick();
+        config.policy.retries = 0;
+        config.output = Some(directory.path().to_owned());
+        let outcome = fetch_one(config, &server.url(path)).await;
+        assert_eq!((kind(&outcome), outcome.bytes), (None, LARGE as u64), "{outcome:?}");
+        let body = fs::read(outcome.file.expect("a body")).expect("it is there");
+        assert!(body == large(0..LARGE), "the bytes are those of the server");
+        let sent = server.sent_of(path);
+        assert!(sent < LARGE + LARGE / 4, "{sent} bytes for {LARGE}");
+        let left = fs::read_dir(directory.path()).expect("it is there").count();
+        assert_eq!(left, 1, "no part is left");
+    }
+}
+
+/// Bytes of a body that are written together.
+const TOGETHER: usize = 128 * 1024;
+
+#[tokio::test]
+async fn a_body_of_any_length_is_stored_as_it_came() {
+    let server = Server::start();
     let directory = tempfile::tempdir().expect("a directory");
     let mut config = quick();
-    config.policy.retries = 0;
     config.output = Some(directory.path().to_owned());
-    let outcome = fetch_one(config, &server.url("/breaks/large")).await;
-    assert_eq!((kind(&outcome), outcome.bytes), (None, LARGE as u64), "{outcome:?}");
-    let body = fs::read(outcome.file.expect("a body")).expect("it is there");
-    assert!(body == large(LARGE), "the bytes are those of the server");
-    let sent = server.sent_of("/breaks/large");
-    assert!(sent < LARGE + LARGE / 4, "{sent} bytes for {LARGE}");
-    assert_eq!(fs::read_dir(directory.path()).expect("it is there").count(), 1, "no part is left");
+    let lengths = [0, 1, TOGETHER - 1, TOGETHER, TOGETHER + 1, 2 * TOGETHER, 1 << 20, 3_000_001];
+    let urls = lengths.map(|length| server.url(&format!("/cut/{length}/{length}")));
+    let mut outcomes = fetch(config, &urls).await;
+    outcomes.sort_by_key(|outcome| outcome.bytes);
+    for (outcome, length) in outcomes.iter().zip(lengths) {
+        assert_eq!((kind(outcome), outcome.bytes), (None, length as u64), "{outcome:?}");
+        let body = fs::read(outcome.file.as_ref().expect("a body")).expect("it is there");
+        assert!(body == large(0..length), "{length}");
+    }
+    let left = fs::read_dir(directory.path()).expect("it is there").count();
+    assert_eq!(left, lengths.len(), "no part is left");
+}
+
+#[tokio::test]
+async fn a_short_body_that_breaks_off_leaves_nothing_behind() {
+    let server = Server::start();
+    let directory = tempfile::tempdir().expect("a directory");
+    for (length, sent) in [(100, 0), (100, 50), (400_000, 100_000), (400_000, 300_000)] {
+        let mut config = quick();
+        config.output = Some(directory.path().to_owned());
+        let outcome = fetch_one(config, &server.url(&format!("/cut/{length}/{sent}"))).await;
+        assert_eq!((kind(&outcome), outcome.bytes), (Some(ErrorKind::Body), sent), "{outcome:?}");
+        let left = fs::read_dir(directory.path()).expect("it is there").count();
+        assert_eq!(left, 0, "{sent} of {length}");
+    }
 }
 
 #[tokio::test]
@@ -177,7 +216,7 @@ async fn a_file_that_changes_on_the_way_is_started_over() {
     let outcome = fetch_one(config, &server.url("/changes/large")).await;
     assert_eq!((kind(&outcome), outcome.bytes), (None, LARGE as u64), "{outcome:?}");
     let body = fs::read(outcome.file.expect("a body")).expect("it is there");
-    assert!(body == large(LARGE), "the bytes are those of the second version");
+    assert!(body == large(0..LARGE), "the bytes are those of the second version");
 }
 
 #[test]
@@ -204,7 +243,7 @@ fn a_download_of_a_run_that_was_killed_goes_on_in_the_next_one() {
     let args = ["--format", "ndjson", "-o", &out_arg, &url];
     let outcome = outcomes(&run(PROGRAM, &args).expect_status(0).stdout).remove(0);
     let file = outcome["file"].as_str().expect("a body");
-    assert!(fs::read(file).expect("it is there") == large(LARGE));
+    assert!(fs::read(file).expect("it is there") == large(0..LARGE));
     assert_eq!(fs::read_dir(&out).expect("it is there").count(), 1, "no part is left");
     assert!(server.ranges() > 0, "the second run has asked for the rest");
 }

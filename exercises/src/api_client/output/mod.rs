@@ -15,5 +15,5 @@ pub(super) use print::{Format, Printer, plain};
 pub use store::Naming;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(super) use store::file_name;
-pub(super) use store::{Part, Store, WORTH_CONTINUING};
+pub(super) use store::{Part, Store};
 pub use summary::{Latency, Report, Summary};

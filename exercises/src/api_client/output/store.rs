@@ -1,15 +1,13 @@
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::fmt::Write;
-use std::io;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use bytes::Bytes;
 use http::HeaderValue;
 use tempfile::TempPath;
-use tokio::fs::File;
-use tokio::io::{AsyncSeekExt, AsyncWriteExt};
 use tokio::task::spawn_blocking;
 use url::Url;
 
@@ -23,7 +21,10 @@ const LONGEST_NAME: usize = 120;
 const LONGEST_SUFFIX: usize = 8;
 /// The least bytes of a broken body that are kept, so that the next attempt continues it: a shorter
 /// one is fetched anew.
-pub(in crate::api_client) const WORTH_CONTINUING: u64 = 1024 * 1024;
+const WORTH_CONTINUING: u64 = 1024 * 1024;
+/// Bytes of a body that are collected in memory and written together. A shorter body becomes a file
+/// in one go, once it is whole.
+const TOGETHER: usize = 128 * 1024;
 
 /// What the file of a body is called.
 #[derive(Clone, Debug, Default)]
@@ -97,16 +98,19 @@ pub(in crate::api_client) struct Store {
     numbers: Arc<Mutex<HashMap<String, u32>>>,
 }
 
-/// A body that is being stored. Dropping it removes the file, unless it can be continued.
-#[derive(Debug)]
+/// A body that is being stored. Dropping it removes its file, unless it can be continued.
+#[derive(Debug, Default)]
 pub(in crate::api_client) struct Part {
-    path: PathBuf,
-    file: File,
-    /// How many bytes of it are stored.
+    directory: PathBuf,
+    key: u128,
+    /// Its hidden file, once something was written.
+    file: Option<(File, PathBuf)>,
+    /// The bytes that are not in the file yet.
+    rest: Vec<u8>,
+    /// How many bytes it has, with the rest.
     pub(in crate::api_client) length: u64,
-    /// The validator of the rest: a strong `ETag`, or a date.
+    /// The validator of what is missing: a strong `ETag`, or a date.
     pub(in crate::api_client) validator: Option<HeaderValue>,
-    done: bool,
 }
 
 impl Store {
@@ -127,38 +131,36 @@ impl Store {
     /// The part of this request's body that an earlier run has left, to be continued.
     pub(in crate::api_client) async fn left(&self, key: u128) -> Option<Part> {
         let left = self.left.lock().expect("no holder of this lock panics").remove(&key);
-        let (validator, path) = (Some(left?), part_of(&self.directory, key));
+        let validator = Some(left?);
+        let mut part = self.begin(key, None, None);
         let opened = blocking(move || {
-            let file = std::fs::File::options().append(true).open(&path)?;
-            let length = file.metadata()?.len();
+            let path = part_of(&part.directory, key);
+            let file = File::options().append(true).open(&path)?;
             file.try_lock()?;
-            Ok((file, path, length))
+            part.length = file.metadata()?.len();
+            (part.file, part.validator) = (Some((file, path)), validator);
+            Ok(part)
         });
-        let (file, path, length) = opened.await.ok()?;
-        Some(Part { path, file: File::from_std(file), length, validator, done: false })
+        opened.await.ok()
     }
 
-    /// Begins to store a body, for the request with this key. One with a validator can be
+    /// Begins to store a body, for the request with this key. A long one with a validator can be
     /// continued.
-    pub(in crate::api_client) async fn begin(
+    pub(in crate::api_client) fn begin(
         &self,
         key: u128,
+        length: Option<u64>,
         validator: Option<HeaderValue>,
-    ) -> Result<Part, Failure> {
-        let directory = self.directory.clone();
-        let made = blocking(move || {
-            if let Some(validator) = validator
-                && let Ok(file) = new_file(&part_of(&directory, key))
-            {
-                let path = part_of(&directory, key);
-                std::fs::write(path.with_extension("validator"), validator.as_bytes())?;
-                return Ok((file, path, Some(validator)));
-            }
-            let (file, path) = part_in(&directory)?;
-            Ok((file, path, None)) // another one with the same key is on its way
-        });
-        let (file, path, validator) = made.await.map_err(|err| cannot_write(&err))?;
-        Ok(Part { path, file: File::from_std(file), length: 0, validator, done: false })
+    ) -> Part {
+        let length = length.unwrap_or_default();
+        Part {
+            directory: self.directory.clone(),
+            key,
+            file: None,
+            rest: Vec::with_capacity(length.min(TOGETHER as u64) as usize),
+            length: 0,
+            validator: validator.filter(|_| length >= WORTH_CONTINUING),
+        }
     }
 
     /// Gives the file the name of the URL that was asked for, or that with a number, and `ending`.
@@ -168,32 +170,38 @@ impl Store {
         url: &Url,
         ending: &'static str,
     ) -> Result<PathBuf, Failure> {
-        part.file.flush().await.map_err(|err| cannot_write(&err))?;
-        part.done = true;
         let (store, (name, suffix)) = (self.clone(), self.naming.of(url));
-        let path = std::mem::take(&mut part.path);
-        let kept = blocking(move || store.keep(path, &name, &(suffix + ending), ending));
+        let kept = blocking(move || {
+            part.write_rest()?;
+            store.keep(part, &name, &(suffix + ending), ending)
+        });
         kept.await.map_err(|err| cannot_write(&err))
     }
 
-    fn keep(&self, part: PathBuf, name: &str, suffix: &str, ending: &str) -> io::Result<PathBuf> {
-        let _ = std::fs::remove_file(part.with_extension("validator")); // most have none
-        let mut part = TempPath::try_from_path(part)?;
+    fn keep(&self, mut part: Part, name: &str, suffix: &str, ending: &str) -> io::Result<PathBuf> {
+        let (file, path) = part.file.take().expect("its rest was written");
+        if part.validator.is_some() {
+            let _ = std::fs::remove_file(path.with_extension("validator"));
+        }
+        let mut path = TempPath::try_from_path(path)?;
         if let Naming::Exactly(name) = &self.naming {
             let mut name = name.clone();
             name.push(ending);
-            let path = self.directory.join(name);
-            part.persist(&path).map_err(|err| err.error)?;
-            return Ok(path);
+            let named = self.directory.join(name);
+            if let Ok(before) = named.metadata() {
+                file.set_permissions(before.permissions())?;
+            }
+            path.persist(&named).map_err(|err| err.error)?;
+            return Ok(named);
         }
         loop {
-            let path = {
+            let named = {
                 let mut numbers = self.numbers.lock().expect("no holder of this lock panics");
                 next_path(&self.directory, name, suffix, &mut numbers)
             };
-            match part.persist_noclobber(&path) {
-                Ok(()) => return Ok(path),
-                Err(err) if err.error.kind() == io::ErrorKind::AlreadyExists => part = err.path,
+            match path.persist_noclobber(&named) {
+                Ok(()) => return Ok(named),
+                Err(err) if err.error.kind() == io::ErrorKind::AlreadyExists => path = err.path,
                 Err(err) => return Err(err.error),
             }
         }
@@ -201,38 +209,65 @@ impl Store {
 }
 
 impl Part {
-    pub(in crate::api_client) async fn write(&mut self, chunk: &Bytes) -> Result<(), Failure> {
-        self.file.write_all(chunk).await.map_err(|err| cannot_write(&err))?;
+    /// Takes in a piece of the body.
+    pub(in crate::api_client) async fn write(&mut self, chunk: &[u8]) -> Result<(), Failure> {
+        self.rest.extend_from_slice(chunk);
         self.length += chunk.len() as u64;
-        Ok(())
+        if self.rest.len() < TOGETHER { Ok(()) } else { self.flush().await }
     }
 
-    /// Waits until all that was written is in the file.
+    /// Waits until the file has all that was taken in. If that wait is cut off, the part is dropped
+    /// once the file has it.
     pub(in crate::api_client) async fn flush(&mut self) -> Result<(), Failure> {
-        self.file.flush().await.map_err(|err| cannot_write(&err))
+        let mut part = std::mem::take(self);
+        let flushed = blocking(move || Ok((part.write_rest(), part)));
+        let (written, part) = flushed.await.map_err(|err| cannot_write(&err))?;
+        *self = part;
+        written.map_err(|err| cannot_write(&err))
+    }
+
+    /// Writes the rest to the file. A part that cannot be written cannot be continued.
+    fn write_rest(&mut self) -> io::Result<()> {
+        let mut rest = std::mem::take(&mut self.rest);
+        let written = self.file().and_then(|mut file| file.write_all(&rest));
+        rest.clear();
+        self.rest = rest;
+        written.inspect_err(|_| self.validator = None)
+    }
+
+    /// The file, which is made if there is none yet.
+    fn file(&mut self) -> io::Result<&File> {
+        if self.file.is_none() {
+            let path = part_of(&self.directory, self.key);
+            let file = self.validator.as_ref().and_then(|_| new_file(&path).ok());
+            if file.is_none() {
+                self.validator = None; // another one with the same key is on its way
+            }
+            let (_, path) = self.file.insert(match file {
+                Some(file) => (file, path),
+                None => part_in(&self.directory)?,
+            });
+            if let Some(validator) = &self.validator {
+                std::fs::write(path.with_extension("validator"), validator.as_bytes())?;
+            }
+        }
+        let (file, _) = self.file.as_ref().expect("it was just made");
+        Ok(file)
     }
 
     /// Removes the file.
     pub(in crate::api_client) fn discard(mut self) {
         self.validator = None;
     }
-
-    /// Empties the file: the body begins again.
-    pub(in crate::api_client) async fn clear(&mut self) -> Result<(), Failure> {
-        let cleared = async {
-            self.file.set_len(0).await?;
-            self.file.rewind().await
-        };
-        cleared.await.map_err(|err| cannot_write(&err))?;
-        self.length = 0;
-        Ok(())
-    }
 }
 
 impl Drop for Part {
     fn drop(&mut self) {
-        if !self.done && (self.validator.is_none() || self.length < WORTH_CONTINUING) {
-            remove(&self.path);
+        let written = self.length - self.rest.len() as u64;
+        if let Some((_, path)) = &self.file
+            && (self.validator.is_none() || written < WORTH_CONTINUING)
+        {
+            remove(path);
         }
     }
 }
@@ -254,7 +289,7 @@ fn left_behind(path: &Path) -> Option<(u128, HeaderValue)> {
     if ![16, 32].contains(&key.len()) || !key.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None; // somebody else's
     }
-    let free = std::fs::File::open(path).is_ok_and(|file| file.try_lock().is_ok());
+    let free = File::open(path).is_ok_and(|file| file.try_lock().is_ok());
     if !free || !path.symlink_metadata().is_ok_and(|part| part.is_file()) {
         return None;
     }
@@ -269,7 +304,7 @@ fn left_behind(path: &Path) -> Option<(u128, HeaderValue)> {
 }
 
 /// A new file, with a unique name, for a body that is not complete yet.
-fn part_in(directory: &Path) -> io::Result<(std::fs::File, PathBuf)> {
+fn part_in(directory: &Path) -> io::Result<(File, PathBuf)> {
     loop {
         let path = directory.join(format!(".{:016x}.part", rand::random::<u64>()));
         match new_file(&path) {
@@ -280,8 +315,8 @@ fn part_in(directory: &Path) -> io::Result<(std::fs::File, PathBuf)> {
 }
 
 /// Locked, so that another run does not take it for one that was left behind.
-fn new_file(path: &Path) -> io::Result<std::fs::File> {
-    let file = std::fs::File::options().append(true).create_new(true).open(path)?;
+fn new_file(path: &Path) -> io::Result<File> {
+    let file = File::options().append(true).create_new(true).open(path)?;
     file.try_lock()?;
     Ok(file)
 }
