@@ -1,4 +1,5 @@
 use std::convert::Infallible;
+use std::io::{self, IsTerminal, Write};
 use std::process;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
@@ -51,6 +52,9 @@ static THREADS: LazyLock<Receiver<Infallible>> = LazyLock::new(|| {
         TASKS.cancel();
         drop(sender.take()); // after the tasks: a thread that wakes finds them cancelled
         if first.get_or_insert_with(Instant::now).elapsed() >= SECOND_SIGNAL {
+            if io::stderr().is_terminal() {
+                let _ = io::stderr().write_all(b"\r\x1b[Kinterrupted twice: exits at once\n");
+            }
             process::exit(130);
         }
     };

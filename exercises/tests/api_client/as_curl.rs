@@ -3,8 +3,10 @@
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::process::{Command, Stdio};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
+use std::time::Duration;
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::Value;
@@ -67,6 +69,33 @@ fn one_file_is_replaced_once_the_body_is_whole() {
 }
 
 #[test]
+fn one_file_keeps_its_mode_and_is_written_through_links() {
+    let server = Server::start();
+    let directory = tempfile::tempdir().expect("a directory");
+    let [file, link, first] = ["file", "link", "first"].map(|name| directory.path().join(name));
+    symlink("file", &link).expect("a link");
+    symlink(&link, &first).expect("a link");
+    let fetch_it =
+        || drop(fetch(&["-o", &first.display().to_string(), &server.url("/ok")]).expect_status(0));
+    fetch_it();
+    assert_eq!(fs::read_to_string(&file).expect("it was made"), "ok");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).expect("it is ours");
+    fs::write(&file, "before").expect("it is ours");
+    fetch_it();
+    assert_eq!(fs::read_to_string(&file).expect("it is there"), "ok");
+    let mode = fs::metadata(&file).expect("it is there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o640);
+    assert!([link, first].iter().all(|link| link.is_symlink()));
+}
+
+#[test]
+fn stdin_is_not_both_the_requests_and_the_body() {
+    let told =
+        run_with_input(PROGRAM, &["-d", "@-", "-i", "-"], "http://a.example").expect_status(2);
+    assert!(told.stderr.contains("give one of them as a file"), "{}", told.stderr);
+}
+
+#[test]
 fn a_file_that_is_stdout_is_written_to_and_not_replaced() {
     let server = Server::start();
     for stdout in ["/dev/stdout", "/dev/fd/1"] {
@@ -81,23 +110,58 @@ fn a_file_that_is_stdout_is_written_to_and_not_replaced() {
     }
 }
 
-#[test]
-fn the_bar_counts_even_while_outcomes_come_fast() {
-    let server = Server::start();
+/// Runs the program with stderr at a terminal, and returns what that has shown and how it ended.
+/// `meanwhile` is called again and again while it runs.
+fn on_a_terminal(
+    args: &[&str],
+    urls: &[String],
+    meanwhile: impl Fn(&Child),
+) -> (String, ExitStatus) {
     let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
     grantpt(&terminal).and_then(|()| unlockpt(&terminal)).expect("its other side");
     let path = ptsname(&terminal, Vec::new()).expect("its name").into_string().expect("a path");
     let stderr = File::options().read(true).write(true).open(path).expect("its other side");
     let mut program = Command::new(PROGRAM);
-    program.args(["--rate", "20/s", "--summary", "none"]).env("TERM", "xterm");
-    program.args((0..20).map(|n| server.url(&format!("/ok?{n}"))));
+    program.args(args).args(urls).env("TERM", "xterm");
     let mut running = program.stdout(Stdio::null()).stderr(stderr).spawn().expect("the program");
     drop(program); // and with it this side's hold of the terminal
-    let mut shown = Vec::new();
-    drop(File::from(terminal).read_to_end(&mut shown)); // the last side that closes it is an error
-    assert!(running.wait().expect("it ends").success());
-    let shown = String::from_utf8_lossy(&shown);
-    assert!(shown.contains("/20 done"), "{shown:?}");
+    let reader = thread::spawn(move || {
+        let mut shown = Vec::new();
+        // The last side that closes it is an error.
+        drop(File::from(terminal).read_to_end(&mut shown));
+        String::from_utf8_lossy(&shown).into_owned()
+    });
+    let ended = loop {
+        if let Some(ended) = running.try_wait().expect("it was started") {
+            break ended;
+        }
+        meanwhile(&running);
+        thread::sleep(Duration::from_millis(20)); // another process: nothing to wait on
+    };
+    (reader.join().expect("no panic"), ended)
+}
+
+#[test]
+fn the_bar_counts_even_while_outcomes_come_fast() {
+    let server = Server::start();
+    let urls: Vec<_> = (0..20).map(|n| server.url(&format!("/ok?{n}"))).collect();
+    let (shown, ended) = on_a_terminal(&["--rate", "20/s", "--summary", "none"], &urls, |_| {});
+    assert!(ended.success() && shown.contains("/20 done"), "{shown:?}");
+}
+
+#[test]
+fn a_second_ctrl_c_takes_the_bar_away_and_says_so() {
+    let server = Server::start();
+    let urls = [server.url("/trickle"), server.url("/trickle")];
+    let interrupt = |program: &Child| {
+        if server.hits("/trickle") == 2 {
+            let sent = Command::new("kill").args(["-INT", &program.id().to_string()]).status();
+            assert!(sent.expect("kill").success());
+        }
+    };
+    let (shown, ended) = on_a_terminal(&[], &urls, interrupt);
+    assert_eq!(ended.code(), Some(130));
+    assert!(shown.ends_with("\r\x1b[Kinterrupted twice: exits at once\r\n"), "{shown:?}");
 }
 
 #[test]
@@ -129,6 +193,10 @@ fn an_outcome_says_what_the_answer_was_and_can_be_asked_for_again() {
     assert_eq!((&fine["http_version"], &fine["method"]), (&"1.1".into(), &"GET".into()));
     assert_eq!(fine["final_url"], server.url("/ok?token=***"));
     assert_eq!(fine["response_headers"]["content-length"], "2");
+    let deleted = fetch(&["--format", "ndjson", "-X", "DELETE", "-d", "x", &server.url("/ok")]);
+    let refused = run_with_input(PROGRAM, &["-i", "-", "--format", "ndjson"], &deleted.stdout);
+    let refused = outcomes(&refused.expect_status(1).stdout).remove(0);
+    assert_eq!((&refused["error"]["kind"], &refused["attempts"]), (&"invalid".into(), &0.into()));
     let failed: String =
         run.stdout.lines().filter(|line| !line.contains("\"error\":null")).collect();
     let again =

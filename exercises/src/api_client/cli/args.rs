@@ -1,4 +1,5 @@
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use base64::Engine;
@@ -11,8 +12,8 @@ use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, REFERER, USER_AGENT};
 use http::{HeaderName, HeaderValue, Method};
 
 use super::values::{
-    Header, Secret, agent, as_is, count, form, header_line, in_flight, method, rate, referer,
-    share, size, time, user,
+    BODY_FROM_STDIN, Header, Secret, agent, as_is, count, form, header_line, in_flight, method,
+    rate, referer, share, size, time, user,
 };
 use crate::api_client::output::{Format, Naming};
 use crate::api_client::{Config, KeepHeaders, Limits, Request};
@@ -61,6 +62,9 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", hide = true)]
     pub(super) panic_at: Option<u64>,
 }
+
+/// Most symbolic links that are followed one after the other, as Linux does.
+const MOST_LINKS: usize = 40;
 
 const AFTER_HELP: &str = "\
 Exit status: 0 all fetched, 1 some failed, 2 usage, 124 deadline, 130 cancelled.
@@ -393,7 +397,7 @@ impl Args {
                 Place::Printed(Some(path.clone()))
             }
             Some(path) => {
-                let path = path.canonicalize().unwrap_or_else(|_| path.clone()); // not over a link
+                let path = end_of_links(path);
                 let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
                 let directory = directory.unwrap_or(Path::new(".")).to_owned();
                 let name = path.file_name().unwrap_or(path.as_os_str()).to_owned();
@@ -407,6 +411,12 @@ impl Args {
         if self.urls.is_empty() && self.input.is_none() {
             let message = "nothing to fetch: give URLs, or a file of them with -i";
             return Err((ErrorKind::MissingRequiredArgument, message.to_owned()));
+        }
+        let requests_from_stdin = self.input.as_deref() == Some(Path::new("-"));
+        if requests_from_stdin && BODY_FROM_STDIN.load(Ordering::Relaxed) {
+            let message = "stdin holds either the requests (-i -) or the body (@-): \
+                           give one of them as a file";
+            return Err((ErrorKind::ArgumentConflict, message.to_owned()));
         }
         let refused = self.request.headers.iter().find_map(|header| header.as_ref().err());
         let refused = refused.map(|why| format!("--header: {why}"));
@@ -505,6 +515,13 @@ impl Args {
     fn burst(&self, rate: f64) -> u32 {
         self.pace.burst.unwrap_or((rate * 0.002).ceil().max(2.0) as u32)
     }
+}
+
+/// Where a symbolic link leads to, even if nothing is there: a file is written through it.
+fn end_of_links(path: &Path) -> PathBuf {
+    let next = |path: &PathBuf| path.read_link().ok().map(|link| path.with_file_name(link));
+    let links = std::iter::successors(Some(path.to_owned()), next).take(MOST_LINKS);
+    links.last().expect("the path itself")
 }
 
 /// Whether the path names a descriptor of the process, such as /dev/stdout: such a file is written

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::io::{self, Read};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,6 +14,9 @@ use crate::api_client::input::checked_header;
 /// A header, or what is wrong with it. It never fails for clap, which would print the value, and
 /// that may be a secret.
 pub(super) type Header = Result<(HeaderName, HeaderValue), String>;
+
+/// Whether a body was read from stdin: no requests can come from there then.
+pub(super) static BODY_FROM_STDIN: AtomicBool = AtomicBool::new(false);
 
 /// A user and a password, or what is wrong with them.
 #[derive(Clone)]
@@ -63,6 +67,7 @@ pub(super) fn as_is(text: &str) -> Result<Bytes, String> {
     let read = match text.strip_prefix('@') {
         None => return Ok(text.to_owned().into()),
         Some("-") => {
+            BODY_FROM_STDIN.store(true, Ordering::Relaxed);
             let mut body = Vec::new();
             io::stdin().lock().read_to_end(&mut body).map(|_| body)
         }

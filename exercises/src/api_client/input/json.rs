@@ -36,6 +36,9 @@ struct Fields {
     body_base64: Option<String>,
     /// Only an outcome of an earlier run has it.
     attempts: Option<IgnoredAny>,
+    /// The same, if a body was sent.
+    #[serde(default)]
+    has_body: bool,
 }
 
 const FIELDS: [&str; 7] = ["url", "id", "method", "headers", "body", "json", "body_base64"];
@@ -96,9 +99,9 @@ pub(super) fn parse(line: &str) -> Result<Line, String> {
     if is_json && !headers.contains_key(header::CONTENT_TYPE) {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
-    let has_body = [Method::POST, Method::PUT, Method::PATCH];
-    if fields.attempts.is_some() && method.as_ref().is_some_and(|method| has_body.contains(method))
-    {
+    let usual = [Method::POST, Method::PUT, Method::PATCH];
+    let has_body = fields.has_body || method.as_ref().is_some_and(|method| usual.contains(method));
+    if fields.attempts.is_some() && has_body {
         return Err("an outcome does not hold the body that was sent: \
                     take the request's own line, by its id"
             .to_owned());

@@ -9,4 +9,4 @@ mod request;
 pub(super) use header::{Values, checked_header};
 pub use id::Id;
 pub use request::Request;
-pub(super) use request::{masked, without_user};
+pub(super) use request::{masked, sendable, without_user};

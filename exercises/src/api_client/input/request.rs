@@ -30,19 +30,15 @@ pub struct Request {
     pub(in crate::api_client) reconnect: bool,
 }
 
+/// The longest URL, in bytes, that the types of HTTP can hold.
+const LONGEST_URL: usize = 65_534;
+
 const SENT: &str = "only a request with a URL is sent";
 
 impl Request {
     /// A `GET` of `url`, which may be without its `http://`.
     pub fn get(url: &str) -> Self {
-        let parsed = match web_url(url) {
-            Ok(url) if !matches!(url.scheme(), "http" | "https") => {
-                Err(format!("unsupported scheme `{}`: use http or https", url.scheme()))
-            }
-            Ok(url) if url.host_str().is_none() => Err("no host in the URL".to_owned()),
-            Ok(url) => Ok(Box::new(url)),
-            Err(err) => Err(err.to_string()),
-        };
+        let parsed = web_url(url).map_err(|err| err.to_string()).and_then(sendable).map(Box::new);
         Self {
             id: None,
             method: Method::GET,
@@ -211,6 +207,25 @@ impl Request {
     }
 }
 
+/// The URL, unless no request can be sent to it.
+pub(in crate::api_client) fn sendable(url: Url) -> Result<Url, String> {
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(format!("unsupported scheme `{}`: use http or https", url.scheme()));
+    }
+    let Some(host) = url.host_str() else { return Err("no host in the URL".to_owned()) };
+    let of_hosts = |c: &char| c.is_ascii_alphanumeric() || "-._~!$&'()*+,;=:[]%".contains(*c);
+    if let Some(other) = host.chars().find(|c| !of_hosts(c)) {
+        return Err(format!("no host has a `{other}` in its name: remove it from the URL"));
+    }
+    let length = url.as_str().len();
+    if length > LONGEST_URL {
+        return Err(format!(
+            "the URL has {length} bytes, and at most {LONGEST_URL} are sent: move some of it into a body"
+        ));
+    }
+    Ok(url)
+}
+
 /// Reads a URL as a browser's address bar does: without a scheme it is one of http.
 fn web_url(text: &str) -> Result<Url, url::ParseError> {
     let text = text.trim();
@@ -314,6 +329,11 @@ mod tests {
         ] {
             assert_eq!(Request::get(given).url().as_str(), sent, "{given}");
         }
+        let (quote, long) = (r#"a.exa"mple"#, format!("a.example/{}", "x".repeat(70_000)));
+        for (given, why) in [(quote, "`\"` in its name"), (&long, "at most 65534")] {
+            let refused = Request::get(given).invalid_because().expect("it cannot be sent");
+            assert!(refused.contains(why), "{refused}");
+        }
         for given in ["", "not a url", "ftp://a.example/", "http://", "a.example:x"] {
             assert!(Request::get(given).invalid_because().is_some(), "{given}");
         }
@@ -347,6 +367,7 @@ mod tests {
             r#""header": {}"#,
             r#""id": [1]"#,
             r#""attempts": 1, "method": "POST""#,
+            r#""attempts": 1, "method": "DELETE", "has_body": true"#,
         ] {
             assert!(line(wrong).invalid_because().is_some(), "{wrong}");
         }

@@ -11,6 +11,11 @@ pub(super) fn two_digits(number: f64) -> String {
     format!("{rounded:.places$}")
 }
 
+/// `1 request`, `2 requests`.
+pub(super) fn counted(number: u64, one: &str) -> String {
+    if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
+}
+
 /// `0`, `950`, `2.1k`, `21M`: k is 1024 bytes.
 pub(super) fn size(bytes: u64) -> String {
     if bytes < 1000 {

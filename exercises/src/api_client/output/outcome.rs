@@ -19,6 +19,9 @@ pub struct Outcome {
     /// The method that was asked for.
     #[serde(default)]
     pub method: String,
+    /// Whether it had a body, which is not in the outcome.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_body: bool,
     /// Of the last response, if there was one.
     pub status: Option<u16>,
     /// Where that response came from, with the secrets in it masked.
@@ -76,6 +79,7 @@ impl Outcome {
             id: request.id_or(number),
             url: request.shown().into_owned(),
             method: request.method.to_string(),
+            has_body: !request.body.is_empty(),
             status: None,
             final_url: None,
             http_version: None,

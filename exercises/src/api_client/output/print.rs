@@ -174,9 +174,10 @@ fn hold(host: &HostReport, now: Time) -> Option<String> {
         Hold::Rejecting => "it rejects everything",
         Hold::Ill => "it does not answer as it should",
     };
-    let paused = match until.map(|until| until.saturating_sub(now).as_secs()) {
-        Some(seconds) => format!("paused {seconds} s"),
-        None => "waiting for a probe".to_owned(),
+    let left = until.map_or(Time::ZERO, |until| until.saturating_sub(now));
+    let paused = match left.as_millis().div_ceil(1000) {
+        0 => "waiting for a probe".to_owned(),
+        seconds => format!("paused {seconds} s"),
     };
     Some(format!("{}: {paused} ({why}), {} waiting", host.host, host.waiting))
 }
@@ -234,6 +235,11 @@ mod tests {
         let shown =
             super::line(&summary, &progress, [45.4, 300.0], std::slice::from_ref(&host), second);
         assert_eq!(shown, format!("1/313+ done, 1 failed, {line}, 45/s, 1.2M at 300/s"));
+        host.held = Some((Hold::Ill, Some(Duration::from_millis(2001))));
+        let line = super::hold(&host, second).expect("it is held");
+        assert!(line.starts_with("api.example.com:443: paused 1 s"), "a probe is not due: {line}");
+        let line = super::hold(&host, second * 2).expect("it is held");
+        assert!(line.starts_with("api.example.com:443: waiting for a probe"), "{line}");
         host.held = Some((Hold::Pace, None));
         assert_eq!(hold(&host, Duration::ZERO), None, "it moves");
     }

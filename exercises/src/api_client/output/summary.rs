@@ -6,7 +6,7 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use super::Outcome;
-use super::numbers::{size, two_digits};
+use super::numbers::{counted, size, two_digits};
 use crate::api_client::transport::ErrorKind;
 use crate::policy::HostReport;
 
@@ -143,14 +143,16 @@ impl Default for Summary {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { requests, fetched, resumed, failed, attempts, rejected, bytes, .. } = self;
+        let Self { fetched, resumed, failed, rejected, bytes, .. } = self;
+        let (requests, attempts) =
+            (counted(self.requests, "request"), counted(self.attempts, "attempt"));
         let seconds = self.elapsed_ms as f64 / 1000.0;
-        writeln!(f, "{requests} requests: {fetched} fetched, {failed} failed, {resumed} resumed")?;
+        writeln!(f, "{requests}: {fetched} fetched, {failed} failed, {resumed} resumed")?;
         for (kind, count) in &self.errors {
             writeln!(f, "  {kind}: {count}")?;
         }
         let (rate, bytes) = (two_digits(self.rate), size(*bytes));
-        writeln!(f, "{attempts} attempts, {rejected} rejected, {bytes} bytes")?;
+        writeln!(f, "{attempts}, {rejected} rejected, {bytes} bytes")?;
         writeln!(f, "{seconds:.2} s, {rate} requests/s")?;
         let Latency { p50, p90, p99, max } = self.latency_ms;
         write!(f, "latency ms: p50 {p50:.1}, p90 {p90:.1}, p99 {p99:.1}, max {max:.1}")?;

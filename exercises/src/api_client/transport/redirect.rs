@@ -2,7 +2,7 @@ use http::{Method, StatusCode, header};
 use url::Url;
 
 use super::{Error, ErrorKind};
-use crate::api_client::input::{Request, without_user};
+use crate::api_client::input::{Request, sendable, without_user};
 
 /// What a request must not carry to another host.
 const CREDENTIALS: [header::HeaderName; 3] =
@@ -22,10 +22,8 @@ pub(in crate::api_client) fn follow(
 ) -> Result<(), Error> {
     let shown = without_user(location);
     let nowhere = |why: String| ErrorKind::Redirect.because(format!("to `{shown}`: {why}"));
-    let mut url = request.url().join(location).map_err(|err| nowhere(err.to_string()))?;
-    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-        return Err(nowhere("not an http or https URL".to_owned()));
-    }
+    let url = request.url().join(location).map_err(|err| nowhere(err.to_string()))?;
+    let mut url = sendable(url).map_err(nowhere)?;
     let to_get = match status.as_u16() {
         303 => request.method != Method::HEAD,
         301 | 302 => request.method == Method::POST,
