@@ -18,11 +18,11 @@ use crate::sync::{Arc, AtomicBool, OnceLock, Ordering, fence};
 /// deadline; ending a child leaves its parent alone. Cloning makes another handle to the *same*
 /// context.
 ///
-/// A context owns no task and no timer, and its parent does not know it. The deadline is data, and
-/// so is a cancellation: the waiter brings the timer, and listens to every context up to the root.
-/// So a context without waiters costs one allocation, two with a value, and dropping its last
-/// handle leaves nothing behind. A look-up skips the contexts without a value; a wait and a check
-/// for the end skip those that only carry one.
+/// A context owns no task and no timer, and its parent keeps no reference to it. The deadline is
+/// data, and so is a cancellation: the waiter brings the timer, and listens to every context up to
+/// the root. So a context without waiters costs one allocation, two with a value, and dropping its
+/// last handle leaves nothing behind. A look-up skips the contexts without a value; a wait and a
+/// check for the end skip those that only carry one.
 ///
 /// | Go | here |
 /// |---|---|
@@ -69,8 +69,8 @@ struct Node {
     end: OnceLock<End>,
     /// Wakes the waiters of this context and of those below it.
     ended: Event,
-    /// Set when a context with a value is cancelled whose nearest ancestor without a value is this
-    /// one. A check for the end must then look at the contexts with a value too.
+    /// Set when a context with a value is cancelled, and this is its nearest ancestor without one.
+    /// A check for the end must then look at the contexts with a value too.
     look_closer: AtomicBool,
     /// The earliest deadline from here to the root.
     deadline: Option<Instant>,
@@ -121,7 +121,7 @@ impl Context {
         let mut child = Node::new(Some(self), None);
         child.deadline = Some(child.deadline.map_or(deadline, |ours| ours.min(deadline)));
         if let Some(end) = self.end() {
-            child.end = end.clone().into(); // even if the new deadline lies further back
+            child.end = end.clone().into(); // even if the new deadline is in the past
         }
         Self::from_node(child)
     }
@@ -276,7 +276,7 @@ impl Context {
         successors(Some(self), |context| context.node.parent.as_ref())
     }
 
-    /// This context and those above it that carry a value, or that do not.
+    /// This context and its ancestors of one kind: those with a value, or those without.
     #[inline]
     fn to_root_of(&self, kind: bool) -> impl Iterator<Item = &Self> {
         successors(self.nearest_of(kind), move |context| {
@@ -344,7 +344,7 @@ impl Future for Wait<'_> {
                     return Poll::Ready(cause);
                 }
                 listeners.extend(context.to_root_of(PLAIN).map(|above| above.node.ended.listen()));
-                fence(Ordering::SeqCst); // the other half of the one in `end_for`
+                fence(Ordering::SeqCst); // pairs with the fence in `end_for`
                 *timer = context.node.deadline.map(|deadline| Box::pin(sleep_until(deadline)));
             }
             // Listeners before the timer: one that was woken must be polled, or its drop wakes
@@ -357,7 +357,7 @@ impl Future for Wait<'_> {
             if !woken {
                 return Poll::Pending;
             }
-            listeners.clear(); // a context beside this one has ended: listen anew
+            listeners.clear(); // another context has ended: listen again
         }
     }
 }

@@ -50,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_panics_as_it_is_dropped_leaves_another_panic_alone() {
+    fn a_panic_in_a_drop_leaves_another_panic_alone() {
         struct Discards(Option<PanicsWhenDropped>);
         impl Drop for Discards {
             fn drop(&mut self) {

@@ -114,7 +114,7 @@ async fn a_deadline_in_the_past_ends_the_context_at_once() {
 
 #[leak_check]
 #[tokio::test(start_paused = true)]
-async fn the_earliest_deadline_of_a_tower_ends_all_above_it() {
+async fn the_earliest_deadline_of_a_chain_ends_that_context_and_its_descendants() {
     let mut tower = vec![Context::background()];
     for seconds in [50, 40, 45, 10, 20, 30] {
         let top = tower.last().expect("there is a root").with_value(seconds).with_cancel();
@@ -172,7 +172,7 @@ async fn an_ended_context_does_not_poll_the_future() {
 
 #[leak_check]
 #[tokio::test(start_paused = true)]
-async fn the_end_of_the_context_wins_over_a_future_that_is_ready_as_well() {
+async fn an_ended_context_wins_over_a_ready_future() {
     for _ in 0..100 {
         let context = Context::background().with_timeout(SECOND);
         let outcome = context.run(sleep(SECOND)).await;
@@ -238,7 +238,7 @@ fn a_cancel_wakes_every_waiter_directly() {
 }
 
 #[test]
-fn what_the_future_gives_in_the_poll_that_cancels_is_not_lost() {
+fn a_result_from_the_poll_that_cancels_is_not_lost() {
     let ctx = Context::background();
     let takes = async {
         ctx.cancel();

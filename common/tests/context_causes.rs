@@ -155,7 +155,7 @@ async fn without_cancel_has_the_values_and_neither_the_end_nor_the_deadline() {
 }
 
 #[test]
-fn one_of_many_errors_at_once_is_the_cause_for_all() {
+fn one_of_many_simultaneous_errors_is_the_cause_for_all() {
     const THREADS: usize = 4;
     for _ in 0..200 {
         let ctx = Context::background();

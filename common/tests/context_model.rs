@@ -169,7 +169,7 @@ fn end_what_is_due(pairs: &mut [Pair], now: u64) {
 
 async fn check(pairs: &[Pair], start: Instant) {
     for _ in 0..4 {
-        yield_now().await; // lets the waiters run that have been woken
+        yield_now().await; // lets the woken waiters run
     }
     for (index, pair) in pairs.iter().enumerate() {
         let Model { deadline, ended, .. } = pair.model;

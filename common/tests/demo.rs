@@ -55,7 +55,7 @@ fn an_error_and_a_panic_reach_the_exit_status() {
 }
 
 #[test]
-fn no_piece_but_the_chosen_one_panics() {
+fn only_the_chosen_piece_panics() {
     let count = Arc::new(AtomicU64::new(0));
     let pieces = count.clone();
     let ended = demo(&["--panic-at", "5"]).threads(move |demo| {
@@ -70,7 +70,7 @@ fn no_piece_but_the_chosen_one_panics() {
 }
 
 #[test]
-fn work_is_counted_and_rests_for_its_time() {
+fn work_is_counted_and_takes_its_time() {
     let count = Arc::new(AtomicU64::new(0));
     let works = count.clone();
     let ended = demo(&["--pace", "0", "--panic-at", "3"]).tasks(async move |demo| {

@@ -54,7 +54,7 @@ fn child() {
     writeln!(stdout(), "ready").unwrap();
     assert!(channel.recv().is_err());
     assert_eq!(context.err(), Some(Cause::Canceled));
-    assert_eq!(interrupted().err(), Some(Cause::Canceled), "also for who asks later");
+    assert_eq!(interrupted().err(), Some(Cause::Canceled), "even for a later caller");
     writeln!(stdout(), "canceled and disconnected").unwrap();
     loop {
         thread::park(); // until a later signal

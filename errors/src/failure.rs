@@ -28,7 +28,7 @@ pub struct TaskFailed<E: Error + 'static> {
     pub failure: Failure<E>,
 }
 
-/// How many tasks ended in which way.
+/// The number of tasks by how they ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     /// Tasks with an output.

@@ -32,8 +32,8 @@ pub struct Results<I, T, E> {
 /// gives one result, in the order in which they are ready, even if it fails, panics, is cancelled
 /// or never begins.
 ///
-/// Nothing runs before the first result is asked for, and a task is started only when one is: a
-/// slow reader slows the work, and no more than `workers` results wait to be read.
+/// A task starts only when a result is asked for: a slow reader slows the work, and at most
+/// `workers` results wait to be read.
 ///
 /// # Panics
 ///
@@ -132,7 +132,7 @@ mod tests {
         }
     }
 
-    /// One task for each way to end, and as many as that to run at once.
+    /// One task for each way to end, all of them at once.
     fn every_kind() -> Vec<(u64, Work)> {
         vec![
             (1, Box::pin(ready(Ok(11)))),
@@ -201,7 +201,7 @@ mod tests {
 
     #[leak_check]
     #[tokio::test(start_paused = true)]
-    async fn as_many_run_at_once_as_there_are_workers() {
+    async fn every_worker_is_used_and_no_more_tasks_run_at_once() {
         static RUNNING: AtomicUsize = AtomicUsize::new(0);
         let meet = Arc::new(Barrier::new(3)); // opens for three at once
         let tasks = (0..30).map(|id| {

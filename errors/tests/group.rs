@@ -273,7 +273,7 @@ async fn a_task_starts_siblings_that_are_waited_for_even_at_the_limit() {
 
 #[leak_check]
 #[tokio::test(start_paused = true)]
-async fn dropping_a_group_cancels_its_tasks_and_starts_no_more() {
+async fn dropping_a_group_cancels_its_tasks_and_starts_none() {
     let (held, begun) = (Arc::new(()), Arc::new(AtomicUsize::new(0)));
     let group = group().limit(1);
     let spawner = group.spawner();
@@ -308,7 +308,7 @@ fn a_limit_of_zero_is_refused() {
 
 #[leak_check]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_many_errors_at_once_one_is_the_first() {
+async fn one_of_many_simultaneous_errors_is_the_first() {
     for _ in 0..200 {
         let group = group();
         for id in 0..8 {

@@ -32,7 +32,7 @@ async fn many_callers_share_one_call_and_its_result() {
 
 #[leak_check]
 #[tokio::test(start_paused = true)]
-async fn one_that_gives_up_leaves_the_call_to_the_others() {
+async fn a_caller_that_gives_up_leaves_the_call_to_the_others() {
     let flight = sleep(2 * SECOND).map(|()| 7).shared();
     assert!(timeout(SECOND, flight.clone()).await.is_err());
     assert_eq!(timeout(2 * SECOND, flight).await, Ok(7));

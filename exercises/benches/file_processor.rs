@@ -66,9 +66,9 @@ enum Contender {
 }
 
 enum Goal {
-    /// The other one takes at least this many times as long.
+    /// The other program takes at least this many times as long.
     Slower(f64),
-    /// Ours takes at most this many times as long as the other one.
+    /// Ours takes at most this many times as long as the other program.
     AtMost(f64),
     /// No goal: it shows what the machine can do.
     Shown,

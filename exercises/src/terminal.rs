@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_could_harm_a_terminal_is_escaped_and_each_escape_can_be_read_back() {
+    fn harmful_characters_are_escaped_and_each_escape_can_be_read_back() {
         let text =
             OsStr::from_bytes(b"a\x1b[2J\n\t\\n \xC2\x9B\xE2\x80\xAE\xE2\x80\xA8\xFF \xC3\xA9");
         let shown = plain(text).to_string();

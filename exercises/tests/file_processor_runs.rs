@@ -104,7 +104,7 @@ fn a_file_that_vanishes_after_it_was_listed_fails_alone() {
 }
 
 #[test]
-fn a_file_that_shrinks_and_grows_is_counted_up_to_an_end_that_it_had() {
+fn a_file_that_shrinks_and_grows_is_counted_up_to_one_of_its_ends() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("changing");
     let line = b"line\n\0\0\0"; // 8 bytes, so that chunks of 4 KiB cut between lines

@@ -36,7 +36,7 @@ fn api_client_brings_completions_and_a_man_page() {
 
 #[cfg(feature = "data-pipeline")]
 #[test]
-fn data_pipeline_brings_completions_and_a_man_page_also_of_its_subcommands() {
+fn data_pipeline_brings_completions_and_man_pages_even_of_subcommands() {
     let program = env!("CARGO_BIN_EXE_data-pipeline");
     brings_along(program, "data-pipeline", "policy");
     let man = run(program, &["--man"]).expect_status(0).stdout;

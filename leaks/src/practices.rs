@@ -142,7 +142,7 @@ mod tests {
     use crate::leak_check;
 
     #[tokio::test(start_paused = true)]
-    async fn all_work_runs_at_the_same_time_to_its_end() {
+    async fn all_work_runs_concurrently_to_its_end() {
         let meet = Arc::new(Barrier::new(100)); // opens for all at once
         let work = (0..100).map(|at| {
             let meet = Arc::clone(&meet);
@@ -201,7 +201,7 @@ mod tests {
 
     #[leak_check]
     #[tokio::test(start_paused = true)]
-    async fn a_panic_is_heard_at_once_and_ends_an_endless_source() {
+    async fn a_panic_surfaces_at_once_and_ends_an_endless_source() {
         let spawned = Arc::new(AtomicUsize::new(0));
         let endless = (0..).map({
             let spawned = Arc::clone(&spawned);
@@ -224,7 +224,7 @@ mod tests {
 
     #[leak_check]
     #[tokio::test(start_paused = true)]
-    async fn results_that_panic_as_they_are_dropped_do_not_hide_a_panic() {
+    async fn results_that_panic_when_dropped_do_not_hide_a_panic() {
         struct PanicsWhenDropped;
         impl Drop for PanicsWhenDropped {
             fn drop(&mut self) {

@@ -14,7 +14,7 @@ const HOUR: Duration = Duration::from_hours(1);
 
 #[leak_check]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn never_more_are_given_out_than_there_are() {
+async fn never_more_permits_are_given_out_than_exist() {
     const SIZE: usize = 5;
     let (permits, given) = (Arc::new(Semaphore::new(SIZE)), Arc::new(AtomicUsize::new(0)));
     let work = (0..20).map(|task| {
@@ -65,7 +65,7 @@ async fn a_large_request_is_not_starved_by_small_ones() {
 
 #[leak_check]
 #[tokio::test(start_paused = true)]
-async fn a_wait_that_is_given_up_lets_those_behind_it_pass() {
+async fn a_dropped_wait_lets_later_requests_pass() {
     let permits = Arc::new(Semaphore::new(2));
     let held = permits.acquire().await.expect("it is open");
     assert!(timeout(HOUR, permits.acquire_many(2)).await.is_err());

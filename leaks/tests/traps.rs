@@ -61,7 +61,7 @@ async fn an_old_task_that_ends_hides_a_new_one() {
 
 #[leak_check]
 #[tokio::test(start_paused = true)]
-async fn asking_for_more_permits_than_there_are_holds_up_all_behind_it() {
+async fn asking_for_too_many_permits_blocks_all_later_requests() {
     let (permits, hour) = (Semaphore::new(2), Duration::from_hours(1));
     let mut too_many = std::pin::pin!(permits.acquire_many(3));
     assert!(timeout(hour, &mut too_many).await.is_err());

@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn as_many_tasks_are_there_as_there_are_permits() {
+    async fn only_as_many_tasks_exist_as_there_are_permits() {
         let (gauge, meet) = (Arc::default(), Arc::new(tokio::sync::Barrier::new(WORKERS)));
         leak_check(limited(TASKS, WORKERS, || meeting(&gauge, &meet))).await;
         assert_eq!((gauge.peak(), gauge.done()), (WORKERS, TASKS));

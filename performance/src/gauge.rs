@@ -27,7 +27,7 @@ impl Gauge {
         self.peak.load(Ordering::Relaxed)
     }
 
-    /// How many came to their end without a panic.
+    /// How many ended without a panic.
     pub fn done(&self) -> usize {
         self.done.load(Ordering::Relaxed)
     }

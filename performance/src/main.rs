@@ -74,7 +74,7 @@ async fn run(load: Load, demo: Demo, as_json: bool) -> Result {
         say!("\n=== Each design in a process of its own ===");
     }
     let program = env::current_exe()?;
-    let program = program.to_str().ok_or("the path of this program is no UTF-8")?.to_owned();
+    let program = program.to_str().ok_or("the path of this program is not UTF-8")?.to_owned();
     let measured = spawn_blocking(move || Design::ALL.map(|design| apart(&program, design, load)));
     let mut failures = Vec::new();
     let mut rows = Vec::new();

@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_has_a_dash_for_what_there_is_not() {
+    fn the_table_has_a_dash_for_a_missing_figure() {
         let lines = [
             "design      tasks  workers  seconds    peak       memory",
             "threads      1000        -        -       -            -",
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn json_has_a_null_for_what_there_is_not() {
+    fn json_has_null_for_a_missing_figure() {
         let lines = [
             r"[",
             r#"  {"design": "threads", "tasks": 1000, "workers": null, "seconds": null, "peak": null, "memory": null},"#,
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_fails_is_an_error_with_the_design_in_it() {
+    fn a_failed_process_is_an_error_that_names_the_design() {
         let err = apart("false", Design::Pool, LOAD).unwrap_err();
         assert!(err.to_string().starts_with("pool failed: exit status"), "{err}");
         assert!(apart("/no/such/program", Design::Pool, LOAD).is_err());

@@ -69,7 +69,7 @@ mod tests {
 
     #[leak_check]
     #[tokio::test(start_paused = true)]
-    async fn work_that_has_begun_is_carried_through() {
+    async fn work_that_has_begun_runs_to_its_end() {
         let started = Instant::now();
         let ctx = Context::background().with_timeout(SECOND * 2);
         let mut done = 0;

@@ -181,7 +181,7 @@ mod tests {
 
     #[leak_check]
     #[tokio::test(start_paused = true)]
-    async fn the_deadline_is_one_for_all_workers() {
+    async fn all_workers_share_one_deadline() {
         let mut server = Server::new(&Context::background());
         for seconds in [4, 8, 12] {
             let in_flight = Duration::from_secs(seconds);

@@ -26,7 +26,7 @@ fn stops_by_itself_after_the_time_it_is_given() {
 }
 
 #[test]
-fn the_late_are_named() {
+fn late_workers_are_named() {
     let args = ["--pace", "0.1", "--for", "1s", "--deadline", "2s", "--stubborn", "2"];
     let run = run(PROGRAM, &args).expect_status(1);
     assert!(run.took >= Duration::from_millis(300), "the deadline was waited for: {run:?}");

@@ -61,14 +61,14 @@ fn the_second_signal_exits_at_once() {
         server.wait_for("All workers started");
         server.signal("INT");
         server.wait_for("Server shutting down...");
-        server.signal_until_it_exits(signal); // one too early is ignored, as a second from `timeout`
+        server.signal_until_it_exits(signal); // an earlier one is ignored, like the second one from `timeout`
         let run = server.finish().expect_status(130);
         assert!(!run.stdout.contains("Server stopped"), "{run:?}");
     }
 }
 
 #[test]
-fn a_signal_wakes_the_workers_in_the_midst_of_their_wait() {
+fn a_signal_wakes_waiting_workers() {
     // The next tick is hours away, so a worker that waited for it would hang.
     let mut server = Server::start(&["--pace", "100000"]);
     server.wait_for("All workers started");

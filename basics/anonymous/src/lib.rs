@@ -92,7 +92,7 @@ mod tests {
 
     #[leak_check]
     #[tokio::test(start_paused = true)]
-    async fn a_panic_cancels_the_other_task_and_goes_on_in_the_caller() {
+    async fn a_panic_cancels_the_other_task_and_resumes_in_the_caller() {
         let work = |_| sleep(PAUSE);
         let joined = tokio::spawn(in_tasks(3, work, |_| panic!("a bad line"))).await;
         assert!(joined.unwrap_err().is_panic());
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "a scoped thread panicked")]
-    fn a_panic_in_a_thread_goes_on_in_the_caller() {
+    fn a_panic_in_a_thread_resumes_in_the_caller() {
         in_threads(3, |number| assert_ne!(number, 1, "a bad number"), |_| {});
     }
 }

@@ -22,7 +22,7 @@ fn moving_a_reference_moves_no_value() {
 }
 
 #[tokio::test]
-async fn awaited_together_tasks_may_borrow() {
+async fn futures_awaited_together_may_borrow() {
     let said = Mutex::new(Vec::new());
     let say = async |word| said.lock().unwrap().push(word);
     tokio::join!(say("Hello"), say("goroutine"));

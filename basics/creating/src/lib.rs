@@ -5,7 +5,7 @@ use std::thread::{self, ScopedJoinHandle};
 use common::resume_panic;
 use tokio::task::{JoinError, JoinSet, yield_now};
 
-/// Tasks that are spawned in a row before those already spawned get a turn.
+/// How many tasks are spawned before those already spawned get a turn.
 const BURST: usize = 32;
 
 /// Runs each piece of work in a thread of its own, all at the same time, and gives the results in
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_in_a_thread_goes_on_in_the_caller() {
+    fn a_panic_in_a_thread_resumes_in_the_caller() {
         let panic = catch_unwind(|| in_threads([|| (), || panic!("a bad thread")])).unwrap_err();
         assert_eq!(panic.downcast_ref(), Some(&"a bad thread"));
     }
@@ -145,7 +145,7 @@ mod tests {
 
     #[leak_check]
     #[tokio::test]
-    async fn a_panic_in_a_task_goes_on_in_the_caller_and_cancels_the_others() {
+    async fn a_panic_in_a_task_resumes_in_the_caller_and_cancels_the_others() {
         let work = [false, true, false].map(|bad| async move {
             assert!(!bad, "a bad task");
             pending::<()>().await;
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_panics_as_it_is_dropped_does_not_hide_a_threads_panic() {
+    fn a_panic_in_a_drop_does_not_hide_a_threads_panic() {
         for last in [2, 3] {
             // Of two panics one is resumed, and the other is dropped.
             let work = || in_threads((0..last).map(|number| move || give(number)));
@@ -185,7 +185,7 @@ mod tests {
 
     #[leak_check]
     #[tokio::test]
-    async fn what_panics_as_it_is_dropped_does_not_hide_a_tasks_panic() {
+    async fn a_panic_in_a_drop_does_not_hide_a_tasks_panic() {
         let work = (0..2).map(async |number| give(number));
         let panic = tokio::spawn(in_tasks(work)).await.err().unwrap().into_panic();
         assert_eq!(panic.downcast_ref(), Some(&"the first"));

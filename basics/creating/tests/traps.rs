@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 use tokio::task::{JoinSet, yield_now};
 
 #[tokio::test]
-async fn a_dropped_handle_leaves_the_task_running_and_its_panic_unheard() {
+async fn a_dropped_handle_leaves_the_task_running_and_its_panic_unreported() {
     let (go_on, told) = oneshot::channel();
     let (done, ended) = oneshot::channel::<()>();
     drop(tokio::spawn(async move {

@@ -122,13 +122,13 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "at least one worker is needed to take the jobs")]
-    fn no_workers_at_all_are_refused() {
+    fn zero_workers_are_refused() {
         let (_jobs, queue) = bounded::<i32>(1);
         thread::scope(|scope| drop(start_workers(scope, 0, &queue, |_, job| job)));
     }
 
     #[test]
-    fn what_panics_as_it_is_dropped_ends_its_worker_and_not_the_process() {
+    fn a_panic_in_a_drop_ends_its_worker_and_not_the_process() {
         struct PanicsWhenDropped;
         impl Drop for PanicsWhenDropped {
             fn drop(&mut self) {

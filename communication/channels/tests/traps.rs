@@ -17,7 +17,7 @@ fn a_kept_sender_keeps_the_channel_open() {
 }
 
 #[test]
-fn without_a_reader_sender_and_workers_wait_for_each_other() {
+fn without_a_reader_the_sender_and_the_workers_wait_for_each_other() {
     const WORKERS: usize = 3;
     const JOBS: usize = 20;
     let results = thread::scope(|scope| {

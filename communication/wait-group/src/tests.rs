@@ -21,7 +21,7 @@ async fn ended(group: &TaskGroup) -> Vec<Panicked> {
 }
 
 #[test]
-fn waiting_for_threads_ends_after_the_last_of_them() {
+fn waiting_for_threads_ends_after_the_last_thread() {
     let done = AtomicUsize::new(0);
     let start = Barrier::new(101); // no thread is done before all are started
     thread::scope(|scope| {
@@ -67,7 +67,7 @@ impl Drop for PanicsWhenDropped {
 }
 
 #[test]
-fn what_panics_as_it_is_dropped_is_one_panic_of_a_thread() {
+fn a_panic_in_a_drop_is_one_panic_of_a_thread() {
     let panics = thread::scope(|scope| {
         let mut group = ThreadGroup::new(scope);
         group.spawn(|| panic_any(PanicsWhenDropped));
@@ -78,7 +78,7 @@ fn what_panics_as_it_is_dropped_is_one_panic_of_a_thread() {
 
 #[leak_check]
 #[tokio::test(start_paused = true)]
-async fn what_panics_as_it_is_dropped_is_one_panic_of_a_task() {
+async fn a_panic_in_a_drop_is_one_panic_of_a_task() {
     let mut group = TaskGroup::new();
     group.spawn(async { panic_any(PanicsWhenDropped) });
     group.spawn(async {
@@ -95,7 +95,7 @@ fn a_group_without_workers_does_not_wait() {
 
 #[leak_check]
 #[tokio::test(start_paused = true)]
-async fn waiting_for_tasks_ends_after_the_last_of_them() {
+async fn waiting_for_tasks_ends_after_the_last_task() {
     let done = Arc::new(AtomicUsize::new(0));
     let mut group = TaskGroup::new();
     for id in 0..100 {
@@ -126,7 +126,7 @@ async fn a_task_that_panics_counts_down_and_is_reported() {
 
 #[leak_check]
 #[tokio::test(start_paused = true)]
-async fn a_wait_for_tasks_can_be_given_up_and_taken_up_again() {
+async fn a_wait_for_tasks_can_be_dropped_and_repeated() {
     let (release, released) = oneshot::channel::<()>();
     let mut group = TaskGroup::new();
     group.spawn(async { drop(released.await) });

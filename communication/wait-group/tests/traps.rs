@@ -35,7 +35,7 @@ fn a_clone_that_is_kept_counts_as_a_worker() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_open_tracker_waits_although_it_is_empty() {
+async fn an_empty_tracker_that_was_not_closed_waits() {
     let tracker = TaskTracker::new();
     let hour = Duration::from_hours(1);
     assert!(timeout(hour, tracker.wait()).await.is_err());
@@ -44,7 +44,7 @@ async fn an_open_tracker_waits_although_it_is_empty() {
 }
 
 #[tokio::test]
-async fn dropping_a_tracker_stops_no_task_and_dropping_a_join_set_all() {
+async fn dropping_a_join_set_stops_its_tasks_and_dropping_a_tracker_does_not() {
     let tracker = TaskTracker::new();
     let alive = tracker.spawn(pending::<()>());
     drop(tracker);

@@ -28,7 +28,7 @@ async fn work_that_does_not_await_is_not_cancelled() {
 }
 
 #[tokio::test]
-async fn a_send_that_is_cut_off_takes_its_item_along() {
+async fn a_cancelled_send_drops_its_item() {
     let ctx = Context::background();
     let (sender, mut receiver) = mpsc::channel(1);
     sender.send(1).await.unwrap(); // the channel is full

@@ -86,14 +86,14 @@ mod tests {
     }
 
     #[test]
-    fn values_of_the_same_content_do_not_collide() {
+    fn values_with_the_same_content_do_not_collide() {
         let ctx = Context::background().with_value(user("same")).with_value(request("same"));
         let found = Request::of(&ctx).unwrap();
         assert_eq!((&found.id.0, &found.user.0), (&"same".to_owned(), &"same".to_owned()));
     }
 
     #[test]
-    fn an_id_prints_as_it_is() {
+    fn an_id_prints_unchanged() {
         assert_eq!(format!("{} {}", user("ada"), request("r1")), "ada r1");
     }
 

@@ -73,7 +73,7 @@ pub fn fields(data: &[u8]) {
                 assert_eq!(values[slot], found(path, &document), "{path} in {line}");
             }
         }
-        Ok(_) => drop(read.expect_err("it is no object")),
+        Ok(_) => drop(read.expect_err("it is not an object")),
         // A number out of range, half a surrogate pair, a nesting without end: in a field that is
         // not wanted they are skipped, but their form is checked.
         Err(_) if read.is_ok() => {
@@ -119,7 +119,7 @@ fn reference(value: Option<&Json>) -> Value<'_> {
         Some(Json::String(text)) => Value::Text(text.as_str().into()),
         Some(Json::Number(number)) => {
             let integer = number.as_i64().map(i128::from).or(number.as_u64().map(i128::from));
-            let float = || Number::from(number.as_f64().expect("every number has a nearest"));
+            let float = || Number::from(number.as_f64().expect("every number has a nearest float"));
             Value::Number(integer.map_or_else(float, Number::Integer))
         }
         Some(Json::Null) => Value::Null,

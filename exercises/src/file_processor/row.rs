@@ -19,7 +19,8 @@ use super::columns::Counts;
 pub struct Row {
     /// The path as it was given or found; `-` is stdin.
     pub path: PathBuf,
-    /// How many bytes of the path name the directory that was walked, or that a named file is in.
+    /// The length in bytes of the part of the path that names the walked directory, or the
+    /// directory of a named file.
     pub root: usize,
     /// Its counts, or why there are none.
     pub outcome: Status,

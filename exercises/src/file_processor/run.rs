@@ -302,7 +302,7 @@ mod tests {
     use crate::file_processor::columns::Counts;
 
     #[test]
-    fn rows_behind_one_that_never_comes_are_handed_over_at_the_end() {
+    fn rows_behind_a_missing_one_are_handed_over_at_the_end() {
         let row = |name: &str| Row {
             path: name.into(),
             root: 0,

@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn retry_after_goes_before_its_milliseconds() {
+    fn retry_after_wins_over_retry_after_ms() {
         let ms = ("retry-after-ms", "250");
         assert_eq!(read(&[ms]).retry_after, Some(Duration::from_millis(250)));
         assert_eq!(read(&[ms, ("retry-after", "2")]).retry_after, Some(Duration::from_secs(2)));

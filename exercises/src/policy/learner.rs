@@ -74,7 +74,7 @@ pub struct Learner {
     /// The newest rejection, and how many there were without an accept in between.
     cut_at: f64,
     streak: u32,
-    /// How many rejections have confirmed the estimate, and what came of it.
+    /// How many rejections have confirmed the estimate, and the probing that follows from it.
     confirmed: u32,
     patience: f64,
     alert_until: f64,
@@ -156,7 +156,7 @@ impl Learner {
         (in_flight < window).then(|| seconds(next))
     }
 
-    /// A request has gone.
+    /// A request was sent.
     pub fn sent(&mut self, now: Time) {
         let now = now.as_secs_f64();
         self.search.get_or_insert(Rejection { accepted: self.accepted, at: now });
@@ -242,7 +242,7 @@ impl Learner {
     }
 
     /// The rate has doubled and nothing was rejected: the limit has moved, so the search starts
-    /// anew.
+    /// again.
     fn search_again(&mut self, now: f64) {
         self.rate = self.rate_at(now);
         self.cut_at = now;

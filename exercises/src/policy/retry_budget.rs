@@ -20,7 +20,7 @@ impl RetryBudget {
         Self { tokens: AT_ONCE, at: Time::ZERO }
     }
 
-    /// A request has gone, and earns this share of a retry.
+    /// A request was sent: it earns this share of a retry.
     pub(super) fn earn(&mut self, now: Time, share: f64) {
         self.fill(now);
         self.tokens = (self.tokens + share).min(AT_ONCE);

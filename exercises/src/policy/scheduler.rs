@@ -77,7 +77,7 @@ pub struct HostReport {
     pub rejected: u64,
     /// How many of them a second, from the first request to the last accepted one.
     pub pace: f64,
-    /// What it allows, in requests per second, as far as it has rejected any.
+    /// What it allows, in requests per second; known once it has rejected some.
     pub allows: Option<f64>,
     /// How many wait for it.
     #[serde(skip)]

@@ -209,7 +209,7 @@ fn every_kind_of_limit_is_learned() {
 }
 
 #[test]
-fn jitter_does_not_pass_for_a_bucket() {
+fn jitter_is_not_taken_for_a_bucket() {
     for seed in 0..20 {
         let mut trial = Trial::new(Learner::unknown(), Kind::Bucket(0.0), 0.001, seed);
         trial.until_accepted(2000);
@@ -241,7 +241,7 @@ fn a_limit_that_is_halved_and_raised_again_is_followed_within_five_seconds() {
 }
 
 #[test]
-fn what_was_sent_before_a_rejection_is_the_same_event() {
+fn rejections_of_requests_sent_before_one_are_the_same_event() {
     let mut learner = Learner::claimed(100.0);
     let at = Duration::from_millis;
     for sent in [10, 20, 30] {

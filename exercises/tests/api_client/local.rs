@@ -66,7 +66,7 @@ async fn a_host_that_hangs_up_after_each_answer_is_asked_again() {
 }
 
 #[tokio::test]
-async fn a_post_without_a_body_says_so() {
+async fn a_post_without_a_body_announces_a_length_of_zero() {
     let server = Server::start();
     let config = quick();
     let web = Web::new(config.limits.connect, 1).expect("a client");
@@ -79,7 +79,7 @@ async fn a_post_without_a_body_says_so() {
 }
 
 #[tokio::test]
-async fn a_truncated_body_is_no_success() {
+async fn a_truncated_body_is_a_failure() {
     let server = Server::start();
     let outcome = fetch_one(quick(), &server.url("/truncated")).await;
     assert_eq!((kind(&outcome), outcome.attempts), (Some(ErrorKind::Body), 3), "{outcome:?}");
@@ -185,7 +185,7 @@ async fn a_redirect_is_charged_to_the_host_it_leads_to() {
 }
 
 #[tokio::test]
-async fn whatever_retry_after_says_the_request_is_fetched_or_told_when_to_come_back() {
+async fn whatever_retry_after_says_the_request_is_fetched_or_ends_with_a_time() {
     let waits = ["soon", "-5", "", "Tue, 14 Nov 2023 22:13:20 GMT", "1.5", "31536000"];
     for wait in waits {
         let server = Server::start();
@@ -206,7 +206,7 @@ async fn a_host_that_rejects_everything_is_given_up() {
 }
 
 #[tokio::test]
-async fn half_of_the_time_unavailable_is_survived() {
+async fn a_host_unavailable_half_of_the_time_loses_nothing() {
     let server = Server::start();
     let urls: Vec<_> = (0..40).map(|n| server.url(&format!("/half/{n}"))).collect();
     for rate in [None, Some(Rate { per_second: 400.0, burst: 2 })] {
@@ -253,7 +253,7 @@ async fn a_port_that_opens_late_loses_nothing() {
 }
 
 #[tokio::test]
-async fn what_is_no_url_and_what_comes_twice_each_has_its_outcome() {
+async fn invalid_urls_and_duplicates_each_have_an_outcome() {
     let server = Server::start();
     let same = server.url("/same");
     let urls = ["no sense", "http://", "ftp://host/", "", &same, &same].map(str::to_owned);
@@ -282,7 +282,7 @@ async fn two_urls_never_share_a_file() {
 }
 
 #[tokio::test]
-async fn what_is_not_complete_leaves_no_file() {
+async fn an_incomplete_body_leaves_no_file() {
     let server = Server::start();
     let directory = tempfile::tempdir().expect("a directory");
     let mut config = quick();
@@ -337,7 +337,7 @@ async fn dropping_the_outcomes_drops_what_is_in_flight() {
 }
 
 #[test]
-fn what_speaks_no_http_is_malformed_and_tried_twice() {
+fn an_answer_that_is_not_http_is_malformed_and_tried_twice() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("an address").port();
     let garbage = thread::spawn(move || {

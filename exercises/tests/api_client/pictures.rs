@@ -17,7 +17,7 @@ fn of<'a>(bars: &'a [Drawn], path: &str) -> Vec<&'a Drawn> {
 }
 
 #[test]
-fn each_attempt_is_a_bar_and_no_more_are_at_once_than_slots() {
+fn each_attempt_is_a_bar_and_never_more_than_slots_overlap() {
     let server = Server::start();
     let urls: Vec<_> = (0..9).map(|n| server.url(&format!("/slow/{n}"))).collect();
     let urls = urls.iter().map(String::as_str);
@@ -29,7 +29,7 @@ fn each_attempt_is_a_bar_and_no_more_are_at_once_than_slots() {
 }
 
 #[test]
-fn retries_are_told_apart_from_first_tries_and_what_failed_from_what_did_not() {
+fn retries_and_failures_are_drawn_differently() {
     let server = Server::start();
     let (half, fine, missing) = (server.url("/half/x"), server.url("/x"), server.url("/missing"));
     let bars = picture(PROGRAM, &["--summary", "none", &half, &fine, &missing], 1);
@@ -41,7 +41,7 @@ fn retries_are_told_apart_from_first_tries_and_what_failed_from_what_did_not() {
 }
 
 #[test]
-fn what_the_deadline_cuts_off_is_canceled() {
+fn attempts_cut_off_by_the_deadline_are_canceled() {
     let server = Server::start();
     let args = ["--deadline", "1s", "--summary", "none", &server.url("/silent")];
     let bars = picture(PROGRAM, &args, 124);

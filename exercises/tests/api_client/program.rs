@@ -117,7 +117,7 @@ fn headers_method_and_body_go_with_every_request() {
 }
 
 #[test]
-fn the_deadline_is_124_and_leaves_no_request_without_outcome() {
+fn the_deadline_exits_with_124_and_every_request_has_an_outcome() {
     let server = Server::start();
     let urls: Vec<_> = (0..20).map(|n| server.url(&format!("/silent/{n}"))).collect();
     let input = urls.join("\n");

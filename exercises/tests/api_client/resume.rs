@@ -231,7 +231,7 @@ fn a_request_is_known_by_its_line_and_not_by_the_runs_flags() {
 }
 
 #[test]
-fn what_is_accepted_as_input_can_be_journaled() {
+fn every_accepted_input_can_be_journaled() {
     let job = Job::new();
     let id = "x".repeat(2_000_000);
     let line = format!("{{\"url\":\"{}\",\"id\":\"{id}\"}}", job.server.url("/ok"));

@@ -156,7 +156,7 @@ mod evidence {
     }
 
     #[test]
-    fn five_urls_at_a_host_that_only_rejects_are_few_requests_whatever_it_announces() {
+    fn a_host_that_only_rejects_gets_few_requests_whatever_it_announces() {
         let polite = |polite| Settings { polite, ..Settings::default() };
         for settings in [Settings::default(), given(), at_100(), polite(true)] {
             for announced in all_advice() {
@@ -195,7 +195,7 @@ mod evidence {
     }
 
     #[test]
-    fn a_rejection_is_charged_to_nobody() {
+    fn a_rejection_costs_no_try() {
         let rate = Some(Rate { per_second: 50.0, burst: 20 });
         let settings = Settings { rate, retries: 0, retry_budget: 0.0, ..Settings::default() };
         let mut scheduler = Scheduler::new(settings);
@@ -384,7 +384,7 @@ mod outage {
     }
 
     #[test]
-    fn what_may_have_been_processed_is_not_sent_again_and_what_cannot_have_been_is() {
+    fn only_what_cannot_have_been_processed_is_sent_again() {
         for (failing, again) in [
             (Failing::Unreachable, true),
             (Failing::Unprocessed, true),
@@ -496,7 +496,7 @@ mod quotas {
     }
 
     #[test]
-    fn what_a_host_announces_is_used_and_not_exceeded() {
+    fn an_announced_quota_is_used_and_not_exceeded() {
         for (limit, window) in [(100, 10), (50, 5), (600, 60)] {
             let run = run(Settings::default(), 1000, announcing(limit, window));
             assert_eq!((run.fetched.len(), run.rejected), (1000, 0), "{limit} in {window} s");
@@ -507,7 +507,7 @@ mod quotas {
     }
 
     #[test]
-    fn what_waits_and_fits_into_what_remains_is_not_spread() {
+    fn requests_that_fit_into_the_remaining_quota_are_not_spread() {
         let without = run(Settings::default(), 100, |_| accepted());
         let with = run(Settings::default(), 100, announcing(5000, 3600));
         assert_eq!(with.fetched.len(), 100);
@@ -526,7 +526,7 @@ mod quotas {
     }
 
     #[test]
-    fn of_several_policies_the_one_that_binds_is_kept() {
+    fn the_strictest_of_several_policies_is_kept() {
         let (mut minute, mut hour) = (announcing(60, 60), announcing(100_000, 3600));
         let run = run(Settings::default(), 200, |now| {
             let (mut tight, wide) = (minute(now), hour(now));
@@ -538,13 +538,13 @@ mod quotas {
     }
 
     #[test]
-    fn a_concurrency_policy_bounds_the_flight() {
+    fn a_concurrency_policy_bounds_the_requests_in_flight() {
         let few = Announced { most_in_flight: Some(3), ..Announced::default() };
         let mut scheduler = Scheduler::new(given());
         (0..10).for_each(|n| scheduler.add(Duration::ZERO, "host", n, true));
         let Turn::Send(job) = scheduler.next(Duration::ZERO) else { panic!("it may go") };
         scheduler.answered(TRIP, job, Answer::Accepted, &few);
-        let now = 5 * SECOND; // no rate is in the way
+        let now = 5 * SECOND; // no rate limits it
         let mut sent = Vec::new();
         for step in 0..10 {
             if let Turn::Send(job) = scheduler.next(now + step * SECOND) {

@@ -65,7 +65,7 @@ fn a_bad_header_on_the_command_line_is_refused_without_its_value() {
 }
 
 #[test]
-fn the_user_part_of_a_url_is_sent_as_credentials_and_a_header_goes_before_it() {
+fn the_user_part_of_a_url_is_sent_as_credentials_unless_a_header_replaces_it() {
     let server = Server::start();
     let url = format!("http://ada:{SECRET}@{}/authorized", server.address);
     let run = run_with_input(PROGRAM, &["--format", "ndjson", &url], "").expect_status(0);

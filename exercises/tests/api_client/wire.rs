@@ -57,7 +57,7 @@ async fn a_dead_first_address_leaves_time_for_the_second() {
 }
 
 #[tokio::test]
-async fn many_headers_folded_ones_and_a_raw_location_are_taken() {
+async fn many_headers_folded_ones_and_a_raw_location_are_accepted() {
     let server = Server::start();
     for path in ["/many-headers", "/folded", "/raw-location"] {
         let outcome = fetch_one(quick(), &server.url(path)).await;
@@ -249,7 +249,7 @@ fn a_download_of_a_run_that_was_killed_goes_on_in_the_next_one() {
 }
 
 #[test]
-fn a_run_that_stdout_cuts_short_is_incomplete() {
+fn a_run_ended_by_a_closed_stdout_is_incomplete() {
     let server = Server::start();
     let urls: Vec<_> = (0..40).map(|n| server.url(&format!("/slow/{n}"))).collect();
     let mut child = Command::new(PROGRAM)
@@ -311,7 +311,7 @@ fn a_body_that_the_end_of_the_run_cuts_off_is_not_fetched() {
 }
 
 #[test]
-fn the_one_download_ends_at_the_first_ctrl_c() {
+fn a_single_download_ends_at_the_first_ctrl_c() {
     let server = Server::start();
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("file");

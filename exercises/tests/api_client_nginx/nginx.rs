@@ -86,7 +86,7 @@ impl Drop for Nginx {
     }
 }
 
-/// A self-signed certificate, which only clients trust that are told to.
+/// A self-signed certificate: only clients that are told to trust it do.
 fn write_certificate(directory: &Path) {
     let names = ["localhost", "127.0.0.1", "two.test"].map(str::to_owned);
     let certified = rcgen::generate_simple_self_signed(names).expect("a pair");

@@ -81,7 +81,7 @@ fn dead(address: SocketAddr) -> (TcpListener, Vec<TcpStream>) {
 }
 
 #[tokio::test]
-async fn a_dead_first_address_leaves_time_for_the_second_also_over_tls() {
+async fn a_dead_first_address_leaves_time_for_the_second_even_over_tls() {
     let Some(nginx) = Nginx::start("tls.conf", 0) else { return };
     let addresses = [2, 1].map(|last| SocketAddr::from(([127, 0, 0, last], nginx.tls_port)));
     let (_dead, _filling) = dead(addresses[0]);

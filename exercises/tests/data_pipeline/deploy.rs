@@ -24,7 +24,7 @@ fn tool(path: &str, args: &[&str]) -> Option<Output> {
 }
 
 #[test]
-fn the_unit_for_systemd_is_one_that_systemd_takes() {
+fn systemd_accepts_the_pages_unit() {
     let kit = Kit::new();
     let unit = block("[Unit]");
     assert!(unit.contains("ExecStart=/usr/bin/data-pipeline run /etc/data-pipeline.toml"));
@@ -40,7 +40,7 @@ fn the_unit_for_systemd_is_one_that_systemd_takes() {
     assert!(said.status.success(), "{stderr}");
 }
 
-/// Without a signal: the output is opened anew at the next checkpoint, and each line is in one file.
+/// Without a signal: the output is reopened at the next checkpoint, and each line is in one file.
 #[test]
 fn the_lines_for_logrotate_rotate_an_output_and_lose_nothing() {
     let (kit, logrotate) = (Kit::new(), "/usr/sbin/logrotate");

@@ -111,7 +111,7 @@ fn nothing_is_lost_when_the_server_is_killed_in_mid_run() {
 }
 
 #[test]
-fn what_a_killed_worker_had_goes_to_the_other() {
+fn the_messages_of_a_killed_worker_go_to_the_other() {
     let kit = Kit::new();
     let Some(server) = Server::start(&kit) else { return };
     let events = lines(0..200_000);
@@ -132,7 +132,7 @@ fn what_a_killed_worker_had_goes_to_the_other() {
 
 /// Messages are sent and never acknowledged: no checkpoint may cover them.
 #[test]
-fn what_a_server_that_hangs_was_sent_comes_again() {
+fn what_was_sent_to_a_hanging_server_is_sent_again() {
     let kit = Kit::new();
     let Some(mut server) = Server::start(&kit) else { return };
     let events = lines(0..20_000);

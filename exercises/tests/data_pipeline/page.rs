@@ -57,7 +57,7 @@ fn a_stalled_sink_is_the_bottleneck_and_the_program_is_not_ready() {
 }
 
 #[test]
-fn the_page_may_run_and_load_nothing_but_its_own() {
+fn the_page_may_run_and_load_only_its_own_content() {
     let (_demo, page) = demo("30s");
     let answer = get(&page, "/").to_lowercase();
     let policy = answer.lines().find(|line| line.starts_with("content-security-policy: "));

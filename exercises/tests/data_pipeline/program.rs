@@ -57,7 +57,7 @@ fn without_an_output_the_result_goes_to_stdout() {
 }
 
 #[test]
-fn what_cannot_be_parsed_is_kept_with_its_place_and_reason() {
+fn unparsable_lines_are_kept_with_their_place_and_reason() {
     let kit = Kit::new();
     let input: &[u8] = b"{\"ts\":1}\nnot json\n\xff\xfe\n{\"ts\":\"when\"}\n{\"ts\":2,\"s\":\"\xff\"}\n{\"ts\":3}\n";
     fs::write(kit.path("in"), input).unwrap();
@@ -72,8 +72,7 @@ fn what_cannot_be_parsed_is_kept_with_its_place_and_reason() {
     );
     assert!(dead[0].ends_with("\"raw\":\"not json\"}"), "{dead:?}");
     assert!(dead[1].ends_with("\"reason\":\"not UTF-8\",\"raw_base64\":\"//4K\"}"), "{dead:?}");
-    let unread =
-        "no time: the field ts holds \\\"when\\\", which is no time in a form that is known";
+    let unread = "no time: the field ts holds \\\"when\\\", which is in no known form of time";
     assert!(dead[2].contains(unread), "{dead:?}");
     assert!(dead[3].contains("not UTF-8"), "{dead:?}");
 }
@@ -186,7 +185,7 @@ fn a_line_of_10_mb_goes_to_the_dead_letters_in_bounded_memory() {
 }
 
 #[test]
-fn empty_files_are_no_events() {
+fn empty_files_give_no_events() {
     let kit = Kit::new();
     kit.write("in", "");
     let run = kit.ok(&["--file", "in", "--out", "out"]);

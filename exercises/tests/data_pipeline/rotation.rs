@@ -171,7 +171,7 @@ fn each(patterns: &[&'static str], case: impl Fn(&mut Followed)) {
 }
 
 #[test]
-fn numbered_by_rename_also_where_the_pattern_matches_the_old_ones() {
+fn numbered_by_rename_even_where_the_pattern_matches_old_files() {
     for pattern in ["app.log", "app.log*"] {
         each(&[pattern], |followed| {
             followed.write("app.log", 10);
@@ -212,7 +212,7 @@ fn dated_and_into_another_folder_that_is_read_too() {
 }
 
 #[test]
-fn in_a_circle() {
+fn files_that_take_each_others_names_in_a_circle() {
     each(&["app.log*"], |followed| {
         for file in ["app.log.1", "app.log.2"] {
             followed.write(file, 30);
@@ -234,7 +234,7 @@ fn in_a_circle() {
 }
 
 #[test]
-fn copied_and_truncated_also_to_a_longer_file_and_with_the_copy_in_sight() {
+fn copied_and_truncated_even_to_a_longer_file_with_the_copy_in_sight() {
     for pattern in ["app.log", "app.log*"] {
         for new in [0, 20, 500] {
             each(&[pattern], |followed| {
@@ -269,7 +269,7 @@ fn a_slow_copy_is_not_read_while_it_is_made() {
 
 /// As when the program starts between the copy and the truncation.
 #[test]
-fn a_copy_that_is_found_together_with_its_original_is_held_too() {
+fn a_copy_found_together_with_its_original_waits_too() {
     let mut followed = Followed::new(&["app.log*"], Meanwhile::Runs);
     *followed.args.last_mut().unwrap() = "1m"; // the truncation comes in time on any machine
     followed.write("app.log", 100);
@@ -282,7 +282,7 @@ fn a_copy_that_is_found_together_with_its_original_is_held_too() {
 }
 
 #[test]
-fn deleted_and_made_anew_with_the_same_inode() {
+fn deleted_and_created_again_with_the_same_inode() {
     for count in [3, 400] {
         each(&["app.log"], |followed| {
             followed.pause();
@@ -352,7 +352,7 @@ fn a_writer_that_goes_on_with_the_old_file_is_waited_for() {
         followed.resume();
         followed.all_out();
         for _ in 0..10 {
-            followed.write("app.log.1", 7); // as until the `postrotate` of logrotate
+            followed.write("app.log.1", 7); // as until logrotate runs `postrotate`
             followed.write("app.log", 3);
             sleep(Duration::from_millis(20));
         }
@@ -383,7 +383,7 @@ fn an_empty_file_that_is_filled_and_renamed_at_once() {
 }
 
 #[test]
-fn a_link_to_a_file_that_rotates_and_one_that_is_pointed_elsewhere() {
+fn a_link_to_a_rotating_file_and_a_link_that_changes_its_target() {
     for meanwhile in ALL {
         let mut followed = Followed::new(&["app.link"], meanwhile);
         fs::create_dir(followed.kit.path("pod")).unwrap();
@@ -543,7 +543,7 @@ fn a_mark_at_the_head_is_skipped_and_control_bytes_in_dead_letters_take_no_more_
 }
 
 #[test]
-fn a_file_that_is_gone_out_of_sight_while_nothing_ran_is_named() {
+fn a_file_that_disappeared_while_nothing_ran_is_named() {
     let kit = Kit::new();
     let args = ["--file", "*.log", "--follow", "--out", "out", "--checkpoint", "ck"];
     kit.write("a.log", &lines(0..10));
@@ -559,7 +559,7 @@ fn a_file_that_is_gone_out_of_sight_while_nothing_ran_is_named() {
         let before = kit.read("out").len();
         kit.wait_until("the line", || kit.read("out").len() > before);
         assert_eq!(running.stop(), Some(0));
-        let warning = "not there any more, and not read any further: a.log (read up to byte";
+        let warning = "no longer there, so not read further: a.log (read up to byte";
         assert_eq!(kit.read("stderr").matches(warning).count(), told, "{}", kit.read("stderr"));
     }
 }

@@ -44,7 +44,7 @@ fn a_pattern_that_is_the_name_of_a_file_is_that_file() {
 }
 
 #[test]
-fn a_condition_that_matched_nothing_or_everything_is_told_at_the_end() {
+fn a_condition_that_matched_nothing_or_everything_is_reported_at_the_end() {
     let kit = Kit::new();
     kit.write("in", &"{\"a\":1}\n".repeat(3));
     let run = kit.ok(&["--file", "in", "--where", "status>=500", "--out", "out"]);
@@ -60,7 +60,7 @@ fn a_condition_that_matched_nothing_or_everything_is_told_at_the_end() {
 }
 
 #[test]
-fn fields_that_no_event_had_and_late_events_are_told_at_the_end() {
+fn fields_that_no_event_had_and_late_events_are_reported_at_the_end() {
     let kit = Kit::new();
     kit.write("in", "{\"ts\":100}\n{\"ts\":1}\n{\"ts\":101}\n");
     let args = ["--file", "in", "--by", "servce", "--p", "latency", "--aggregates", "win"];

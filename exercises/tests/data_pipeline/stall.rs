@@ -47,7 +47,7 @@ fn short_lines_that_become_long_letters_take_no_more_memory() {
     let letters = format!("tcp://{}", listener.local_addr().unwrap());
     kit.write("in", &"x\n".repeat(10 << 20));
     let args = ["--file", "in", "--dead-letters", &letters, "--out", "out", "--http", &page];
-    let running = kit.start(&[&args[..], &["--workers", "2"]].concat()); // it is so much for each
+    let running = kit.start(&[&args[..], &["--workers", "2"]].concat()); // memory is bounded per worker
     let _receiver = listener.accept().unwrap();
     kit.wait_until("the server", || TcpStream::connect(&page).is_ok());
     kit.wait_until("the sources to stop", || get(&page, "/readyz").contains("503"));

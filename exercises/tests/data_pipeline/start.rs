@@ -107,7 +107,7 @@ fn an_error_in_any_setting_leaves_all_outputs_as_they_were() {
         &args(&["--where", "v"]),
         &["invalid condition: expected FIELD OP VALUE", "\n  v\n   ^"],
     );
-    let slip = ["invalid condition: `5OO` is no number", "\n  v>=5OO\n     ^"];
+    let slip = ["invalid condition: `5OO` is not a number", "\n  v>=5OO\n     ^"];
     wrong(&kit, &args(&["--where", "v>=5OO"]), &slip);
     wrong(&kit, &args(&["--derive", "v"]), &["invalid --derive `v`: expected NAME=FORMULA"]);
     refused(&kit, &args(&["--out", "s3://bucket/key"]), &["s3://bucket/key", "expected a path"]);
@@ -117,7 +117,7 @@ fn an_error_in_any_setting_leaves_all_outputs_as_they_were() {
     refused(&kit, &args(&["--listen", "foo"]), &["--listen foo: expected PORT or HOST:PORT"]);
     refused(&kit, &args(&["--out", "dir"]), &["--out dir: it is a directory"]);
     refused(&kit, &args(&["--out", "new/"]), &["--out new/: a file's name does not end with /"]);
-    wrong(&kit, &args(&["--p", "v"]), &["--p is for windows; add --aggregates"]);
+    wrong(&kit, &args(&["--p", "v"]), &["--p has no effect without windows; add --aggregates"]);
     refused(&kit, &args(&["--out", "new", "--out", "no/such"]), &["--out no/such", "No such file"]);
     refused(&kit, &args(&["--checkpoint", "no/such"]), &["--checkpoint no/such", "No such file"]);
     kit.write("ck", "torn");

@@ -190,7 +190,7 @@ fn a_receiver_that_comes_late_gets_every_line_with_its_id() {
 }
 
 #[test]
-fn a_receiver_that_hangs_up_is_called_again() {
+fn a_connection_that_the_receiver_closes_is_opened_again() {
     let (kit, address) = (Kit::new(), address());
     kit.write("in", &lines(0..300_000));
     let listener = TcpListener::bind(&address).unwrap();

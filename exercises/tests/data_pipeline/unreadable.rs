@@ -29,7 +29,7 @@ fn gzip(text: &str) -> Vec<u8> {
 }
 
 #[test]
-fn a_file_that_may_not_be_read_is_told_once_and_read_when_it_may() {
+fn an_unreadable_file_is_reported_once_and_read_once_it_is_readable() {
     let kit = Kit::new();
     kit.write("a.log", &lines(0..10));
     kit.write("b.log", &lines(10..20));
@@ -54,7 +54,7 @@ fn a_file_that_may_not_be_read_is_told_once_and_read_when_it_may() {
 }
 
 #[test]
-fn a_directory_where_a_file_was_is_told_once_and_the_next_file_there_is_read() {
+fn a_directory_in_place_of_a_file_is_reported_once_and_the_next_file_is_read() {
     let kit = Kit::new();
     kit.write("a.log", &lines(0..10));
     let running = kit.start(&ARGS);
@@ -73,7 +73,7 @@ fn a_directory_where_a_file_was_is_told_once_and_the_next_file_there_is_read() {
 }
 
 #[test]
-fn a_directory_that_may_not_be_looked_into_is_told_or_refused() {
+fn an_unreadable_directory_is_reported_or_refused() {
     let kit = Kit::new();
     fs::create_dir(kit.path("sub")).unwrap();
     kit.write("sub/a.log", &lines(0..10));
@@ -121,7 +121,7 @@ fn a_compressed_file_without_its_end_fails_the_run_until_it_has_one() {
 }
 
 #[test]
-fn a_compressed_file_that_is_followed_fails_the_run_only_if_it_has_no_end_when_that_stops() {
+fn a_followed_compressed_file_fails_the_run_only_if_it_is_unfinished_at_the_stop() {
     let (kit, packed) = (Kit::new(), gzip(&lines(0..50_000)));
     let (start, end) = packed.split_at(packed.len() / 2);
     fs::write(kit.path("a.log.gz"), start).unwrap();

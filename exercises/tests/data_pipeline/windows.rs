@@ -29,7 +29,7 @@ fn keys_of_several_fields_and_the_columns_that_were_asked_for() {
 }
 
 #[test]
-fn fields_that_no_event_had_are_named_each() {
+fn each_field_that_no_event_had_is_named() {
     let kit = Kit::new();
     kit.write("in", EVENTS);
     let args =

@@ -71,7 +71,7 @@ fn stdin_is_left_where_it_was_read_to() {
         assert_eq!(counts[0], first, "{flags}");
         assert!(counts[1].trim_start_matches("1,").chars().all(|c| "0,".contains(c)), "{printed}");
     }
-    // Another process has read a part before, and another one reads on behind it.
+    // One process has read a part before it, and another one reads on after it.
     let script = "head -c 70 > /dev/null; $P -c --format csv -s -; printf more >> input; cat";
     let dir = plant(&[("input", &"123456\n".repeat(1_000))]);
     let printed = shell(dir.path(), &script.replace("head -c 70", "dd bs=70 count=1 2> /dev/null"));

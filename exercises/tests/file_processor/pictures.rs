@@ -26,7 +26,7 @@ fn each_file_is_a_bar_in_the_lane_of_its_worker() {
 }
 
 #[test]
-fn what_failed_and_what_panicked_are_told_apart() {
+fn failures_and_panics_are_drawn_differently() {
     let dir = tempdir().unwrap();
     let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
     let (fifo, fine, broken) = (path("fifo"), path("fine"), path("broken"));

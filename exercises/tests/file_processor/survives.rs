@@ -38,7 +38,7 @@ fn survives_all_faults() {
 }
 
 #[test]
-fn what_may_not_be_read_is_an_error_and_nothing_else_is_lost() {
+fn an_unreadable_file_is_an_error_and_nothing_else_is_lost() {
     let dir = plant(&[("a", "x\n"), ("closed", "y\n"), ("locked/b", "z\n")]);
     let mode = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
     mode(&dir.path().join("closed"), 0o000);
@@ -278,7 +278,7 @@ fn an_interrupt_prints_the_partial_result() {
     let kill = format!("kill -INT {}", child.id());
     assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
     let output = child.wait_with_output().unwrap();
-    drop(stdin); // it did not take the end of its input to end it
+    drop(stdin); // the signal ended it, not the end of its input
     assert_eq!(output.status.code(), Some(130));
     let result: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(result["complete"], json!(false));

@@ -76,7 +76,7 @@ fn a_pipe_from_the_shell_is_a_path() {
 }
 
 #[test]
-fn a_path_is_a_path_whatever_it_looks_like() {
+fn a_named_path_is_never_taken_for_a_flag_or_pattern() {
     let dir = plant(&[("-l", "x\n"), (" ", "y\n")]);
     let files = json(dir.path(), &["--", "-l", " "], 0)["files"].clone();
     assert_eq!(paths(&files), ["-l", " "]);

@@ -100,7 +100,7 @@ fn five_hundred_random_lists_give_what_wc_gives() {
 }
 
 #[test]
-fn what_is_listed_and_how_wide_is_as_in_wc() {
+fn rows_and_widths_are_those_of_wc() {
     if !has_gnu_wc() {
         return;
     }

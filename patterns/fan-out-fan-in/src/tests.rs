@@ -98,7 +98,7 @@ async fn several_streams_become_one_in_the_order_in_which_items_are_ready() {
 
 #[leak_check]
 #[tokio::test(start_paused = true)]
-async fn what_is_merged_of_nothing_ends_at_once() {
+async fn merging_no_streams_ends_at_once() {
     let mut tasks = JoinSet::new();
     let merged = merge(&mut tasks, [] as [Receiver<()>; 0]);
     assert_eq!(timeout(HOUR, all(merged)).await, Ok(vec![]));
@@ -120,7 +120,7 @@ async fn workers_that_get_no_item_end_with_the_others() {
 
 #[leak_check]
 #[tokio::test(start_paused = true)]
-async fn every_error_can_be_collected_or_the_first_ends_all() {
+async fn all_errors_can_be_collected_or_the_first_can_end_the_run() {
     let odd = async |n: u64| if n % 2 == 1 { Ok(n) } else { Err(n) };
     let mut tasks = JoinSet::new();
     let numbers = generate(&mut tasks, 0..10, Duration::ZERO);

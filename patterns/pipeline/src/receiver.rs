@@ -24,7 +24,7 @@ pub struct Receiver<T> {
     pub(crate) items: mpsc::Receiver<T>,
     /// What has been taken from the channel and not yet been read.
     pub(crate) ahead: VecDeque<T>,
-    /// How many items have been taken since other tasks had their turn.
+    /// Items taken since this task last let others run.
     pub(crate) taken: usize,
     /// Every stage before this point. A `JoinSet` aborts its tasks when it is dropped.
     pub(crate) stages: JoinSet<()>,

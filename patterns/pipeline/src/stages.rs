@@ -220,7 +220,7 @@ impl<T> Output<T> {
     async fn send_all(&mut self, mut items: impl Iterator<Item = Option<T>>) -> bool {
         // At a known end there is no room to wait for.
         while items.size_hint().1 != Some(0) {
-            // No more than is free, and one if nothing is: `reserve_many` waits until it has all
+            // As many as are free, and one if none is: `reserve_many` waits until it has all
             // that it asks for.
             let free = self.items.capacity().clamp(1, self.burst);
             let Ok(mut room) = self.items.reserve_many(free).await else { return false };

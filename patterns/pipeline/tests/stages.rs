@@ -38,7 +38,7 @@ async fn the_chapters_stages_compose() {
 
 #[leak_check]
 #[tokio::test]
-async fn a_stage_gets_what_is_left_after_a_first_item_has_been_read() {
+async fn a_stage_receives_the_items_left_after_the_first_was_read() {
     let mut numbers = generate(1..=100, 4);
     assert_eq!(numbers.next().await, Some(1));
     settle().await; // the channel is full again
@@ -118,7 +118,7 @@ async fn dropping_the_receiver_stops_every_stage_even_one_that_waits_for_input()
 
 #[leak_check]
 #[tokio::test]
-async fn a_stage_that_ends_early_ends_those_before_it_even_one_that_waits() {
+async fn a_stage_that_ends_early_ends_the_stages_before_it_even_waiting_ones() {
     let waits = stage(generate([1], 4), |mut input, output| async move {
         while let Some(item) = input.recv().await {
             output.send(item).await.expect("its reader has not ended yet");
@@ -215,7 +215,7 @@ async fn an_item_can_be_received_as_soon_as_it_is_made() {
 
 #[leak_check]
 #[tokio::test]
-async fn a_source_that_takes_long_lets_others_in_after_each_item() {
+async fn a_slow_source_yields_after_each_item() {
     let (items, made) = counted();
     let slow = items.inspect(|_| std::thread::sleep(Duration::from_millis(2)));
     let mut results = generate(slow, 1024);
@@ -323,7 +323,7 @@ async fn a_panic_in_map_loses_no_earlier_result() {
 
 #[leak_check]
 #[tokio::test]
-async fn a_panic_in_a_stage_goes_on_in_the_reader() {
+async fn a_panic_in_a_stage_resumes_in_the_reader() {
     let failing = map(generate(1..=3, 1), |item| {
         assert_ne!(item, 3, "a bad item");
         item
@@ -335,7 +335,7 @@ async fn a_panic_in_a_stage_goes_on_in_the_reader() {
 
 #[leak_check]
 #[tokio::test]
-async fn a_panic_in_a_parallel_item_goes_on_in_the_reader_after_the_results_before_it() {
+async fn a_panic_in_a_parallel_item_resumes_in_the_reader_after_earlier_results() {
     let mut failing = par_map(generate(1..=9, 1), 4, async |item| {
         assert_ne!(item, 3, "a bad item");
         item
@@ -433,7 +433,7 @@ async fn a_stream_that_waits_is_dropped_with_the_receiver() {
 
 #[leak_check]
 #[tokio::test]
-async fn a_panic_in_a_stream_goes_on_in_the_reader() {
+async fn a_panic_in_a_stream_resumes_in_the_reader() {
     let failing = map(generate(1..=3, 1), |item| {
         assert_ne!(item, 2, "a bad item");
         item
@@ -460,7 +460,7 @@ fn a_blocking_source_ends_with_its_runtime() {
 
 // Without the leak check: the runtime keeps the thread of a blocking source for some seconds.
 #[tokio::test]
-async fn a_blocking_source_is_asked_for_nothing_that_nobody_would_read() {
+async fn a_blocking_source_makes_no_item_that_nobody_would_read() {
     let (asked, asking) = std::sync::mpsc::channel();
     let (answer, answers) = std::sync::mpsc::channel();
     let items = std::iter::from_fn(move || {

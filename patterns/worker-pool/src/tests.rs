@@ -233,7 +233,7 @@ fn giving_up_waits_for_no_reader() {
 }
 
 #[test]
-fn values_that_panic_as_they_are_dropped_change_no_outcome() {
+fn values_that_panic_when_dropped_change_no_outcome() {
     let own = catch_unwind(|| {
         let bounds = Bounds::new(2, 2).with_result_limit(1);
         let pool = WorkerPool::start(bounds, |_, job: Bomb| job);
@@ -257,7 +257,7 @@ fn recursive_pool<R: Send + 'static>(
 }
 
 #[test]
-fn a_job_may_submit_to_its_own_pool_and_never_waits_for_room() {
+fn a_job_may_submit_to_its_own_pool_but_never_waits_for_room() {
     let pool = recursive_pool(|pool, job| match job {
         1 => pool.submit(2) + pool.submit(3),
         _ => job,
@@ -270,7 +270,7 @@ fn a_job_may_submit_to_its_own_pool_and_never_waits_for_room() {
 }
 
 #[test]
-fn a_job_that_could_be_cancelled_waits_for_room_no_more_than_another() {
+fn a_job_that_can_be_cancelled_never_waits_for_room_in_its_own_pool() {
     let pool = recursive_pool(|pool, job| {
         let submit = |next| pool.submit_unless(&never(), next).map_err(|back| back.0);
         if job == 1 { submit(2).and(submit(3)) } else { Ok(job) }
@@ -282,7 +282,7 @@ fn a_job_that_could_be_cancelled_waits_for_room_no_more_than_another() {
 }
 
 #[test]
-fn a_job_may_drop_its_own_pool_and_does_not_close_it() {
+fn a_job_may_drop_its_own_pool_but_not_close_it() {
     for closes in [false, true] {
         let own = Arc::new(Mutex::new(None::<WorkerPool<u64, ()>>));
         let shared = Arc::clone(&own);

@@ -50,7 +50,7 @@ impl RecordFlags {
         self.by(move || started.elapsed(), body)
     }
 
-    /// The same by a clock of the caller's, such as a virtual one: `elapsed` is the time since the
+    /// The same with the caller's clock, such as a virtual one: `elapsed` is the time since the
     /// start of the run.
     pub fn by<T>(
         &self,

@@ -33,8 +33,8 @@ const CHUNK: u64 = 1024;
 /// Tasks that are spawned or woken in a row before they get a turn.
 const BURST: u64 = 128;
 
-/// Tasks that run before the runtime looks at its timer and at tasks that have yielded: more than a
-/// burst, or tasks would pile up.
+/// How many tasks run before the runtime looks at its timer and at tasks that have yielded: more
+/// than a burst, or tasks would pile up.
 const TASKS_A_TURN: u32 = 512;
 
 /// `n` tasks that do nothing, in a group that is waited for.

@@ -25,7 +25,7 @@ pub struct Line {
     pub go: Vec<Against>,
 }
 
-/// One way of Go, and how we compare.
+/// One of Go's ways, and how we compare.
 #[derive(Clone, Copy, Debug)]
 pub struct Against {
     /// Go's medians.

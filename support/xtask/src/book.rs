@@ -63,7 +63,7 @@ fn mdbook() -> Result<PathBuf> {
     if let Some(ready) = ready.into_iter().find(answers) {
         return Ok(ready);
     }
-    let to = tools.to_str().ok_or("the path of the workspace is no UTF-8")?;
+    let to = tools.to_str().ok_or("the path of the workspace is not UTF-8")?;
     cargo(&[
         "install",
         "--quiet",
@@ -240,7 +240,7 @@ impl Summary<'_> {
         }
     }
 
-    /// A page, once; `None` puts it before the numbered ones.
+    /// Adds a page, once; `None` puts it before the numbered ones.
     fn entry(&mut self, page: &str, depth: Option<usize>) -> bool {
         let path = Path::new(page);
         if !self.book.pages.contains_key(path) || !self.listed.insert(page.to_owned()) {

@@ -158,8 +158,8 @@ pub fn test_for_leaks() -> Result {
     }
 }
 
-/// The main source and the program of each library's and each folder's tests. All packages of the
-/// workspace are built, as for its tests: for fewer of them cargo would recompile the dependencies.
+/// The main source and the program of each library's and each folder's tests. Builds all packages
+/// of the workspace, as its tests do: with fewer, cargo would recompile the dependencies.
 fn test_programs() -> Result<Vec<(PathBuf, PathBuf)>> {
     let args = ["test", "--workspace", "--no-run", "--quiet", "--message-format", "json"];
     let output = Command::new("cargo").args(args).current_dir(root()).output()?;

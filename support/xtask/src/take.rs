@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_there_is_not_written_over() {
+    fn an_existing_folder_is_not_overwritten() {
         let folder = tempfile::tempdir().unwrap();
         let told = take("values", folder.path()).unwrap_err().to_string();
         assert!(told.contains("is there already"), "{told}");

@@ -16,7 +16,7 @@ const BROWSER: &str = "/usr/bin/chromium";
 ///
 /// # Errors
 ///
-/// If a page is wider than the window, or a part of it is wider than its place and does not scroll.
+/// If a page is wider than the window, or a part of it is cut off and does not scroll.
 pub fn check(folder: &Path) -> Result {
     if !Path::new(BROWSER).exists() {
         println!("widths: skipped, there is no {BROWSER} here");
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_wider_than_a_phone_is_found_unless_it_scrolls_by_itself() {
+    fn a_part_wider_than_a_phone_is_found_unless_it_scrolls() {
         if !Path::new(BROWSER).exists() {
             return;
         }

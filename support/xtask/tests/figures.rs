@@ -1,6 +1,6 @@
 //! The figures that the pages quote are those of the page where they were published.
 //!
-//! After a new measurement, `cargo xtask figures` writes them anew.
+//! After a new measurement, `cargo xtask figures` updates them.
 
 use xtask::figures::{rows, up_to_date};
 use xtask::{Page, pages};

@@ -111,7 +111,7 @@ fn is_target(flag: &str) -> bool {
 }
 
 #[test]
-fn what_is_elsewhere_is_still_named() {
+fn every_name_in_the_list_is_still_used() {
     let all: String = pages().iter().map(|page| page.text.as_str()).collect();
     let unused = ELSEWHERE.lines().filter(|name| !all.contains(name));
     assert_eq!(unused.collect::<Vec<_>>(), [""; 0]);

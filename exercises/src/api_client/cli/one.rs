@@ -10,7 +10,7 @@ use super::failed::{Failed, unprinted};
 use crate::api_client::Outcome;
 use crate::api_client::output::plain;
 
-/// How many bytes at the start of a body are checked for whether a terminal can show it.
+/// How many bytes at the start of a body are checked before it goes to a terminal.
 const LOOKED_AT: usize = 8 * 1024;
 
 /// Prints a complete body from its temporary file to stdout, or to a device such as /dev/null.

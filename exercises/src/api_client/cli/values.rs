@@ -11,7 +11,7 @@ use http::{HeaderName, HeaderValue, Method};
 use super::curl::reason;
 use crate::api_client::input::checked_header;
 
-/// A header, or what is wrong with it. It never fails for clap, which would print the value, and
+/// A header, or what is wrong with it. It returns no error to clap, which would print the value:
 /// that may be a secret.
 pub(super) type Header = Result<(HeaderName, HeaderValue), String>;
 

@@ -38,7 +38,8 @@ impl Input {
         Ok(Self { reader: Box::new(file), waits: !kind.is_file() })
     }
 
-    /// Reads requests on a thread of its own, a bounded number ahead, until `end` if that comes first.
+    /// Reads requests on a thread of its own, a bounded number ahead, until the input ends or `end`
+    /// comes.
     pub(in crate::api_client) fn requests(
         self,
         end: impl Future<Output = ()> + Send + 'static,
@@ -118,7 +119,7 @@ pub(in crate::api_client) fn read_line(reader: &mut impl BufRead) -> io::Result<
     Ok(Some(line))
 }
 
-/// Blank lines and those with `#` in front are no requests.
+/// Blank lines and those with `#` in front are not requests.
 pub(in crate::api_client) fn parse(
     line: &[u8],
     number: usize,

@@ -381,7 +381,7 @@ mod tests {
         assert_eq!(read(r#""http://a.example/\u0062""#).url().as_str(), "http://a.example/b");
         assert_eq!(read("[::1]:80/x").url().as_str(), "http://[::1]/x");
         for line in ["[", r#"["http://a.example/"]"#, r#""http://a.example/","#, r#"[{"url":"#] {
-            let why = read(line).invalid_because().expect("it is no request");
+            let why = read(line).invalid_because().expect("it is not a request");
             assert!(why.contains("jq -c"), "{why}");
         }
     }
@@ -397,7 +397,7 @@ mod tests {
         ] {
             let line = format!("{{\"url\":\"a.example\",{fields}}}");
             let why = Request::from_line(&line, 3, &Request::get("")).invalid_because();
-            let why = why.expect("it is no request");
+            let why = why.expect("it is not a request");
             assert!(why.starts_with(expected), "{why}");
         }
     }
@@ -412,7 +412,7 @@ mod tests {
             r#"{"url":"http://u:secret@h/","headers":{"A":"secret\u0000"}}"#,
         ] {
             let request = Request::from_line(line, 7, &Request::get(""));
-            let why = request.invalid_because().expect("it is no request");
+            let why = request.invalid_because().expect("it is not a request");
             assert!(why.starts_with("line 7: "), "{why}");
             assert!(!why.contains("secret") && !request.shown().contains("secret"), "{request:?}");
         }

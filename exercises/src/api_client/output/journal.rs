@@ -32,7 +32,7 @@ pub struct Journal {
 /// Why a journal cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
-    /// The system says so.
+    /// An error of the operating system.
     #[error("the journal {0}")]
     Io(PathBuf, #[source] io::Error),
     /// Another run is writing it.

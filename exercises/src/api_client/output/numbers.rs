@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_digits_tell_enough() {
+    fn numbers_have_two_significant_digits() {
         for (number, shown) in [
             (0.0, "0"),
             (0.314, "0.31"),

@@ -101,7 +101,7 @@ impl Outcome {
         }
     }
 
-    /// Clears what the attempt before has left: the next attempt decides.
+    /// Clears the result of the previous attempt: the next attempt decides.
     pub(in crate::api_client) fn begin_attempt(&mut self) {
         (self.status, self.bytes, self.error, self.location) = (None, 0, None, None);
         (self.final_url, self.http_version) = (None, None);

@@ -20,7 +20,7 @@ const LONGEST_NAME: usize = 120;
 /// The longest suffix, in bytes, that stays behind the number, as in `photo-2.jpeg`.
 const LONGEST_SUFFIX: usize = 8;
 /// The least bytes of a broken body that are kept, so that the next attempt continues it: a shorter
-/// one is fetched anew.
+/// one is fetched again.
 const WORTH_CONTINUING: u64 = 1024 * 1024;
 /// Bytes of a body that are collected in memory and written together. A shorter body becomes a file
 /// in one go, once it is whole.

@@ -13,7 +13,7 @@ use crate::policy::HostReport;
 /// The longest latency that the histogram can hold, in microseconds; longer ones count as this.
 const LONGEST: u64 = 3_600_000_000;
 
-/// The text shows no more hosts than this, the slowest ones, unless it is asked for all (`{:#}`).
+/// Most hosts in the text, the slowest first; `{:#}` shows all.
 const MOST_HOSTS: usize = 10;
 
 /// A run in numbers. It grows with the kinds of errors, not with the requests.
@@ -51,7 +51,7 @@ pub struct Report {
     pub elapsed_ms: u64,
     /// Fetched requests per second.
     pub rate: f64,
-    /// How long the last attempt of the fetched ones took.
+    /// The latency of the last attempt of each fetched request.
     pub latency_ms: Latency,
     /// The counts of each host.
     pub hosts: Vec<HostReport>,
@@ -115,7 +115,7 @@ impl Summary {
         self.failed.contains_key(&kind)
     }
 
-    /// The numbers after `elapsed`.
+    /// The summary after `elapsed`.
     pub fn report(&self, elapsed: Duration, hosts: Vec<HostReport>) -> Report {
         let at = |quantile| self.latency.value_at_quantile(quantile) as f64 / 1000.0;
         Report {

@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn so_do_those_in_a_url() {
+    fn credentials_in_a_url_stay_with_their_host() {
         for (location, to) in [
             ("http://a.example/z", "http://ada:p%40w@a.example/z"),
             ("/z", "http://ada:p%40w@a.example/z"),
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn nowhere_to_go_is_an_error() {
+    fn a_redirect_to_no_web_address_is_an_error() {
         for location in ["http://", "ftp://u:secret@a.example/", "mailto:a@b"] {
             let err = follow(&mut call(), StatusCode::FOUND, location).expect_err(location);
             assert_eq!(err.kind, ErrorKind::Redirect);

@@ -173,7 +173,7 @@ fn failure(err: &reqwest::Error) -> Failure {
     match hyper {
         Some(err) if err.is_canceled() => failed(Failing::Unprocessed), // it was never written
         Some(err) if err.is_parse() || err.is_parse_too_large() => {
-            let detail = format!("the answer is no HTTP: {detail}");
+            let detail = format!("the answer is not HTTP: {detail}");
             Failure::new(ErrorKind::Malformed, detail, Answer::Failed(Failing::Malformed))
         }
         Some(err) if err.is_incomplete_message() => failed(Failing::HungUp),

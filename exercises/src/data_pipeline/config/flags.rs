@@ -21,7 +21,7 @@ pub struct Config {
     #[arg(long, help_heading = "Sources")]
     pub follow: bool,
 
-    /// How often followed files are looked at [default: 200ms]
+    /// How often to check followed files [default: 200ms]
     #[arg(long, value_name = "SPAN", help_heading = "Sources", value_parser = duration)]
     #[serde(with = "humantime_serde")]
     pub poll: Option<Duration>,
@@ -209,7 +209,7 @@ pub enum WhenFull {
     /// Wait: the sources stop reading.
     #[default]
     Block,
-    /// Leave them out, and count them.
+    /// Drop events, and count them.
     Drop,
 }
 

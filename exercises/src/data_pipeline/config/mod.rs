@@ -46,7 +46,7 @@ impl Config {
         if let (true, None, Some(flag)) =
             (!config.out.is_empty(), &config.aggregates, config.of_windows())
         {
-            return Err(format!("{flag} is for windows; add --aggregates FILE for them to go to"));
+            return Err(format!("{flag} has no effect without windows; add --aggregates FILE"));
         }
         if config.out.is_empty() && config.aggregates.is_none() {
             // No sink is set: the windows or the kept events go to stdout.

@@ -44,7 +44,7 @@ fn a_bad_file_is_named_with_its_line() {
 }
 
 #[test]
-fn a_list_of_one_may_be_written_as_that_one() {
+fn a_list_of_one_may_be_written_without_brackets() {
     let (_dir, path) = file("file = 'a'\nwhere = 'a>1'\npolicy = 'drop'\nout = ['b', 'c']\n");
     let config = Config::default().load(Some(&path)).unwrap();
     assert_eq!((config.file, config.conditions), (vec!["a".into()], vec!["a>1".into()]));
@@ -98,7 +98,7 @@ fn settings_that_cannot_work_are_refused() {
     assert!(short.unwrap_err().contains("--unwrap docker needs a --max-line"));
     assert!(with(|config| config.id_field = Some("a.b".into())).is_err());
     let by = with(|config| (config.by, config.out) = (Some("k".into()), vec!["o".into()]));
-    assert_eq!(by.unwrap_err(), "--by is for windows; add --aggregates FILE for them to go to");
+    assert_eq!(by.unwrap_err(), "--by has no effect without windows; add --aggregates FILE");
     let q = |shares: &'static [f64]| {
         let config = Config { stdin: true, p: Some("v".into()), ..Config::default() };
         Config { q: shares.to_vec(), ..config }.load(None)

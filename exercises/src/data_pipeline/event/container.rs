@@ -29,7 +29,7 @@ pub(crate) enum Step {
     Goes(usize),
     /// The line ends.
     Ends(usize),
-    /// It is this part of a line that is too long.
+    /// This part of a line that is too long.
     Part(usize, u32),
 }
 
@@ -51,7 +51,7 @@ pub(crate) struct Streams {
 }
 
 impl Streams {
-    /// No line is open, except overlong ones, of which these parts are out.
+    /// No line is open, except overlong ones, of which this many parts were given out.
     pub(crate) fn new(beyond: Beyond) -> Self {
         Self { open: [None; STREAMS], beyond, busy: None }
     }
@@ -71,8 +71,8 @@ impl Streams {
     }
 
     /// A stream whose line, with all that is between its pieces, would be longer than `most` if it
-    /// went on to `end`. From now on it is in parts; what it had is the first. This also bounds
-    /// lines of both streams that keep overlapping.
+    /// went on to `end`. From now on the line comes in parts; its text so far is the first part.
+    /// This also bounds lines of both streams that keep overlapping.
     pub(crate) fn overdue(&mut self, end: u64, most: usize) -> Option<usize> {
         let most = most as u64;
         let overlap = self.busy.is_some_and(|from| end - from > most.saturating_mul(2));
@@ -83,7 +83,7 @@ impl Streams {
         Some(stream)
     }
 
-    /// The first part of this stream's overlong line is out, and the line goes on.
+    /// The first part of this stream's overlong line was given out, and the line goes on.
     pub(crate) fn give_up(&mut self, stream: usize) {
         self.beyond[stream] = 1;
         self.look(None);

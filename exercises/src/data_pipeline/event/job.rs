@@ -60,7 +60,7 @@ impl Inner {
     }
 }
 
-/// Removes "line 1", which the parser says of every line, because it sees one at a time.
+/// Removes "line 1": the parser sees one line at a time, so it says that of every line.
 fn without_line_number(err: &serde_json::Error) -> String {
     let text = err.to_string();
     text.replacen(" at line 1 column ", " at column ", 1)

@@ -20,7 +20,7 @@ use super::value::Value;
 pub(crate) struct Parsed {
     /// The offset behind the last byte.
     pub(crate) end: u64,
-    /// How many parts have been given out of overlong lines that go on.
+    /// How many parts of unfinished overlong lines were given out.
     pub(crate) parts: Parts,
     /// Skipped bytes: NULs at the head of a line.
     pub(crate) skipped: u64,
@@ -229,7 +229,7 @@ impl<'j> Output<'j> {
         (offset + (line.len() - rest.len()) as u64, rest)
     }
 
-    /// A line is not UTF-8: the lines are parsed one by one, so that only that one is a dead
+    /// A line is not UTF-8: parse the lines one by one, so that only that one becomes a dead
     /// letter.
     fn mixed_lines(&mut self, offset: u64, bytes: &[u8]) {
         let mut start = 0;
@@ -565,7 +565,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_line_of_the_container_or_no_event_is_a_dead_letter_with_what_was_there() {
+    fn a_line_not_in_the_containers_format_or_without_an_event_is_a_dead_letter() {
         let (lines, letters) =
             once("cri", "t stdout F {\"a\":1}\nx\nt stderr F ready\n\nt stdout F \n");
         assert_eq!(lines, "{\"a\":1}\n");

@@ -168,7 +168,7 @@ impl<'a> Scanner<'a> {
         serde_json::from_str(self.line.get(start - 1..self.at)?).ok()
     }
 
-    /// Moves behind a string, and returns whether it has no escapes.
+    /// Moves past a string, and returns whether it has no escapes.
     #[inline]
     fn string(&mut self) -> Option<bool> {
         let ahead = self.marks >> (self.at % BLOCK);
@@ -200,7 +200,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Moves to the next quote, backslash or control byte, or behind the end.
+    /// Moves to the next quote, backslash or control byte, or past the end.
     fn go_to_mark(&mut self) {
         loop {
             let (block, offset) = (self.at / BLOCK, self.at % BLOCK);
@@ -252,7 +252,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Moves behind a number, and returns whether it has neither a fraction nor an exponent. The
+    /// Moves past a number, and returns whether it has neither a fraction nor an exponent. The
     /// caller checks what follows a zero.
     fn digits(&mut self) -> Option<bool> {
         let _ = self.take(b'-');

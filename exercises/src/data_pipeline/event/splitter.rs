@@ -12,11 +12,11 @@ pub(crate) struct Segment {
     pub(crate) offset: u64,
     pub(crate) bytes: Vec<u8>,
     pub(crate) kind: Kind,
-    /// How many parts have been given out of the lines that go on behind it.
+    /// How many parts of the lines that go on after it were given out.
     pub(crate) after: Parts,
 }
 
-/// How many parts have been given out of overlong lines that have not ended.
+/// How many parts of unfinished overlong lines were given out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Parts {
     /// Parts of a line of the source.
@@ -71,7 +71,7 @@ impl Segment {
         let mut segments = Vec::new();
         if self.kind == Kind::Lines && events > LINES as u64 {
             let ends = memchr::memchr_iter(b'\n', &self.bytes).skip(LINES - 1).step_by(LINES);
-            // From the back, so that no segment has more memory than bytes.
+            // Splits from the back, so that no segment keeps more memory than its bytes need.
             let ends: Vec<_> = (1..).zip(ends).collect();
             for (number, end) in ends.into_iter().rev() {
                 let before = number * LINES as u64;
@@ -249,7 +249,7 @@ impl Splitter {
             pieces.begin_behind(&cut);
             cuts.push((end, cut));
         }
-        // From the back, so that no segment has more memory than bytes.
+        // Splits from the back, so that no segment keeps more memory than its bytes need.
         let carry = bytes.split_off(cuts.last().map_or(0, |(end, _)| *end));
         let first = segments.len();
         for (number, (_, cut)) in cuts.iter().enumerate().rev() {
@@ -442,7 +442,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hole_is_no_line_however_long_it_is() {
+    fn a_hole_of_nuls_is_never_a_line() {
         let input = [b"one\n".to_vec(), vec![0; 100], b"two\n".to_vec(), vec![0; 5]].concat();
         for read in [3, 7, 200] {
             let segments = split(&input, read, 20);
@@ -456,7 +456,7 @@ mod tests {
 
     /// Lines of both streams that overlap without end, and a line that never ends.
     #[test]
-    fn what_is_carried_of_a_containers_log_is_bounded() {
+    fn the_carried_part_of_a_containers_log_is_bounded() {
         let overlapping = "t stdout P x\nt stderr P x\nt stdout F x\nt stdout P x\nt stderr F x\n";
         let endless = "t stdout F x\nt stderr F x\n".repeat(100);
         for (input, events) in

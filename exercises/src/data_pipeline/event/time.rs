@@ -112,9 +112,7 @@ impl Clock {
             value => key(value).into_owned(),
         };
         let why = match &self.format {
-            None => {
-                "which is no time in a form that is known; --time-format gives another".to_owned()
-            }
+            None => "which is in no known form of time; --time-format gives another".to_owned(),
             Some(format) => format!("which is not in the form of --time-format {format:?}"),
         };
         format!("no time: the field {field} holds {there}, {why}")

@@ -406,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn an_item_of_an_array_is_found_and_all_of_them() {
+    fn one_item_or_all_items_of_an_array_are_found() {
         use Step::{Item, Items};
         let line =
             r#"{"a":[{"b":1,"t":["x","y"]},7,{"b":2,"b":3,"t":["z"]},{"c":1}],"n":[[1,2],[3]]}"#;
@@ -534,7 +534,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_made_by_the_grammar_is_read_as_serde_json_reads_it(
+        fn lines_made_by_the_grammar_are_read_as_serde_json_reads_them(
             (first, second, third) in (json(), json(), json())
         ) {
             let line = format!("{{\"a\":{first},\"b\":{second},\"a\":{third}}}");

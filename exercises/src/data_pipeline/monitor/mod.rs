@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_port_alone_is_one_of_the_loopback_interface() {
+    async fn a_port_alone_means_the_loopback_interface() {
         let listener = listen("--http", "0").await.unwrap();
         assert!(listener.local_addr().unwrap().ip().is_loopback());
         for wrong in ["foo", "host", ":9000", "host:port", "host:70000", ""] {

@@ -174,7 +174,7 @@ impl Meter {
         self.advance().spent
     }
 
-    /// Adds what has passed since the last time.
+    /// Adds the time since the last call.
     fn advance(&self) -> MutexGuard<'_, Integral> {
         let mut integral = self.0.lock().expect("nobody panics while holding this");
         let now = Instant::now();

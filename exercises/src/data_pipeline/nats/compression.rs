@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_packed_is_unpacked() {
+    fn packing_and_unpacking_gives_the_same() {
         for (query, length) in [("?compression=zstd", 0), ("?compression=zstd", MESSAGE), ("", 9)] {
             let message = Bytes::from(b"{\"a\":1}\n".repeat(MESSAGE / 8)[..length].to_vec());
             let (headers, payload) = packer(query).pack(message.clone()).unwrap();
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_unpacked_or_only_to_more_is_an_error() {
+    fn a_message_that_cannot_be_unpacked_or_is_too_long_is_an_error() {
         let message = Bytes::from_static(b"{}\n");
         let (headers, payload) = packer("?compression=zstd").pack(message).unwrap();
         let mut wrong = payload.to_vec();

@@ -201,7 +201,7 @@ impl Core {
         }
     }
 
-    /// Starts to save the state of this moment. It is committed when all sinks have made safe what
+    /// Starts to save the current state. It is committed when all sinks have made safe what
     /// they were sent up to now. Without a checkpoint only this matters, and only to sources that
     /// wait for it. If nothing has happened since, the last one still holds.
     fn commit(&mut self) {
@@ -225,7 +225,7 @@ impl Core {
         };
         let new = std::mem::take(&mut self.acks);
         let acks = match self.store {
-            // One checkpoint later than it seems necessary: if the new one gets lost, a run resumes
+            // One checkpoint later than seems necessary: if the new one gets lost, a run resumes
             // from the one before it, and what that one lacks must come again.
             Some(_) => std::mem::replace(&mut self.acks_of_last, new),
             None => new,

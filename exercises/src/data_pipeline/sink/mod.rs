@@ -99,7 +99,7 @@ impl Sink {
         (Self { name, content, policy, budget, length, most, queue: sender, stage }, drain)
     }
 
-    /// Passes a batch on for which `share` has made room.
+    /// Passes on a batch for which `share` has made room.
     pub(crate) fn send(&self, batch: Batch, share: Share) {
         // A sink that has failed ends the run: its error comes from its task.
         let _ = self.queue.try_send(Item::Batch(batch, share));

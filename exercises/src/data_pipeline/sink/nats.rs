@@ -141,7 +141,7 @@ impl Nats {
             };
             let Err(err) = outcome else { return };
             stage.errors.add(1);
-            warn(format_args!("NATS has not taken a message, it is sent again: {err}"));
+            warn(format_args!("NATS did not accept a message, sending it again: {err}"));
             sleep(PAUSE).await;
             ack = self.publish(message).await;
         }

@@ -153,7 +153,7 @@ impl Outlets {
         settled
     }
 
-    /// How many events were left out of the sink for this.
+    /// How many events this left out of the sink.
     pub(crate) fn discarded(&self, content: Content) -> u64 {
         let sinks = self.sinks.iter().filter(|sink| sink.content == content);
         sinks.map(|sink| sink.stage.discarded.get()).sum()

@@ -1,4 +1,4 @@
-//! A file as an output: locked, written on from where a checkpoint left it, and opened anew when its
+//! A file as an output: locked, written on from where a checkpoint left it, and reopened when its
 //! name leads to another file.
 
 use std::fs::{self, File, Metadata, TryLockError};
@@ -136,7 +136,7 @@ impl Output {
         self.file.clone().expect("an output is begun before it is written to")
     }
 
-    /// Which file it is; `None` if it is no regular one.
+    /// Which file it is; `None` if it is not a regular one.
     pub(crate) fn key(&self) -> Option<FileKey> {
         self.key
     }

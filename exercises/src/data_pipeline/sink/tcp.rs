@@ -40,7 +40,7 @@ impl Tcp {
             }
             errors.add(1);
             if self.stream.take().is_some() || pause == PAUSES.0 {
-                warn(format_args!("no connection to tcp://{}; calling again", self.address));
+                warn(format_args!("no connection to tcp://{}; trying again", self.address));
             }
             sleep(pause).await;
             pause = (pause * 2).min(PAUSES.1);

@@ -156,10 +156,7 @@ impl Files {
             let more = told.len().saturating_sub(NAMED);
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
             told.truncate(NAMED);
-            warn(format_args!(
-                "not there any more, and not read any further: {}{more}",
-                told.join(", ")
-            ));
+            warn(format_args!("no longer there, so not read further: {}{more}", told.join(", ")));
         }
         for (feed, _) in &self.new {
             feeds.register(feed.id, &feed.origin, Instant::now());

@@ -28,7 +28,7 @@ pub(crate) async fn run(seed: u64, rate: Option<u32>, mut feed: Feed) -> Result<
     loop {
         if rate.is_some() {
             let (seconds, rest) = (made / per_second, made % per_second);
-            let nanos = rest * 1_000_000_000 / per_second; // which no long run lets overflow
+            let nanos = rest * 1_000_000_000 / per_second; // in two steps, so that a long run does not overflow
             let due = Duration::from_secs(seconds) + Duration::from_nanos(nanos);
             feed.inlet.ctx.run(sleep_until(started + due)).await?;
         }

@@ -1,5 +1,5 @@
-//! Buffers that go around: from the sources to the workers and back. Fresh ones would cost a page
-//! fault for every 4 KiB that is read.
+//! Buffers that are used again: they go from the sources to the workers and back. Fresh ones would
+//! cost a page fault for every 4 KiB that is read.
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 

@@ -537,7 +537,7 @@ mod tests {
     }
 
     #[test]
-    fn another_file_with_the_same_inode_is_another_file_also_if_it_is_longer() {
+    fn a_reused_inode_is_another_file_even_if_it_is_longer() {
         for new in [text(500, 501), text(500, 900), String::new()] {
             let (mut disk, program) = read_one(100);
             let mut program = program.restart();
@@ -548,7 +548,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_banners_do_not_make_two_files_one() {
+    fn files_with_equal_banners_stay_two_files() {
         for banner in ["# a banner\n".to_owned(), text(0, 300)] {
             let (mut disk, mut program) = (Disk::default(), Program::new([]));
             disk.put("a", 1, banner.clone());
@@ -565,7 +565,7 @@ mod tests {
 
     /// This covers a restore, a remount, and a copy whose original is gone.
     #[test]
-    fn with_another_identity_it_is_known_by_what_was_read() {
+    fn a_file_with_another_identity_is_recognised_by_what_was_read() {
         let (mut disk, program) = read_one(100);
         let mut program = program.restart();
         disk.put("app.log", 7, text(0, 120));
@@ -574,7 +574,7 @@ mod tests {
     }
 
     #[test]
-    fn two_files_that_are_both_there_are_two_but_not_before_it_shows() {
+    fn a_copy_beside_its_original_is_a_second_file_after_a_wait() {
         let (mut disk, mut program) = read_one(100);
         disk.put("copy", 2, text(0, 60));
         assert_eq!(program.reads(&disk), [], "it is being made");
@@ -585,7 +585,7 @@ mod tests {
     }
 
     #[test]
-    fn the_copy_that_copytruncate_made_is_the_originals_past() {
+    fn a_copytruncate_copy_is_read_on_from_the_originals_position() {
         for stopped in [false, true] {
             let (mut disk, mut program) = read_one(100);
             disk.put("app.log.1", 2, text(0, 130)); // 30 lines more than were read
@@ -630,7 +630,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_beside_is_read_only_as_the_past_of_a_known_file() {
+    fn a_neighbouring_file_is_read_only_as_the_past_of_a_known_file() {
         let (mut disk, program) = read_one(100);
         let mut program = program.restart();
         disk.files.clear();
@@ -640,7 +640,7 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_of_what_is_gone_goes_on_where_that_was_left() {
+    fn a_copy_of_a_removed_file_continues_where_that_was_left() {
         let (mut disk, mut program) = read_one(100);
         disk.put("moved", 9, text(0, 105));
         assert_eq!(program.reads(&disk), []);
@@ -655,7 +655,7 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_of_one_of_which_nothing_was_read_yet_waits_until_something_was() {
+    fn a_copy_of_an_unread_file_waits_until_the_file_was_read() {
         let (mut disk, mut program) = (Disk::default(), Program::new([]));
         disk.put("app.log", 1, text(0, 50));
         let mut seen = disk.seen();
@@ -693,7 +693,7 @@ mod tests {
     }
 
     #[test]
-    fn an_equal_banner_delays_a_file_only_until_the_other_one_is_read() {
+    fn an_equal_banner_delays_a_file_only_until_the_other_file_is_read() {
         let banner = text(0, 300);
         let (mut disk, mut program) = (Disk::default(), Program::new([]));
         disk.put("a", 1, banner.clone() + &text(1000, 1100));

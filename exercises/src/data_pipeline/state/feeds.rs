@@ -138,7 +138,7 @@ impl Feeds {
     /// The sources that are ahead in time of another one that is sure to catch up.
     pub(crate) fn ahead(&self) -> Vec<u64> {
         let finite = self.unfinished.iter().filter(|(_, feed)| feed.finite);
-        // One that has shown no time yet is behind all others: `None` is less than any time.
+        // A source that has shown no time yet is behind all others: `None` is less than any time.
         let least = finite.clone().map(|(_, feed)| feed.latest).min().flatten();
         finite.filter(|(_, feed)| feed.latest > least).map(|(id, _)| *id).collect()
     }

@@ -76,7 +76,7 @@ pub(crate) struct Fingerprint {
     marks: Vec<(u64, u32)>,
 }
 
-/// The bytes, on request, of a file that may be a known one.
+/// Reads bytes of a file that may be a known one.
 pub(crate) trait Content {
     /// `length` bytes from `offset` on, or fewer if the content ends before.
     fn read(&mut self, offset: u64, length: usize) -> io::Result<Vec<u8>>;
@@ -90,7 +90,7 @@ pub(crate) trait Content {
 pub(crate) enum Found {
     /// It is another file.
     No,
-    /// A part: it ends before the position, as a copy does that was made when less had been read.
+    /// A part: it ends before the position, like a copy that was made earlier.
     Part,
     /// All of it.
     All,
@@ -240,7 +240,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_was_read_is_found_in_a_longer_file_and_in_no_other() {
+    fn the_content_read_is_found_in_a_longer_file_and_in_no_other() {
         for stretch in [7, 100, 5000] {
             let (old, banner) = (numbered(0..500), numbered(0..150));
             let read = fingerprint(&old, stretch);

@@ -201,7 +201,7 @@ struct Saved {
     many: Option<Vec<(f64, u64)>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     totals: Vec<Running>,
-    /// Up to version 1: values in thousandths, and their counts, which cannot be corrected.
+    /// As version 1 kept them: values in thousandths, and their counts, which cannot be converted.
     #[serde(skip_serializing)]
     values: Vec<(u64, u64)>,
 }
@@ -380,7 +380,7 @@ mod tests {
 
     /// The program never writes this, but a file may contain it.
     #[test]
-    fn a_saved_cell_with_more_values_than_are_kept_as_they_are_takes_no_more_memory() {
+    fn a_saved_cell_with_too_many_exact_values_takes_no_more_memory() {
         let saved = format!(r#"{{"count":2,"few":{:?}}}"#, [1.0; 65]);
         let cell: Cell = serde_json::from_str(&saved).unwrap();
         assert!(matches!(cell.values, Values::Many(_)));

@@ -117,7 +117,7 @@ fn rounded(parts: &[f64]) -> f64 {
             break;
         }
     }
-    // It is no tie if another part points the same way as the rest.
+    // It is not a tie if another part has the same sign as the rest.
     if parts.next().is_some_and(|next| (next < 0.0) == (rest < 0.0)) {
         let twice = rest * 2.0;
         let next = sum + twice;
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn the_least_and_the_largest_are_given_as_they_were() {
+    fn the_least_and_the_largest_value_are_unchanged() {
         let values = [3, -7, 9_007_199_254_740_993].map(Number::Integer);
         for (total, wanted) in [(Total::Min, values[1]), (Total::Max, values[2])] {
             let mut running = Running::new(total);

@@ -25,7 +25,7 @@ pub(crate) struct Frequencies {
 }
 
 /// The word fragments at the edges of a part of a file. Joining the part with its neighbours shows
-/// where these words end. No more of a fragment is kept than shows that the word is too long.
+/// where these words end. Keeps only as much of a fragment as shows that the word is too long.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Fragments {
     /// No whitespace: all of it is part of one word.

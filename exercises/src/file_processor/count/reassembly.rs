@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_file_grew_by_behind_its_end_does_not_count() {
+    fn bytes_added_after_the_end_was_found_do_not_count() {
         let mut reassembly = Reassembly::default();
         let (first, second) = (reassembly.claim().unwrap(), reassembly.claim().unwrap());
         let grown = chunk(b"12345678", 1);

@@ -28,7 +28,7 @@ impl Whitespace {
     /// The length of the whitespace character that `text` starts with, or 0.
     ///
     /// A sequence is looked for byte by byte: UTF-8 is self-synchronising, so these bytes mean
-    /// whitespace wherever they stand, also next to bytes that are not UTF-8.
+    /// whitespace wherever they stand, even next to bytes that are not UTF-8.
     #[inline]
     pub(crate) fn len_at(self, text: &[u8]) -> usize {
         match text {

@@ -267,7 +267,7 @@ impl Worker<'_> {
         let filled = read_at(&file.file, buffer, position - behind as u64)
             .map_err(|err| Failure::io(Operation::Read, &err))?;
         let last = filled < behind + size;
-        // A character across the seam belongs to the chunk that it ends in.
+        // A character that is cut belongs to the chunk that it ends in.
         let text = &buffer[..filled];
         let seam = behind.min(filled);
         let start = seam - incomplete(&text[..seam]);

@@ -5,7 +5,7 @@ pub(crate) struct Job {
     /// Its place in the listing.
     pub(crate) number: u64,
     pub(crate) path: PathBuf,
-    /// How many bytes of the path name the directory that was walked.
+    /// The length in bytes of the part of the path that names the walked directory.
     pub(crate) root: usize,
     pub(crate) origin: Origin,
 }

@@ -19,7 +19,7 @@ use crate::file_processor::source::Source;
 use filter::{Deferred, Filter, lock};
 pub(crate) use job::{Job, Origin};
 
-/// The longest path in a `--files0-from` list, in bytes. Longer text is no list of paths.
+/// The longest path in a `--files0-from` list, in bytes. Longer text is not a list of paths.
 const LONGEST_NAME: u64 = 64 * 1024;
 
 /// How many paths are worth one slot of the window: the walk is woken once for all of them.
@@ -54,7 +54,7 @@ pub(crate) struct Producer<'a> {
     pub(crate) page_size: usize,
     pub(crate) next: u64,
     pub(crate) stdin_taken: bool,
-    /// How many bytes of each path name the directory that is being walked.
+    /// The length in bytes of the part of each path that names the walked directory.
     pub(crate) root: usize,
     /// Whether the current directory is walked because no path was given.
     pub(crate) implied: bool,

@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_missing_and_what_is_too_many_is_counted_apart() {
+    fn missing_and_surplus_lines_are_counted_apart() {
         assert_eq!(differs("b\na\n", "a\nb\n"), (0, 0));
         assert_eq!(differs("a\na\nc\n", "a\nb\n"), (1, 2));
         assert_eq!(differs("", "a\n"), (1, 0));

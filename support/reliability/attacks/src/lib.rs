@@ -22,6 +22,6 @@ pub fn text(name: &str) -> Option<String> {
 /// The number behind `name` on the command line, or `default`.
 pub fn number(name: &str, default: u64) -> Result<u64> {
     text(name).map_or(Ok(default), |text| {
-        text.parse().map_err(|_| format!("{name} {text} is no number").into())
+        text.parse().map_err(|_| format!("{name} {text} is not a number").into())
     })
 }

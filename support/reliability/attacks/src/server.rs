@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use crate::Result;
 
-/// A web server on the loopback interface that answers `ok` after a while, until it is dropped.
-/// The path says how else: `/503/…` fails the first time, `/429/…` rejects it, `/reset/…` hangs up.
+/// A web server on the loopback interface that answers `ok` after a while, until it is dropped. The
+/// path asks for other behaviour: `/503/…` fails the first time, `/429/…` rejects it, `/reset/…`
+/// hangs up.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,

@@ -23,7 +23,7 @@ use shuttle as checker;
 /// The flag of the process that runs one model.
 const ONE: &str = "--one";
 
-/// What is checked, under a name.
+/// A named check.
 #[derive(Clone, Copy)]
 pub struct Model {
     /// The section and what holds, as `pipeline: items arrive in order`.

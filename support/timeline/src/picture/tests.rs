@@ -198,6 +198,6 @@ fn ticks_are_round_and_reach_the_end() {
 }
 
 #[test]
-fn no_bars_are_still_a_picture() {
+fn a_run_without_bars_is_still_a_picture() {
     assert!(draw("nothing", &[], &[]).ends_with("</svg>\n"));
 }

@@ -53,7 +53,7 @@ func main() {
 	run, known := rows[os.Args[1]]
 	n, err := strconv.Atoi(os.Args[2])
 	if !known || err != nil {
-		fail("no such row, or N is no number: " + strings.Join(os.Args[1:], " "))
+		fail("no such row, or N is not a number: " + strings.Join(os.Args[1:], " "))
 	}
 	took, check := run(n)
 	fmt.Fprintf(os.Stderr, "%.9f %d %d\n", took.Seconds(), peakMemory(), check)

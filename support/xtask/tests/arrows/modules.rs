@@ -20,7 +20,7 @@ pub type Uses = BTreeMap<Name, BTreeSet<Name>>;
 struct Module {
     /// The names of its own items.
     items: BTreeSet<String>,
-    /// What stands behind a name that it imports or passes on.
+    /// The path behind each name that it imports or re-exports.
     imports: BTreeMap<String, Vec<String>>,
     /// The paths before a `::*`.
     globs: Vec<Vec<String>>,

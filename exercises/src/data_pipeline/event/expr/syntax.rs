@@ -251,7 +251,7 @@ fn test(input: &mut Input<'_, '_>) -> Parsed<Condition> {
         "!=" => Ok(not(Condition::Compare { left, sign: Sign::Equal, right: right(input, sign)? })),
         _ => {
             let Some(known) = Sign::of(sign) else {
-                let why = format!("`{sign}` is no operator; there are = != < <= > >= ~ !~");
+                let why = format!("unknown operator `{sign}`: expected = != < <= > >= ~ !~");
                 return refuse(at, why);
             };
             Ok(Condition::Compare { left, sign: known, right: right(input, sign)? })
@@ -290,7 +290,7 @@ fn right(input: &mut Input<'_, '_>, sign: &str) -> Parsed<Literal> {
     let literal = Literal::of(text.clone(), is_quoted);
     let is_order = sign.starts_with(['<', '>']);
     if is_order && !is_quoted && !matches!(literal, Literal::Number(_)) {
-        let why = format!("`{text}` is no number; a text is compared in quotes, {sign}\"{text}\"");
+        let why = format!("`{text}` is not a number; write a text in quotes, {sign}\"{text}\"");
         return refuse(at, why);
     }
     Ok(literal)

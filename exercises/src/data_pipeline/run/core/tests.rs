@@ -76,7 +76,7 @@ async fn a_full_disk_leaves_no_checkpoint() {
 }
 
 #[tokio::test]
-async fn what_was_not_committed_is_not_acknowledged() {
+async fn an_uncommitted_message_is_not_acknowledged() {
     for stored in [true, false] {
         let dir = tempdir().unwrap();
         let (mut core, drain) = core(dir.path()).await;
@@ -112,7 +112,7 @@ async fn a_message_is_acknowledged_when_a_second_checkpoint_has_it() {
 /// The lines before the checkpoint are in the file that was renamed, those behind it in the new
 /// one, and the checkpoint records exactly that.
 #[tokio::test]
-async fn an_output_that_was_renamed_is_opened_anew_at_the_next_checkpoint() {
+async fn a_renamed_output_is_reopened_at_the_next_checkpoint() {
     for stored in [true, false] {
         let dir = tempdir().unwrap();
         let (mut core, drain) = core(dir.path()).await;

@@ -18,7 +18,7 @@ pub const ROWS: &[(&str, &str, How)] = &[
         "malformed JSON, invalid UTF-8",
         How::Tests(
             "data_pipeline",
-            &["program::what_cannot_be_parsed_is_kept_with_its_place_and_reason"],
+            &["program::unparsable_lines_are_kept_with_their_place_and_reason"],
         ),
     ),
     (
@@ -32,7 +32,7 @@ pub const ROWS: &[(&str, &str, How)] = &[
     (
         "data-pipeline",
         "empty file",
-        How::Tests("data_pipeline", &["program::empty_files_are_no_events"]),
+        How::Tests("data_pipeline", &["program::empty_files_give_no_events"]),
     ),
     (
         "data-pipeline",
@@ -78,7 +78,7 @@ pub const ROWS: &[(&str, &str, How)] = &[
             "data_pipeline",
             &[
                 "tcp::a_receiver_that_comes_late_gets_every_line_with_its_id",
-                "tcp::a_receiver_that_hangs_up_is_called_again",
+                "tcp::a_connection_that_the_receiver_closes_is_opened_again",
             ],
         ),
     ),
@@ -121,7 +121,7 @@ pub const ROWS: &[(&str, &str, How)] = &[
     (
         "data-pipeline",
         "a consumer killed",
-        How::Tests("data_pipeline", &["nats::what_a_killed_worker_had_goes_to_the_other"]),
+        How::Tests("data_pipeline", &["nats::the_messages_of_a_killed_worker_go_to_the_other"]),
     ),
     (
         "data-pipeline",
@@ -167,7 +167,7 @@ pub const ROWS: &[(&str, &str, How)] = &[
         "no permission",
         How::Tests(
             "file_processor",
-            &["survives::what_may_not_be_read_is_an_error_and_nothing_else_is_lost"],
+            &["survives::an_unreadable_file_is_an_error_and_nothing_else_is_lost"],
         ),
     ),
     (
@@ -276,7 +276,7 @@ pub const ROWS: &[(&str, &str, How)] = &[
     (
         "api-client",
         "no HTTP at all",
-        How::Tests("api_client", &["local::what_speaks_no_http_is_malformed_and_tried_twice"]),
+        How::Tests("api_client", &["local::an_answer_that_is_not_http_is_malformed_and_tried_twice"]),
     ),
     (
         "api-client",
@@ -300,8 +300,8 @@ pub const ROWS: &[(&str, &str, How)] = &[
         How::Tests(
             "api_client",
             &[
-                "local::a_truncated_body_is_no_success",
-                "local::what_is_not_complete_leaves_no_file",
+                "local::a_truncated_body_is_a_failure",
+                "local::an_incomplete_body_leaves_no_file",
             ],
         ),
     ),
@@ -319,7 +319,7 @@ pub const ROWS: &[(&str, &str, How)] = &[
     (
         "api-client",
         "Retry-After garbage, negative, past, a year ahead",
-        How::Tests("api_client", &["local::whatever_retry_after_says_the_request_is_fetched_or_told_when_to_come_back"]),
+        How::Tests("api_client", &["local::whatever_retry_after_says_the_request_is_fetched_or_ends_with_a_time"]),
     ),
     (
         "api-client",
@@ -329,17 +329,17 @@ pub const ROWS: &[(&str, &str, How)] = &[
             &[
                 "local::a_host_that_rejects_everything_is_given_up",
                 "local::an_outage_does_not_last_for_ever",
-                "local::half_of_the_time_unavailable_is_survived",
+                "local::a_host_unavailable_half_of_the_time_loses_nothing",
             ],
         ),
     ),
     (
         "api-client",
-        "a URL that is none, duplicates",
+        "an invalid URL, duplicates",
         How::Tests(
             "api_client",
             &[
-                "local::what_is_no_url_and_what_comes_twice_each_has_its_outcome",
+                "local::invalid_urls_and_duplicates_each_have_an_outcome",
                 "local::two_urls_never_share_a_file",
                 "resume::the_same_request_twice_is_answered_twice",
             ],

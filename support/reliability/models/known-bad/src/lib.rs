@@ -8,7 +8,8 @@ use std::{env, fs};
 ///
 /// # Panics
 ///
-/// If `good` does not stand in `source` exactly once: then the bug has to be written anew.
+/// If `good` does not stand in `source` exactly once: then the bug has to be fitted to the new
+/// source.
 pub fn write(source: &str, name: &str, good: &str, bad: &str) {
     println!("cargo::rerun-if-changed={source}");
     let text = fs::read_to_string(source).expect("the section has this source");

@@ -45,7 +45,7 @@ pub mod future {
     pub use shuttle::future::{JoinError, JoinHandle, block_on, spawn, yield_now};
 }
 
-/// Statics of which every schedule has its own.
+/// Statics that are separate in every schedule.
 #[cfg(loom)]
 pub use loom::lazy_static;
 #[cfg(not(loom))]

@@ -116,6 +116,6 @@ pub fn group() {
         assert!(["the sibling's", "the second's"].contains(&&*first.to_string()));
         assert_eq!(ctx.err(), Some(Cause::Canceled));
         let cause = ctx.cause().expect("it has ended");
-        assert!(Arc::ptr_eq(&cause, &first), "{first} is told, and {cause} is the cause");
+        assert!(Arc::ptr_eq(&cause, &first), "{first} is reported, and {cause} is the cause");
     });
 }

@@ -92,16 +92,16 @@ pub mod good {
     }
 }
 
-pub mod early_end_is_not_told {
-    use bad::early_end_is_not_told::{generate, map, stage};
+pub mod early_end_is_not_reported {
+    use bad::early_end_is_not_reported::{generate, map, stage};
 
     use super::*;
 
     models!();
 }
 
-pub mod panic_is_not_told {
-    use bad::panic_is_not_told::{generate, map, stage};
+pub mod panic_is_not_reported {
+    use bad::panic_is_not_reported::{generate, map, stage};
 
     use super::*;
 

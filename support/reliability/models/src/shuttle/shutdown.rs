@@ -44,7 +44,7 @@ pub fn drain() {
         assert!(either, "late or panicked, and not both: {unclean}");
         assert!(unclean.panicked.len() <= 1, "{unclean}");
         while Arc::strong_count(&held) > 1 {
-            yield_now().await; // those that have been cut off go
+            yield_now().await; // the aborted tasks end
         }
     });
 }

@@ -12,13 +12,13 @@ pub use stages::*;
 /// The stages with a bug in them, which a model must find.
 #[allow(dead_code, missing_docs)]
 pub mod bad {
-    pub mod early_end_is_not_told {
-        include!(concat!(env!("OUT_DIR"), "/early_end_is_not_told.rs"));
+    pub mod early_end_is_not_reported {
+        include!(concat!(env!("OUT_DIR"), "/early_end_is_not_reported.rs"));
     }
 
-    pub mod panic_is_not_told {
+    pub mod panic_is_not_reported {
         mod receiver {
-            include!(concat!(env!("OUT_DIR"), "/panic_is_not_told.rs"));
+            include!(concat!(env!("OUT_DIR"), "/panic_is_not_reported.rs"));
         }
         mod stages {
             include!(concat!(env!("OUT_DIR"), "/stages.rs"));

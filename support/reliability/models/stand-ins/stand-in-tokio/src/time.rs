@@ -43,7 +43,7 @@ impl Instant {
         Self(clock().now)
     }
 
-    /// That much later, if there is such a moment.
+    /// The moment that much later, if the clock can express it.
     pub fn checked_add(&self, by: Duration) -> Option<Self> {
         self.0.checked_add(by).map(Self)
     }
