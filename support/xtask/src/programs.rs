@@ -20,15 +20,15 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::Result;
 use crate::workspace::{Manifest, cargo, members, root, run, sections, target};
 
-/// The longest time that a program may run before it counts as hanging.
-const LIMIT: Duration = Duration::from_mins(1);
+/// The longest time that a program may run before it counts as hanging, in seconds.
+const LIMIT: &str = "60";
 
 /// How long a program runs that waits for a signal.
 pub const BEFORE_THE_SIGNAL: Duration = Duration::from_millis(1200);
@@ -43,21 +43,29 @@ const AT_A_TIME: usize = 4;
 /// If a program fails or hangs.
 pub fn run_all() -> Result {
     cargo(&["build", "--quiet", "--workspace", "--bins", "--examples"])?;
-    let programs = Mutex::new(programs()?.into_iter());
-    let next = || programs.lock().ok()?.next();
-    let run_some = || {
-        while let Some(program) = next() {
-            program.run().map_err(|err| format!("{program}: {err}"))?;
-            println!("--- {program}");
+    each(programs()?, |program| {
+        program.run().map_err(|err| format!("{program}: {err}"))?;
+        println!("--- {program}");
+        Ok(())
+    })
+}
+
+/// Does `work` with each item, some at a time, until one fails.
+fn each<T: Send>(items: Vec<T>, work: impl Fn(T) -> Result + Sync) -> Result {
+    let items = Mutex::new(items.into_iter());
+    let next = || items.lock().ok()?.next();
+    let some = || {
+        while let Some(item) = next() {
+            work(item).map_err(|err| err.to_string())?;
         }
         Ok(())
     };
-    let run_all = thread::scope(|scope| {
-        let some: Vec<_> = (0..AT_A_TIME).map(|_| scope.spawn(run_some)).collect();
+    thread::scope(|scope| {
+        let some: Vec<_> = (0..AT_A_TIME).map(|_| scope.spawn(some)).collect();
         let mut ends = some.into_iter().map(|some| some.join().expect("it does not panic"));
         ends.find(std::result::Result::is_err).unwrap_or(Ok(()))
-    });
-    run_all.map_err(|err: String| err.into())
+    })
+    .map_err(|err: String| err.into())
 }
 
 struct Program {
@@ -75,25 +83,21 @@ impl Display for Program {
 
 impl Program {
     fn run(&self) -> Result {
-        let mut command = Command::new(&self.path);
+        // `timeout` passes a signal on.
+        let mut command = Command::new("timeout");
+        command.args(["--kill-after=10", LIMIT]).arg(&self.path);
         command.args(self.args.split_whitespace()).stdin(Stdio::null()).stdout(Stdio::null());
         let mut child = command.current_dir(root()).spawn()?;
-        let started = Instant::now();
         if self.waits_for_a_signal {
             thread::sleep(BEFORE_THE_SIGNAL);
             run(Command::new("kill").args(["-INT", &child.id().to_string()]))?;
         }
-        let status = loop {
-            match child.try_wait()? {
-                Some(status) => break status,
-                None if started.elapsed() > LIMIT => {
-                    child.kill()?;
-                    return Err("it hangs".into());
-                }
-                None => thread::sleep(Duration::from_millis(10)),
-            }
-        };
-        if status.success() { Ok(()) } else { Err(status.to_string().into()) }
+        let status = child.wait()?;
+        match status.code() {
+            Some(0) => Ok(()),
+            Some(124) => Err("it hangs".into()),
+            _ => Err(status.to_string().into()),
+        }
     }
 }
 
@@ -122,8 +126,8 @@ fn programs() -> Result<Vec<Program>> {
     Ok(programs)
 }
 
-/// Runs the tests of the sections and of `common` one at a time, so that `leak_check` can also
-/// count a test's threads and open descriptors.
+/// Runs the tests of the sections and of `common`, one at a time in each process, so that
+/// `leak_check` can also count a test's threads and open descriptors.
 ///
 /// # Errors
 ///
@@ -134,28 +138,32 @@ pub fn test_for_leaks() -> Result {
         .chain(["common".to_owned()])
         .map(|member| root().join(member))
         .collect();
-    let (mut run, mut failed) = (0, Vec::new());
+    let mut tests = Vec::new();
     for (source, program) in test_programs()? {
         let folder = source.ancestors().nth(2).expect("a target is in a folder of its package");
         let wanted = source.ends_with("src/lib.rs")
             || source.starts_with(folder.join("tests"))
                 && fs::read_to_string(&source)?.contains("leak_check");
-        if !checked.contains(folder) || !wanted {
-            continue;
+        if checked.contains(folder) && wanted {
+            tests.push((folder.to_owned(), source, program));
         }
-        println!("--- {}", source.strip_prefix(root())?.display());
+    }
+    if tests.is_empty() {
+        return Err("cargo names no tests of the sections".into());
+    }
+    each(tests, |(folder, source, program)| {
         let mut command = Command::new(program);
         command.args(["--quiet", "--test-threads=1"]).env("LEAK_CHECK_PROCESS", "1");
-        run += 1;
-        if !command.current_dir(folder).status()?.success() {
-            failed.push(source.display().to_string());
+        let output = command.current_dir(folder).output()?;
+        let source = source.strip_prefix(root()).unwrap_or(&source).display();
+        if !output.status.success() {
+            let [out, err] =
+                [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text));
+            return Err(format!("{source}:\n{out}{err}").into());
         }
-    }
-    match (run, failed.as_slice()) {
-        (0, _) => Err("cargo names no tests of the sections".into()),
-        (_, []) => Ok(()),
-        _ => Err(format!("failed: {}", failed.join(", ")).into()),
-    }
+        println!("--- {source}");
+        Ok(())
+    })
 }
 
 /// The main source and the program of each library's and each folder's tests. Builds all packages

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub enum Effort {
     /// What `.ci/run` has time for: loom with 2 preemptions, shuttle with 2,000 schedules.
     Short,
-    /// loom with 3 preemptions, shuttle with 100,000 schedules of each kind.
+    /// loom with 3 preemptions, shuttle with 25,000 schedules of each kind.
     Full,
 }
 
@@ -38,7 +38,7 @@ fn run(effort: Effort, model: impl Fn() + Send + Sync + 'static) {
     use shuttle::scheduler::{PctScheduler, RandomScheduler};
     use shuttle::{Config, FailurePersistence, Runner};
 
-    let schedules = if effort == Effort::Short { 1_000 } else { 100_000 };
+    let schedules = if effort == Effort::Short { 1_000 } else { 25_000 };
     let model = Arc::new(model);
     let mut config = Config::new();
     config.failure_persistence = FailurePersistence::Print;
