@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::{Contender, Shape, contender, input, matches, words};
+use super::{Contender, Input, Shape, contender, words};
 
 /// It parses and filters, but counts no windows, so it does less than the job.
 pub(crate) fn rsyslog(folder: &Path, lines: u64) -> Contender {
@@ -105,11 +105,11 @@ fn daemon(
     command: &[&str],
     out: &str,
 ) -> Contender {
-    let input = input(folder, Shape::Flat, lines);
+    let input = Input::of(folder, Shape::Flat, lines);
     for (file, text) in files {
         let text = text.replace("FOLDER", folder.to_str().unwrap());
-        fs::write(folder.join(file), text.replace("INPUT", input.to_str().unwrap())).unwrap();
+        fs::write(folder.join(file), text.replace("INPUT", &input.pattern)).unwrap();
     }
     let commands = vec![words(command), words(&["sleep", "1"])];
-    contender(name, lines, commands, folder.join(out), Some(matches(&input)))
+    contender(name, lines, commands, folder.join(out), Some(input.matches()))
 }

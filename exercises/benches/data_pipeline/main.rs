@@ -1,7 +1,8 @@
 //! `cargo bench -p exercises --bench data_pipeline`: data-pipeline against its peers, interleaved,
 //! as ratios. Peers that are not installed are left out, and named.
 //!
-//! `LINES=1000000 ROUNDS=3` make it shorter. `GO=/path/to/go` if it is not in the PATH; the analytic
+//! `LINES=1000000 ROUNDS=3` make it shorter, `ROWS=NATS` runs only the rows with that in their names,
+//! and the first, which the others are compared with. `GO=/path/to/go` if it is not in the PATH; the analytic
 //! engines are looked for as packages of `PYTHON=/path/to/python3`.
 #![expect(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 
@@ -45,6 +46,12 @@ struct Contender {
 /// The time after which a round counts as hanging.
 const LONGEST: Duration = Duration::from_mins(5);
 
+/// What the commands write to stderr, in the folder of the benchmark.
+const LOG: &str = "stderr.log";
+
+/// As many as the input has files.
+const FILES: usize = 4;
+
 const NATS: &str = "127.0.0.1:14222";
 const NATS_PORT: &str = "14222";
 
@@ -63,6 +70,8 @@ fn main() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("data-pipeline");
     fs::create_dir_all(&folder).unwrap();
     let mut contenders = contenders(&folder, lines);
+    let (rows, ours) = (env::var("ROWS").unwrap_or_default(), contenders[0].name);
+    contenders.retain(|contender| contender.name == ours || contender.name.contains(&rows));
     let mut ours = None;
     for _ in 0..rounds {
         for contender in &mut contenders {
@@ -91,34 +100,68 @@ enum Shape {
     Shuffled,
 }
 
-/// A file of `lines` lines.
-fn input(folder: &Path, shape: Shape, lines: u64) -> PathBuf {
-    let input = folder.join(match shape {
-        Shape::Flat => format!("{lines}.ndjson"),
-        _ => format!("{lines}-{shape:?}.ndjson"),
-    });
-    if !input.exists() {
-        generate(shape, lines, &input);
+/// Files with `lines` lines together, as of servers that log at the same time.
+struct Input {
+    files: Vec<PathBuf>,
+    /// The pattern that matches them.
+    pattern: String,
+}
+
+impl Input {
+    /// Makes them, unless they are there.
+    fn of(folder: &Path, shape: Shape, lines: u64) -> Self {
+        let folder = folder.join(format!("{lines}-{shape:?}"));
+        let files: Vec<_> = (1..=FILES).map(|n| folder.join(format!("{n}.ndjson"))).collect();
+        if !folder.exists() {
+            let unfinished = folder.with_extension("unfinished");
+            fs::create_dir_all(&unfinished).unwrap();
+            generate(shape, lines, &unfinished);
+            fs::rename(&unfinished, &folder).unwrap();
+        }
+        Self { files, pattern: folder.join("*.ndjson").to_str().unwrap().to_owned() }
     }
-    input
+
+    fn matches(&self) -> usize {
+        let matches = |file| {
+            let text = fs::read_to_string(file).unwrap();
+            text.matches(r#""status":503"#).count()
+        };
+        self.files.iter().map(matches).sum()
+    }
+
+    /// Reads the files into the page cache, which may have dropped them since the last contender.
+    fn warm(&self) {
+        for file in &self.files {
+            io::copy(&mut File::open(file).unwrap(), &mut io::sink()).unwrap();
+        }
+    }
 }
 
-fn matches(input: &Path) -> usize {
-    let text = fs::read_to_string(input).unwrap();
-    text.matches(r#""status":503"#).count()
-}
-
-/// 275 bytes and 11 fields a line, 4 of them wanted, 10 % with a status of 500 and more; with more
+/// 275 bytes and 11 fields a line, 4 of them wanted, 6 % with a status of 500 and more; with more
 /// fields where the shape asks for them.
 fn generate(shape: Shape, lines: u64, to: &Path) {
-    let services = ["auth", "cart", "checkout", "inventory", "search", "shipping", "payments"];
-    let mut file = BufWriter::new(File::create(to).unwrap());
+    let services = [
+        "auth",
+        "billing",
+        "cart",
+        "catalog",
+        "checkout",
+        "inventory",
+        "login",
+        "payments",
+        "profile",
+        "search",
+        "shipping",
+        "users",
+    ];
+    let file = |n| BufWriter::new(File::create(to.join(format!("{n}.ndjson"))).unwrap());
+    let mut files: Vec<_> = (1..=FILES).map(file).collect();
     for n in 0..lines {
         let random =
             n.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29).wrapping_mul(0xBF58_476D);
         let (seconds, millis) = (n / 20_000, n / 20 % 1000);
-        let status = if random % 10 == 0 { 503 } else { 200 };
-        let latency = 1 + (random >> 8) % 300;
+        let status = if random % 50 < 3 { 503 } else { 200 };
+        let latency = 100 + (random >> 8) % 29_900;
         let mut fields = vec![
             format!(
                 r#""ts":"2026-03-01T{:02}:{:02}:{:02}.{millis:03}Z""#,
@@ -132,7 +175,7 @@ fn generate(shape: Shape, lines: u64, to: &Path) {
             r#""method":"GET""#.to_owned(),
             format!(r#""path":"/api/v1/items/{:07}""#, n % 9_999_999),
             format!(r#""status":{status}"#),
-            format!(r#""latency_ms":{latency}"#),
+            format!(r#""latency_ms":{}.{:02}"#, latency / 100, latency % 100),
             format!(r#""bytes":{}"#, random % 100_000),
             r#""agent":"Mozilla/5.0 (X11; Linux x86_64) Chrome/131.0""#.to_owned(),
             format!(r#""trace_id":"{random:016x}{n:016x}""#),
@@ -152,15 +195,15 @@ fn generate(shape: Shape, lines: u64, to: &Path) {
                 fields.swap(random as usize % 11, (random >> 8) as usize % 11);
             }
         }
-        writeln!(file, "{{{}}}", fields.join(",")).unwrap();
+        writeln!(files[n as usize % FILES], "{{{}}}", fields.join(",")).unwrap();
     }
-    file.flush().unwrap();
+    files.iter_mut().for_each(|file| file.flush().unwrap());
 }
 
 fn contenders(folder: &Path, lines: u64) -> Vec<Contender> {
-    let input = input(folder, Shape::Flat, lines);
-    let matches = Some(matches(&input));
-    let input = input.to_str().unwrap().to_owned();
+    let flat = Input::of(folder, Shape::Flat, lines);
+    let matches = Some(flat.matches());
+    let input = flat.pattern.clone();
     let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
     let job = ["--where", "status>=500", "--by", "service", "--p", "latency_ms", "--out"];
     let ours = |source: &[&str], out: &str, extra: &[&str]| {
@@ -169,8 +212,10 @@ fn contenders(folder: &Path, lines: u64) -> Vec<Contender> {
     };
     let (file, checkpoint) = (["--file", &input], path("ck"));
     let safe = ["--checkpoint", &checkpoint, "--http", "0", "--workers"];
-    let one =
-        |name, command, out: &str| contender(name, lines, vec![command], folder.join(out), matches);
+    let one = |name, command, out: &str| Contender {
+        windows: Some(folder.join("win")),
+        ..contender(name, lines, vec![command], folder.join(out), matches)
+    };
     let mut contenders = vec![
         one(
             "checkpoints and metrics, 2 workers",
@@ -186,13 +231,14 @@ fn contenders(folder: &Path, lines: u64) -> Vec<Contender> {
         ("the same, lines with escapes", Shape::Escaped),
         ("the same, fields in any order", Shape::Shuffled),
     ] {
-        let input = self::input(folder, shape, lines);
-        let file = ["--file", input.to_str().unwrap()];
+        let input = Input::of(folder, shape, lines);
+        let file = ["--file", &input.pattern];
         contenders
             .push(Contender { shape, ..one(name, ours(&file, "out", &["--workers", "2"]), "out") });
     }
     contenders.extend(engines::contenders(folder, &input, lines, matches));
     if installed("nats-server") {
+        assert!(TcpStream::connect(NATS).is_err(), "another program listens on {NATS}");
         // One process ingests all events, the other receives them and does the job.
         for (name, query) in [
             ("through NATS, compressed", "?compression=zstd"),
@@ -211,20 +257,23 @@ fn contenders(folder: &Path, lines: u64) -> Vec<Contender> {
     }
     if let Some(go) = go_peer(folder) {
         for (name, batch) in [("Go, one event per message", "1"), ("Go, batches of 256", "256")] {
-            let command = [&go, "-batch", batch, &input, &path("go-out"), &path("go-win")];
-            contenders.push(one(name, command.map(str::to_owned).to_vec(), "go-out"));
+            let mut command = words(&[&go, "-batch", batch, &path("go-out"), &path("go-win")]);
+            command.extend(flat.files.iter().map(|file| file.to_str().unwrap().to_owned()));
+            let go = one(name, command, "go-out");
+            contenders.push(Contender { windows: Some(folder.join("go-win")), ..go });
         }
     }
     if installed("mawk") {
-        // Four at once, each on a quarter of the file, cut at a line end. They count, and do not
-        // parse JSON.
+        // Four at once, one for each file. They count, and do not parse JSON.
         let script = format!(
-            "split -n l/4 --filter='mawk -F\"\\\"status\\\":\" \
-             \"{{ s = substr(\\$2, 1, 3); if (s >= 500) {{ print; n++ }} }}\" > {}-$FILE' {input}",
+            "for file in {input}; do mawk -F'\"status\":' \
+             '{{ s = substr($2, 1, 3); if (s >= 500) {{ print; n++ }} }}' $file \
+             > {}-$(basename $file) & done; wait",
             path("mawk")
         );
-        let (name, command) = ("split and four mawk", words(&["sh", "-c", &script]));
-        contenders.push(contender(name, lines, vec![command], folder.join("mawk-xaa"), None));
+        let (name, command) = ("four mawk", words(&["sh", "-c", &script]));
+        let out = folder.join("mawk-1.ndjson");
+        contenders.push(contender(name, lines, vec![command], out, None));
     }
     if installed("rsyslogd") {
         contenders.push(daemons::rsyslog(folder, lines / SLOW));
@@ -298,15 +347,14 @@ fn run(contender: &mut Contender, folder: &Path) -> usize {
         let _ = fs::remove_dir_all(&old);
         fs::create_dir_all(old).unwrap();
     }
-    // Reads the file into the page cache, which may have dropped it since the last contender.
-    let input = input(folder, contender.shape, contender.lines);
-    io::copy(&mut File::open(input).unwrap(), &mut io::sink()).unwrap();
+    Input::of(folder, contender.shape, contender.lines).warm();
+    let log = File::create(folder.join(LOG)).unwrap();
     let (mut started, before) = (Instant::now(), cpu_of_children());
-    let mut running = Vec::new();
+    let mut running = Running(Vec::new());
     for command in &contender.commands {
         let mut command_of = Command::new(&command[0]);
         command_of.args(&command[1..]).stdin(Stdio::null()).stdout(Stdio::null());
-        running.push(command_of.stderr(Stdio::null()).spawn().unwrap());
+        running.0.push(command_of.stderr(log.try_clone().unwrap()).spawn().unwrap());
         if command[0] == "nats-server" {
             while TcpStream::connect(NATS).is_err() {
                 sleep(Duration::from_millis(1));
@@ -314,15 +362,24 @@ fn run(contender: &mut Contender, folder: &Path) -> usize {
             started = Instant::now(); // the file may exist already; from now on its growth counts
         }
     }
-    let took = wait(&mut running, &contender.out, started, &mut contender.memory);
-    for mut child in running {
-        let _ = child.kill(); // most have ended
-        child.wait().unwrap();
-    }
+    let took = wait(&mut running.0, &contender.out, started, &mut contender.memory);
+    drop(running);
     let spent = cpu_of_children() - before;
     contender.rates.push(lines / took.as_secs_f64());
     contender.cpu.push(spent * 1e6 / lines);
     fs::read(&contender.out).unwrap().split_inclusive(|byte| *byte == b'\n').count()
+}
+
+/// Commands that are killed if they still run when this is dropped, even by a panic.
+struct Running(Vec<Child>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        for child in &mut self.0 {
+            let _ = child.kill(); // most have ended
+            let _ = child.wait();
+        }
+    }
 }
 
 /// Returns the time until the last command has ended and, if others still run, until the output
@@ -333,16 +390,18 @@ fn wait(running: &mut [Child], out: &Path, started: Instant, memory: &mut f64) -
         // The kernel keeps the high-water marks, so reading them now and then is enough.
         *memory = memory.max(running.iter().map(|child| peak(child.id())).sum());
         let now = started.elapsed();
-        assert!(now < LONGEST, "the commands hang");
+        assert!(now < LONGEST, "the commands hang; they wrote to {LOG}");
         let there = fs::metadata(out).map_or(0, |metadata| metadata.len());
         if there > length {
             (length, grown) = (there, now);
         }
-        let last = running.last_mut().expect("there is at least one");
+        let (last, servers) = running.split_last_mut().expect("there is at least one");
+        let all_serve = servers.iter_mut().all(|server| server.try_wait().unwrap().is_none());
+        assert!(all_serve, "a command ended that serves the last one; it wrote to {LOG}");
         if ended.is_none()
             && let Some(status) = last.try_wait().unwrap()
         {
-            assert!(status.success());
+            assert!(status.success(), "the last command failed; it wrote to {LOG}");
             ended = Some(now);
         }
         match ended {

@@ -1,7 +1,7 @@
 // The job of data-pipeline's benchmark, in usual Go: read lines, parse, filter
 // status >= 500, count windows of 1 s by service with p50 and p99, write what matches.
 //
-//	go run peer.go [-batch N] INPUT MATCHES WINDOWS
+//	go run peer.go [-batch N] MATCHES WINDOWS INPUT...
 //
 // -batch 1 sends one event per channel operation; -batch 256 sends slices of events.
 package main
@@ -42,17 +42,25 @@ func check(err error) {
 func main() {
 	batch := flag.Int("batch", 1, "events in one channel operation")
 	flag.Parse()
-	input, err := os.Open(flag.Arg(0))
+	matches, err := os.Create(flag.Arg(0))
 	check(err)
-	matches, err := os.Create(flag.Arg(1))
-	check(err)
-	windows, err := os.Create(flag.Arg(2))
+	windows, err := os.Create(flag.Arg(1))
 	check(err)
 
 	lines := make(chan [][]byte, 1024)
 	events := make(chan []event, 1024)
-	go read(input, *batch, lines)
-	var workers sync.WaitGroup
+	var readers, workers sync.WaitGroup
+	for _, name := range flag.Args()[2:] {
+		readers.Add(1)
+		go func() {
+			defer readers.Done()
+			read(name, *batch, lines)
+		}()
+	}
+	go func() {
+		readers.Wait()
+		close(lines)
+	}()
 	for range runtime.NumCPU() {
 		workers.Add(1)
 		go func() {
@@ -67,8 +75,10 @@ func main() {
 	collect(events, matches, windows)
 }
 
-func read(input *os.File, batch int, lines chan<- [][]byte) {
-	defer close(lines)
+func read(name string, batch int, lines chan<- [][]byte) {
+	input, err := os.Open(name)
+	check(err)
+	defer input.Close()
 	scanner := bufio.NewScanner(bufio.NewReaderSize(input, 256*1024))
 	scanner.Buffer(make([]byte, 64*1024), 1<<20)
 	chunk := make([][]byte, 0, batch)

@@ -10,6 +10,7 @@ use super::config::Config;
 use super::event::expr::{Condition, Derive, Scope};
 use super::event::job::Job;
 use super::event::parse::{Parsed, parse};
+use super::event::scan::Lines;
 use super::event::splitter::{Framing, Kind, Parts, Segment, Splitter, hole};
 use super::event::time::{Clock, rfc3339};
 use super::event::value::{Fields, Number, Step, Value};
@@ -66,6 +67,7 @@ pub fn fields(data: &[u8]) {
     let other = wanted.read_with_serde(line, &mut others);
     assert_eq!(read.is_ok(), other.is_ok(), "{line}");
     assert!(read.is_err() || values == others, "{values:?}, {others:?} in {line}");
+    among_others(&wanted, line);
     match serde_json::from_str::<Json>(line) {
         Ok(document @ Json::Object(_)) => {
             read.expect("it is an object");
@@ -82,6 +84,20 @@ pub fn fields(data: &[u8]) {
         }
         Err(_) => {}
     }
+}
+
+/// Each line of a text that has every line twice, the second time with its keys foreseen, has the
+/// fields that it has alone.
+fn among_others(wanted: &Fields, text: &str) {
+    let twice: String = text.split_inclusive('\n').flat_map(|line| [line, "\n", line]).collect();
+    let (mut lines, mut values, mut others) = (Lines::new(wanted, &twice), Vec::new(), Vec::new());
+    for expected in twice.split_inclusive('\n') {
+        let (line, is_read) = lines.next(&mut values).expect("there are as many lines");
+        assert_eq!(line, expected);
+        let other = wanted.read_with_serde(line, &mut others);
+        assert!(!is_read || other.is_ok() && values == others, "{values:?}, {others:?} in {line}");
+    }
+    assert_eq!(lines.next(&mut values), None);
 }
 
 /// The first line, and the others together.

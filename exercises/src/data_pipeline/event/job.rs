@@ -140,13 +140,24 @@ impl Job {
         line: &'a str,
         slots: &mut Vec<Value<'a>>,
     ) -> Result<bool, String> {
+        if line.len() <= self.framing.max_line {
+            if line.trim_ascii().is_empty() {
+                return Ok(false);
+            }
+            self.fields.read(line, slots).map_err(|err| without_line_number(&err))?;
+        }
+        self.complete(line, slots)
+    }
+
+    /// The same where the fields of the line are in their slots already.
+    pub(crate) fn complete<'a>(
+        &self,
+        line: &'a str,
+        slots: &mut Vec<Value<'a>>,
+    ) -> Result<bool, String> {
         if line.len() > self.framing.max_line {
             return Err("longer than --max-line".to_owned());
         }
-        if line.trim_ascii().is_empty() {
-            return Ok(false);
-        }
-        self.fields.read(line, slots).map_err(|err| without_line_number(&err))?;
         self.derives.iter().for_each(|derive| derive.apply(slots));
         Ok(true)
     }

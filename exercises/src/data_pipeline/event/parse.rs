@@ -10,8 +10,9 @@ use foldhash::fast::FixedState;
 use super::container::{Beyond, STREAMS, Step, Streams};
 use super::expr::{Operand, json, key};
 use super::form::not_lines;
-use super::job::{Counted, Id, Job};
+use super::job::{Counted, Id, Inner, Job};
 use super::rows::{NO_KEY, Row, Rows};
+use super::scan::Lines;
 use super::splitter::{Framing, Kind, Parts, Segment, hole};
 use super::value::Value;
 
@@ -123,21 +124,36 @@ impl<'j> Output<'j> {
     }
 
     fn lines(&mut self, offset: u64, text: &str) {
-        let mut slots = Vec::new();
+        let job = self.job;
+        if let Some(inner) = &job.inner {
+            return self.outer_lines(offset, text, inner);
+        }
+        let (mut lines, mut slots, mut start) = (Lines::new(&job.fields, text), Vec::new(), 0);
+        while let Some((line, is_read)) = lines.next(&mut slots) {
+            let at = offset + start;
+            start += line.len() as u64;
+            let (at, line) = if is_read { (at, line) } else { self.without_head(at, line) };
+            let read =
+                if is_read { job.complete(line, &mut slots) } else { job.read(line, &mut slots) };
+            let verdict = self.judge(read, &slots);
+            self.file(at, line, verdict, &slots);
+        }
+    }
+
+    /// Lines that hold the event in a field.
+    fn outer_lines(&mut self, offset: u64, text: &str, inner: &Inner) {
         let mut start = 0;
         for end in line_ends(text.as_bytes()) {
             let (at, line) = self.without_head(offset + start as u64, &text[start..end]);
-            match &self.job.inner {
-                Some(inner) if !line.trim_ascii().is_empty() => match inner.of(line) {
-                    Ok(text) => self.unwrapped(at, text.as_bytes()),
-                    Err(reason) => self.dead(at, &reason, line.as_bytes()),
-                },
-                _ => {
-                    let verdict = self.judge(line, &mut slots);
-                    self.file(at, line, verdict, &slots);
-                }
-            }
             start = end;
+            if line.trim_ascii().is_empty() {
+                self.made.filtered += 1;
+                continue;
+            }
+            match inner.of(line) {
+                Ok(text) => self.unwrapped(at, text.as_bytes()),
+                Err(reason) => self.dead(at, &reason, line.as_bytes()),
+            }
         }
     }
 
@@ -206,7 +222,8 @@ impl<'j> Output<'j> {
             return self.dead(offset, "not UTF-8", text);
         };
         let mut slots = Vec::new();
-        let verdict = self.judge(text, &mut slots);
+        let read = self.job.read(text, &mut slots);
+        let verdict = self.judge(read, &slots);
         if verdict == Ok(true) && memchr::memchr(b'\n', text.as_bytes()).is_some() {
             // An event is one line. A line feed here is between parts of the object: JSON strings
             // hold none.
@@ -246,9 +263,9 @@ impl<'j> Output<'j> {
         }
     }
 
-    /// Whether a line is accepted, or why it is a dead letter.
-    fn judge<'a>(&mut self, line: &'a str, slots: &mut Vec<Value<'a>>) -> Result<bool, String> {
-        if !self.job.read(line, slots)? {
+    /// Whether a line that was read is accepted, or why it is a dead letter.
+    fn judge(&mut self, read: Result<bool, String>, slots: &[Value<'_>]) -> Result<bool, String> {
+        if !read? {
             return Ok(false);
         }
         let time = match &self.job.counted {

@@ -1,19 +1,19 @@
-//! The fast reader of the wanted fields: it scans a line once, and builds nothing for fields that
-//! are not wanted. It is as strict as `serde_json`. A line that it does not accept, and a few that
-//! are merely unusual (deeply nested, half a surrogate pair in a key), are left to the reader over
-//! `serde_json` in [`value`](super::value), which says what is wrong. The fuzz target `fields`
-//! compares the two.
+//! The fast reader of the wanted fields: it cuts a text into lines while it scans it once, and builds
+//! nothing for fields that are not wanted. It is as strict as `serde_json`. A line that it does not
+//! accept, and a few that are merely unusual (deeply nested, half a surrogate pair in a key), are
+//! left to the reader over `serde_json` in [`value`](super::value), which says what is wrong. The
+//! fuzz target `fields` compares the two.
 
 use std::borrow::Cow;
 
+use super::keys::Keys;
+use super::marks::Marks;
+use super::number::parse;
 use super::value::{Fields, Node, Number, Value};
 
 /// The deepest nesting of objects and arrays, so that the stack stays small. Deeper ones are left
 /// to `serde_json`.
 const DEPTH: u32 = 64;
-
-/// How many bytes are examined together.
-const BLOCK: usize = 64;
 
 impl Fields {
     /// Reads `line` into `slots`, one for each wanted field. Of a repeated field the last counts.
@@ -22,52 +22,93 @@ impl Fields {
         line: &'a str,
         slots: &mut Vec<Value<'a>>,
     ) -> Result<(), serde_json::Error> {
-        self.clear(slots);
-        let scanned = if self.into_arrays { None } else { scan(&self.root, line, slots) };
-        scanned.map_or_else(|| self.read_with_serde(line, slots), Ok)
+        match Lines::new(self, line).next(slots) {
+            Some((whole, true)) if whole.len() == line.len() => Ok(()),
+            _ => self.read_with_serde(line, slots),
+        }
     }
 }
 
-/// Reads the fields of `root` out of a line into their empty slots. `None` leaves the line to
-/// `serde_json`; the slots may then hold anything.
-fn scan<'a>(root: &Node, line: &'a str, slots: &mut [Value<'a>]) -> Option<()> {
-    let (bytes, block, marks) = (line.as_bytes(), usize::MAX, 0);
-    let mut scanner = Scanner { line, bytes, at: 0, block, marks };
-    scanner.blanks();
-    (scanner.peek()? == b'{').then(|| scanner.field(root, slots, DEPTH))??;
-    scanner.blanks();
-    (scanner.at == line.len()).then_some(())
-}
-
-struct Scanner<'a> {
-    line: &'a str,
+/// The lines of a text.
+pub(crate) struct Lines<'f, 'a> {
+    fields: &'f Fields,
+    text: &'a str,
     bytes: &'a [u8],
     /// The index of the next byte.
     at: usize,
-    /// The block that the marks belong to.
-    block: usize,
-    marks: u64,
+    marks: Marks,
+    keys: Keys<'f, 'a>,
 }
 
-impl<'a> Scanner<'a> {
+impl<'f, 'a> Lines<'f, 'a> {
+    pub(crate) fn new(fields: &'f Fields, text: &'a str) -> Self {
+        let (bytes, marks, keys) = (text.as_bytes(), Marks::default(), Keys::default());
+        Self { fields, text, bytes, at: 0, marks, keys }
+    }
+
+    /// The next line with its line feed, and whether its fields are in their `slots` now. If not,
+    /// the line is left to `serde_json`; the slots may then hold anything.
+    pub(crate) fn next(&mut self, slots: &mut Vec<Value<'a>>) -> Option<(&'a str, bool)> {
+        let start = self.at;
+        let rest = self.bytes.get(start..).filter(|rest| !rest.is_empty())?;
+        let is_read = !self.fields.into_arrays && self.line(slots).is_some();
+        if !is_read {
+            self.at = start + memchr::memchr(b'\n', rest).map_or(rest.len(), |end| end + 1);
+        }
+        Some((&self.text[start..self.at], is_read))
+    }
+
+    fn line(&mut self, slots: &mut Vec<Value<'a>>) -> Option<()> {
+        self.fields.clear(slots);
+        self.keys.begin();
+        self.blanks();
+        (self.peek()? == b'{').then(|| self.field(&self.fields.root, slots, DEPTH))??;
+        self.blanks();
+        if self.at < self.bytes.len() { self.take(b'\n') } else { Some(()) }
+    }
+
+    /// Moves past a key and its colon, and returns what is wanted of the value.
+    #[inline]
+    fn key(&mut self, parent: Option<&'f Node>) -> Option<Option<&'f Node>> {
+        let ahead = self.bytes.get(self.at..)?;
+        if let Some((length, child)) = self.keys.next(ahead, parent) {
+            self.at += length;
+            return Some(child);
+        }
+        self.other_key(parent)
+    }
+
+    /// The same for a key that is not the foreseen one.
+    #[inline(never)]
+    fn other_key(&mut self, parent: Option<&'f Node>) -> Option<Option<&'f Node>> {
+        let start = self.at;
+        self.take(b'"')?;
+        let is_plain = self.string()?;
+        let child = match parent {
+            Some(node) if is_plain => node.child(self.bytes.get(start + 1..self.at - 1)?),
+            Some(node) => node.child(self.unescaped(start + 1)?.as_bytes()),
+            None => None,
+        };
+        self.blanks();
+        self.take(b':')?;
+        self.keys.read(self.bytes.get(start..self.at)?, parent, child);
+        Some(child)
+    }
+
     /// The rest of an object behind its brace. Only the fields of `node` are wanted.
-    fn object(&mut self, node: Option<&Node>, slots: &mut [Value<'a>], depth: u32) -> Option<()> {
+    fn object(
+        &mut self,
+        node: Option<&'f Node>,
+        slots: &mut [Value<'a>],
+        depth: u32,
+    ) -> Option<()> {
         let depth = depth.checked_sub(1)?;
         self.blanks();
         if self.take(b'}').is_some() {
             return Some(());
         }
         loop {
-            self.take(b'"')?;
-            let start = self.at;
-            let is_plain = self.string()?;
-            let child = match node {
-                Some(node) if is_plain => node.child(self.bytes.get(start..self.at - 1)?),
-                Some(node) => node.child(self.unescaped(start)?.as_bytes()),
-                None => None,
-            };
-            self.blanks();
-            self.take(b':')?;
+            let child = self.key(node)?;
             self.blanks();
             match child {
                 Some(child) => {
@@ -85,28 +126,31 @@ impl<'a> Scanner<'a> {
     }
 
     /// Reads a wanted value into its slot, and the fields below it into theirs.
-    fn field(&mut self, node: &Node, slots: &mut [Value<'a>], depth: u32) -> Option<()> {
-        let value = match self.peek()? {
+    fn field(&mut self, node: &'f Node, slots: &mut [Value<'a>], depth: u32) -> Option<()> {
+        match self.peek()? {
             b'"' => {
                 self.at += 1;
-                Value::Text(self.text()?)
+                let start = self.at;
+                if self.string()? {
+                    let text = self.text.get(start..self.at - 1)?;
+                    put(node, slots, Value::Text(Cow::Borrowed(text)));
+                } else {
+                    put(node, slots, Value::Text(Cow::Owned(self.unescaped(start)?)));
+                }
             }
-            b'-' | b'0'..=b'9' => Value::Number(self.number()?),
-            b't' => Value::Bool(self.word("true").map(|()| true)?),
-            b'f' => Value::Bool(self.word("false").map(|()| false)?),
-            b'n' => self.word("null").map(|()| Value::Null)?,
+            b'-' | b'0'..=b'9' => put(node, slots, Value::Number(self.number()?)),
+            b't' => put(node, slots, self.word("true").map(|()| Value::Bool(true))?),
+            b'f' => put(node, slots, self.word("false").map(|()| Value::Bool(false))?),
+            b'n' => put(node, slots, self.word("null").map(|()| Value::Null)?),
             b'{' => {
                 self.at += 1;
+                put(node, slots, Value::Opaque);
                 self.object(Some(node), slots, depth)?;
-                Value::Opaque
             }
             _ => {
                 self.skip(depth)?;
-                Value::Opaque
+                put(node, slots, Value::Opaque);
             }
-        };
-        if let Some(slot) = node.slot {
-            slots[slot] = value;
         }
         Some(())
     }
@@ -153,33 +197,22 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// The content of a string, from behind its first quote.
-    fn text(&mut self) -> Option<Cow<'a, str>> {
-        let start = self.at;
-        if self.string()? {
-            return Some(Cow::Borrowed(self.line.get(start..self.at - 1)?));
-        }
-        self.unescaped(start).map(Cow::Owned)
-    }
-
     /// The content of the string that was just passed.
     #[cold]
     fn unescaped(&self, start: usize) -> Option<String> {
-        serde_json::from_str(self.line.get(start - 1..self.at)?).ok()
+        serde_json::from_str(self.text.get(start - 1..self.at)?).ok()
     }
 
     /// Moves past a string, and returns whether it has no escapes.
     #[inline]
     fn string(&mut self) -> Option<bool> {
-        let ahead = self.marks >> (self.at % BLOCK);
-        if self.block == self.at / BLOCK && ahead != 0 {
-            let end = self.at + ahead.trailing_zeros() as usize;
-            if self.bytes.get(end) == Some(&b'"') {
+        match self.marks.near(self.at) {
+            Some(end) if self.bytes.get(end) == Some(&b'"') => {
                 self.at = end + 1;
-                return Some(true);
+                Some(true)
             }
+            _ => self.long_string(),
         }
-        self.long_string()
     }
 
     /// The same for one that goes beyond its block or has escapes.
@@ -187,7 +220,7 @@ impl<'a> Scanner<'a> {
     fn long_string(&mut self) -> Option<bool> {
         let mut is_plain = true;
         loop {
-            self.go_to_mark();
+            self.at = self.marks.next(self.bytes, self.at);
             match self.peek()? {
                 b'"' => {
                     self.at += 1;
@@ -197,31 +230,6 @@ impl<'a> Scanner<'a> {
                 _ => return None, // a control byte
             }
             is_plain = false;
-        }
-    }
-
-    /// Moves to the next quote, backslash or control byte, or past the end.
-    fn go_to_mark(&mut self) {
-        loop {
-            let (block, offset) = (self.at / BLOCK, self.at % BLOCK);
-            if block != self.block {
-                let rest = self.bytes.get(block * BLOCK..).unwrap_or_default();
-                self.marks = rest.first_chunk().map_or_else(
-                    || {
-                        let mut last = [0; BLOCK]; // a mark behind the end
-                        last[..rest.len()].copy_from_slice(rest);
-                        marks(&last)
-                    },
-                    marks,
-                );
-                self.block = block;
-            }
-            let ahead = self.marks >> offset;
-            if ahead != 0 {
-                self.at += ahead.trailing_zeros() as usize;
-                return;
-            }
-            self.at = (block + 1) * BLOCK;
         }
     }
 
@@ -241,15 +249,8 @@ impl<'a> Scanner<'a> {
     fn number(&mut self) -> Option<Number> {
         let start = self.at;
         let is_whole = self.digits()?;
-        let text = self.line.get(start..self.at)?;
-        let whole = || {
-            let signed = text.parse::<i64>().map(i128::from);
-            signed.or_else(|_| text.parse::<u64>().map(i128::from)).ok()
-        };
-        match is_whole.then(whole).flatten() {
-            Some(whole) => Some(Number::Integer(whole)),
-            None => text.parse::<f64>().ok().filter(|number| number.is_finite()).map(Number::from),
-        }
+        let text = self.text.get(start..self.at)?;
+        parse(text, is_whole)
     }
 
     /// Moves past a number, and returns whether it has neither a fraction nor an exponent. The
@@ -274,6 +275,18 @@ impl<'a> Scanner<'a> {
     /// Skips digits, of which there must be at least one.
     fn run_of_digits(&mut self) -> Option<()> {
         let start = self.at;
+        while let Some(eight) = self.bytes.get(self.at..).and_then(<[u8]>::first_chunk) {
+            // A digit becomes 0 to 9, and only such a byte leaves its highest bit 0. What a sum
+            // carries goes to the bytes behind one that is no digit.
+            let bytes = u64::from_le_bytes(*eight) ^ 0x3030_3030_3030_3030;
+            let others =
+                (bytes | bytes.wrapping_add(0x7676_7676_7676_7676)) & 0x8080_8080_8080_8080;
+            let digits = others.trailing_zeros() / 8;
+            self.at += digits as usize;
+            if digits < 8 {
+                return (self.at > start).then_some(());
+            }
+        }
         while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
             self.at += 1;
         }
@@ -284,9 +297,10 @@ impl<'a> Scanner<'a> {
         self.bytes.get(self.at..)?.starts_with(word.as_bytes()).then(|| self.at += word.len())
     }
 
+    /// Skips blanks, of which a line feed is none here: it ends the line.
     #[inline]
     fn blanks(&mut self) {
-        while self.peek().is_some_and(|byte| byte <= b' ' && b" \t\n\r".contains(&byte)) {
+        while self.peek().is_some_and(|byte| byte <= b' ' && b" \t\r".contains(&byte)) {
             self.at += 1;
         }
     }
@@ -300,18 +314,10 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// One bit for each byte that is a quote, a backslash or a control byte. The compiler turns the
-/// comparisons into SIMD; nothing here branches.
-fn marks(block: &[u8; BLOCK]) -> u64 {
-    let mut flags = [0; BLOCK];
-    for (flag, byte) in flags.iter_mut().zip(block) {
-        let (is_quote, is_backslash) = (u8::from(*byte == b'"'), u8::from(*byte == b'\\'));
-        *flag = is_quote | is_backslash | u8::from(*byte < b' ');
+fn put<'a>(node: &Node, slots: &mut [Value<'a>], value: Value<'a>) {
+    if let Some(slot) = node.slot {
+        slots[slot] = value;
     }
-    let (words, _) = flags.as_chunks();
-    // The multiplication gathers the lowest bits of eight bytes in its highest byte.
-    let bits = |word: &[u8; 8]| u64::from_le_bytes(*word).wrapping_mul(0x0102_0408_1020_4080) >> 56;
-    words.iter().rev().fold(0, |marks, word| marks << 8 | bits(word))
 }
 
 #[cfg(test)]
@@ -328,8 +334,7 @@ mod tests {
         ] {
             let mut fields = Fields::default();
             fields.slot(["a"]);
-            let mut slots = vec![Value::Missing];
-            assert!(scan(&fields.root, line, &mut slots).is_some(), "{line}");
+            assert_eq!(Lines::new(&fields, line).next(&mut Vec::new()), Some((line, true)));
         }
     }
 }

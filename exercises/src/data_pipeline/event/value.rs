@@ -220,6 +220,7 @@ impl Node {
     }
 
     /// Empties the slots below this field.
+    #[inline]
     pub(super) fn forget(&self, slots: &mut [Value<'_>]) {
         for (_, child) in &self.children {
             if let Some(slot) = child.slot {
