@@ -197,7 +197,9 @@ fn generate(shape: Shape, lines: u64, to: &Path) {
         }
         writeln!(files[n as usize % FILES], "{{{}}}", fields.join(",")).unwrap();
     }
-    files.iter_mut().for_each(|file| file.flush().unwrap());
+    for file in &mut files {
+        file.flush().unwrap();
+    }
 }
 
 fn contenders(folder: &Path, lines: u64) -> Vec<Contender> {

@@ -3,7 +3,7 @@
 use super::container::Runtime;
 use super::expr::{Condition, Derive, Field, Operand, Scope, json};
 use super::splitter::Framing;
-use super::time::Clock;
+use super::time::{Clock, Second};
 use super::value::{Fields, Value};
 use crate::data_pipeline::config::{Config, is_tagged};
 
@@ -165,9 +165,11 @@ impl Job {
 
 impl Counted {
     /// The event's time, or why it has none.
-    pub(crate) fn time(&self, slots: &[Value<'_>]) -> Result<i64, String> {
+    pub(crate) fn time(&self, slots: &[Value<'_>], last: &mut Second) -> Result<i64, String> {
         let value = self.time.get(slots);
-        self.clock.millis(value).ok_or_else(|| self.clock.problem(&self.time_field, value))
+        self.clock
+            .millis_after(last, value)
+            .ok_or_else(|| self.clock.problem(&self.time_field, value))
     }
 }
 

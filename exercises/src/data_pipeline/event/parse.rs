@@ -14,6 +14,7 @@ use super::job::{Counted, Id, Inner, Job};
 use super::rows::{NO_KEY, Row, Rows};
 use super::scan::Lines;
 use super::splitter::{Framing, Kind, Parts, Segment, hole};
+use super::time::Second;
 use super::value::Value;
 
 /// A segment of lines, parsed.
@@ -98,6 +99,8 @@ struct Output<'j> {
     source: String,
     /// The numbers of the keys in the rows.
     keys: HashMap<Box<str>, u32, FixedState>,
+    /// That of the last event.
+    second: Second,
     made: Parsed,
 }
 
@@ -120,7 +123,13 @@ impl<'j> Output<'j> {
             met: vec![(0, 0); job.conditions.len()],
             hint: if segment.offset == 0 { not_lines(&segment.bytes) } else { None },
         };
-        Self { job, source: source[1..source.len() - 1].to_owned(), keys: HashMap::default(), made }
+        Self {
+            job,
+            source: source[1..source.len() - 1].to_owned(),
+            keys: HashMap::default(),
+            second: Second::default(),
+            made,
+        }
     }
 
     fn lines(&mut self, offset: u64, text: &str) {
@@ -292,7 +301,7 @@ impl<'j> Output<'j> {
 
     /// The time of an event, and the latest one in the chunk up to it.
     fn time(&mut self, counted: &Counted, slots: &[Value<'_>]) -> Result<(i64, i64), String> {
-        let time = counted.time(slots)?;
+        let time = counted.time(slots, &mut self.second)?;
         let latest = self.made.rows.latest.map_or(time, |latest| latest.max(time));
         self.made.rows.latest = Some(latest);
         Ok((time, latest))

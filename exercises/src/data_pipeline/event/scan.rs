@@ -40,6 +40,9 @@ pub(crate) struct Lines<'f, 'a> {
     keys: Keys<'f, 'a>,
 }
 
+/// What is wanted of a value.
+struct Wanted<'f>(Option<&'f Node>);
+
 impl<'f, 'a> Lines<'f, 'a> {
     pub(crate) fn new(fields: &'f Fields, text: &'a str) -> Self {
         let (bytes, marks, keys) = (text.as_bytes(), Marks::default(), Keys::default());
@@ -69,18 +72,18 @@ impl<'f, 'a> Lines<'f, 'a> {
 
     /// Moves past a key and its colon, and returns what is wanted of the value.
     #[inline]
-    fn key(&mut self, parent: Option<&'f Node>) -> Option<Option<&'f Node>> {
+    fn key(&mut self, parent: Option<&'f Node>) -> Option<Wanted<'f>> {
         let ahead = self.bytes.get(self.at..)?;
         if let Some((length, child)) = self.keys.next(ahead, parent) {
             self.at += length;
-            return Some(child);
+            return Some(Wanted(child));
         }
         self.other_key(parent)
     }
 
     /// The same for a key that is not the foreseen one.
     #[inline(never)]
-    fn other_key(&mut self, parent: Option<&'f Node>) -> Option<Option<&'f Node>> {
+    fn other_key(&mut self, parent: Option<&'f Node>) -> Option<Wanted<'f>> {
         let start = self.at;
         self.take(b'"')?;
         let is_plain = self.string()?;
@@ -92,7 +95,7 @@ impl<'f, 'a> Lines<'f, 'a> {
         self.blanks();
         self.take(b':')?;
         self.keys.read(self.bytes.get(start..self.at)?, parent, child);
-        Some(child)
+        Some(Wanted(child))
     }
 
     /// The rest of an object behind its brace. Only the fields of `node` are wanted.
@@ -108,7 +111,7 @@ impl<'f, 'a> Lines<'f, 'a> {
             return Some(());
         }
         loop {
-            let child = self.key(node)?;
+            let Wanted(child) = self.key(node)?;
             self.blanks();
             match child {
                 Some(child) => {

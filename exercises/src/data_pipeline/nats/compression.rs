@@ -63,26 +63,43 @@ fn compressor() -> io::Result<Compressor<'static>> {
     Ok(compressor)
 }
 
-/// Writes the message to `to`, uncompressed. Whatever length the message claims, `to` gets no more
-/// than [`MESSAGE`] bytes.
-pub(crate) fn unpack(message: &async_nats::Message, to: &mut Vec<u8>) -> Result<(), &'static str> {
-    to.clear();
-    let headers = message.headers.iter().flat_map(HeaderMap::iter);
-    let encoding = headers.filter(|(name, _)| name.to_string().eq_ignore_ascii_case(HEADER));
-    match encoding.flat_map(|(_, values)| values).map(HeaderValue::as_str).next() {
-        None => {
-            to.extend_from_slice(&message.payload);
-            Ok(())
+/// Unpacks messages, all with the same memory.
+pub(crate) struct Unpacker(Decompressor<'static>);
+
+impl Unpacker {
+    pub(crate) fn new() -> Result<Self, String> {
+        Decompressor::new().map(Self).map_err(|err| format!("cannot unpack messages: {err}"))
+    }
+
+    /// Writes the message to `to`, uncompressed. Whatever length the message claims, `to` gets no
+    /// more than [`MESSAGE`] bytes.
+    pub(crate) fn unpack(
+        &mut self,
+        message: &async_nats::Message,
+        to: &mut Vec<u8>,
+    ) -> Result<(), &'static str> {
+        to.clear();
+        let headers = message.headers.iter().flat_map(HeaderMap::iter);
+        let encoding = headers.filter(|(name, _)| name.to_string().eq_ignore_ascii_case(HEADER));
+        match encoding.flat_map(|(_, values)| values).map(HeaderValue::as_str).next() {
+            None => {
+                to.extend_from_slice(&message.payload);
+                Ok(())
+            }
+            Some(name) if name.eq_ignore_ascii_case(ZSTD) => {
+                to.reserve(MESSAGE);
+                let unpacked = self.0.decompress_to_buffer(&message.payload, to);
+                let fits = unpacked.is_ok_and(|length| length <= MESSAGE); // the buffer may be larger
+                if fits { Ok(()) } else { Err("not zstd, or longer than 256 KiB") }
+            }
+            Some(_) => Err("a Content-Encoding other than zstd"),
         }
-        Some(name) if name.eq_ignore_ascii_case(ZSTD) => {
-            to.reserve(MESSAGE);
-            let unpacked = Decompressor::new().and_then(|mut decompressor| {
-                decompressor.decompress_to_buffer(&message.payload, to)
-            });
-            let fits = unpacked.is_ok_and(|length| length <= MESSAGE); // the buffer may be larger
-            if fits { Ok(()) } else { Err("not zstd, or longer than 256 KiB") }
-        }
-        Some(_) => Err("a Content-Encoding other than zstd"),
+    }
+}
+
+impl fmt::Debug for Unpacker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Unpacker").finish_non_exhaustive()
     }
 }
 
@@ -111,7 +128,7 @@ mod tests {
         };
         let mut to = Vec::with_capacity(2 * MESSAGE); // as it may come from the pool
         to.extend_from_slice(b"before");
-        unpack(&message, &mut to).map(|()| to)
+        Unpacker::new().unwrap().unpack(&message, &mut to).map(|()| to)
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::data_pipeline::config::Config;
 use crate::data_pipeline::event::expr::key;
 use crate::data_pipeline::event::form::not_lines;
 use crate::data_pipeline::event::job::{Counted, Job};
-use crate::data_pipeline::event::time::rfc3339;
+use crate::data_pipeline::event::time::{Second, rfc3339};
 use crate::data_pipeline::event::value::Value;
 use crate::data_pipeline::source::content::Stored;
 use crate::terminal::is_harmful;
@@ -96,7 +96,7 @@ fn of_line(config: &Config, job: &Job, line: &str, report: &mut String) -> Resul
         return Ok(false);
     }
     let counted = job.counted.as_ref().expect("it counts in windows");
-    let time = counted.time(&slots);
+    let time = counted.time(&slots, &mut Second::default());
     match &time {
         Ok(time) => _ = writeln!(report, "   time    {} ({})", rfc3339(*time), counted.time_field),
         Err(reason) => _ = writeln!(report, "   {}", short(reason)),

@@ -20,7 +20,7 @@ use super::{Feed, Stopped};
 use crate::data_pipeline::config::Config;
 use crate::data_pipeline::event::splitter::{Kind, Parts, Segment, Splitter};
 use crate::data_pipeline::monitor::warnings::warn;
-use crate::data_pipeline::nats::compression::unpack;
+use crate::data_pipeline::nats::compression::Unpacker;
 use crate::data_pipeline::nats::{connect, stream};
 use crate::data_pipeline::state::budget::Share;
 use crate::data_pipeline::state::chunk::{Ack, Origin};
@@ -56,6 +56,7 @@ pub(crate) struct Nats {
     name: String,
     client: Client,
     consumer: Consumer<pull::Config>,
+    unpacker: Unpacker,
     /// The next message is larger than a pull may be.
     is_large: bool,
 }
@@ -97,7 +98,8 @@ impl Nats {
                  lost; delete it, or give another --consumer"
             ));
         }
-        Ok(Self { name: name.to_owned(), client: context.client(), consumer, is_large: false })
+        let (name, client) = (name.to_owned(), context.client());
+        Ok(Self { name, client, consumer, unpacker: Unpacker::new()?, is_large: false })
     }
 
     /// Takes messages until the run stops, then acknowledges what the last checkpoint commits.
@@ -173,13 +175,13 @@ impl Nats {
         Ok(())
     }
 
-    fn send(&self, feed: &mut Feed, message: &Message, share: Share, ack: Ack) {
+    fn send(&mut self, feed: &mut Feed, message: &Message, share: Share, ack: Ack) {
         let origin =
             Origin { name: format!("nats:{}:{}", self.name, ack.sequence), ..Origin::default() };
         feed.origin = Arc::new(origin);
         let _bar = feed.bar(ack.sequence);
         let mut bytes = feed.inlet.pool.take();
-        let segments = if let Err(reason) = unpack(message, &mut bytes) {
+        let segments = if let Err(reason) = self.unpacker.unpack(message, &mut bytes) {
             warn(format_args!("message {} is a dead letter: {reason}", ack.sequence));
             let bytes = message.payload.to_vec();
             vec![Segment { offset: 0, bytes, kind: Kind::Broken(reason), after: Parts::default() }]
