@@ -190,10 +190,11 @@ impl Pending {
             self.discard_part();
             return Err(too_long(max_body));
         }
-        let received = receive(clock, response, &mut self.outcome, self.part.as_mut()).await;
+        let received =
+            receive(clock, response, &mut self.outcome, store.zip(self.part.as_mut())).await;
         match received {
             Ok(()) => {}
-            Err(failure) => return Err(self.broken_off(failure).await),
+            Err(failure) => return Err(self.broken_off(failure, store).await),
         }
         self.whole = self.part.take().map(|part| (part, ""));
         Ok(())
@@ -217,7 +218,7 @@ impl Pending {
         response: Response<B>,
     ) -> Result<(), Failure> {
         let mut part = store.begin(self.outcome.key, None, None);
-        if receive(clock, response, &mut self.outcome, Some(&mut part)).await.is_ok() {
+        if receive(clock, response, &mut self.outcome, Some((store, &mut part))).await.is_ok() {
             self.whole = Some((part, ".error"));
         }
         Ok(())
@@ -231,15 +232,15 @@ impl Pending {
 
     /// A body broke off. Its part is kept if it can be continued; if enough of it is new, the
     /// attempt costs no try.
-    async fn broken_off(&mut self, failure: Failure) -> Failure {
+    async fn broken_off(&mut self, failure: Failure, store: Option<&Store>) -> Failure {
         let Failure { error, answer } = failure;
         let failed = matches!(answer, Answer::Failed(_));
-        let Some(part) = self.part.as_mut().filter(|part| failed && part.validator.is_some())
-        else {
+        let part = self.part.as_mut().filter(|part| failed && part.validator.is_some());
+        let Some((store, part)) = store.zip(part) else {
             self.discard_part();
             return Failure { error, answer };
         };
-        if part.flush().await.is_err() {
+        if part.flush(store).await.is_err() {
             self.part = None;
             return Failure { error, answer };
         }
@@ -280,7 +281,7 @@ async fn receive<B: Body>(
     clock: &Clock<'_>,
     response: Response<B>,
     outcome: &mut Outcome,
-    mut part: Option<&mut Part>,
+    mut to: Option<(&Store, &mut Part)>,
 ) -> Result<(), Failure> {
     let mut body = response.into_body();
     while let Some(chunk) = clock.not_stalled(body.chunk()).await? {
@@ -290,8 +291,8 @@ async fn receive<B: Body>(
         if outcome.bytes > clock.limits.max_body {
             return Err(too_long(clock.limits.max_body));
         }
-        if let Some(part) = &mut part {
-            clock.in_time(part.write(&chunk)).await?;
+        if let Some((store, part)) = &mut to {
+            clock.in_time(part.write(store, &chunk)).await?;
         }
     }
     Ok(())

@@ -75,6 +75,10 @@ static FIELDS: [Fields; 6] = [
 const SHOPIFY: HeaderName = HeaderName::from_static("x-shopify-shop-api-call-limit");
 const SHOPIFY_LEAK: Duration = Duration::from_secs(1);
 
+/// Each field that is read has one of these in its name.
+const LIMIT: &str = "limit";
+const RETRY: &str = "retry-after";
+
 /// A reset above this many seconds is a time since 1970 and not from now, and above this many
 /// thousand seconds one in milliseconds: 1973, and 5138.
 const EPOCH: f64 = 1e8;
@@ -86,6 +90,10 @@ impl Announced {
     /// Reads the headers of a response that came in at `now`. Dates and epochs count from the
     /// answer's own `Date`, if it has one: a server's clock need not be right.
     pub fn read(headers: &HeaderMap, now: SystemTime) -> Self {
+        let speaks = |name: &str| name.contains(LIMIT) || name.starts_with(RETRY);
+        if !headers.keys().any(|name| speaks(name.as_str())) {
+            return Self::default(); // most hosts: nothing more is looked for
+        }
         let now = text(headers, &http::header::DATE).and_then(http_date).unwrap_or(now);
         let mut announced = Self { retry_after: retry_after(headers, now), ..Self::default() };
         structured(headers, &mut announced);

@@ -4,11 +4,13 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
+use std::thread;
 
 use http::HeaderValue;
 use tempfile::TempPath;
-use tokio::task::spawn_blocking;
+use tokio::sync::oneshot;
 use url::Url;
 
 use crate::api_client::transport::{ErrorKind, Failure, is_starved};
@@ -96,6 +98,7 @@ pub(in crate::api_client) struct Store {
     left: Arc<Mutex<HashMap<u128, HeaderValue>>>,
     /// The last number that each repeated name has got.
     numbers: Arc<Mutex<HashMap<String, u32>>>,
+    files: Files,
 }
 
 /// A body that is being stored. Dropping it removes its file, unless it can be continued.
@@ -125,7 +128,8 @@ impl Store {
             }
         }
         let left = Arc::new(Mutex::new(left));
-        Ok(Self { directory: directory.to_owned(), naming, left, numbers: Arc::default() })
+        let (numbers, files) = (Arc::default(), Files::start()?);
+        Ok(Self { directory: directory.to_owned(), naming, left, numbers, files })
     }
 
     /// The part of this request's body that an earlier run has left, to be continued.
@@ -133,7 +137,7 @@ impl Store {
         let left = self.left.lock().expect("no holder of this lock panics").remove(&key);
         let validator = Some(left?);
         let mut part = self.begin(key, None, None);
-        let opened = blocking(move || {
+        let opened = self.files.work(move || {
             let path = part_of(&part.directory, key);
             let file = File::options().append(true).open(&path)?;
             file.try_lock()?;
@@ -171,7 +175,7 @@ impl Store {
         ending: &'static str,
     ) -> Result<PathBuf, Failure> {
         let (store, (name, suffix)) = (self.clone(), self.naming.of(url));
-        let kept = blocking(move || {
+        let kept = self.files.work(move || {
             part.write_rest()?;
             store.keep(part, &name, &(suffix + ending), ending)
         });
@@ -210,17 +214,21 @@ impl Store {
 
 impl Part {
     /// Takes in a piece of the body.
-    pub(in crate::api_client) async fn write(&mut self, chunk: &[u8]) -> Result<(), Failure> {
+    pub(in crate::api_client) async fn write(
+        &mut self,
+        store: &Store,
+        chunk: &[u8],
+    ) -> Result<(), Failure> {
         self.rest.extend_from_slice(chunk);
         self.length += chunk.len() as u64;
-        if self.rest.len() < TOGETHER { Ok(()) } else { self.flush().await }
+        if self.rest.len() < TOGETHER { Ok(()) } else { self.flush(store).await }
     }
 
     /// Waits until the file has all that was taken in. If that wait is cut off, the part is dropped
     /// once the file has it.
-    pub(in crate::api_client) async fn flush(&mut self) -> Result<(), Failure> {
+    pub(in crate::api_client) async fn flush(&mut self, store: &Store) -> Result<(), Failure> {
         let mut part = std::mem::take(self);
-        let flushed = blocking(move || Ok((part.write_rest(), part)));
+        let flushed = store.files.work(move || Ok((part.write_rest(), part)));
         let (written, part) = flushed.await.map_err(|err| cannot_write(&err))?;
         *self = part;
         written.map_err(|err| cannot_write(&err))
@@ -362,11 +370,29 @@ fn split_suffix(name: &str, url: &Url) -> (String, String) {
     (name.chars().take(LONGEST_NAME).collect(), suffix)
 }
 
-/// Runs file work off the runtime's threads.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> io::Result<T> {
-    spawn_blocking(work).await.unwrap_or_else(|err| Err(io::Error::other(err)))
+/// A thread for the file work, off the runtime's threads. One is enough to hand bytes to the system;
+/// more would spend as much time on waking each other. It ends with the store.
+#[derive(Clone, Debug)]
+struct Files(Sender<Box<dyn FnOnce() + Send>>);
+
+impl Files {
+    fn start() -> io::Result<Self> {
+        // No more works wait in it than attempts are in flight: each waits for its own.
+        let (sender, works) = channel::<Box<dyn FnOnce() + Send>>();
+        let thread = thread::Builder::new().name("files".to_owned());
+        thread.spawn(move || works.into_iter().for_each(|work| work()))?;
+        Ok(Self(sender))
+    }
+
+    async fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> io::Result<T> + Send + 'static,
+    ) -> io::Result<T> {
+        let (done, result) = oneshot::channel();
+        // Whoever waited may be gone; and a thread that has panicked shows below.
+        let _ = self.0.send(Box::new(move || drop(done.send(work()))));
+        result.await.unwrap_or_else(|_| Err(io::Error::other("the thread for files has panicked")))
+    }
 }
 
 /// An error of this machine: the host has answered.

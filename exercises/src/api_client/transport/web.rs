@@ -18,8 +18,8 @@ const IDLE_CONNECTION: Duration = Duration::from_secs(10);
 /// Idle connections are closed for lack of files no more often than this.
 const CLOSING: Duration = Duration::from_millis(100);
 /// Most headers of a response: hyper's default of 100 refuses responses that browsers and curl
-/// accept.
-const MOST_HEADERS: usize = 1000;
+/// accept. For each response room for this many is filled, so more would slow short answers down.
+const MOST_HEADERS: usize = 320;
 
 const USER_AGENT: &str = concat!("api-client/", env!("CARGO_PKG_VERSION"));
 
