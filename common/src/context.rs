@@ -134,8 +134,8 @@ impl Context {
         Self::from_node(Node::new(Some(self), Some(value)))
     }
 
-    /// A context with the values of this one that does not end with it, and has no deadline: for
-    /// what must go on, such as a clean-up, after the request that it belongs to has ended.
+    /// A context with this one's values that does not end with it and has no deadline. Use it for
+    /// work that must outlive its request, such as a clean-up.
     #[must_use]
     pub fn without_cancel(&self) -> Self {
         let mut child = Node::new(Some(self), None);

@@ -88,7 +88,7 @@ impl<S: clap::Args> Demo<S> {
         if self.virtual_clock {
             return chapter;
         }
-        // A long time at a slow pace may overflow a duration: then it is the longest one.
+        // If the product overflows, this is the longest duration.
         Duration::try_from_secs_f64(chapter.as_secs_f64() * self.pace()).unwrap_or(Duration::MAX)
     }
 

@@ -30,8 +30,8 @@ impl Display for Plain<'_> {
     }
 }
 
-/// Whether a character can move the cursor, break the line, turn the direction of what follows, or
-/// may not stand in XML.
+/// Whether a character can move the cursor, break the line or turn the direction of text, or is
+/// forbidden in XML.
 pub(crate) fn is_harmful(character: char) -> bool {
     character.is_control()
         || matches!(

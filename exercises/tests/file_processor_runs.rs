@@ -175,7 +175,7 @@ fn an_interrupted_run_hands_over_what_is_done_and_ends() {
     let mut rows: Vec<PathBuf> = Vec::new();
     let inputs = Inputs::Paths(vec![dir.path().into()]);
     let summary = process(&inputs, &options(2), &Progress::default(), &interrupted, |row: Row| {
-        sender = None; // from the first row on, it is interrupted
+        sender = None; // interrupted from the first row on
         rows.push(row.path);
     })
     .unwrap();

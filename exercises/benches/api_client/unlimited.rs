@@ -1,6 +1,6 @@
 //! Requests per second without a limit, next to programs that do nothing but send. Ours gets a very
-//! high rate; without it, it starts at twenty requests a second and needs most of a second to reach
-//! full speed, which a row of its own shows.
+//! high rate. Without it, it starts at twenty requests a second and takes most of a second to reach
+//! full speed; a row of its own shows that.
 
 use std::fmt::Write as _;
 use std::fs;

@@ -335,8 +335,8 @@ impl Learner {
         }
     }
 
-    /// Whether the rejection came when a bucket would be empty: it gathers tokens during the rest,
-    /// and the surplus then uses them up.
+    /// Whether a token bucket explains the rejection: it gathers tokens during the rest, and
+    /// requests above the estimate use them up.
     fn looks_like_a_bucket(&self, estimate: f64, stretch: u64) -> bool {
         let expected = REST * estimate / (self.rate - estimate).max(0.001);
         (0.5 * expected..1.5 * expected + 4.0).contains(&(stretch as f64))

@@ -61,7 +61,7 @@ mod tests {
         let mut budget = RetryBudget::new();
         let now = Duration::from_secs(3);
         while budget.take(now) == now {}
-        (0..200).for_each(|_| budget.earn(now, 0.5)); // saves up ten, and pays what was owed
+        (0..200).for_each(|_| budget.earn(now, 0.5)); // repays what was owed, and saves up ten
         assert_eq!((0..100).filter(|_| budget.take(now) == now).count(), 10);
     }
 }

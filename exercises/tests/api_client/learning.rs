@@ -241,7 +241,7 @@ fn a_limit_that_is_halved_and_raised_again_is_followed_within_five_seconds() {
 }
 
 #[test]
-fn rejections_of_requests_sent_before_one_are_the_same_event() {
+fn requests_sent_before_a_rejection_belong_to_its_event() {
     let mut learner = Learner::claimed(100.0);
     let at = Duration::from_millis;
     for sent in [10, 20, 30] {

@@ -344,7 +344,7 @@ fn the_run_can_be_drawn() {
         assert!(picture.contains(&format!(" {lane}: ")), "{lane} is missing in {picture}");
         assert!(trace.contains(lane.trim_end_matches(" 1")), "{lane} is missing in {trace}");
     }
-    let chunks = text.len().div_ceil(256 * 1024); // beside those with the start and the end
+    let chunks = text.len().div_ceil(256 * 1024); // besides the lines for the start and the end
     assert!(picture.contains(&format!("worker 1: {} pieces of work", chunks + 2)), "{picture}");
 }
 

@@ -377,7 +377,7 @@ fn an_empty_file_that_is_filled_and_renamed_at_once() {
             paths.any(|path| path.ends_with("app.log"))
         });
         followed.write("app.log", 1);
-        sleep(Duration::from_millis(round % 4 * 5)); // it may have seen that there is something
+        sleep(Duration::from_millis(round % 4 * 5)); // the program may have seen the first line
     }
     followed.finish();
 }

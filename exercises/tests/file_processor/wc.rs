@@ -157,7 +157,7 @@ fn a_pipe_has_the_width_of_an_unknown_size() {
         let ours = script(&format!("{PROGRAM} --format wc"), args);
         assert_eq!(ours, script("wc", args), "{args}");
     }
-    // A list through a pipe is not known beforehand either.
+    // `wc` does not know a list from a pipe beforehand either.
     let list = |program: &str| {
         let script = format!("printf '/dev/null\\0/etc/passwd\\0' | {program} --files0-from=-");
         output(Command::new("sh").args(["-c", &script])).stdout

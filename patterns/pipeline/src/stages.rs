@@ -17,8 +17,8 @@ use super::receiver::{MANY, Receiver, unless_canceled};
 
 /// The first stage: hands out `items`, and ends with them.
 ///
-/// At most `bound` items wait between this stage and the next one, and between each two behind it.
-/// An item is made when there is room for it, and can be received as soon as it is made. An
+/// At most `bound` items wait between this stage and the next one, and between any two later
+/// stages. An item is made when there is room for it, and can be received as soon as it is made. An
 /// iterator that blocks belongs in [`generate_blocking`].
 ///
 /// # Panics

@@ -33,7 +33,7 @@ pub use worker::{Done, Panicked};
 pub struct WorkerPool<J, R> {
     /// `None` once the pool is closed.
     jobs: Option<Sender<(u64, J)>>,
-    /// Used by the drop, which takes out the jobs that no worker has taken.
+    /// For `drop`, which removes the jobs that no worker has taken.
     queue: Receiver<(u64, J)>,
     submitted: AtomicU64,
     results: Results<R>,

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::bar::Bar;
 use crate::picture::{Numbers, lanes};
 
-/// A row for each lane, or more where its bars overlap: the viewers draw the bars of a row nested.
+/// A row for each lane, or more where its bars overlap: viewers nest the bars of a row.
 pub(crate) fn write(out: impl Write, bars: &[Bar]) -> io::Result<()> {
     let mut out = BufWriter::new(out);
     let mut before = "[\n";

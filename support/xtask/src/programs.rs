@@ -30,7 +30,7 @@ use crate::workspace::{Manifest, cargo, members, root, run, sections, target};
 /// The longest time that a program may run before it counts as hanging, in seconds.
 const LIMIT: &str = "60";
 
-/// How long a program runs that waits for a signal.
+/// The time after which a program that waits for a signal gets one.
 pub const BEFORE_THE_SIGNAL: Duration = Duration::from_millis(1200);
 
 /// How many run at a time: most of them wait for most of their time.

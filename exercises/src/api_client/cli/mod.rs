@@ -74,8 +74,8 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// One thread does all the work: with more, every step of a request may wake another thread, which
-/// pays off only with much to decrypt or to store.
+/// One thread does all the work: with more, every step of a request may wake another thread. More
+/// threads pay off only if much is decrypted or stored.
 fn runtime(threads: usize) -> Builder {
     if threads == 1 {
         return Builder::new_current_thread();

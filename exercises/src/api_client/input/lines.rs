@@ -12,8 +12,8 @@ use super::Request;
 
 /// The longest line in bytes; a longer one is reported as invalid.
 const LONGEST_LINE: u64 = 16 * 1024 * 1024;
-/// How many batches of requests wait between the reader and the client, and how many requests are
-/// in one at most.
+/// Most batches of requests that wait between the reader and the client, and most requests in a
+/// batch.
 const BATCHES_AHEAD: usize = 4;
 const LARGEST_BATCH: usize = 64;
 

@@ -105,7 +105,7 @@ pub struct Config {
     #[serde(with = "humantime_serde")]
     pub lateness: Option<Duration>,
 
-    /// The field whose quantiles to give
+    /// The field to compute quantiles of
     #[arg(long, value_name = "FIELD", help_heading = "Windows")]
     pub p: Option<String>,
 

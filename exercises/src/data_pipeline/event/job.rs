@@ -204,7 +204,7 @@ pub(crate) fn identity(config: &Config) -> String {
     )
 }
 
-/// What a checkpoint of a run without windows keeps in their place.
+/// What a checkpoint keeps instead if the run has no windows.
 const NO_WINDOWS: &str = "no windows";
 
 /// Whether windows that were opened under `saved` can go on under `ours`. Earlier versions kept all

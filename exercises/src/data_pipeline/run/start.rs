@@ -134,7 +134,7 @@ fn form(path: &Path) -> io::Result<Option<&'static str>> {
     Ok(not_lines(&head[..length.unwrap_or(0)])) // a torn file is reported when it is read
 }
 
-/// What a path is that is not a regular file, and how to read it.
+/// The kind of a path that is not a regular file, and how to read it.
 fn kind(metadata: &Metadata) -> &'static str {
     let kind = metadata.file_type();
     if kind.is_dir() {

@@ -159,7 +159,7 @@ impl Writer {
         }
     }
 
-    /// Reopens a file if its name leads to another one by now, and returns which one it is.
+    /// Reopens a file whose name now leads to another one, and returns which one that is.
     pub(crate) fn settle(&mut self) -> Result<Settled, String> {
         let Self::File(output) = self else { return Ok(Settled::default()) };
         let reopened = output.reopen().map_err(|err| err.to_string())?;

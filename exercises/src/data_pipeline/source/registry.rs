@@ -675,7 +675,7 @@ mod tests {
             let (mut disk, mut program) = (Disk::default(), Program::new([]));
             disk.put("app.log", 1, String::new());
             assert_eq!(program.reads(&disk), [("app.log".to_owned(), 0)]);
-            program.registry.left("app.log", None); // its reader has seen that it is empty no more
+            program.registry.left("app.log", None); // its reader has seen that it is no longer empty
             disk.put("app.log", 1, text(0, 50));
             disk.put(copy, 2, text(0, 50));
             assert_eq!(program.reads(&disk), [("app.log".to_owned(), 0)], "{copy}");

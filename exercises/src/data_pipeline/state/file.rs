@@ -255,7 +255,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_copy_that_was_made_when_less_had_been_read_is_found() {
+    fn a_copy_made_earlier_is_found() {
         let text = numbered(0..5000);
         let read = fingerprint(&text, 64);
         for length in [text.len() - 10_000, text.len() - 500, text.len() - 70, text.len() - 1] {

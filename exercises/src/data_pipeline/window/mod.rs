@@ -58,7 +58,7 @@ pub(crate) struct Windows {
     closed: Vec<(i64, u64)>,
     /// How many events went to `other`.
     overflow: u64,
-    /// How many values were beyond what quantiles of many values can tell.
+    /// How many values lay outside the range in which quantiles of many values are known.
     beyond: u64,
 }
 
@@ -161,7 +161,7 @@ impl Windows {
         (self.open.len(), self.cells, self.overflow)
     }
 
-    /// How many values were beyond what quantiles of many values can tell.
+    /// How many values lay outside the range in which quantiles of many values are known.
     pub(crate) fn beyond(&self) -> u64 {
         self.beyond
     }

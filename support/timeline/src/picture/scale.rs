@@ -3,7 +3,7 @@ use std::time::Duration;
 /// The room for a time on the axis: nine characters.
 const TICK: f64 = 64.0;
 
-/// From the times of a run to places in the picture.
+/// Maps the times of a run to places in the picture.
 pub(super) struct Scale {
     end: f64,
     left: f64,

@@ -171,7 +171,7 @@ fn end(input: &mut Input<'_, '_>) -> Parsed<()> {
     if rest.is_empty() {
         return Ok(());
     }
-    let why = "expected `and`, `or` or the end; what has spaces or brackets in it goes into quotes";
+    let why = "expected `and`, `or` or the end; put a text with spaces or brackets into quotes";
     refuse(input.current_token_start(), why)
 }
 
