@@ -117,7 +117,7 @@ fn a_mistake_is_refused_with_its_place_and_the_right_form() {
         ("a= =1", 3, "one more behind it"),
         ("status>=500 && ", 15, "expected FIELD OP VALUE"),
         ("status>=500 m=GET", 12, "expected `and`, `or` or the end"),
-        ("msg=hello world", 10, "goes into quotes"),
+        ("msg=hello world", 10, "into quotes"),
         ("len(path)>3", 0, "unknown function `len`; there are num, text, lower and exists"),
         (".status=1", 0, "a path begins with a name"),
         ("a[0=1", 2, "a[*] is any of them"),
