@@ -271,5 +271,6 @@ pub fn settings(data: &[u8]) {
     let Ok(config) = config.load(None) else { return };
     let printed = config.explain();
     let again: Config = toml::from_str(&printed).expect("settings are printed as TOML");
-    assert_eq!(again, config, "{printed}");
+    let http_header = again.http_header.clone(); // without the values, which are not shown
+    assert_eq!(again, Config { http_header, ..config }, "{printed}");
 }

@@ -15,7 +15,7 @@ mod source;
 mod state;
 mod window;
 
-pub use config::{Config, WhenFull, located};
+pub use config::{Config, HttpBody, HttpCompression, WhenFull, located};
 pub use demo::demo;
 pub use run::{Ended, check, compile, report, run, sample};
 pub use secrets::without_users;

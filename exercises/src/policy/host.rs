@@ -18,8 +18,6 @@ const ILL: (Duration, Duration) = (Duration::from_millis(500), Duration::from_se
 const REJECTING: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
 /// Jitter lengthens a pause by up to this share of it.
 const JITTER: f64 = 0.25;
-/// A host that has never answered gets no more patience than this.
-const FIRST_PATIENCE: Duration = Duration::from_secs(30);
 /// A host that asks for a longer wait than this pauses as a whole, not only the request.
 const SHORT_WAIT: Duration = Duration::from_secs(1);
 /// A 503 that does not mention rates counts as a rejection while fewer than this many of the last
@@ -195,12 +193,15 @@ impl Host {
 
     fn patience(&self) -> Duration {
         let answered = self.accepted + self.rejected > 0;
-        if answered { self.settings.patience } else { self.settings.patience.min(FIRST_PATIENCE) }
+        let Settings { patience, first_patience, .. } = self.settings;
+        if answered { patience } else { patience.min(first_patience) }
     }
 
     fn patience_end(&self) -> Time {
         let announced = self.announced.min(self.settings.max_retry_after);
-        self.heard.map_or(Time::MAX, |heard| heard + self.patience() + announced)
+        self.heard.map_or(Time::MAX, |heard| {
+            heard.saturating_add(self.patience()).saturating_add(announced)
+        })
     }
 
     /// A request is sent now. Returns whether its exact time matters, because requests are spaced.

@@ -91,6 +91,7 @@ pub struct HostReport {
 ///
 /// Every job that is added comes back exactly once: as the last answer's [`Decision`], as
 /// [`Turn::GiveUp`], or from [`Scheduler::cancel`].
+#[derive(Debug)]
 pub struct Scheduler<T> {
     settings: Settings,
     hosts: HashMap<Arc<str>, Entry<T>, RandomState>,
@@ -110,6 +111,7 @@ pub struct Scheduler<T> {
 }
 
 /// A host, its waiting requests, and its place in the lists.
+#[derive(Debug)]
 struct Entry<T> {
     host: Host,
     queue: Queue<Job<T>>,
@@ -117,7 +119,7 @@ struct Entry<T> {
     listed: Listed,
 }
 
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 enum Listed {
     Nowhere,
     At(Time),

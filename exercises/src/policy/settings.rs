@@ -34,6 +34,8 @@ pub struct Settings {
     pub retry_unsafe: bool,
     /// How long a host may be ill, or reject everything, before its requests end.
     pub patience: Duration,
+    /// A host that has never answered gets no more patience than this.
+    pub first_patience: Duration,
     /// The seed of the jitter: the same seed makes a run repeatable.
     pub seed: u64,
 }
@@ -52,6 +54,7 @@ impl Default for Settings {
             retry_budget: 0.5,
             retry_unsafe: false,
             patience: Duration::from_mins(5),
+            first_patience: Duration::from_secs(30),
             seed: 0,
         }
     }

@@ -3,6 +3,7 @@
 
 mod crash;
 mod deploy;
+mod http;
 mod kit;
 #[cfg(feature = "nats")]
 mod nats;
@@ -11,6 +12,7 @@ mod program;
 mod rotation;
 mod rotator;
 mod samples;
+mod server;
 mod silence;
 mod stall;
 mod start;

@@ -110,11 +110,11 @@ fn an_error_in_any_setting_leaves_all_outputs_as_they_were() {
     let slip = ["invalid condition: `5OO` is not a number", "\n  v>=5OO\n     ^"];
     wrong(&kit, &args(&["--where", "v>=5OO"]), &slip);
     wrong(&kit, &args(&["--derive", "v"]), &["invalid --derive `v`: expected NAME=FORMULA"]);
-    refused(&kit, &args(&["--out", "s3://bucket/key"]), &["s3://bucket/key", "expected a path"]);
-    refused(&kit, &args(&["--out", "kafka://host/topic"]), &["kafka://host/topic"]);
-    refused(&kit, &args(&["--out", "tcp://host"]), &["tcp://host: expected tcp://HOST:PORT"]);
-    refused(&kit, &args(&["--http", "foo"]), &["--http foo: expected PORT or HOST:PORT"]);
-    refused(&kit, &args(&["--listen", "foo"]), &["--listen foo: expected PORT or HOST:PORT"]);
+    wrong(&kit, &args(&["--out", "s3://bucket/key"]), &["s3://bucket/key", "expected a path"]);
+    wrong(&kit, &args(&["--out", "kafka://host/topic"]), &["kafka://host/topic"]);
+    wrong(&kit, &args(&["--out", "tcp://host"]), &["tcp://host: expected tcp://HOST:PORT"]);
+    wrong(&kit, &args(&["--http", "foo"]), &["--http foo: expected PORT or HOST:PORT"]);
+    wrong(&kit, &args(&["--listen", "foo"]), &["--listen foo: expected PORT or HOST:PORT"]);
     refused(&kit, &args(&["--out", "dir"]), &["--out dir: it is a directory"]);
     refused(&kit, &args(&["--out", "new/"]), &["--out new/: a file's name does not end with /"]);
     wrong(&kit, &args(&["--p", "v"]), &["--p has no effect without windows; add --aggregates"]);
@@ -233,4 +233,33 @@ fn a_closed_stdout_is_an_error_and_not_delivered() {
     assert!(stderr.contains("cannot write to stdout: it is closed"), "{stderr}");
     assert!(run(">/dev/null").status.success());
     assert_eq!(run("").stdout, lines(0..10).as_bytes());
+}
+
+/// `check` and `run` alike, and before anything is created.
+#[test]
+fn an_address_that_makes_no_sense_is_a_wrong_setting() {
+    for args in [
+        &["--out", "s3://bucket/key"][..],
+        &["--out", "http://"],
+        &["--out", "http://host:port/"],
+        &["--out", "tcp://host"],
+        &["--aggregates", "https:///path"],
+        &["--http", "foo"],
+        &["--listen", "foo"],
+        &["--out", "http://host/", "--http-header", "no colon"],
+        &["--out", "http://host/", "--http-header", "Content-Length: 1"],
+        &["--out", "http://host/", "--http-batch", "0"],
+        &["--out", "other", "--http-compression", "gzip"],
+    ] {
+        for command in ["check", "run"] {
+            let kit = kit();
+            let usual = [command, "--file", "in.log", "--out", "out", "--checkpoint", "ck"];
+            let run = kit.command(&[&usual[..], args].concat()).expect_status(2);
+            assert!(
+                run.stderr.starts_with("error: ") && run.stderr.lines().count() == 1,
+                "{run:#?}"
+            );
+            assert!(!kit.path("out").exists() && !kit.path("ck.lock").exists(), "{args:?}");
+        }
+    }
 }

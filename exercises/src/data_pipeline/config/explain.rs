@@ -4,6 +4,9 @@ use toml::Value;
 
 use super::flags::Config;
 
+/// What is shown instead of the value of a `--http-header`.
+const HIDDEN: &str = "(not shown)";
+
 impl Config {
     /// Complete settings as TOML, under comments that describe them in words.
     pub fn explain(&self) -> String {
@@ -23,7 +26,12 @@ impl Config {
         if !self.out.is_empty() {
             lines.push(format!("# writes  the kept lines to {}", self.out.join(", ")));
         }
-        let table = self.table();
+        let hidden = |field: &String| {
+            let name = field.split_once(':').map_or("", |(name, _)| name);
+            format!("{name}: {HIDDEN}")
+        };
+        let http_header = self.http_header.iter().map(hidden).collect();
+        let table = Self { http_header, ..self.clone() }.table();
         if let Some(to) = &self.aggregates {
             let by = self.by.as_deref().map_or(String::new(), |by| format!(" for each {by}"));
             let quantiles: Vec<_> = self.quantiles().into_iter().map(|(name, _)| name).collect();

@@ -108,6 +108,9 @@ fn place(text: &str, span: Range<usize>, why: &str) -> String {
     let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
     let line = text[line_start..].lines().next().unwrap_or_default().replace(char::is_control, " ");
     let before = text[line_start..start].chars().count();
+    if line.trim_start().starts_with("http-header") {
+        return format!("line {number}: {why}"); // the line may hold a secret
+    }
     format!("line {number}: {why}\n  {line}\n  {:before$}^", "")
 }
 

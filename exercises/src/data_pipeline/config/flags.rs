@@ -141,7 +141,7 @@ pub struct Config {
 
     /// Where kept events go: a file, -, or a URL; repeatable
     ///
-    /// A URL is tcp://HOST:PORT or nats://HOST:PORT/STREAM[?compression=zstd].
+    /// A URL is tcp://HOST:PORT, nats://HOST:PORT/STREAM[?compression=zstd], or of an HTTP server.
     #[arg(long, value_name = "SINK", help_heading = "Sinks")]
     pub out: Vec<String>,
 
@@ -150,7 +150,7 @@ pub struct Config {
     #[arg(long, value_name = "NAME", help_heading = "Sinks")]
     pub node: Option<String>,
 
-    /// The field for the id in events sent to TCP and NATS [default: `_source_id`]
+    /// The field for the id in events sent to TCP, NATS and HTTP [default: `_source_id`]
     #[arg(long, value_name = "NAME", help_heading = "Sinks")]
     pub id_field: Option<String>,
 
@@ -169,6 +169,27 @@ pub struct Config {
     /// The largest size of the file for the dead letters [default: 1GiB]
     #[arg(long, value_name = "SIZE", help_heading = "Sinks")]
     pub dead_letters_max: Option<ByteSize>,
+
+    /// A header of each request; repeatable. Its value is never shown
+    #[arg(long, value_name = "NAME: VALUE", help_heading = "HTTP sinks")]
+    pub http_header: Vec<String>,
+
+    /// Send the lines as NDJSON or as one JSON array [default: ndjson]
+    #[arg(long, value_enum, help_heading = "HTTP sinks")]
+    pub http_body: Option<HttpBody>,
+
+    /// Compress the bodies
+    #[arg(long, value_enum, help_heading = "HTTP sinks")]
+    pub http_compression: Option<HttpCompression>,
+
+    /// Most bytes of a body before it is compressed, unless one line is longer [default: 1MiB]
+    #[arg(long, value_name = "SIZE", help_heading = "HTTP sinks")]
+    pub http_batch: Option<ByteSize>,
+
+    /// Send a request again that has no answer after this time [default: 1m]
+    #[arg(long, value_name = "SPAN", help_heading = "HTTP sinks", value_parser = duration)]
+    #[serde(with = "humantime_serde")]
+    pub http_timeout: Option<Duration>,
 
     /// Threads that parse [default: one for each CPU]
     #[arg(long, value_name = "N", help_heading = "Run")]
@@ -211,6 +232,24 @@ pub enum WhenFull {
     Block,
     /// Drop events, and count them.
     Drop,
+}
+
+/// What the body of a request is.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HttpBody {
+    /// One line for each event.
+    Ndjson,
+    /// A JSON array of the events.
+    Array,
+}
+
+/// How a body is compressed.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HttpCompression {
+    /// As a gzip file.
+    Gzip,
 }
 
 impl Config {

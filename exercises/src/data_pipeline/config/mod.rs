@@ -16,8 +16,8 @@ use toml::Table;
 
 pub(crate) use columns::Total;
 pub use file::located;
-pub use flags::{Config, WhenFull};
-pub(crate) use places::{Content, is_stdout, is_tagged, sink_path};
+pub use flags::{Config, HttpBody, HttpCompression, WhenFull};
+pub(crate) use places::{Content, is_http, is_stdout, is_tagged, sink_path};
 
 /// The defaults, for what neither the flags nor the file set.
 const DEFAULTS: &str = "time = 'ts'\ntime-format = 'auto'\ntime-zone = 'UTC'\nwindow = '1s'\nlateness = '2s'\nmax-keys = 10_000

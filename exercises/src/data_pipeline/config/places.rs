@@ -63,6 +63,11 @@ pub(crate) fn is_tagged(name: &str) -> bool {
     name.contains("://")
 }
 
+/// Whether a sink is an HTTP server.
+pub(crate) fn is_http(name: &str) -> bool {
+    name.starts_with("http://") || name.starts_with("https://")
+}
+
 /// The path of a sink that is a file.
 pub(crate) fn sink_path(name: &str) -> Option<&Path> {
     (!is_stdout(name) && !is_tagged(name)).then_some(Path::new(name))

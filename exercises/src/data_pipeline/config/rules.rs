@@ -4,13 +4,20 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use super::flags::Config;
-use super::places::is_stdout;
+use super::places::{is_http, is_stdout};
 
 /// The smallest `--max-line` for Docker's logs, in bytes: a piece has 16 KiB, each byte may take
 /// six as an escape, and JSON surrounds it. A shorter limit could cut a piece itself.
 const DOCKER_LINE: u64 = 128 << 10;
 
 impl Config {
+    /// Whether a setting has no effect without an HTTP sink.
+    fn of_http(&self) -> bool {
+        let is_sent = self.http_body.is_some() || self.http_compression.is_some();
+        let is_bounded = self.http_batch.is_some() || self.http_timeout.is_some();
+        !self.http_header.is_empty() || is_sent || is_bounded
+    }
+
     pub(super) fn check(&self) -> Result<(), String> {
         let mut places = HashSet::new();
         let twice = self.sinks().find(|(name, ..)| !is_stdout(name) && !places.insert(*name));
@@ -21,11 +28,12 @@ impl Config {
         let max_line = self.max_line.unwrap_or_default().as_u64();
         let id_field = self.id_field.as_deref().unwrap_or_default();
         let is_name = |c: char| c.is_ascii_alphanumeric() || "_-@$".contains(c);
+        let has_http = self.sinks().any(|(name, ..)| is_http(name));
         let of_docker = self.unwrap.as_deref() == Some("docker");
         let mut columns = HashSet::new();
         let names = self.columns();
         let column = names.iter().find(|name| !columns.insert(*name));
-        let rules: [(bool, String); 14] = [
+        let rules: [(bool, String); 15] = [
             (
                 self.sources().is_empty(),
                 "there is no source; add --file, --stdin, --listen, --nats or --generate".into(),
@@ -67,6 +75,12 @@ impl Config {
             (
                 id_field.is_empty() || !id_field.chars().all(is_name),
                 format!("--id-field {id_field:?} is not a name of letters, digits, _ - @ and $"),
+            ),
+            (
+                !has_http && self.of_http(),
+                "--http-header, --http-body, --http-compression, --http-batch and --http-timeout \
+                 are for an HTTP sink; add one, such as --out http://HOST:PORT/PATH"
+                    .into(),
             ),
             (!twice.is_empty(), format!("two outputs go to {twice}; give each its own")),
         ];

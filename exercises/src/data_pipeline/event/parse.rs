@@ -396,18 +396,8 @@ impl<'j> Output<'j> {
     }
 
     fn letter(&mut self, offset: u64, reason: &str, line: &[u8]) {
-        // Escaped, a control byte would take six times its length.
-        let is_text = |text: &&str| !text.chars().any(is_control);
-        let raw = match std::str::from_utf8(line).ok().filter(is_text) {
-            Some(text) => format!(r#""raw":{}"#, json(text.trim_end_matches('\n'))),
-            None => format!(r#""raw_base64":"{}""#, BASE64.encode(line)),
-        };
         self.count(reason);
-        let reason = json(reason);
-        let letter = format!(
-            "{{\"source\":\"{}\",\"offset\":{offset},\"reason\":{reason},{raw}}}\n",
-            self.source
-        );
+        let letter = letter(&self.source, offset, reason, line);
         self.made.letters.extend_from_slice(letter.as_bytes());
     }
 
@@ -420,6 +410,18 @@ impl<'j> Output<'j> {
             tally(&mut self.made.reasons, kind, 1);
         }
     }
+}
+
+/// A dead letter. `source` is escaped for a JSON string.
+pub(crate) fn letter(source: &str, offset: u64, reason: &str, line: &[u8]) -> String {
+    // Escaped, a control byte would take six times its length.
+    let is_text = |text: &&str| !text.chars().any(is_control);
+    let raw = match std::str::from_utf8(line).ok().filter(is_text) {
+        Some(text) => format!(r#""raw":{}"#, json(text.trim_end_matches('\n'))),
+        None => format!(r#""raw_base64":"{}""#, BASE64.encode(line)),
+    };
+    let reason = json(reason);
+    format!("{{\"source\":\"{source}\",\"offset\":{offset},\"reason\":{reason},{raw}}}\n")
 }
 
 /// The key of several fields, in the order of --by.

@@ -44,8 +44,14 @@ fn describe() {
     for (name, help) in [
         ("component_received_events_total", "Events that came in"),
         ("component_sent_events_total", "Events that were passed on"),
-        ("component_discarded_events_total", "Events that were filtered, dead, or left out"),
-        ("component_errors_total", "Events that cannot be parsed, connections that failed"),
+        (
+            "component_discarded_events_total",
+            "Events that were filtered, dead, left out, or refused",
+        ),
+        (
+            "component_errors_total",
+            "Events that cannot be parsed, connections and requests that failed",
+        ),
         ("component_received_bytes_total", "Bytes that came in"),
         ("late_events_total", "Events whose window had closed"),
         ("skipped_nul_bytes_total", "NUL bytes at the heads of lines, which are no events"),
@@ -77,7 +83,8 @@ fn publish_stage(stage: &StageShown, sends: &[f64]) {
     let labels = labels.map(|(name, value)| metrics::Label::new(name, value)).to_vec();
     counter!("component_received_events_total", labels.clone()).absolute(stage.received);
     counter!("component_sent_events_total", labels.clone()).absolute(stage.sent);
-    counter!("component_discarded_events_total", labels.clone()).absolute(stage.discarded);
+    counter!("component_discarded_events_total", labels.clone())
+        .absolute(stage.discarded + stage.refused);
     counter!("component_errors_total", labels.clone()).absolute(stage.errors);
     counter!("component_received_bytes_total", labels.clone()).absolute(stage.bytes);
     if stage.kind != "source" {

@@ -106,6 +106,8 @@ pub(crate) struct Stage {
     pub(crate) received: Count,
     pub(crate) sent: Count,
     pub(crate) discarded: Count,
+    /// Lines that the other side of a sink has refused.
+    pub(crate) refused: Count,
     /// Events that could not be parsed, connections that failed.
     pub(crate) errors: Count,
     pub(crate) bytes: Count,

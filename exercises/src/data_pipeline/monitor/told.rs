@@ -23,10 +23,12 @@ pub(crate) enum Case {
     DeadLettersFull,
     HolesSkipped,
     NotLines,
+    SinkWaits,
+    LinesRefused,
 }
 
 /// The cases in their order, as `warnings_total` names them.
-const CASES: [&str; 12] = [
+const CASES: [&str; 14] = [
     "source_gave_nothing",
     "windows_held_open",
     "condition_matched_all_or_nothing",
@@ -39,6 +41,8 @@ const CASES: [&str; 12] = [
     "dead_letters_full",
     "holes_skipped",
     "not_lines",
+    "sink_waits",
+    "lines_refused",
 ];
 
 /// The warnings given so far: the first texts, and a count by case.

@@ -22,6 +22,12 @@ pub(crate) fn warn(what: fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr().lock(), "warning: {}", without_users(&what.to_string()));
 }
 
+/// The same, with a count and a place on the live page.
+pub(crate) fn tell(told: &Told, case: Case, text: &str) {
+    warn(format_args!("{text}"));
+    told.add(case, text);
+}
+
 /// A warning that is still to be given.
 #[derive(Debug)]
 pub(crate) struct Warning {
@@ -74,8 +80,7 @@ impl Warnings {
     pub(crate) fn tell(&mut self, warning: Warning) {
         let Warning { case, subject, text } = warning;
         if self.once.insert((case, subject)) {
-            warn(format_args!("{text}"));
-            self.told.add(case, &text);
+            tell(&self.told, case, &text);
         }
     }
 

@@ -16,6 +16,7 @@ use crate::data_pipeline::monitor::stats::{Progress, Recent, Stats};
 use crate::data_pipeline::monitor::warnings::Warnings;
 use crate::data_pipeline::sink::Settled;
 use crate::data_pipeline::sink::outlets::Outlets;
+use crate::data_pipeline::sink::refused::Refused;
 use crate::data_pipeline::state::checkpoint::{BEAT, Checkpoint, Store};
 use crate::data_pipeline::state::chunk::{Ack, ParsedChunk};
 use crate::data_pipeline::state::feeds::Feeds;
@@ -37,7 +38,7 @@ pub(crate) struct Core {
     /// The sinks' tasks.
     pub(crate) running: JoinSet<Result<()>>,
     pub(crate) store: Option<Arc<Store>>,
-    pub(crate) committing: Option<JoinHandle<Result<Vec<Reopened>>>>,
+    pub(crate) committing: Option<JoinHandle<Result<Done>>>,
     /// Messages whose results are in the sinks, but in no checkpoint yet.
     pub(crate) acks: Vec<Ack>,
     /// Messages whose results are in the last checkpoint, but not in the one before it.
@@ -207,12 +208,8 @@ impl Core {
     fn commit(&mut self) {
         let is_new = self.changed || !self.acks_of_last.is_empty();
         if self.acks.is_empty() && !(self.store.is_some() && is_new) {
-            let (lengths, settled) = (self.outlets.lengths(), self.outlets.looks());
-            self.committing = Some(tokio::spawn(async move {
-                let settled = all_settled(settled).await?;
-                Ok(reopened(&lengths, settled.iter()))
-            }));
-            return;
+            let settled = self.outlets.looks();
+            return self.settle(settled);
         }
         self.changed = false;
         self.feeds.forget(Timestamp::now().as_second());
@@ -234,30 +231,59 @@ impl Core {
         self.committing = Some(tokio::spawn(async move {
             let settled = all_settled(settled).await?;
             let files = settled.iter().filter(|settled| settled.is_file);
-            for ((name, length), settled) in lengths.iter().zip(files.clone()) {
+            for ((name, length), settled) in lengths.iter().zip(files) {
                 let length = settled.reopened.unwrap_or(*length);
                 checkpoint.outputs.insert(name.clone(), length);
                 settled.file.map(|file| checkpoint.output_files.insert(name.clone(), file));
             }
+            let done = Done::of(&lengths, settled);
+            checkpoint.letters += &done.refused.letters;
             if let Some(store) = store {
                 save(store, checkpoint).await?;
             }
             acks.into_iter().for_each(Ack::send);
-            Ok(reopened(&lengths, files))
+            Ok(done)
         }));
     }
 
-    fn committed(&mut self, done: Result<Vec<Reopened>>) -> Result<()> {
+    /// Waits for the sinks, without a checkpoint.
+    fn settle(&mut self, settled: Vec<oneshot::Receiver<Settled>>) {
+        let lengths = self.outlets.lengths();
+        self.committing =
+            Some(tokio::spawn(async move { Ok(Done::of(&lengths, all_settled(settled).await?)) }));
+    }
+
+    fn committed(&mut self, done: Result<Done>) -> Result<()> {
         self.committing = None;
         let now = Instant::now();
         if self.store.is_some() {
             self.tell(now, |progress| progress.saved = Some(now));
         }
-        for Reopened { name, before, now } in done? {
+        let Done { reopened, refused } = done?;
+        for Reopened { name, before, now } in reopened {
             self.changed = true;
             self.outlets.reopened(&name, before, now);
         }
+        self.put_refused(refused);
         Ok(())
+    }
+
+    /// Puts lines that a sink has refused among the dead letters. The last checkpoint has them, and
+    /// the next one has the length of the file with them.
+    pub(crate) fn put_refused(&mut self, refused: Refused) {
+        let Refused { letters, reasons } = refused;
+        if letters.is_empty() {
+            return;
+        }
+        self.changed = true;
+        self.recent().dead(&reasons);
+        if self.outlets.take(Content::DeadLetters) {
+            let lines = letters.lines().count() as u64;
+            self.outlets.put_other(Content::DeadLetters, letters.into(), lines, Instant::now());
+            self.warnings.letters_full(self.outlets.discarded(Content::DeadLetters));
+        } else {
+            self.unused.letters += &letters; // for a run that has a file for them
+        }
     }
 
     /// Reports the progress to the monitor.
@@ -274,22 +300,28 @@ impl Core {
         self.flush().await?;
         self.commit(); // with the windows open, so that a run with more input can go on
         self.flush().await?;
-        if !self.acks_of_last.is_empty() {
+        while !self.acks_of_last.is_empty() || self.store.is_some() && self.changed {
             self.commit();
             self.flush().await?;
         }
         if self.feeds.are_finished() || self.store.is_none() {
             self.close_up_to(i64::MAX, Instant::now());
         }
-        let settled = self.outlets.barriers();
-        self.flush().await?;
+        loop {
+            self.changed = false;
+            let settled = self.outlets.barriers();
+            self.settle(settled);
+            self.flush().await?;
+            if !self.changed {
+                break; // nothing was refused that the dead letters still have to take
+            }
+        }
         let sinks = std::mem::take(&mut self.outlets).sinks;
         let sinks = sinks.into_iter().map(|sink| (sink.stage, sink.content)); // closes the queues
         let sinks: Vec<_> = sinks.collect(); // the sinks' tasks end
         while let Some(ended) = self.running.join_next().await {
             sink_ended(ended)?;
         }
-        all_settled(settled).await?;
         let sinks = sinks.iter().map(|(stage, content)| (&**stage, *content));
         let (counts, stats) = (self.stats.ledger.counts(), self.stats.clone());
         let sources = stats.sources.iter().map(|stage| &**stage);
@@ -333,21 +365,31 @@ pub(crate) struct Reopened {
     now: u64,
 }
 
-/// Which of the files with these lengths, in their order, were reopened.
-fn reopened<'s>(
-    lengths: &[(String, u64)],
-    files: impl Iterator<Item = &'s Settled>,
-) -> Vec<Reopened> {
-    let reopened = |((name, before), settled): (&(String, u64), &Settled)| {
-        Some(Reopened { name: name.clone(), before: *before, now: settled.reopened? })
-    };
-    lengths.iter().zip(files).filter_map(reopened).collect()
+/// What the sinks have reported.
+#[derive(Debug)]
+pub(crate) struct Done {
+    reopened: Vec<Reopened>,
+    refused: Refused,
+}
+
+impl Done {
+    /// The files have these lengths, in the order of the sinks.
+    fn of(lengths: &[(String, u64)], settled: Vec<Settled>) -> Self {
+        let files = settled.iter().filter(|settled| settled.is_file);
+        let reopened = lengths.iter().zip(files).filter_map(|((name, before), settled)| {
+            Some(Reopened { name: name.clone(), before: *before, now: settled.reopened? })
+        });
+        let reopened = reopened.collect();
+        let mut refused = Refused::default();
+        for settled in settled {
+            refused.append(settled.refused);
+        }
+        Self { reopened, refused }
+    }
 }
 
 /// The end of the commit under way; never, if there is none.
-async fn commit_done(
-    committing: &mut Option<JoinHandle<Result<Vec<Reopened>>>>,
-) -> Result<Vec<Reopened>> {
+async fn commit_done(committing: &mut Option<JoinHandle<Result<Done>>>) -> Result<Done> {
     match committing {
         Some(commit) => commit.await.map_err(|err| err.to_string())?,
         None => std::future::pending().await,

@@ -19,13 +19,14 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::data_pipeline::config::{Config, Content};
+use crate::data_pipeline::config::{Config, Content, is_http};
 use crate::data_pipeline::event::job;
 use crate::data_pipeline::monitor::stats::{Count, PARSE, Samples, Stage, Stats, WINDOWS};
-use crate::data_pipeline::monitor::warnings::{Warnings, warn};
+use crate::data_pipeline::monitor::warnings::{Told, Warnings, warn};
 use crate::data_pipeline::monitor::{self, Lines};
 use crate::data_pipeline::secrets::without_users;
 use crate::data_pipeline::sink::outlets::Outlets;
+use crate::data_pipeline::sink::refused::Refused;
 use crate::data_pipeline::sink::{Drain, Sink, Writer};
 use crate::data_pipeline::source::files::Files;
 #[cfg(feature = "nats")]
@@ -196,12 +197,12 @@ async fn core(
     mut given: Option<Writer>,
     budget: &ByteBudget,
 ) -> Result<(Core, Vec<Drain>)> {
-    let mut opened = Vec::new();
+    let (mut opened, told) = (Vec::new(), Arc::default());
     for (sink, id) in config.sinks().zip(&ids(config)) {
         let (name, content, _) = sink;
         let writer = match given.take() {
             Some(writer) => writer,
-            None => Writer::open(name, content, saved.output(name)).await?,
+            None => Writer::open(name, content, saved.output(name), config, &told).await?,
         };
         let most = match content {
             Content::DeadLetters => config.dead_letters_max.map_or(u64::MAX, |most| most.as_u64()),
@@ -216,7 +217,8 @@ async fn core(
         config.max_keys.unwrap_or(usize::MAX),
     )
     .with(Columns::of(config));
-    let Checkpoint { files, windows: of_before, mut outputs, mut output_files, .. } = saved;
+    let Checkpoint { files, windows: of_before, mut outputs, mut output_files, letters, .. } =
+        saved;
     if let Some(saved) = of_before {
         windows.restore(saved);
     }
@@ -224,8 +226,8 @@ async fn core(
         outputs.remove(&sink.name);
         output_files.remove(&sink.name);
     }
-    let stats = Arc::new(stats(config, &sinks, budget));
-    let core = Core {
+    let stats = Arc::new(stats(config, &sinks, budget, told));
+    let mut core = Core {
         warnings: Warnings::new(config, stats.told.clone()),
         stats,
         order: Order::new(),
@@ -246,6 +248,7 @@ async fn core(
         waited: None,
         lose_after: config.lose_chunk,
     };
+    core.put_refused(Refused { letters, ..Refused::default() });
     Ok((core, drains))
 }
 
@@ -253,6 +256,8 @@ async fn core(
 fn ids(config: &Config) -> Vec<String> {
     let mut ids: Vec<String> = Vec::new();
     for (name, content, _) in config.sinks() {
+        // A query may be long, or a secret.
+        let name = if is_http(name) { name.split('?').next().unwrap_or(name) } else { name };
         let name = without_users(name);
         let flag = content.flag().trim_start_matches('-');
         let names = [name.clone(), format!("{name} ({flag})")].into_iter();
@@ -295,7 +300,7 @@ fn millis(span: Option<Duration>) -> i64 {
     span.map_or(1000, |span| i64::try_from(span.as_millis()).unwrap_or(i64::MAX))
 }
 
-fn stats(config: &Config, sinks: &[Sink], budget: &ByteBudget) -> Stats {
+fn stats(config: &Config, sinks: &[Sink], budget: &ByteBudget, told: Arc<Told>) -> Stats {
     let lines = sinks.iter().filter(|sink| sink.content == Content::Lines);
     let source = |(id, form): (String, _)| Stage::new(&id, "source", form, None);
     Stats {
@@ -310,7 +315,7 @@ fn stats(config: &Config, sinks: &[Sink], budget: &ByteBudget) -> Stats {
         progress: Mutex::default(),
         recent: Mutex::default(),
         is_live: config.is_live(),
-        told: Arc::default(),
+        told,
     }
 }
 

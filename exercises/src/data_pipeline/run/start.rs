@@ -17,7 +17,7 @@ use crate::data_pipeline::config::{Config, is_stdout, sink_path};
 use crate::data_pipeline::event::form::{HEAD, not_lines};
 use crate::data_pipeline::event::job::Job;
 use crate::data_pipeline::monitor::warnings::{Case, Warning};
-use crate::data_pipeline::sink::Writer;
+use crate::data_pipeline::sink::{Writer, stdout_is_open};
 use crate::data_pipeline::source::content::Stored;
 use crate::data_pipeline::source::files::matching;
 use crate::data_pipeline::state::checkpoint::own_files;
@@ -58,7 +58,9 @@ impl Plan {
     /// Names the first thing that cannot work, and its setting.
     pub(crate) fn of(config: &Config) -> Result<Self, String> {
         let plan = Self::compile(config)?;
-        addresses(config)?;
+        if config.sinks().any(|(name, ..)| is_stdout(name)) {
+            stdout_is_open()?;
+        }
         let (inputs, warnings) = inputs(config)?;
         let outputs = outputs(config)?;
         one_role_each(&inputs, &outputs)?;
@@ -66,8 +68,9 @@ impl Plan {
         Ok(Self { warnings, ..plan })
     }
 
-    /// The compiled settings, without checking what they name.
+    /// The compiled settings, without looking at what they name.
     pub(crate) fn compile(config: &Config) -> Result<Self, String> {
+        addresses(config)?;
         Ok(Self { job: Job::compile(config)?, warnings: Vec::new() })
     }
 }
@@ -80,7 +83,7 @@ fn addresses(config: &Config) -> Result<(), String> {
         }
     }
     source::check_server(config)?;
-    config.sinks().try_for_each(|(name, ..)| Writer::check(name))
+    config.sinks().try_for_each(|(name, ..)| Writer::check(name, config))
 }
 
 /// The regular files that will be read, each of which could be opened, and notes about the others.

@@ -1,14 +1,17 @@
 //! The sinks: each is a task with a queue of its own, bounded in bytes.
 
+mod bodies;
+mod http;
 #[cfg(feature = "nats")]
 mod nats;
 pub(crate) mod outlets;
 mod output;
+mod post;
+pub(crate) mod refused;
 mod tcp;
 mod writer;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
@@ -19,16 +22,10 @@ use crate::data_pipeline::config::{Content, WhenFull};
 use crate::data_pipeline::monitor::stats::{Stage, drawn};
 use crate::data_pipeline::state::budget::{ByteBudget, Share};
 use crate::data_pipeline::state::ledger::Held;
-pub(crate) use writer::{Settled, Writer};
+pub(crate) use writer::{Settled, Writer, stdout_is_open};
 
 /// Most bytes queued for one sink.
 pub(crate) const QUEUE: usize = 4 << 20;
-
-/// Most batches that are written together.
-const TOGETHER: usize = 16;
-
-/// How long a file's sink waits for more to write: each write goes to another thread and back.
-const LINGER: Duration = Duration::from_millis(2);
 
 /// A batch on its way to a sink.
 #[derive(Debug)]
@@ -129,11 +126,19 @@ impl Drain {
                 first = self.queue.recv() => first,
             };
             let Some(first) = first else { break };
-            if self.writer.is_file() && self.budget.used() < QUEUE / 4 {
-                sleep(LINGER).await;
+            let linger = self.writer.linger().filter(|_| self.budget.used() < QUEUE / 4);
+            if let Some(linger) = linger {
+                sleep(linger).await;
             }
-            let more = std::iter::from_fn(|| self.queue.try_recv().ok()).take(TOGETHER);
-            let items = [first].into_iter().chain(more).collect();
+            let (most, most_bytes) = self.writer.together();
+            let (mut items, mut bytes) = (vec![first], 0);
+            while items.len() <= most
+                && bytes < most_bytes
+                && let Ok(item) = self.queue.try_recv()
+            {
+                bytes += if let Item::Batch(batch, _) = &item { batch.bytes.len() } else { 0 };
+                items.push(item);
+            }
             let taken = self.take(items).await;
             taken.map_err(|err| format!("cannot write to {}: {err}", self.stage.id))?;
         }
@@ -182,9 +187,14 @@ impl Drain {
         stage.bytes.add(bytes.iter().map(|bytes| bytes.len() as u64).sum());
         let bar = stage.bar(&stage.id, format_args!("{events} events"));
         let acks = drawn(bar, self.writer.write(bytes, &stage)).await?;
+        let mut refused = self.writer.refused();
         let delivered = move |stage: &Stage| {
-            stage.sent.add(events);
-            batches.into_iter().filter_map(|(batch, _)| batch.held).for_each(Held::delivered);
+            stage.sent.add(events - refused);
+            for (batch, _) in batches {
+                let of_batch = refused.min(batch.events);
+                refused -= of_batch;
+                batch.held.into_iter().for_each(|held| held.delivered(of_batch));
+            }
         };
         match acks {
             None => delivered(&stage),

@@ -13,8 +13,8 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
-use xxhash_rust::xxh3::xxh3_128_with_seed;
 
+use super::bodies::{id, take};
 use crate::data_pipeline::monitor::stats::Stage;
 use crate::data_pipeline::monitor::warnings::warn;
 use crate::data_pipeline::nats::compression::{MESSAGE, Packer};
@@ -148,23 +148,10 @@ impl Nats {
     }
 }
 
-/// Cuts a batch at line ends into messages of about the same length: at most `most` bytes, unless a
-/// single line is longer.
-fn messages(batch: &Bytes, most: usize) -> Vec<Bytes> {
+/// Cuts a batch at line ends.
+fn messages(batch: &Bytes, most: usize) -> impl Iterator<Item = Bytes> {
     let mut rest = batch.clone();
-    let mut messages = Vec::new();
-    while !rest.is_empty() {
-        let most = rest.len().div_ceil(rest.len().div_ceil(most));
-        let within = memchr::memrchr(b'\n', &rest[..most]);
-        let end = within.or_else(|| memchr::memchr(b'\n', &rest)).map_or(rest.len(), |end| end + 1);
-        messages.push(rest.split_to(end));
-    }
-    messages
-}
-
-/// Names a message by its content, so that the server recognises one that it already has.
-fn id(message: &[u8], salt: u64) -> String {
-    format!("{:032x}", xxh3_128_with_seed(message, salt))
+    std::iter::from_fn(move || (!rest.is_empty()).then(|| take(&mut rest, most)))
 }
 
 #[cfg(test)]
@@ -172,19 +159,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_same_message_has_the_same_name() {
-        assert_eq!(id(b"{\"key\":1}\n", 0), id(b"{\"key\":1}\n", 0));
-        assert_ne!(id(b"{\"key\":1}\n", 0), id(b"{\"key\":2}\n", 0));
-        assert_ne!(id(b"{\"key\":1}\n", 0), id(b"{\"key\":1}\n", 1), "another process");
-    }
-
-    #[test]
     fn a_large_batch_is_cut_at_line_ends() {
         let line = [vec![b'x'; 100_000], vec![b'\n']].concat();
         let batch = Bytes::from([line.repeat(5), vec![b'y'; MESSAGE * 2], vec![b'\n']].concat());
-        let cut = messages(&batch, MESSAGE);
-        assert_eq!(cut.iter().map(Bytes::len).sum::<usize>(), batch.len());
-        assert!(cut.iter().all(|message| message.ends_with(b"\n")));
-        assert_eq!(cut.len(), 4);
+        let messages: Vec<_> = messages(&batch, MESSAGE).collect();
+        assert_eq!(messages.iter().map(Bytes::len).sum::<usize>(), batch.len());
+        assert!(messages.iter().all(|message| message.ends_with(b"\n")));
+        assert_eq!(messages.len(), 4);
     }
 }

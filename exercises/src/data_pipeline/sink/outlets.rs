@@ -135,11 +135,12 @@ impl Outlets {
         (0..self.sinks.len()).map(|at| self.barrier(at, true)).collect()
     }
 
-    /// Asks the sinks that are files whether their names still lead to them, without a sync.
+    /// Asks the sinks that are files whether their names still lead to them, without a sync, and
+    /// those that have refused lines for these.
     pub(crate) fn looks(&mut self) -> Vec<oneshot::Receiver<Settled>> {
-        let files = |at: &usize| self.sinks[*at].length.is_some();
-        let files: Vec<_> = (0..self.sinks.len()).filter(files).collect();
-        files.into_iter().map(|at| self.barrier(at, false)).collect()
+        let asked = |sink: &Sink| sink.length.is_some() || sink.stage.refused.get() > 0;
+        let asked: Vec<_> = (0..self.sinks.len()).filter(|at| asked(&self.sinks[*at])).collect();
+        asked.into_iter().map(|at| self.barrier(at, false)).collect()
     }
 
     fn barrier(&mut self, at: usize, sync: bool) -> oneshot::Receiver<Settled> {

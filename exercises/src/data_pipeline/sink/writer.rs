@@ -10,26 +10,41 @@ use rustix::fs::OFlags;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
+use super::http::Http;
 #[cfg(feature = "nats")]
 use super::nats::Nats;
 use super::output::{Output, write_all};
+use super::post::{Settings, Web, url};
+use super::refused::Refused;
 use super::tcp::Tcp;
-use crate::data_pipeline::config::{Content, is_stdout, sink_path};
+use crate::data_pipeline::config::{Config, Content, is_http, is_stdout, sink_path};
 use crate::data_pipeline::monitor;
 use crate::data_pipeline::monitor::stats::Stage;
+use crate::data_pipeline::monitor::warnings::Told;
 use crate::data_pipeline::state::checkpoint::{FileKey, Written};
+
+/// Most batches that are written together.
+const TOGETHER: usize = 16;
+
+/// How long a file's sink waits for more to write: each write goes to another thread and back.
+const LINGER: Duration = Duration::from_millis(2);
+
+/// How long an HTTP sink waits for more lines for its request.
+const HTTP_LINGER: Duration = Duration::from_millis(100);
 
 /// Ends when the other side has acknowledged all that it was sent.
 pub(crate) type Acks = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// What a sink reports when all that it was sent is safe.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Settled {
     pub(crate) is_file: bool,
     /// The file in which the sink goes on, if it is a regular one.
     pub(crate) file: Option<FileKey>,
     /// A file that was reopened, of this length, without what was sent up to now.
     pub(crate) reopened: Option<u64>,
+    /// The lines that its other side has refused since it was last asked.
+    pub(crate) refused: Refused,
 }
 
 #[derive(Debug)]
@@ -37,6 +52,7 @@ pub(crate) enum Writer {
     File(Output),
     Stdout,
     Tcp(Tcp),
+    Http(Box<Http>),
     #[cfg(feature = "nats")]
     Nats(Arc<Nats>),
     /// Discards everything, after a delay that the demo sets.
@@ -44,12 +60,12 @@ pub(crate) enum Writer {
 }
 
 impl Writer {
-    /// Whether a sink can have this name, without opening it.
-    pub(crate) fn check(name: &str) -> Result<(), String> {
-        if sink_path(name).is_some() {
+    /// Whether a sink can have this name and these settings, without opening it.
+    pub(crate) fn check(name: &str, config: &Config) -> Result<(), String> {
+        if sink_path(name).is_some() || is_stdout(name) {
             Ok(())
-        } else if is_stdout(name) {
-            stdout_is_open()
+        } else if is_http(name) {
+            url(name).and(Settings::of(config)).map(drop)
         } else if let Some(address) = name.strip_prefix("tcp://") {
             let expected = || format!("cannot write to {name}: expected tcp://HOST:PORT");
             monitor::is_host_and_port(address).then_some(()).ok_or_else(expected)
@@ -58,8 +74,11 @@ impl Writer {
             if name.starts_with("nats://") {
                 return super::nats::check(name);
             }
-            let nats = if cfg!(feature = "nats") { " or nats://HOST:PORT/STREAM" } else { "" };
-            Err(format!("cannot write to {name}: expected a path, -, tcp://HOST:PORT{nats}"))
+            let nats = if cfg!(feature = "nats") { ", nats://HOST:PORT/STREAM" } else { "" };
+            Err(format!(
+                "cannot write to {name}: expected a path, -, tcp://HOST:PORT{nats}, \
+                 http://HOST:PORT/PATH or https"
+            ))
         }
     }
 
@@ -73,14 +92,24 @@ impl Writer {
         name: &str,
         content: Content,
         saved: Option<Written>,
+        config: &Config,
+        told: &Arc<Told>,
     ) -> Result<Self, String> {
-        Self::check(name)?;
+        Self::check(name, config)?;
+        // Events have ids of their own; windows of two processes may look the same.
+        let salt = if content == Content::Lines { 0 } else { rand::random() };
         match sink_path(name) {
             None if is_stdout(name) => Ok(Self::Stdout),
             None if name.starts_with("tcp://") => Ok(Self::Tcp(Tcp::new(&name["tcp://".len()..]))),
+            None if is_http(name) => {
+                let settings = Settings::of(config)?;
+                let web = Web::new(name, &settings)?;
+                let keeps = config.dead_letters.is_some() && content != Content::DeadLetters;
+                let http = Http::new(web, settings, salt, keeps, told.clone());
+                Ok(Self::Http(Box::new(http)))
+            }
             #[cfg(feature = "nats")]
             None if name.starts_with("nats://") => {
-                let salt = if content == Content::Lines { 0 } else { rand::random() };
                 Ok(Self::Nats(Nats::open(name, salt).await?.into()))
             }
             None => unreachable!("it has just been checked"),
@@ -104,14 +133,30 @@ impl Writer {
             Self::File(_) => "file",
             Self::Stdout => "console",
             Self::Tcp(_) => "socket",
+            Self::Http(_) => "http",
             #[cfg(feature = "nats")]
             Self::Nats(_) => "nats",
             Self::Slow(_) => "blackhole",
         }
     }
 
-    pub(crate) fn is_file(&self) -> bool {
-        matches!(self, Self::File(_))
+    /// How long it waits for more to write, because each write costs something.
+    pub(crate) fn linger(&self) -> Option<Duration> {
+        match self {
+            Self::File(_) => Some(LINGER),
+            Self::Http(_) => Some(HTTP_LINGER),
+            _ => None,
+        }
+    }
+
+    /// Most batches, and the bytes, that are worth taking for one write.
+    pub(crate) fn together(&self) -> (usize, usize) {
+        if let Self::Http(http) = self { (usize::MAX, http.most()) } else { (TOGETHER, usize::MAX) }
+    }
+
+    /// How many lines of the last write the other side has refused.
+    pub(crate) fn refused(&self) -> u64 {
+        if let Self::Http(http) = self { http.refused_last() } else { 0 }
     }
 
     /// Writes some batches, and counts failures that it recovers from. If the other side sends
@@ -137,6 +182,7 @@ impl Writer {
                     tcp.write(batch, &stage.errors).await;
                 }
             }
+            Self::Http(http) => http.write(&batches, stage).await?,
             Self::Slow(delay) => {
                 for _ in batches {
                     let delay = *delay.borrow_and_update();
@@ -161,15 +207,21 @@ impl Writer {
 
     /// Reopens a file whose name now leads to another one, and returns which one that is.
     pub(crate) fn settle(&mut self) -> Result<Settled, String> {
-        let Self::File(output) = self else { return Ok(Settled::default()) };
-        let reopened = output.reopen().map_err(|err| err.to_string())?;
-        Ok(Settled { is_file: true, file: output.key(), reopened })
+        match self {
+            Self::File(output) => {
+                let reopened = output.reopen().map_err(|err| err.to_string())?;
+                let refused = Refused::default();
+                Ok(Settled { is_file: true, file: output.key(), reopened, refused })
+            }
+            Self::Http(http) => Ok(Settled { refused: http.take_refused(), ..Settled::default() }),
+            _ => Ok(Settled::default()),
+        }
     }
 }
 
 /// Fails if stdout was closed, as with `>&-`. Rust's runtime then opens `/dev/null` for reading and
 /// writing, as no redirection does. Lines would be lost there and count as delivered.
-fn stdout_is_open() -> Result<(), String> {
+pub(crate) fn stdout_is_open() -> Result<(), String> {
     let stdout = io::stdout();
     let is_null = || {
         let (ours, null) = (rustix::fs::fstat(&stdout).ok()?, rustix::fs::stat("/dev/null").ok()?);

@@ -35,6 +35,9 @@ pub(crate) struct Checkpoint {
     /// Which files these were, by path.
     #[serde(default)]
     pub(crate) output_files: BTreeMap<String, FileKey>,
+    /// Dead letters of lines that a sink has refused: they come behind the saved length.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) letters: String,
 }
 
 /// A file by device and inode.

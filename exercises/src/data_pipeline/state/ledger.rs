@@ -1,5 +1,5 @@
 //! Where every event is: `read = filtered + dead + accepted + in flight`, and for each sink
-//! `accepted = delivered + dropped + queued`.
+//! `accepted = delivered + dropped + refused + queued`.
 //!
 //! Nothing here is derived from the rest. Chunks count themselves while they are in flight or
 //! queued: each holds a [`Held`] from its reading until it is accounted for. If a chunk gets lost,
@@ -42,6 +42,8 @@ pub struct SinkCounts {
     pub delivered: u64,
     /// Left out by the policy `drop`.
     pub dropped: u64,
+    /// Refused for good by the other side: they are dead letters.
+    pub refused: u64,
     /// In the sink's queue, or being written.
     pub queued: u64,
 }
@@ -51,7 +53,7 @@ impl Counts {
     pub fn imbalance(&self) -> u64 {
         let right = self.filtered + self.dead + self.accepted + self.in_flight;
         let sinks = self.sinks.iter().map(|sink| {
-            let right = sink.delivered + sink.dropped + sink.queued;
+            let right = sink.delivered + sink.dropped + sink.refused + sink.queued;
             sink.accepted.abs_diff(right) + sink.accepted.abs_diff(self.accepted)
         });
         self.read.abs_diff(right) + sinks.sum::<u64>()
@@ -67,12 +69,12 @@ impl fmt::Display for Counts {
             "read {read} = filtered {filtered} + dead {dead} + accepted {accepted} + in flight \
              {in_flight}"
         )?;
-        for SinkCounts { name, accepted, delivered, dropped, queued } in sinks {
-            writeln!(
-                f,
-                "{name}: accepted {accepted} = delivered {delivered} + dropped {dropped} + queued \
-                 {queued}"
-            )?;
+        for SinkCounts { name, accepted, delivered, dropped, refused, queued } in sinks {
+            write!(f, "{name}: accepted {accepted} = delivered {delivered} + dropped {dropped}")?;
+            if *refused > 0 {
+                write!(f, " + refused {refused}")?; // most sinks cannot refuse
+            }
+            writeln!(f, " + queued {queued}")?;
         }
         write!(f, "late {late}, imbalance {}", self.imbalance())
     }
@@ -146,21 +148,24 @@ impl Held {
             .collect()
     }
 
-    /// The sink has passed them on.
-    pub(crate) fn delivered(self) {
-        self.leave(|sink| &mut sink.delivered);
+    /// The sink has passed them on, except for those that the other side has refused.
+    pub(crate) fn delivered(self, refused: u64) {
+        self.leave(|sink, events| {
+            sink.delivered += events - refused;
+            sink.refused += refused;
+        });
     }
 
     /// The queue is full, and the policy drops them.
     pub(crate) fn dropped(self) {
-        self.leave(|sink| &mut sink.dropped);
+        self.leave(|sink, events| sink.dropped += events);
     }
 
-    fn leave(self, count: impl FnOnce(&mut SinkCounts) -> &mut u64) {
+    fn leave(self, count: impl FnOnce(&mut SinkCounts, u64)) {
         let (ledger, events) = (self.ledger.clone(), self.events);
         let mut counts = ledger.lock();
         if let Place::Sink(sink) = self.place {
-            *count(&mut counts.sinks[sink]) += events;
+            count(&mut counts.sinks[sink], events);
         }
         self.release(&mut counts);
     }
@@ -201,11 +206,12 @@ mod tests {
         balanced();
         queued.pop().unwrap().dropped();
         balanced();
-        queued.pop().unwrap().delivered();
+        queued.pop().unwrap().delivered(1);
         balanced();
         let counts = ledger.counts();
         assert_eq!((counts.read, counts.filtered, counts.dead, counts.late), (10, 6, 1, 2));
-        assert_eq!((counts.sinks[0].delivered, counts.sinks[1].dropped), (3, 3));
+        let sink = &counts.sinks[0];
+        assert_eq!((sink.delivered, sink.refused, counts.sinks[1].dropped), (2, 1, 3));
         assert_eq!((counts.in_flight, counts.sinks[0].queued), (0, 0));
     }
 

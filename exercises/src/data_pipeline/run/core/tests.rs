@@ -5,7 +5,7 @@ use std::path::Path;
 use tempfile::tempdir;
 
 use super::*;
-use crate::data_pipeline::config::WhenFull;
+use crate::data_pipeline::config::{Config, WhenFull};
 use crate::data_pipeline::sink::{Drain, Sink, Writer};
 
 /// A core with one file as its sink, and the other end of that.
@@ -15,7 +15,8 @@ async fn core(dir: &Path) -> (Core, Drain) {
 
 async fn core_to(out: &Path, dir: &Path) -> (Core, Drain) {
     let name = out.to_str().unwrap();
-    let writer = Writer::open(name, Content::Lines, None).await.unwrap();
+    let (config, told) = (Config::default(), Arc::default());
+    let writer = Writer::open(name, Content::Lines, None, &config, &told).await.unwrap();
     let sink = (name, Content::Lines, WhenFull::Block);
     let (sink, mut drain) = Sink::new(sink, name, writer, u64::MAX);
     drain.begin().unwrap();
