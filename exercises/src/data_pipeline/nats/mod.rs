@@ -44,6 +44,11 @@ pub(crate) async fn stream(context: &Context, name: &str) -> Result<Stream, Stri
         storage: jetstream::stream::StorageType::File,
         ..Config::default()
     };
-    let stream = context.get_or_create_stream(config).await;
-    stream.map_err(|err| format!("cannot open the stream {name}: {err}"))
+    let made = match context.get_or_create_stream(config).await {
+        // Another process may have made it in the meantime, and a server says of that one only that
+        // their subjects overlap.
+        Err(err) => context.get_stream(name).await.map_err(|_| err),
+        made => made,
+    };
+    made.map_err(|err| format!("cannot open the stream {name}: {err}"))
 }
