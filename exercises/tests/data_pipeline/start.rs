@@ -34,7 +34,7 @@ fn refused_with(status: i32, kit: &Kit, args: &[&str], says: &[&str]) {
         for part in says {
             assert!(run.stderr.contains(part), "{part}: {run:#?}");
         }
-        let shown = if says[0].starts_with("invalid condition") { 3 } else { 1 }; // with its place
+        let shown = if says[0].starts_with("invalid ") { 3 } else { 1 }; // with its place
         assert_eq!(run.stderr.lines().count(), shown, "{run:#?}");
         assert_eq!(kit.read("o"), KEPT, "{args:?}");
         assert_eq!(kit.read("in.log"), lines(0..10), "{args:?}");
@@ -109,7 +109,7 @@ fn an_error_in_any_setting_leaves_all_outputs_as_they_were() {
     );
     let slip = ["invalid condition: `5OO` is not a number", "\n  v>=5OO\n     ^"];
     wrong(&kit, &args(&["--where", "v>=5OO"]), &slip);
-    wrong(&kit, &args(&["--derive", "v"]), &["invalid --derive `v`: expected NAME=FORMULA"]);
+    wrong(&kit, &args(&["--derive", "v"]), &["invalid --derive: expected NAME=FORMULA"]);
     wrong(&kit, &args(&["--out", "s3://bucket/key"]), &["s3://bucket/key", "expected a path"]);
     wrong(&kit, &args(&["--out", "kafka://host/topic"]), &["kafka://host/topic"]);
     wrong(&kit, &args(&["--out", "tcp://host"]), &["tcp://host: expected tcp://HOST:PORT"]);
@@ -203,6 +203,23 @@ fn a_start_whose_output_was_renamed_goes_on_in_a_new_file_and_says_so() {
     let run = kit.ok(&args);
     assert!(run.stderr.contains("going on behind what is there now"), "{run:#?}");
     assert_eq!(kit.read("out"), KEPT.to_owned() + &lines(20..30));
+}
+
+#[test]
+fn a_picture_that_cannot_be_written_at_the_end_is_refused_at_the_start() {
+    let kit = kit();
+    for (flag, file, why) in [
+        ("--timeline", "none/run.svg", "there is no folder none; make it first"),
+        ("--timeline", "in.log/run.svg", "there is no folder in.log"),
+        ("--timeline", ".", "it is a folder; name a file in it"),
+        ("--trace", "none/run.json", "there is no folder none"),
+    ] {
+        let run = kit.run(&["--file", "in.log", "--out", "o", flag, file]).expect_status(2);
+        assert!(run.stderr.contains(flag) && run.stderr.contains(why), "{run:#?}");
+        assert_eq!(kit.read("o"), KEPT);
+    }
+    kit.ok(&["--file", "in.log", "--out", "new", "--timeline", "run.svg"]);
+    assert!(kit.read("run.svg").starts_with("<svg"));
 }
 
 #[test]

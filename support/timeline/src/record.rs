@@ -36,10 +36,17 @@ fn json(file: &str) -> Result<PathBuf, String> {
 /// A file with this extension, or one without any, such as `/dev/stdout`.
 fn named(kind: &str, what: &str, file: &str) -> Result<PathBuf, String> {
     let path = PathBuf::from(file);
-    if path.extension().is_none_or(|extension| extension.eq_ignore_ascii_case(kind)) {
-        return Ok(path);
+    if path.extension().is_some_and(|extension| !extension.eq_ignore_ascii_case(kind)) {
+        return Err(format!("{what}: name it {}", path.with_extension(kind).display()));
     }
-    Err(format!("{what}: name it {}", path.with_extension(kind).display()))
+    // It is written when the run is over: then it would be late to say so.
+    match path.parent() {
+        Some(folder) if folder != Path::new("") && !folder.is_dir() => {
+            Err(format!("there is no folder {}; make it first", folder.display()))
+        }
+        _ if path.is_dir() => Err("it is a folder; name a file in it".to_owned()),
+        _ => Ok(path),
+    }
 }
 
 impl RecordFlags {
