@@ -140,3 +140,22 @@ fn a_followed_compressed_file_fails_the_run_only_if_it_is_unfinished_at_the_stop
     assert!(kit.read("out") == lines(0..50_000), "{} bytes", kit.read("out").len());
     assert_eq!(again(&kit), 2, "{}", kit.read("stderr"));
 }
+
+/// What is there is long, and unpacked again in each try: the stop comes in the middle of one.
+#[test]
+fn stopped_while_a_torn_file_is_tried_again_the_run_fails() {
+    let kit = Kit::new();
+    let blank = " ".repeat(1 << 20) + "\n";
+    let packed = gzip(&blank.repeat(32));
+    fs::write(kit.path("a.log.gz"), &packed[..packed.len() - 8]).unwrap();
+    let running = kit.start(&ARGS);
+    let open = || {
+        let files = fs::read_dir(format!("/proc/{}/fd", running.0.id())).unwrap();
+        let mut files = files.filter_map(|file| fs::read_link(file.ok()?.path()).ok());
+        files.any(|file| file.ends_with("a.log.gz"))
+    };
+    kit.wait_until("the word", || kit.read("stderr").contains("; it is tried again"));
+    kit.wait_until("its end", || !open());
+    kit.wait_until("the next try", open);
+    assert_eq!(running.stop(), Some(1), "{}", kit.read("stderr"));
+}

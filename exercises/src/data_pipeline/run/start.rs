@@ -19,7 +19,7 @@ use crate::data_pipeline::event::job::Job;
 use crate::data_pipeline::monitor::warnings::{Case, Warning};
 use crate::data_pipeline::sink::{Writer, stdout_is_open};
 use crate::data_pipeline::source::content::Stored;
-use crate::data_pipeline::source::files::matching;
+use crate::data_pipeline::source::place::matching;
 use crate::data_pipeline::state::checkpoint::own_files;
 use crate::data_pipeline::{monitor, source};
 

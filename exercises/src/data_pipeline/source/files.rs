@@ -2,21 +2,23 @@
 //! registry says which known file each of them is.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use glob::{GlobResult, MatchOptions, Pattern};
+use glob::{MatchOptions, Pattern};
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::sleep;
 
 use super::content::Stored;
-use super::registry::{Others, Registry, Seen, Verdict, begins_alike};
+use super::known::{Others, Seen, begins_alike};
+use super::place::{Place, folder, id_of, is_same, look_into, matching};
+use super::registry::{Registry, Verdict};
 use super::tail::{self, Ended, How, Opened, Order, Orders, Shared};
 use super::{Feed, Inlet, Stopped, join, warn_if_failed};
 use crate::data_pipeline::config::{Config, sink_path};
@@ -57,7 +59,8 @@ pub(crate) struct Files {
     filled: Vec<Reading>,
     /// Readers that are still to be started.
     new: Vec<(Feed, Arc<Orders>)>,
-    /// Files that could not be read: their paths, and when to try again.
+    /// Files that could not be read, and when to try again. A file stays here until
+    /// it was read: the run may stop while it is tried again.
     failed: HashMap<FileId, (String, Instant)>,
     /// Compressed files that broke off before their end.
     torn: HashSet<FileId>,
@@ -72,15 +75,6 @@ struct Reading {
     /// `None` if the reader opens it itself, and its content need not be compared.
     file: Option<Arc<File>>,
     shared: Arc<Shared>,
-}
-
-/// A file that some path leads to.
-#[derive(Debug)]
-struct Place {
-    path: PathBuf,
-    watched: bool,
-    /// Why it cannot be read.
-    unfit: Option<&'static str>,
 }
 
 impl Files {
@@ -220,8 +214,13 @@ impl Files {
         Ok(())
     }
 
-    /// Records the files that are no longer read.
+    /// Records the files that are no longer read, and those that can be read again.
     fn collect(&mut self) {
+        for Reading { id, shared, .. } in self.open.values() {
+            if shared.was_read.load(Ordering::Relaxed) {
+                self.failed.remove(id);
+            }
+        }
         let ended = |reading: &Reading| reading.shared.ended.lock().expect("no panic").take();
         let ended = self
             .open
@@ -366,7 +365,6 @@ impl Files {
             for (seen, verdict) in seen.drain(..).zip(verdicts) {
                 match verdict {
                     Ok(Verdict::Read(record)) => {
-                        self.failed.remove(&seen.id);
                         if let Some(opened) = self.opened(seen, record) {
                             orders.push(opened);
                         }
@@ -466,67 +464,10 @@ impl Others for Open {
     }
 }
 
-/// Opens the file that was seen at a path, if it is still there.
-fn look_into(place: &Place, id: FileId) -> io::Result<Seen<Stored>> {
-    if let Some(why) = place.unfit {
-        return Err(io::Error::other(why));
-    }
-    let file = File::open(&place.path)?;
-    let metadata = file.metadata()?;
-    if FileId::of(&metadata) != id {
-        return Err(io::ErrorKind::NotFound.into()); // the next look finds what is there then
-    }
-    let resolved = place.path.canonicalize().unwrap_or_default().to_string_lossy().into_owned();
-    let content = Stored::new(file.into())?;
-    let (path, watched, length) = (place.path.clone(), place.watched, metadata.len());
-    Ok(Seen { path, id, resolved, length, watched, content })
-}
-
-/// The paths that match a pattern, in the order of their names, each with its metadata or the
-/// error. A pattern that is the name of an existing file means that file, even if it contains
-/// wildcards.
-pub(crate) fn matching(pattern: &str) -> Result<Vec<(PathBuf, io::Result<Metadata>)>, String> {
-    let metadata = fs::metadata(pattern);
-    if metadata.is_ok() || metadata.as_ref().is_err_and(is_hidden) {
-        return Ok(vec![(pattern.into(), metadata)]);
-    }
-    let paths = glob::glob(pattern).map_err(|err| format!("in --file {pattern}: {err}"))?;
-    let look = |path: GlobResult| match path.map_err(|err| (err.path().to_owned(), err.into())) {
-        Ok(path) => {
-            let metadata = fs::metadata(&path);
-            (path, metadata)
-        }
-        Err((path, err)) => (path, Err(err)),
-    };
-    // A path that is missing has just been removed, or is a dangling symlink.
-    let is_there =
-        |(_, metadata): &(_, io::Result<_>)| metadata.as_ref().err().is_none_or(is_hidden);
-    Ok(paths.map(look).filter(is_there).collect())
-}
-
-/// Whether the error leaves open that there is a file.
-fn is_hidden(err: &io::Error) -> bool {
-    use io::ErrorKind::{InvalidFilename, NotADirectory, NotFound};
-    !matches!(err.kind(), InvalidFilename | NotADirectory | NotFound)
-}
-
 /// An open file that no path leads to any more.
 fn out_of_sight(reading: Reading) -> io::Result<Seen<Stored>> {
     let file = reading.file.ok_or(io::ErrorKind::NotFound)?;
     let length = file.metadata()?.len();
     let (path, id, content) = (reading.path, reading.id, Stored::new(file)?);
     Ok(Seen { path, id, resolved: String::new(), length, watched: false, content })
-}
-
-fn id_of(path: &Path) -> io::Result<FileId> {
-    Ok(FileId::of(&fs::metadata(path)?))
-}
-
-fn is_same(left: &Path, right: &Path) -> bool {
-    id_of(left).is_ok_and(|left| id_of(right).is_ok_and(|right| left == right))
-}
-
-/// The path of a directory; an empty path is the current directory.
-fn folder(path: &Path) -> PathBuf {
-    if path.as_os_str().is_empty() { ".".into() } else { path.to_owned() }
 }

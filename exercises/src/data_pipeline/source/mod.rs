@@ -3,8 +3,10 @@
 pub(crate) mod content;
 pub(crate) mod files;
 pub(crate) mod generator;
+mod known;
 #[cfg(feature = "nats")]
 pub(crate) mod nats;
+pub(crate) mod place;
 pub(crate) mod pool;
 pub(crate) mod registry;
 pub(crate) mod stdin;

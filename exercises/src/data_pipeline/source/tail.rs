@@ -53,6 +53,8 @@ pub(crate) struct Opened {
 pub(crate) struct Shared {
     /// A path that is read still leads to it.
     pub(crate) is_watched: AtomicBool,
+    /// Something was read of it, or there was nothing to read.
+    pub(crate) was_read: AtomicBool,
     /// Set when it is no longer read: why.
     pub(crate) ended: Mutex<Option<Ended>>,
 }
@@ -390,6 +392,7 @@ impl Reading {
             self.splitter.push(carry);
             return Ok((Vec::new(), Step::Cut));
         }
+        self.shared.was_read.store(true, Ordering::Relaxed);
         let segments = self.splitter.push(buffer);
         if self.splitter.position() == before {
             self.whole = Some(stamp);
