@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::{self, ExitCode};
 use std::time::Duration;
 
-use clap::{Arg, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use common::{Demo, Result, Seed, duration, interrupted, say};
 use exercises::data_pipeline::{self, Config, without_users};
 
@@ -36,21 +36,28 @@ struct Args {
 #[derive(Subcommand)]
 enum Command {
     /// Run a pipeline, from a file, from flags, or from both
-    #[command(mut_args(short))]
+    #[command(mut_args(|flag| flag.hide_short_help(true)))]
+    #[command(after_help = SHORT_HELP, after_long_help = "")]
     Run(Pipeline),
     /// Check a pipeline, and print its effective settings as TOML
-    #[command(mut_args(short))]
+    #[command(mut_args(|flag| flag.hide_short_help(true)))]
+    #[command(after_help = SHORT_HELP, after_long_help = "")]
     Check(Check),
 }
 
-/// The flags that `-h` shows, so that it fits on a screen; `--help` has them all.
-const COMMON: &str = "file follow stdin conditions derive time by window p out aggregates \
-                      dead_letters checkpoint http sample lines";
+/// `-h`: what most runs need, on one screen.
+const SHORT_HELP: &str = "\
+Sources   --file GLOB  --follow  --stdin  --listen HOST:PORT  --nats URL
+Events    --where 'status>=500'  --derive 'seconds=millis/1000'
+          --time FIELD (ts)  --time-format FORMAT  --unwrap docker|cri|FIELD
+Windows   --window SPAN (1s)  --lateness SPAN (2s)  --by FIELD,FIELD
+          --p FIELD  --q 0.5,0.99  --sum FIELD  --min FIELD  --max FIELD
+Sinks     --out FILE|URL  --aggregates FILE  --dead-letters FILE  (-: stdout)
+Run       --checkpoint FILE (exactly once)  --http PORT  --for SPAN
+Sample    check --sample FILE -n 20: what becomes of its first lines, and why
 
-fn short(flag: Arg) -> Arg {
-    let is_common = COMMON.split(' ').any(|common| common == flag.get_id().as_str());
-    flag.hide_short_help(!is_common)
-}
+Exit status: 0 done, 1 a source or sink failed, 2 usage, 3 cut short
+--help tells all of every flag.";
 
 #[derive(clap::Args)]
 struct Pipeline {
@@ -92,11 +99,10 @@ struct Check {
 impl Pipeline {
     /// The complete settings. Wrong ones end the program like any wrong argument, with status 2.
     fn load(self) -> Config {
-        let config = self.config.load(self.settings.as_deref());
         let file = self.settings.as_deref();
-        let config = config.and_then(|config| match data_pipeline::compile(&config) {
-            Ok(()) => Ok(config),
-            Err(err) => Err(data_pipeline::located(file, &err)),
+        let config = self.config.load(file).and_then(|config| {
+            data_pipeline::compile(&config).map_err(|err| data_pipeline::located(file, &err))?;
+            Ok(config)
         });
         config.unwrap_or_else(|err| {
             let _ = writeln!(io::stderr().lock(), "error: {}", without_users(&err)); // or it is closed

@@ -9,7 +9,8 @@ use serde_json::Value as Json;
 use super::config::Config;
 use super::event::expr::{Condition, Derive, Scope};
 use super::event::job::Job;
-use super::event::parse::{Parsed, parse};
+use super::event::output::Parsed;
+use super::event::parse::parse;
 use super::event::scan::Lines;
 use super::event::splitter::{Framing, Kind, Parts, Segment, Splitter, hole};
 use super::event::time::{Clock, rfc3339};
@@ -198,7 +199,7 @@ pub fn chunks(data: &[u8]) {
     let framing = Framing { max_line: 64, runtime: None };
     for segment in split(Splitter::new(0, Parts::default(), framing), data, 1000) {
         let (events, kind) = (segment.events(), segment.kind);
-        let (parsed, bytes) = parse("a \"b\"", segment, &JOB);
+        let (parsed, bytes) = parse("a \"b\"", segment, &JOB, None);
         assert_eq!(parsed.filtered + parsed.dead + parsed.accepted, events);
         check_outputs(&parsed, &bytes, kind);
     }

@@ -3,8 +3,6 @@
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::process::Command;
-use std::thread::sleep;
-use std::time::Duration;
 
 use crate::kit::{Kit, lines, sorted};
 
@@ -31,7 +29,6 @@ fn sources(kit: &Kit) {
     kit.write("b.log", &(bad + &lines(1000..250_000)));
 }
 
-/// Kills it twenty times, each time after another delay.
 #[test]
 fn killed_at_any_point_the_outputs_are_those_of_one_run() {
     let whole = Kit::new();
@@ -40,17 +37,7 @@ fn killed_at_any_point_the_outputs_are_those_of_one_run() {
 
     let kit = Kit::new();
     sources(&kit);
-    let args = [&["--file", "*.log", "--checkpoint", "ck"], &JOB[..]].concat();
-    let mut resumed = 0;
-    for kill in 0..20_u64 {
-        let mut running = kit.start(&args);
-        sleep(Duration::from_millis(20 + kill * 7919 % 330));
-        running.0.kill().unwrap();
-        running.0.wait().unwrap();
-        resumed += u32::from(kit.path("ck").exists());
-    }
-    assert!(resumed > 0, "no kill came after a checkpoint");
-    kit.ok(&args);
+    kit.killed(&[&["--file", "*.log"], &JOB[..]].concat(), 20);
     for output in ["out", "win", "dead"] {
         let (ours, wanted) = (kit.read(output), whole.read(output));
         assert!(sorted(&ours) == sorted(&wanted), "{output} differs");

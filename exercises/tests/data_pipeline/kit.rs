@@ -101,6 +101,21 @@ impl Kit {
         }
     }
 
+    /// Runs it to its end with the checkpoint `ck`; before that it is killed so many times, after
+    /// another delay each.
+    pub(crate) fn killed(&self, args: &[&str], kills: u64) -> Run {
+        let args = [args, &["--checkpoint", "ck"]].concat();
+        let mut resumed = 0;
+        for kill in 0..kills {
+            let running = self.start(&args);
+            sleep(Duration::from_millis(20 + kill * 7919 % 330)); // in another process
+            running.kill();
+            resumed += u32::from(self.path("ck").exists());
+        }
+        assert!(resumed > 0, "no kill came after a checkpoint");
+        self.ok(&args)
+    }
+
     fn started(&self, args: &[&str], variables: &[(&str, &str)]) -> Command {
         let log = File::options().append(true).create(true).open(self.path("stderr")).unwrap();
         let mut command = Command::new(PROGRAM);
@@ -135,6 +150,12 @@ impl Running {
         let status = fs::read_to_string(format!("/proc/{}/status", self.0.id())).unwrap();
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
         peak.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
+    }
+
+    /// Kills it and waits until it is gone.
+    pub(crate) fn kill(mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
     }
 
     /// Asks it to stop, and gives its exit status.

@@ -412,7 +412,8 @@ fn check_shows_what_becomes_of_the_first_lines() {
         "2  {\"at\":\"2026-03-01 12:00:08\",\"status\":\"200\"}\n   time    2026-03-01T12:00:08Z (at)\n   \
          where   num(status)>=500 and tags[*]=b: no, status is \"200\"\n",
         "3  not json\n   => dead letter: expected ident at column 2\n",
-        "   => dead letter: no time: the field at holds \"when\", which is in no known form of time",
+        "   => dead letter: no time: the field at holds \"when\", which is in no known form of time; \
+         --time-format gives another\n",
         "4 lines: 1 kept, 1 filtered, 2 dead letters\n",
     ] {
         assert!(shown.contains(part), "{part}\nis missing in\n{shown}");

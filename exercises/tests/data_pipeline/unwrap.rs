@@ -31,12 +31,11 @@ fn a_line_in_pieces_over_a_checkpoint_and_a_kill_is_one_line() {
     let args = ["--file", "c.log", "--follow", "--unwrap", "cri", "--out", "out"];
     let args = [&args[..], &["--dead-letters", "dead", "--checkpoint", "ck"]].concat();
     kit.write("c.log", "t stdout F {\"a\":1}\nt stdout P {\"a\":\n");
-    let mut running = kit.start(&args);
+    let running = kit.start(&args);
     kit.wait_until("the first line and its checkpoint", || {
         kit.read("ck").contains("\"position\":19,") && kit.read("out") == "{\"a\":1}\n"
     });
-    running.0.kill().unwrap();
-    running.0.wait().unwrap();
+    running.kill();
     kit.append("c.log", "t stderr F {\"b\":1}\n");
     let running = kit.start(&args);
     sleep(Duration::from_millis(600)); // some checkpoints, none of which may move the position
@@ -65,17 +64,7 @@ fn killed_at_any_point_a_containers_log_comes_out_as_in_one_run() {
 
     let kit = Kit::new();
     kit.write("c.log", &input);
-    let args = [&job[..], &["--checkpoint", "ck"]].concat();
-    let mut resumed = 0;
-    for kill in 0..10_u64 {
-        let mut running = kit.start(&args);
-        sleep(Duration::from_millis(20 + kill * 7919 % 330));
-        running.0.kill().unwrap();
-        running.0.wait().unwrap();
-        resumed += u32::from(kit.path("ck").exists());
-    }
-    assert!(resumed > 0, "no kill came after a checkpoint");
-    let run = kit.ok(&args);
+    let run = kit.killed(&job, 10);
     assert!(run.stderr.contains("imbalance 0"), "{}", run.stderr);
     for output in ["out", "dead"] {
         assert!(kit.read(output) == whole.read(output), "{output} differs");
@@ -111,4 +100,58 @@ fn a_checkpoint_with_windows_belongs_to_what_is_unwrapped() {
     kit.ok(&args);
     let refused = kit.run(&[&args[..], &["--unwrap", "cri"]].concat()).expect_status(1);
     assert!(refused.stderr.contains("unwrap: \"cri\""), "{}", refused.stderr);
+}
+
+/// `check --sample` joins the pieces as a run does, and shows the event and not its wrapping.
+#[test]
+fn a_sample_shows_the_events_that_a_run_would_take_out() {
+    let kit = Kit::new();
+    let event = |n: u32| format!("{{\"at\":{},\"a\":{n}}}", 1_772_323_200 + n);
+    let shown = |unwrap: &str, log: &str, more: &[&str]| {
+        kit.write("in", log);
+        let args =
+            ["check", "--sample", "in", "--unwrap", unwrap, "--time", "at", "--where", "a<3"];
+        kit.command(&[&args[..], more].concat()).expect_status(0).stdout
+    };
+    let of = |number: u32, n: u32| {
+        let (line, at) = (event(n), format!("   time    2026-03-01T00:00:0{n}Z (at)\n"));
+        let (verdict, end) = if n < 3 { ("yes", "kept") } else { ("no", "filtered") };
+        let window =
+            if n < 3 { format!("   window  from 2026-03-01T00:00:0{n}Z\n") } else { String::new() };
+        format!("{number}  {line}\n{at}   where   a<3: {verdict}, a is {n}\n{window}   => {end}\n")
+    };
+    let cri = format!(
+        "t stdout P {}\nt stderr F {}\nt stdout F {}\nno CRI\nt stdout F ready\nt stdout P {{\n",
+        &event(1)[..9],
+        event(2),
+        &event(1)[9..],
+    );
+    let all = shown("cri", &cri, &[]);
+    let start = of(1, 2) + &of(2, 1) + "3  no CRI\n   => dead letter: not a line in CRI's format: ";
+    assert!(all.starts_with(&start), "{all}\nand not\n{start}");
+    assert!(all.contains("\n4  ready\n   => dead letter: expected value"), "{all}");
+    assert!(all.ends_with("5 lines: 2 kept, 0 filtered, 3 dead letters\n"), "{all}");
+    // What the last shown line is cut off from is not shown as torn.
+    let first = shown("cri", &cri, &["-n", "2"]);
+    assert_eq!(first, of(1, 2) + &of(2, 1) + "2 lines: 2 kept, 0 filtered, 0 dead letters\n");
+
+    let docker = |n: u32, (from, to): (usize, usize), end: &str| {
+        let text = event(n)[from..to.min(event(n).len())].replace('"', "\\\"");
+        format!("{{\"log\":\"{text}{end}\",\"stream\":\"stdout\",\"time\":\"t\"}}\n")
+    };
+    let log = docker(1, (0, 9), "")
+        + &docker(1, (9, 99), "\\n")
+        + &docker(3, (0, 99), "\\n")
+        + "{\"a\":1}\n";
+    let all = shown("docker", &log, &[]);
+    let start =
+        of(1, 1) + &of(2, 3) + "3  {\"a\":1}\n   => dead letter: not a line in Docker's format: ";
+    assert!(all.starts_with(&start), "{all}\nand not\n{start}");
+
+    let field = |n: u32| format!("{{\"a\":9,\"m\":\"{}\"}}\n", event(n).replace('"', "\\\""));
+    let all = shown("m", &(field(1) + "{\"m\":1}\n{\"a\":1}\n" + &field(3)), &[]);
+    let dead = "2  {\"m\":1}\n   => dead letter: --unwrap m: the field holds no text\n\
+                3  {\"a\":1}\n   => dead letter: --unwrap m: the field is missing\n";
+    let totals = "4 lines: 1 kept, 1 filtered, 2 dead letters\n";
+    assert_eq!(all, of(1, 1) + dead + &of(4, 3) + totals);
 }

@@ -1,8 +1,5 @@
 //! The columns of windows.
 
-use std::thread::sleep;
-use std::time::Duration;
-
 use crate::kit::{Kit, lines, sorted};
 
 const EVENTS: &str = r#"{"ts":1772323200000,"s":"a","st":200,"v":1,"f":0.1,"n":9007199254740993}
@@ -55,18 +52,10 @@ fn killed_at_any_point_the_columns_are_those_of_one_run() {
     let kit = Kit::new();
     write(&kit);
     let args = [&job[..], &["--checkpoint", "ck"]].concat();
-    for kill in 0..10_u64 {
-        let mut running = kit.start(&args);
-        if kill == 0 {
-            let has_windows = || kit.read("ck").contains("\"totals\":[");
-            kit.wait_until("windows in a checkpoint", has_windows);
-        } else {
-            sleep(Duration::from_millis(20 + kill * 7919 % 330)); // in another process
-        }
-        running.0.kill().unwrap();
-        running.0.wait().unwrap();
-    }
-    kit.ok(&args);
+    let running = kit.start(&args);
+    kit.wait_until("windows in a checkpoint", || kit.read("ck").contains("\"totals\":["));
+    running.kill();
+    kit.killed(&job, 9);
     assert!(sorted(&kit.read("win")) == sorted(&whole.read("win")));
 }
 

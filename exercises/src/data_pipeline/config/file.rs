@@ -7,7 +7,7 @@ use std::path::Path;
 use clap::Args;
 use serde::Deserialize;
 use toml::de::{DeTable, DeValue};
-use toml::{Spanned, Table, Value};
+use toml::{Spanned, Table};
 
 use super::flags::Config;
 
@@ -23,32 +23,31 @@ pub(super) fn read_table(file: &Path) -> Result<Table, String> {
 /// An invalid text in the file, and why.
 type Wrong = (Range<usize>, String);
 
-fn from_toml(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<Config, Wrong> {
+/// The value of an environment variable.
+type Variables<'v> = &'v dyn Fn(&str) -> Option<String>;
+
+fn from_toml(text: &str, variable: Variables<'_>) -> Result<Config, Wrong> {
     let wrong = |err: toml::de::Error| (err.span().unwrap_or_default(), err.message().to_owned());
     let mut table = DeTable::parse(text).map_err(wrong)?;
     let flags = Config::augment_args(clap::Command::new("keys"));
-    let lists = Table::try_from(Config::default()).expect("settings are always TOML");
+    let known = || flags.get_arguments().filter(|flag| !flag.is_hide_set());
     let mut forms = Vec::new();
     for (key, value) in table.get_mut().iter_mut() {
         let name = &**key.get_ref();
-        let known = || flags.get_arguments().filter(|flag| !flag.is_hide_set());
         let Some(flag) = known().find(|flag| flag.get_long() == Some(name)) else {
             let keys = known().filter_map(clap::Arg::get_long);
             let near = |key: &str| strsim::jaro_winkler(name, key);
             let nearest = keys.max_by(|a, b| near(a).total_cmp(&near(b))).unwrap_or_default();
-            return Err((
-                key.span(),
-                format!("unknown setting `{name}`; the nearest is `{nearest}`"),
-            ));
+            let why = format!("unknown setting `{name}`; the nearest is `{nearest}`");
+            return Err((key.span(), why));
         };
-        let takes_value = flag.get_action().takes_values();
-        let form = flag.get_value_names().and_then(<[_]>::first).filter(|_| takes_value);
-        let form = form.map_or("true", |form| form);
+        let form = flag.get_value_names().and_then(<[_]>::first);
+        let form = form.filter(|_| flag.get_action().takes_values()).map_or("true", |form| form);
         let help = flag.get_help().map(ToString::to_string).unwrap_or_default();
         forms.push((value.span(), format!("; expected {name} = {form}: {help}")));
         expand(value, variable)?;
-        let is_list = lists.get(name).is_some_and(Value::is_array);
-        if is_list && matches!(value.get_ref(), DeValue::String(_)) {
+        let is_list = matches!(flag.get_action(), clap::ArgAction::Append);
+        if is_list && !matches!(value.get_ref(), DeValue::Array(_)) {
             let one = std::mem::replace(value.get_mut(), DeValue::Boolean(false));
             let list = [Spanned::new(value.span(), one)].into_iter().collect();
             *value.get_mut() = DeValue::Array(list);
@@ -61,44 +60,37 @@ fn from_toml(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<Co
     })
 }
 
-/// Replaces `${VAR}` and `${VAR:-x}` in texts.
-fn expand(
-    value: &mut Spanned<DeValue<'_>>,
-    variable: &dyn Fn(&str) -> Option<String>,
-) -> Result<(), Wrong> {
+/// Replaces the variables in a text, or in those of a list.
+fn expand(value: &mut Spanned<DeValue<'_>>, variable: Variables<'_>) -> Result<(), Wrong> {
     let span = value.span();
-    let text = match value.get_mut() {
-        DeValue::String(text) if text.contains("${") => text,
-        DeValue::Array(items) => {
-            return items.iter_mut().try_for_each(|item| expand(item, variable));
+    match value.get_mut() {
+        DeValue::Array(items) => items.iter_mut().try_for_each(|item| expand(item, variable))?,
+        DeValue::String(text) => {
+            *text = expanded(text, variable).map_err(|why| (span, why))?.into();
         }
-        _ => return Ok(()),
-    };
-    let (mut made, mut rest) = (String::new(), &**text);
-    while let Some((before, behind)) = rest.split_once("${") {
-        let Some((inside, after)) = behind.split_once('}') else {
-            return Err((
-                span,
-                "`${` is not closed; a variable is ${NAME} or ${NAME:-x}".to_owned(),
-            ));
-        };
-        let (name, default) = match inside.split_once(":-") {
-            Some((name, default)) => (name, Some(default.to_owned())),
-            None => (inside, None),
-        };
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Replaces `${VAR}` and `${VAR:-x}`.
+fn expanded(text: &str, variable: Variables<'_>) -> Result<String, String> {
+    let mut parts = text.split("${");
+    let mut made = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (inside, rest) = part
+            .split_once('}')
+            .ok_or("`${` is not closed; a variable is ${NAME} or ${NAME:-x}")?;
+        let (name, default) = inside.split_once(":-").unzip();
+        let name = name.unwrap_or(inside);
         // As in a shell: if there is a default, an empty variable counts as unset.
         let found = variable(name).filter(|found| default.is_none() || !found.is_empty());
-        let Some(found) = found.or(default) else {
-            let why = format!("the variable {name} is not set; ${{{name}:-x}} gives it a default");
-            return Err((span, why));
-        };
-        made += before;
-        made += &found;
-        rest = after;
+        made += &found.or(default.map(str::to_owned)).ok_or_else(|| {
+            format!("the variable {name} is not set; ${{{name}:-x}} gives it a default")
+        })?;
+        made += rest;
     }
-    made += rest;
-    *text = made.into();
-    Ok(())
+    Ok(made)
 }
 
 /// Where an error is in a text: the line's number, the line, and a caret under the place.

@@ -45,10 +45,12 @@ fn a_bad_file_is_named_with_its_line() {
 
 #[test]
 fn a_list_of_one_may_be_written_without_brackets() {
-    let (_dir, path) = file("file = 'a'\nwhere = 'a>1'\npolicy = 'drop'\nout = ['b', 'c']\n");
+    let (_dir, path) = file(
+        "file = 'a'\nwhere = 'a>1'\npolicy = 'drop'\nout = ['b', 'c']\nq = 0.5\np = 'n'\naggregates = 'w'\n",
+    );
     let config = Config::default().load(Some(&path)).unwrap();
     assert_eq!((config.file, config.conditions), (vec!["a".into()], vec!["a>1".into()]));
-    assert_eq!((config.policy, config.out.len()), (vec![WhenFull::Drop], 2));
+    assert_eq!((config.policy, config.out.len(), config.q), (vec![WhenFull::Drop], 2, vec![0.5]));
 }
 
 #[test]

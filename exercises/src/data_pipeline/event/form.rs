@@ -10,11 +10,6 @@ pub(crate) fn not_lines(head: &[u8]) -> Option<&'static str> {
             );
         }
         [0x1f, 0x8b, ..] => return Some("gzip where none is unpacked: unpack it first with zcat"),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => {
-            return Some("zstd where none is unpacked: unpack it first with zstdcat");
-        }
-        [b'B', b'Z', b'h', ..] => return Some("bzip2: unpack it first with bzcat"),
-        [0xfd, b'7', b'z', b'X', b'Z', ..] => return Some("xz: unpack it first with xzcat"),
         _ => {}
     }
     let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
@@ -47,9 +42,6 @@ mod tests {
             (b"{\0\"\0a\0", "UTF-16"),
             (b"\0{\0\"\0a", "UTF-16"),
             (b"\x1f\x8b\x08", "zcat"),
-            (b"\x28\xb5\x2f\xfd", "zstdcat"),
-            (b"BZh9", "bzcat"),
-            (b"\xfd7zXZ\0", "xzcat"),
             (b"[{\"a\":1},\n{\"a\":2}]", "jq -c '.[]'"),
             (b" [\n  {\n", "jq -c '.[]'"),
             (b"{\n  \"a\": 1\n}\n", "jq -c ."),

@@ -8,6 +8,7 @@ pub(crate) mod job;
 mod keys;
 mod marks;
 mod number;
+pub(crate) mod output;
 pub(crate) mod parse;
 pub(crate) mod rows;
 pub(crate) mod scan;

@@ -1,9 +1,9 @@
 //! Event time in milliseconds since 1970, from the forms that logs have.
 
-use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::fmt::{rfc2822, strtime, temporal};
 use jiff::tz::{Offset, TimeZone};
+use jiff::{Timestamp, ZonedDateTime};
 
 use super::expr::{key, parse_number};
 use super::value::{Number, Value};
@@ -27,29 +27,22 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
-    /// From `--time-format` and `--time-zone`.
+    /// From `--time-format`, which must give a full date and time, and `--time-zone`.
     pub(crate) fn new(format: &str, zone: &str) -> Result<Self, String> {
-        let known = temporal::DateTimeParser::new().parse_time_zone(zone).map_err(|err| {
+        let zone = temporal::DateTimeParser::new().parse_time_zone(zone).map_err(|err| {
             format!("--time-zone {zone}: expected UTC, Europe/Berlin or +01:00: {err}")
         })?;
-        let format = (format != "auto").then(|| format.to_owned());
-        let clock = Self { format, zone: known };
-        clock.check()?;
-        Ok(clock)
-    }
-
-    /// Checks that a format is valid and gives a full date and time.
-    fn check(&self) -> Result<(), String> {
-        let Some(format) = &self.format else { return Ok(()) };
-        let invalid = |why: String| {
-            format!(
-                "--time-format {format:?}: {why}; expected auto or a form such as '%d.%m.%Y %H:%M:%S'"
-            )
+        let clock = Self { format: (format != "auto").then(|| format.to_owned()), zone };
+        let invalid = |why: &str| {
+            let form = "expected auto or a form such as '%d.%m.%Y %H:%M:%S'";
+            format!("--time-format {format:?}: {why}; {form}")
         };
-        let some_day = Timestamp::UNIX_EPOCH.to_zoned_datetime(self.zone.clone());
-        let text = strtime::format(format, &some_day).map_err(|err| invalid(err.to_string()))?;
-        let read = self.formatted(format, &text);
-        read.map(drop).ok_or_else(|| invalid("it has no full date and time".to_owned()))
+        let some_day = Timestamp::UNIX_EPOCH.to_zoned_datetime(clock.zone.clone());
+        let text = strtime::format(format, &some_day).map_err(|err| invalid(&err.to_string()))?;
+        if clock.format.is_some() && clock.formatted(format, &text).is_none() {
+            return Err(invalid("it has no full date and time"));
+        }
+        Ok(clock)
     }
 
     /// The event time that a field holds; `None` if it holds none.
@@ -77,10 +70,8 @@ impl Clock {
         if let Some(number) = parse_number(text) {
             return from_number(number);
         }
-        let common_log = || {
-            let text = text.trim_matches(['[', ']']);
-            strtime::parse("%d/%b/%Y:%H:%M:%S %z", text).ok()?.to_timestamp().ok()
-        };
+        let log = text.trim_matches(['[', ']']);
+        let common_log = || strtime::parse("%d/%b/%Y:%H:%M:%S %z", log).ok()?.to_timestamp().ok();
         let rfc1123 = || rfc2822::parse(text).ok().map(|time| time.timestamp());
         let time = self.iso(text).or_else(common_log).or_else(rfc1123);
         time.map(Timestamp::as_millisecond)
@@ -99,6 +90,9 @@ impl Clock {
         let text = joined.as_deref().unwrap_or(text);
         if !text.contains([' ', 'T', 't']) {
             return None; // a date alone is not a time
+        }
+        if text.ends_with(']') {
+            return text.parse::<ZonedDateTime>().ok().map(|time| time.timestamp());
         }
         let local = || zone.to_timestamp(text.parse().ok()?).ok();
         text.parse().ok().or_else(local)
@@ -133,14 +127,13 @@ const SHOWN: usize = 80;
 /// Seconds, milliseconds, microseconds or nanoseconds, by their size.
 fn from_number(number: Number) -> Option<i64> {
     let size = number.as_f64().abs();
-    let units = [1e6, 1e3, 1.0, 1e-3]; // microseconds in one
-    let larger = |unit: &usize| size >= MILLISECONDS_FROM * 1e6 / units[*unit];
-    let unit = (0..3).find(|unit| !larger(unit)).unwrap_or(3);
-    let micros = match number {
-        Number::Integer(number) if unit == 3 => number.div_euclid(1000),
-        Number::Integer(number) => number * units[unit] as i128,
+    let units = [1e6, 1e3, 1.0]; // microseconds in one; smaller ones are nanoseconds
+    let unit = units.into_iter().find(|unit| size < MILLISECONDS_FROM * 1e6 / unit);
+    let micros = match (number, unit) {
+        (Number::Integer(number), Some(unit)) => number * unit as i128,
+        (Number::Integer(number), None) => number.div_euclid(1000),
         // Rounded: otherwise a fraction such as .123 could lose a millisecond.
-        Number::Float(number) => (number * units[unit]).round() as i128,
+        (Number::Float(number), unit) => (number * unit.unwrap_or(1e-3)).round() as i128,
     };
     i64::try_from(micros.div_euclid(1000)).ok()
 }
@@ -261,6 +254,8 @@ mod tests {
             ("2026-03-01 07:00:00 -0500", 0),
             ("2026-03-01 12:00:00.123456789 +0000 UTC", 123),
             ("20260301T120000Z", 0),
+            ("2026-03-01T13:00:00.5[Europe/Berlin]", 500),
+            ("2026-03-01T13:00:00+01:00[Europe/Berlin]", 0),
             ("2026-03-01t12:00:00z", 0),
             (" 2026-03-01T12:00:00Z\n", 0),
             ("1772366400", 0),
@@ -284,7 +279,15 @@ mod tests {
         ] {
             assert_eq!(auto().millis(&Value::Number(number)), Some(noon + 123), "{number:?}");
         }
-        for text in ["2026-03-01", "12:00:00", "01/Mar/2026", "1e400", "Mar  1 12:00:00", "NaN"] {
+        for text in [
+            "2026-03-01",
+            "12:00:00",
+            "01/Mar/2026",
+            "1e400",
+            "Mar  1 12:00:00",
+            "NaN",
+            "2026-03-01T12:00:00[No/Where]",
+        ] {
             assert_eq!(of(text), None, "{text}");
         }
         // Before 1970 a fraction counts forwards too.

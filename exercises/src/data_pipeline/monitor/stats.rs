@@ -10,7 +10,7 @@ use common::{Work, bar};
 
 pub(crate) use super::count::Count;
 use super::told::Told;
-use crate::data_pipeline::event::parse::tally;
+use crate::data_pipeline::event::output::tally;
 use crate::data_pipeline::secrets::without_users;
 use crate::data_pipeline::state::budget::ByteBudget;
 use crate::data_pipeline::state::ledger::Ledger;
@@ -219,7 +219,7 @@ impl Samples {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data_pipeline::event::parse::REASONS;
+    use crate::data_pipeline::event::output::REASONS;
 
     #[test]
     fn recent_results_are_bounded_to_the_latest() {

@@ -11,7 +11,7 @@ use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::data_pipeline::config::Content;
-use crate::data_pipeline::event::parse::Parsed;
+use crate::data_pipeline::event::output::Parsed;
 use crate::data_pipeline::monitor::stats::{Progress, Recent, Stats};
 use crate::data_pipeline::monitor::warnings::Warnings;
 use crate::data_pipeline::sink::Settled;

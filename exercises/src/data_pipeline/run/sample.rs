@@ -9,114 +9,114 @@ use crate::data_pipeline::config::Config;
 use crate::data_pipeline::event::expr::key;
 use crate::data_pipeline::event::form::not_lines;
 use crate::data_pipeline::event::job::{Counted, Job};
+use crate::data_pipeline::event::parse::parse;
+use crate::data_pipeline::event::splitter::{Parts, Splitter};
 use crate::data_pipeline::event::time::{Second, rfc3339};
 use crate::data_pipeline::event::value::Value;
 use crate::data_pipeline::source::content::Stored;
 use crate::terminal::is_harmful;
 
-/// Most bytes that are read for a sample, however long its lines are.
-const MOST: usize = 64 << 20;
+/// How many bytes are read at a time.
+const READ: usize = 64 << 10;
 
 /// Most characters of a line or a value that are shown.
 const SHOWN: usize = 100;
 
-/// For each of the first lines of `file` (`-` is stdin): whether it can be read, its time, what each
+/// For each of the first events of `file` (`-` is stdin): whether it can be read, its time, what each
 /// condition says of it and by which values, its window and its key.
 ///
 /// # Errors
 ///
 /// A file that cannot be read, and settings that do not compile.
-pub fn sample(config: &Config, file: &Path, lines: usize) -> Result<String, String> {
+pub fn sample(config: &Config, file: &Path, most: usize) -> Result<String, String> {
+    let cannot = |err: io::Error| format!("{}: {err}", file.display());
+    let job = Job::compile(config)?;
     let counting = Config { aggregates: Some("-".to_owned()), ..config.clone() };
-    let job = Job::compile(&counting)?; // with windows, so that there are times
-    let head = head(file, lines).map_err(|err| format!("{}: {err}", file.display()))?;
-    let mut report = String::new();
-    if let Some(hint) = not_lines(&head) {
-        let _ = writeln!(report, "{} is {hint}", file.display()); // a String takes everything
-    }
-    let (mut kept, mut dead, mut shown) = (0, 0, 0);
-    for line in head.split_inclusive(|byte| *byte == b'\n').take(lines) {
-        shown += 1;
-        let text = String::from_utf8_lossy(line);
-        let _ = writeln!(report, "{shown}  {}", short(text.trim()));
-        let verdict = match std::str::from_utf8(line) {
-            Ok(line) => of_line(config, &job, line, &mut report),
-            Err(_) => Err("not UTF-8".to_owned()),
-        };
-        let verdict = match verdict {
-            Ok(true) => {
-                kept += 1;
-                "kept".to_owned()
-            }
-            Ok(false) => "filtered".to_owned(),
-            Err(reason) => {
-                dead += 1;
-                format!("dead letter: {reason}")
-            }
-        };
-        let _ = writeln!(report, "   => {}", short(&verdict));
-    }
-    let filtered = shown - kept - dead;
-    let _ = write!(report, "{shown} lines: {kept} kept, {filtered} filtered, {dead} dead letters");
-    Ok(report)
-}
-
-/// The beginning of a file with this many lines, unpacked.
-fn head(file: &Path, lines: usize) -> io::Result<Vec<u8>> {
+    let (counting, text) = (Job::compile(&counting)?, String::new());
+    let mut report = Report { config, job: counting, text, shown: 0, counts: [0; 3] };
     let is_stdin = file.as_os_str() == "-";
-    let mut stored = (!is_stdin).then(|| Stored::new(File::open(file)?.into())).transpose()?;
-    let (mut head, mut buffer) = (Vec::new(), vec![0; 64 * 1024]);
-    while memchr::memchr_iter(b'\n', &head).count() < lines && head.len() < MOST {
+    let stored = (!is_stdin).then(|| Stored::new(File::open(file)?.into())).transpose();
+    let mut stored = stored.map_err(cannot)?;
+    let mut splitter = Splitter::new(0, Parts::default(), job.framing);
+    let mut is_over = false;
+    while !is_over && report.shown < most {
+        let position = splitter.position();
+        let mut buffer = splitter.buffer();
+        let held = buffer.len();
+        buffer.resize(held + READ, 0);
         let read = match &mut stored {
-            Some(stored) => stored.fill(&mut buffer, head.len() as u64)?,
-            None => io::stdin().lock().read(&mut buffer)?,
+            Some(stored) => stored.fill(&mut buffer[held..], position),
+            None => io::stdin().lock().read(&mut buffer[held..]),
         };
-        if read == 0 {
-            break;
+        let read = read.map_err(cannot)?;
+        is_over = read == 0;
+        buffer.truncate(held + read);
+        let mut segments = splitter.push(buffer);
+        segments.extend(is_over.then(|| splitter.finish()).flatten());
+        for segment in segments {
+            if let Some(hint) = not_lines(&segment.bytes).filter(|_| segment.offset == 0) {
+                let _ = writeln!(report.text, "{} is {hint}", file.display()); // a String takes everything
+            }
+            let mut tell = |line: &str, verdict: &_| {
+                if report.shown < most {
+                    report.event(line, verdict);
+                }
+            };
+            parse("", segment, &job, Some(&mut tell));
         }
-        head.extend_from_slice(&buffer[..read]);
     }
-    Ok(head)
+    let Report { text, shown, counts: [kept, filtered, dead], .. } = report;
+    Ok(format!("{text}{shown} lines: {kept} kept, {filtered} filtered, {dead} dead letters"))
 }
 
-/// Whether a line is kept, or why it is a dead letter.
-fn of_line(config: &Config, job: &Job, line: &str, report: &mut String) -> Result<bool, String> {
-    let mut slots = Vec::new();
-    let line = line.trim_start_matches('\u{feff}');
-    let inner = match (&job.inner, job.framing.runtime) {
-        (Some(inner), _) => inner.of(line)?,
-        (None, Some(runtime)) => {
-            let piece = runtime.text(line.trim_end().as_bytes())?;
-            String::from_utf8_lossy(&piece).into_owned()
+struct Report<'c> {
+    config: &'c Config,
+    /// With windows even if the settings have none, so that there are times.
+    job: Job,
+    text: String,
+    shown: usize,
+    /// How many of them are kept, filtered and dead.
+    counts: [usize; 3],
+}
+
+impl Report<'_> {
+    fn event(&mut self, line: &str, verdict: &Result<bool, String>) {
+        self.shown += 1;
+        let _ = writeln!(self.text, "{}  {}", self.shown, short(line.trim()));
+        if let Ok(is_kept) = verdict {
+            self.values(line, *is_kept);
         }
-        (None, None) => line.to_owned(),
-    };
-    let line = &inner;
-    if !job.read(line, &mut slots)? {
-        return Ok(false);
+        let (kind, verdict) = match verdict {
+            Ok(true) => (0, "kept".to_owned()),
+            Ok(false) => (1, "filtered".to_owned()),
+            Err(reason) => (2, format!("dead letter: {reason}")),
+        };
+        self.counts[kind] += 1;
+        let _ = writeln!(self.text, "   => {}", plain(&verdict));
     }
-    let counted = job.counted.as_ref().expect("it counts in windows");
-    let time = counted.time(&slots, &mut Second::default());
-    match &time {
-        Ok(time) => _ = writeln!(report, "   time    {} ({})", rfc3339(*time), counted.time_field),
-        Err(reason) => _ = writeln!(report, "   {}", short(reason)),
+
+    /// What decides about an event.
+    fn values(&mut self, line: &str, is_kept: bool) {
+        let (text, mut slots) = (&mut self.text, Vec::new());
+        let Ok(true) = self.job.read(line, &mut slots) else { return };
+        let counted = self.job.counted.as_ref().expect("it counts in windows");
+        let time = counted.time(&slots, &mut Second::default());
+        let _ = match &time {
+            Ok(time) => writeln!(text, "   time    {} ({})", rfc3339(*time), counted.time_field),
+            Err(reason) => writeln!(text, "   {}", plain(reason)),
+        };
+        for (written, condition) in self.config.conditions.iter().zip(&self.job.conditions) {
+            let verdict = if condition.is_met(&slots) { "yes" } else { "no" };
+            let values = condition.decided(&slots).into_iter();
+            let values =
+                values.map(|field| format!("{} is {}", field.name, shown(field.get(&slots))));
+            let values = values.collect::<Vec<_>>().join(", ");
+            let _ = writeln!(text, "   where   {written}: {verdict}, {}", short(&values));
+        }
+        if let (Ok(time), true) = (time, is_kept) {
+            let _ = writeln!(text, "   window  {}", window(self.config, counted, time, &slots));
+        }
     }
-    let mut is_kept = true;
-    for (text, condition) in config.conditions.iter().zip(&job.conditions) {
-        let (is_met, fields) = condition.decided(&slots);
-        let values: Vec<_> = fields
-            .iter()
-            .map(|field| format!("{} is {}", field.name, shown(field.get(&slots))))
-            .collect();
-        let verdict = if is_met { "yes" } else { "no" };
-        let _ = writeln!(report, "   where   {text}: {verdict}, {}", short(&values.join(", ")));
-        is_kept &= is_met;
-    }
-    if let (Ok(time), true) = (&time, is_kept) {
-        let _ = writeln!(report, "   window  {}", window(config, counted, *time, &slots));
-    }
-    // Without windows the time does not matter.
-    if config.aggregates.is_some() { time.map(|_| is_kept) } else { Ok(is_kept) }
 }
 
 fn window(config: &Config, counted: &Counted, time: i64, slots: &[Value<'_>]) -> String {
@@ -146,10 +146,13 @@ fn shown(value: &Value<'_>) -> String {
 
 /// Untrusted text, shortened and made safe for a terminal.
 fn short(text: &str) -> String {
-    let plain = |c: char| if is_harmful(c) { ' ' } else { c };
-    let mut short: String = text.chars().take(SHOWN).map(plain).collect();
+    let mut short: String = text.chars().take(SHOWN).collect();
     if text.chars().nth(SHOWN).is_some() {
         short += "…";
     }
-    short
+    plain(&short)
+}
+
+fn plain(text: &str) -> String {
+    text.replace(is_harmful, " ")
 }

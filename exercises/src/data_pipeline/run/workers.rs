@@ -58,7 +58,7 @@ impl Worker {
         let (source, offset) = (&chunk.tag.origin.name, chunk.segment.offset);
         let _bar = stage.bar(name, format_args!("{source} from byte {offset}"));
         self.demo.piece();
-        let (parsed, buffer) = parse(source, chunk.segment, &self.job);
+        let (parsed, buffer) = parse(source, chunk.segment, &self.job, None);
         stage.bytes.add(buffer.len() as u64);
         stage.received.add(parsed.filtered + parsed.dead + parsed.accepted);
         stage.sent.add(parsed.accepted);

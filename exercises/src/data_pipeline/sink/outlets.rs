@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use super::{Barrier, Batch, Settled, Sink};
 use crate::data_pipeline::config::{Content, WhenFull, is_tagged};
-use crate::data_pipeline::event::parse::Parsed;
+use crate::data_pipeline::event::output::Parsed;
 use crate::data_pipeline::state::budget::Share;
 use crate::data_pipeline::state::chunk::ParsedChunk;
 use crate::data_pipeline::state::ledger::Held;

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use super::budget::Share;
 use super::file::{FileRecord, Fingerprint};
 use super::ledger::Held;
-use crate::data_pipeline::event::parse::Parsed;
+use crate::data_pipeline::event::output::Parsed;
 use crate::data_pipeline::event::splitter::Segment;
 
 /// The bytes of one read: larger chunks are no faster, and take more memory.

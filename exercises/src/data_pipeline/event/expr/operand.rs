@@ -43,12 +43,8 @@ impl Field {
 
 impl Function {
     pub(super) fn of(name: &str) -> Option<Self> {
-        match name {
-            "num" => Some(Self::Num),
-            "text" => Some(Self::Text),
-            "lower" => Some(Self::Lower),
-            _ => None,
-        }
+        let all = [("num", Self::Num), ("text", Self::Text), ("lower", Self::Lower)];
+        all.into_iter().find(|(known, _)| *known == name).map(|(_, function)| function)
     }
 
     fn apply<'a>(self, value: &Value<'a>) -> Value<'a> {
@@ -88,12 +84,12 @@ impl Operand {
     }
 
     /// The fields that the value is made of.
-    pub(super) fn fields<'o>(&'o self, found: &mut Vec<&'o Field>) {
+    pub(super) fn fields(&self) -> Vec<&Field> {
         match self {
-            Self::Field(field) => found.push(field),
-            Self::Number(_) => {}
-            Self::Sum(sum) => [&sum.0, &sum.2].into_iter().for_each(|part| part.fields(found)),
-            Self::Call(_, inner) => inner.fields(found),
+            Self::Field(field) => vec![field],
+            Self::Number(_) => Vec::new(),
+            Self::Sum(sum) => [sum.0.fields(), sum.2.fields()].concat(),
+            Self::Call(_, inner) => inner.fields(),
         }
     }
 }
@@ -151,10 +147,9 @@ impl Scope {
     /// The field with this path, and the text by which it was written.
     pub(super) fn field(&mut self, path: &[Step], written: &str) -> Field {
         let name = written.into();
-        let names = path.iter().map_while(|step| match step {
-            Step::Field(name) => Some(&**name),
-            Step::Item(_) | Step::Items => None,
-        });
+        let names = path
+            .iter()
+            .map_while(|step| if let Step::Field(name) = step { Some(&**name) } else { None });
         let names: Vec<_> = names.collect();
         let (whole, rest) = (names.join("."), &path[names.len()..]);
         let derived = self.derived.iter().rev().find(|(derived, _)| *derived == whole);

@@ -1,28 +1,32 @@
 //! How `--where` and `--derive` are written: one grammar, read by winnow.
 //!
 //! ```text
-//! condition = and ("or" and)*        and = not ("and" not)*        not = "not" not | test
+//! condition = and ("or" and)*        and = not ("and" not)*        not = "not"* test
 //! test      = sum SIGN LITERAL | sum "~" REGEX | sum "in" "[" LITERAL ("," LITERAL)* "]"
 //!           | "exists" "(" path ")" | "(" condition ")"
 //! sum       = product (("+" | "-") product)*      product = unary (("*" | "/" | "%") unary)*
-//! unary     = "-" unary | NUMBER | FUNCTION "(" sum ")" | "(" sum ")" | path
+//! unary     = "-"? (NUMBER | FUNCTION "(" sum ")" | "(" sum ")" | path)
 //! path      = NAME ("." NAME | "[" NUMBER "]" | "[" "*" "]")*
 //! ```
 //!
 //! `&&`, `||` and `!` stand for `and`, `or` and `not` as well. Left of a sign a word is a field, right of
 //! it a value.
 
+use std::cmp::Ordering;
+
 use regex::Regex;
-use winnow::ascii::multispace0;
-use winnow::combinator::{alt, cut_err, delimited, eof, opt, peek, preceded, terminated};
-use winnow::error::{ErrMode, Needed, ParserError};
+use winnow::ascii::{digit1, float, multispace0, take_escaped};
+use winnow::combinator::{
+    alt, cut_err, delimited, eof, opt, peek, preceded, repeat, separated, terminated,
+};
+use winnow::error::{ErrMode, ParserError};
 use winnow::stream::{LocatingSlice, Location, Stateful, Stream};
-use winnow::token::{one_of, take_while};
+use winnow::token::{any, none_of, one_of, take_till, take_while};
 use winnow::{ModalParser, Parser};
 
 use super::operand::Function;
-use super::{Condition, Derive, Field, Literal, Operand, Scope, Sign, parse_number};
-use crate::data_pipeline::event::value::Step;
+use super::{Condition, Derive, Field, Holds, Operand, Scope, parse_number};
+use crate::data_pipeline::event::value::{Step, Value};
 
 type Input<'i, 's> = Stateful<LocatingSlice<&'i str>, Place<'s>>;
 type Parsed<T> = Result<T, ErrMode<Refusal>>;
@@ -33,29 +37,16 @@ struct Place<'s> {
     scope: &'s mut Scope,
     /// A hyphen inside a word is part of it, as in `content-length`; otherwise it is a minus.
     hyphens: bool,
-    /// Whether `[*]` may stand here: once in a comparison, and nowhere else.
-    many: Many,
-    /// How many parentheses and signs are open.
+    /// How many `[*]` may still stand here: one in a comparison, and none elsewhere.
+    several: usize,
+    /// How many parentheses are open.
     depth: usize,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Many {
-    Never,
-    Once,
-    Used,
-}
-
-impl<'s> Place<'s> {
-    fn new(scope: &'s mut Scope, hyphens: bool) -> Self {
-        Self { scope, hyphens, many: Many::Never, depth: 0 }
-    }
 }
 
 /// The longest expression in bytes, far more than anyone writes: it bounds what is built from it.
 const LONGEST: usize = 4096;
 
-/// The deepest nesting of parentheses and signs, so that the stack stays small.
+/// The deepest nesting of parentheses, so that the stack stays small.
 const DEEPEST: usize = 64;
 
 /// An error: from which byte on, and why.
@@ -71,10 +62,6 @@ impl<'i, 's> ParserError<Input<'i, 's>> for Refusal {
 
     fn from_input(input: &Input<'i, 's>) -> Self {
         Self { at: input.current_token_start(), why: String::new() }
-    }
-
-    fn incomplete(input: &Input<'i, 's>, _: Needed) -> Self {
-        Self::from_input(input)
     }
 
     /// Of two failed ways to read it, the one that came further has the better message.
@@ -99,14 +86,15 @@ impl Condition {
     pub(crate) fn parse(text: &str, scope: &mut Scope) -> Result<Self, String> {
         let hint = "expected FIELD OP VALUE with one of = != < <= > >= ~ !~, or FIELD in [VALUE, ..], \
                     joined by and, or, not";
-        whole("condition", text, 0, Place::new(scope, true), either, hint)
+        whole("condition", text, scope, true, either, hint)
     }
 }
 
 impl Operand {
     /// What `--by` and `--p` name; `flag` is for messages.
     pub(crate) fn parse(flag: &str, text: &str, scope: &mut Scope) -> Result<Self, String> {
-        operand(flag, text, 0, scope, true)
+        let hint = "expected fields, numbers, + - * / %, num(FIELD), text(FIELD) or lower(FIELD)";
+        whole(flag, text, scope, true, sum, hint)
     }
 }
 
@@ -114,52 +102,41 @@ impl Field {
     /// What `--time` names.
     pub(crate) fn parse(flag: &str, text: &str, scope: &mut Scope) -> Result<Self, String> {
         let hint = r#"expected a field, such as ts, log.time, "log.time" or times[0]"#;
-        whole(flag, text, 0, Place::new(scope, true), path, hint)
+        whole(flag, text, scope, true, path, hint)
     }
 }
 
 impl Derive {
     pub(crate) fn parse(text: &str, scope: &mut Scope) -> Result<Self, String> {
-        let at = text.find('=').filter(|at| !text[..*at].trim().is_empty());
-        let at = at.ok_or_else(|| format!("invalid --derive `{text}`: expected NAME=FORMULA"))?;
-        let formula = operand("--derive", text, at + 1, scope, false)?;
-        Ok(Self { slot: scope.derive(text[..at].trim()), formula })
+        let hint = "expected NAME=FORMULA, such as ms=num(request_time)*1000";
+        let parser = (terminated(take_till(1.., '='), token("=")), sum);
+        let (name, formula) = whole("--derive", text, scope, false, parser, hint)?;
+        Ok(Self { slot: scope.derive(name.trim()), formula })
     }
 }
 
-/// Reads a formula: `hyphens` says whether `a-b` is a name.
-fn operand(
-    kind: &str,
-    text: &str,
-    from: usize,
-    scope: &mut Scope,
-    hyphens: bool,
-) -> Result<Operand, String> {
-    let hint = "expected fields, numbers, + - * / %, num(FIELD), text(FIELD) or lower(FIELD)";
-    whole(kind, text, from, Place::new(scope, hyphens), sum, hint)
-}
-
-/// Reads all of the text, from a byte on.
+/// Reads all of the text.
 fn whole<'i, 's, T>(
     kind: &str,
     text: &'i str,
-    from: usize,
-    state: Place<'s>,
+    scope: &'s mut Scope,
+    hyphens: bool,
     parser: impl ModalParser<Input<'i, 's>, T, Refusal>,
     hint: &str,
 ) -> Result<T, String> {
     if text.len() > LONGEST {
+        let length = text.len();
         return Err(format!(
-            "a {kind} of {} bytes is longer than the {LONGEST} that are read",
-            text.len()
+            "a {kind} of {length} bytes is longer than the {LONGEST} that are read"
         ));
     }
-    let mut input = Stateful { input: LocatingSlice::new(&text[from..]), state };
+    let state = Place { scope, hyphens, several: 0, depth: 0 };
+    let mut input = Stateful { input: LocatingSlice::new(text), state };
     let read = delimited(multispace0, parser, end).parse_next(&mut input);
     read.map_err(|err| {
         let Refusal { at, why } = err.into_inner().expect("the text is all there");
         let why = if why.is_empty() { hint } else { &why };
-        let before = text[..from + at].chars().count();
+        let before = text[..at].chars().count();
         let shown: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         format!("invalid {kind}: {why}\n  {shown}\n  {:before$}^", "")
     })
@@ -171,7 +148,7 @@ fn end(input: &mut Input<'_, '_>) -> Parsed<()> {
     if rest.is_empty() {
         return Ok(());
     }
-    let why = "expected `and`, `or` or the end; put a text with spaces or brackets into quotes";
+    let why = "expected an operator, `and`, `or` or the end; put a text with spaces or brackets into quotes";
     refuse(input.current_token_start(), why)
 }
 
@@ -185,85 +162,98 @@ fn token<'i, 's, T>(
 /// A keyword of the grammar; if something else follows, the word is a name.
 fn keyword<'i, 's>(word: &'static str) -> impl ModalParser<Input<'i, 's>, (), Refusal> {
     let end = alt((one_of(|c: char| c.is_whitespace() || "([!".contains(c)).void(), eof.void()));
-    terminated(terminated(word, peek(end)), multispace0).void()
+    token((word, peek(end))).void()
+}
+
+/// What stands in parentheses, one level deeper.
+fn group<'i, 's, T>(
+    parser: fn(&mut Input<'i, 's>) -> Parsed<T>,
+) -> impl ModalParser<Input<'i, 's>, T, Refusal> {
+    delimited(
+        token("("),
+        move |input: &mut Input<'i, 's>| {
+            if input.state.depth == DEEPEST {
+                return refuse(input.current_token_start(), "nested too deep");
+            }
+            input.state.depth += 1;
+            let parsed = parser(input);
+            input.state.depth -= 1;
+            parsed
+        },
+        token(")"),
+    )
+}
+
+/// Parts with signs between them, from left to right.
+fn chain<'i, 's, T, S>(
+    input: &mut Input<'i, 's>,
+    part: fn(&mut Input<'i, 's>) -> Parsed<T>,
+    mut sign: impl ModalParser<Input<'i, 's>, S, Refusal>,
+    join: fn(T, S, T) -> T,
+) -> Parsed<T> {
+    let mut left = part(input)?;
+    while let Some(sign) = opt(sign.by_ref()).parse_next(input)? {
+        left = join(left, sign, cut_err(part).parse_next(input)?);
+    }
+    Ok(left)
 }
 
 fn either(input: &mut Input<'_, '_>) -> Parsed<Condition> {
-    let mut left = both(input)?;
-    while opt(alt((keyword("or"), token("||").void()))).parse_next(input)?.is_some() {
-        left = Condition::Or(Box::new([left, cut_err(both).parse_next(input)?]));
-    }
-    Ok(left)
+    let sign = alt((keyword("or"), token("||").void()));
+    chain(input, both, sign, |left, (), right| Condition::Or(Box::new([left, right])))
 }
 
 fn both(input: &mut Input<'_, '_>) -> Parsed<Condition> {
-    let mut left = negation(input)?;
-    while opt(alt((keyword("and"), token("&&").void()))).parse_next(input)?.is_some() {
-        left = Condition::And(Box::new([left, cut_err(negation).parse_next(input)?]));
-    }
-    Ok(left)
-}
-
-/// One level deeper.
-fn nested<'i, 's, T>(
-    input: &mut Input<'i, 's>,
-    parser: fn(&mut Input<'i, 's>) -> Parsed<T>,
-) -> Parsed<T> {
-    if input.state.depth == DEEPEST {
-        return refuse(input.current_token_start(), "nested too deep");
-    }
-    input.state.depth += 1;
-    let parsed = parser(input);
-    input.state.depth -= 1;
-    parsed
+    let sign = alt((keyword("and"), token("&&").void()));
+    chain(input, negation, sign, |left, (), right| Condition::And(Box::new([left, right])))
 }
 
 fn negation(input: &mut Input<'_, '_>) -> Parsed<Condition> {
-    nested(input, negated)
+    let not = alt((keyword("not"), token("!").void()));
+    let nots: usize = repeat(0.., not).parse_next(input)?;
+    input.state.several = 1;
+    let exists = preceded(("exists", multispace0), group(path)).map(Condition::Exists);
+    let condition = alt((exists, test, group(either))).parse_next(input)?;
+    Ok(if nots % 2 == 0 { condition } else { Condition::Not(Box::new(condition)) })
 }
 
-fn negated(input: &mut Input<'_, '_>) -> Parsed<Condition> {
-    if opt(alt((keyword("not"), token("!").void()))).parse_next(input)?.is_some() {
-        return Ok(Condition::Not(Box::new(cut_err(negation).parse_next(input)?)));
-    }
-    let group = delimited(token("("), either, cut_err(token(")")));
-    alt((exists, test, group)).parse_next(input)
-}
-
-fn exists(input: &mut Input<'_, '_>) -> Parsed<Condition> {
-    input.state.many = Many::Once;
-    let opening = token(("exists", multispace0, "("));
-    delimited(opening, path, token(")")).map(Condition::Exists).parse_next(input)
-}
+const SIGNS: [(&str, Holds); 6] = [
+    ("=", |order| order == Some(Ordering::Equal)),
+    ("==", |order| order == Some(Ordering::Equal)),
+    ("<", |order| order == Some(Ordering::Less)),
+    ("<=", |order| order.is_some_and(Ordering::is_le)),
+    (">", |order| order == Some(Ordering::Greater)),
+    (">=", |order| order.is_some_and(Ordering::is_ge)),
+];
 
 fn test(input: &mut Input<'_, '_>) -> Parsed<Condition> {
-    input.state.many = Many::Once;
+    input.state.several = 1;
+    let start = input.current_token_start();
     let left = sum(input)?;
+    if left.fields().is_empty() {
+        return refuse(start, "a field stands left, and a value right: status>=500");
+    }
     if opt(keyword("in")).parse_next(input)?.is_some() {
         return Ok(Condition::In(left, cut_err(list).parse_next(input)?));
     }
     let at = input.current_token_start();
     let sign = token(take_while(1..=2, ['=', '!', '<', '>', '~'])).parse_next(input)?;
-    let not = |condition| Condition::Not(Box::new(condition));
-    match sign {
-        "~" => Ok(Condition::Matches(left, regex(input)?)),
-        "!~" => Ok(not(Condition::Matches(left, regex(input)?))),
-        "!=" => Ok(not(Condition::Compare { left, sign: Sign::Equal, right: right(input, sign)? })),
-        _ => {
-            let Some(known) = Sign::of(sign) else {
-                let why = format!("unknown operator `{sign}`: expected = != < <= > >= ~ !~");
-                return refuse(at, why);
-            };
-            Ok(Condition::Compare { left, sign: known, right: right(input, sign)? })
-        }
-    }
+    let plain = if let "!=" | "!~" = sign { &sign[1..] } else { sign };
+    let condition = if plain == "~" {
+        Condition::Matches(left, regex(input)?)
+    } else if let Some((_, holds)) = SIGNS.iter().find(|(known, _)| *known == plain) {
+        Condition::Compare { left, holds: *holds, right: right(input, sign)? }
+    } else {
+        return refuse(at, format!("unknown operator `{sign}`: expected = != < <= > >= ~ !~"));
+    };
+    Ok(if plain == sign { condition } else { Condition::Not(Box::new(condition)) })
 }
 
 fn regex(input: &mut Input<'_, '_>) -> Parsed<Regex> {
     let at = input.current_token_start();
-    let (pattern, is_quoted) = word(input, Word::Regex)?;
-    if let (false, Some(joint)) = (is_quoted, pattern.find("&&").or(pattern.find("||"))) {
-        let joint = &pattern[joint..joint + 2];
+    let (pattern, is_quoted) = word(input, &[])?;
+    let joint = ["&&", "||"].into_iter().find(|joint| pattern.contains(joint));
+    if let (false, Some(joint)) = (is_quoted, joint) {
         let why = format!(
             "a regular expression ends at white space: put a space before `{joint}`, or quotes \
              around an expression that has it"
@@ -277,60 +267,49 @@ fn regex(input: &mut Input<'_, '_>) -> Parsed<Regex> {
 }
 
 /// The right side of this sign.
-fn right(input: &mut Input<'_, '_>, sign: &str) -> Parsed<Literal> {
+fn right(input: &mut Input<'_, '_>, sign: &str) -> Parsed<Value<'static>> {
     let at = input.current_token_start();
-    if let Some(more) = opt(peek(one_of(['=', '!', '<', '>', '~']))).parse_next(input)? {
-        let why = format!(
-            "the operator `{sign}` has one more behind it, `{more}`; put a text that begins \
-             like this into quotes"
-        );
-        return refuse(at, why);
+    let (text, is_quoted) = word(input, &["&&", "||"])?;
+    if is_quoted {
+        return Ok(Value::Text(text.into()));
     }
-    let (text, is_quoted) = word(input, Word::Value)?;
-    let literal = Literal::of(text.clone(), is_quoted);
-    let is_order = sign.starts_with(['<', '>']);
-    if is_order && !is_quoted && !matches!(literal, Literal::Number(_)) {
+    if text.starts_with(['=', '!', '<', '>', '~']) {
+        return refuse(at, format!("`{text}` begins like an operator; put it into quotes"));
+    }
+    if sign.starts_with(['<', '>']) && parse_number(&text).is_none() {
         let why = format!("`{text}` is not a number; write a text in quotes, {sign}\"{text}\"");
         return refuse(at, why);
     }
-    Ok(literal)
+    Ok(literal(text))
 }
 
-fn list(input: &mut Input<'_, '_>) -> Parsed<Vec<Literal>> {
-    token("[").parse_next(input)?;
-    let mut literals = Vec::new();
-    loop {
-        literals.push(item(input)?);
-        if opt(token(",")).parse_next(input)?.is_none() {
-            break;
-        }
-    }
-    token("]").parse_next(input)?;
-    Ok(literals)
+fn list(input: &mut Input<'_, '_>) -> Parsed<Vec<Value<'static>>> {
+    delimited(token("["), separated(1.., item, token(",")), token("]")).parse_next(input)
 }
 
-fn item(input: &mut Input<'_, '_>) -> Parsed<Literal> {
+fn item(input: &mut Input<'_, '_>) -> Parsed<Value<'static>> {
     let at = input.current_token_start();
-    let (text, is_quoted) = word(input, Word::Item)?;
-    if text.is_empty() && !is_quoted {
-        return refuse(at, "expected a value; an empty text is \"\"");
+    match word(input, &["&&", "||", ",", "]"])? {
+        (text, true) => Ok(Value::Text(text.into())),
+        (text, false) if text.is_empty() => refuse(at, "expected a value; an empty text is \"\""),
+        (text, false) => Ok(literal(text)),
     }
-    Ok(Literal::of(text, is_quoted))
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Word {
-    /// Ends at `&&` and `||` as well.
-    Value,
-    /// Ends at `,` and `]` too.
-    Item,
-    /// Ends at white space.
-    Regex,
+/// A number, `true`, `false`, `null`, or a text.
+fn literal(word: String) -> Value<'static> {
+    match &*word {
+        "null" => Value::Null,
+        "true" => Value::Bool(true),
+        "false" => Value::Bool(false),
+        number => parse_number(number).map_or_else(|| Value::Text(word.into()), Value::Number),
+    }
 }
 
-/// A quoted text, or one up to white space or to the bracket that closes an earlier one.
-fn word(input: &mut Input<'_, '_>, kind: Word) -> Parsed<(String, bool)> {
-    if let Some(text) = opt(quoted).parse_next(input)? {
+/// A quoted text, or one up to white space, to one of `ends`, or to a bracket that was opened before
+/// it; and whether it is quoted.
+fn word(input: &mut Input<'_, '_>, ends: &[&str]) -> Parsed<(String, bool)> {
+    if let Some(text) = opt(token(quoted)).parse_next(input)? {
         return Ok((text, true));
     }
     let rest: &str = input.input.as_ref();
@@ -339,26 +318,18 @@ fn word(input: &mut Input<'_, '_>, kind: Word) -> Parsed<(String, bool)> {
         let why = format!("a text stands in double quotes, \"{text}\"");
         return refuse(input.current_token_start(), why);
     }
-    let (mut depth, mut last) = (0_usize, ' ');
-    let ends = |(at, c): &(usize, char)| {
-        let is_joint =
-            kind != Word::Regex && ["&&", "||"].iter().any(|j| rest[*at..].starts_with(j));
-        let closes = match c {
-            ')' | ']' if last == '\\' => false,
-            ')' if depth == 0 => true,
-            ']' if depth == 0 => kind == Word::Item,
-            ',' => kind == Word::Item,
-            _ => false,
-        };
+    let (mut depth, mut last) = (0, ' ');
+    let is_end = |(at, c): &(usize, char)| {
+        let is_escaped = std::mem::replace(&mut last, *c) == '\\';
         match c {
-            '(' | '[' => depth += 1,
-            ')' | ']' if last != '\\' => depth = depth.saturating_sub(1),
-            _ => {}
+            '(' | '[' if !is_escaped => depth += 1,
+            ')' | ']' if !is_escaped && depth > 0 => depth -= 1,
+            ')' if !is_escaped => return true,
+            _ => return c.is_whitespace() || ends.iter().any(|end| rest[*at..].starts_with(end)),
         }
-        last = *c;
-        c.is_whitespace() || is_joint || closes
+        false
     };
-    let length = rest.char_indices().find(ends).map_or(rest.len(), |(at, _)| at);
+    let length = rest.char_indices().find(is_end).map_or(rest.len(), |(at, _)| at);
     let text = input.next_slice(length).to_owned();
     multispace0.parse_next(input)?;
     Ok((text, false))
@@ -368,155 +339,99 @@ fn word(input: &mut Input<'_, '_>, kind: Word) -> Parsed<(String, bool)> {
 /// regular expressions use many.
 fn quoted(input: &mut Input<'_, '_>) -> Parsed<String> {
     let at = input.current_token_start();
-    "\"".parse_next(input)?;
-    let rest: &str = input.input.as_ref();
-    let mut escaped = false;
-    let end = rest.char_indices().find(|(_, c)| {
-        let ends = *c == '"' && !escaped;
-        escaped = *c == '\\' && !escaped;
-        ends
-    });
-    let Some((end, _)) = end else { return refuse(at, "the quotes are not closed") };
-    let text = input.next_slice(end);
-    token("\"").parse_next(input)?;
-    Ok(text.replace("\\\"", "\""))
+    '"'.parse_next(input)?;
+    let inside = take_escaped(none_of(['"', '\\']), '\\', any);
+    match opt(terminated(inside, '"')).parse_next(input)? {
+        Some(text) => Ok(text.replace("\\\"", "\"")),
+        None => refuse(at, "the quotes are not closed"),
+    }
 }
 
 fn sum(input: &mut Input<'_, '_>) -> Parsed<Operand> {
-    chain(input, product, &['+', '-'])
+    let join = |left, sign, right| Operand::Sum(Box::new((left, sign, right)));
+    chain(input, product, token(one_of(['+', '-'])), join)
 }
 
 fn product(input: &mut Input<'_, '_>) -> Parsed<Operand> {
-    chain(input, unary, &['*', '/', '%'])
-}
-
-/// Operands with signs between them, from left to right.
-fn chain<'i, 's>(
-    input: &mut Input<'i, 's>,
-    part: fn(&mut Input<'i, 's>) -> Parsed<Operand>,
-    signs: &'static [char],
-) -> Parsed<Operand> {
-    let mut left = part(input)?;
-    while let Some(sign) = opt(token(one_of(signs))).parse_next(input)? {
-        left = Operand::Sum(Box::new((left, sign, cut_err(part).parse_next(input)?)));
-    }
-    Ok(left)
+    let join = |left, sign, right| Operand::Sum(Box::new((left, sign, right)));
+    chain(input, unary, token(one_of(['*', '/', '%'])), join)
 }
 
 fn unary(input: &mut Input<'_, '_>) -> Parsed<Operand> {
-    nested(input, signed)
-}
-
-fn signed(input: &mut Input<'_, '_>) -> Parsed<Operand> {
-    if opt(token("-")).parse_next(input)?.is_some() {
-        let operand = cut_err(unary).parse_next(input)?;
-        return Ok(Operand::Sum(Box::new((Operand::Number(0.0), '-', operand))));
-    }
-    let group = delimited(token("("), sum, token(")"));
-    alt((number, call, group, field)).parse_next(input)
+    let minus = opt(token("-")).parse_next(input)?;
+    let operand = alt((number, call, group(sum), path.map(Operand::Field))).parse_next(input)?;
+    Ok(match minus {
+        Some(_) => Operand::Sum(Box::new((Operand::Number(0.0), '-', operand))),
+        None => operand,
+    })
 }
 
 fn number(input: &mut Input<'_, '_>) -> Parsed<Operand> {
-    let is_digit = |c: char| c.is_ascii_digit() || c == '.';
-    let text =
-        preceded(peek(one_of('0'..='9')), token(take_while(1.., is_digit))).parse_next(input)?;
     let number =
-        parse_number(text).ok_or_else(|| ErrMode::Backtrack(Refusal::from_input(input)))?;
-    Ok(Operand::Number(number.as_f64()))
+        preceded(peek(one_of('0'..='9')), token(float)).verify(|number: &f64| number.is_finite());
+    number.map(Operand::Number).parse_next(input)
 }
 
 fn call(input: &mut Input<'_, '_>) -> Parsed<Operand> {
     let at = input.current_token_start();
-    let name = terminated(name, (multispace0, token("("))).parse_next(input)?;
-    if name == "exists" || name == "not" {
-        return Err(ErrMode::Backtrack(Refusal::from_input(input))); // conditions, not values
-    }
-    let Some(function) = Function::of(&name) else {
-        return refuse(
-            at,
-            format!("unknown function `{name}`; there are num, text, lower and exists"),
-        );
+    let name = terminated(name, (multispace0, peek("("))).parse_next(input)?;
+    let Some(function) = Function::of(name) else {
+        if let "exists" | "not" = name {
+            return Err(ErrMode::Backtrack(Refusal::from_input(input))); // conditions, not values
+        }
+        let why = format!("unknown function `{name}`; there are num, text, lower and exists");
+        return refuse(at, why);
     };
-    let operand = cut_err(terminated(sum, token(")"))).parse_next(input)?;
+    let operand = cut_err(group(sum)).parse_next(input)?;
     Ok(Operand::Call(function, Box::new(operand)))
 }
 
-fn field(input: &mut Input<'_, '_>) -> Parsed<Operand> {
-    path.map(Operand::Field).parse_next(input)
-}
-
 fn path(input: &mut Input<'_, '_>) -> Parsed<Field> {
-    let written: &str = input.input.as_ref();
-    let start = input.current_token_start();
-    let mut steps = vec![segment.map(Step::Field).parse_next(input)?];
-    loop {
-        if opt(".").parse_next(input)?.is_some() {
-            steps.push(cut_err(segment).map(Step::Field).parse_next(input)?);
-        } else if opt("[").parse_next(input)?.is_some() {
-            steps.push(item_number(input)?);
-        } else {
-            break;
-        }
-    }
-    let written = &written[..input.current_token_start() - start];
+    let at = input.current_token_start();
+    let item = preceded("[", item_number);
+    let more = repeat(0.., alt((preceded(".", cut_err(segment)), item)));
+    let parsed = (segment, more).with_taken().parse_next(input)?;
+    let ((first, mut steps), written): ((Step, Vec<Step>), &str) = parsed;
+    steps.insert(0, first);
     multispace0.parse_next(input)?;
-    let is_many = steps.contains(&Step::Items);
-    match input.state.many {
-        Many::Never if is_many => {
-            refuse(start, "`[*]` leads to several values, and here is room for one; write [0]")
-        }
-        Many::Used if is_many => {
-            refuse(start, "there is one `[*]` in this comparison already; make it two, with `and`")
-        }
-        _ => {
-            if is_many {
-                input.state.many = Many::Used;
-            }
-            Ok(input.state.scope.field(&steps, written))
-        }
+    if steps.contains(&Step::Items) {
+        let Some(several) = input.state.several.checked_sub(1) else {
+            let why = "`[*]` leads to several values: a comparison may have one of it, and nothing \
+                       else any; write [0]";
+            return refuse(at, why);
+        };
+        input.state.several = several;
     }
+    Ok(input.state.scope.field(&steps, written))
 }
 
 /// `0]` or `*]`.
 fn item_number(input: &mut Input<'_, '_>) -> Parsed<Step> {
     let at = input.current_token_start();
-    let inside = take_while(1.., |c: char| c == '*' || c.is_ascii_digit());
-    match opt(terminated(inside, "]")).parse_next(input)?.map(|number| (number, number.parse())) {
-        Some(("*", _)) => Ok(Step::Items),
-        Some((_, Ok(number))) => Ok(Step::Item(number)),
-        _ => refuse(at, "an array's items are a[0], a[1] and so on, and a[*] is any of them"),
+    let known = alt(("*".value(Step::Items), digit1.parse_to().map(Step::Item)));
+    match opt(terminated(known, "]")).parse_next(input)? {
+        Some(step) => Ok(step),
+        None => refuse(at, "an array's items are a[0], a[1] and so on, and a[*] is any of them"),
     }
 }
 
-fn segment(input: &mut Input<'_, '_>) -> Parsed<Box<str>> {
-    let start = input.current_token_start();
+/// A name in a path, as it is or in double quotes.
+fn segment(input: &mut Input<'_, '_>) -> Parsed<Step> {
+    let at = input.current_token_start();
     let rest: &str = input.input.as_ref();
-    match rest.chars().next() {
-        Some('"') => {
-            let text = quoted_name(input)?;
-            if text.is_empty() { refuse(start, "a field has a name") } else { Ok(text.into()) }
-        }
-        Some('.') => refuse(start, "a path begins with a name, without a dot before it: a.b"),
-        Some('\'') => refuse(start, "a name stands as it is, or in double quotes: a.\"b.c\""),
-        _ => name.map(Into::into).parse_next(input),
+    match rest.as_bytes() {
+        [b'"', b'"', ..] => refuse(at, "a field has a name"),
+        [b'"', ..] => quoted.map(|name| Step::Field(name.into())).parse_next(input),
+        [b'.', ..] => refuse(at, "a path begins with a name, without a dot before it: a.b"),
+        [b'\'', ..] => refuse(at, "a name stands as it is, or in double quotes: a.\"b.c\""),
+        _ => name.map(Step::from).parse_next(input),
     }
 }
 
-/// As [`quoted`], without the white space behind it.
-fn quoted_name(input: &mut Input<'_, '_>) -> Parsed<String> {
-    delimited("\"", take_while(0.., |c: char| c != '"'), "\"").map(str::to_owned).parse_next(input)
-}
-
-fn name(input: &mut Input<'_, '_>) -> Parsed<String> {
-    let in_name = |c: char| c.is_alphanumeric() || "_$@".contains(c);
-    let mut name = take_while(1.., in_name).parse_next(input)?.to_owned();
-    while input.state.hyphens {
-        let more = preceded("-", take_while(1.., in_name));
-        let starts = (|c: char| c.is_alphabetic()) as fn(char) -> bool;
-        let Some(more) = opt(preceded(peek(("-", one_of(starts))), more)).parse_next(input)? else {
-            break;
-        };
-        name = format!("{name}-{more}");
-    }
-    Ok(name)
+fn name<'i>(input: &mut Input<'i, '_>) -> Parsed<&'i str> {
+    let part = || take_while(1.., |c: char| c.is_alphanumeric() || "_$@".contains(c));
+    let is_letter = |c: char| c.is_alphabetic();
+    let hyphens = if input.state.hyphens { usize::MAX } else { 0 };
+    let more = repeat(0..=hyphens, ('-', peek(one_of(is_letter)), part()));
+    (part(), more).map(|(_, ())| ()).take().parse_next(input)
 }

