@@ -113,11 +113,11 @@ impl Clock {
             Value::Text(text) => format!("{:?}", text.chars().take(SHOWN).collect::<String>()),
             value => key(value).into_owned(),
         };
-        let why = match &self.format {
-            None => "which is in no known form of time; --time-format gives another".to_owned(),
-            Some(format) => format!("which is not in the form of --time-format {format:?}"),
-        };
-        format!("no time: the field {field} holds {there}, {why}")
+        let form = self.format.as_ref();
+        let form = form.map(|form| format!("not in the form of --time-format {form:?}"));
+        let form =
+            form.as_deref().unwrap_or("in no known form of time; --time-format gives another");
+        format!("no time: the field {field} holds {there}, which is {form}")
     }
 }
 

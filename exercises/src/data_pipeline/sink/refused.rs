@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::data_pipeline::event::expr::json;
-use crate::data_pipeline::event::parse::{letter, tally};
+use crate::data_pipeline::event::output::{letter, tally};
 
 /// Refused lines: they are written and saved with the next checkpoint.
 #[derive(Clone, Debug, Default)]

@@ -125,10 +125,7 @@ fn whole<'i, 's, T>(
     hint: &str,
 ) -> Result<T, String> {
     if text.len() > LONGEST {
-        let length = text.len();
-        return Err(format!(
-            "a {kind} of {length} bytes is longer than the {LONGEST} that are read"
-        ));
+        return Err(format!("this {kind} is longer than the {LONGEST} bytes that are read"));
     }
     let state = Place { scope, hyphens, several: 0, depth: 0 };
     let mut input = Stateful { input: LocatingSlice::new(text), state };
@@ -254,10 +251,7 @@ fn regex(input: &mut Input<'_, '_>) -> Parsed<Regex> {
     let (pattern, is_quoted) = word(input, &[])?;
     let joint = ["&&", "||"].into_iter().find(|joint| pattern.contains(joint));
     if let (false, Some(joint)) = (is_quoted, joint) {
-        let why = format!(
-            "a regular expression ends at white space: put a space before `{joint}`, or quotes \
-             around an expression that has it"
-        );
+        let why = format!("put a space before `{joint}`, or quotes around the regular expression");
         return refuse(at, why);
     }
     Regex::new(&pattern).or_else(|err| {
