@@ -211,7 +211,7 @@ fn negation(input: &mut Input<'_, '_>) -> Parsed<Condition> {
     input.state.several = 1;
     let exists = preceded(("exists", multispace0), group(path)).map(Condition::Exists);
     let condition = alt((exists, test, group(either))).parse_next(input)?;
-    Ok(if nots % 2 == 0 { condition } else { Condition::Not(Box::new(condition)) })
+    Ok(if nots.is_multiple_of(2) { condition } else { Condition::Not(Box::new(condition)) })
 }
 
 const SIGNS: [(&str, Holds); 6] = [
