@@ -258,6 +258,8 @@ fn an_address_that_makes_no_sense_is_a_wrong_setting() {
     for args in [
         &["--out", "s3://bucket/key"][..],
         &["--out", "http://"],
+        &["--out", "http:/host/path"],
+        &["--out", "nats:"],
         &["--out", "http://host:port/"],
         &["--out", "tcp://host"],
         &["--aggregates", "https:///path"],

@@ -60,7 +60,9 @@ impl Config {
 /// Whether events get their ids there: in all sinks but files and stdout, which get each event once
 /// and byte for byte.
 pub(crate) fn is_tagged(name: &str) -> bool {
-    name.contains("://")
+    // A slip such as http:/host is no path: ./http:/host is.
+    let schemes = ["http:", "https:", "tcp:", "nats:"];
+    name.contains("://") || schemes.iter().any(|scheme| name.starts_with(scheme))
 }
 
 /// Whether a sink is an HTTP server.
