@@ -320,6 +320,25 @@ fn after_kill_9_each_line_was_taken_and_each_refused_one_is_one_dead_letter() {
     assert!(raw.len() > 100, "{}", raw.len());
 }
 
+/// Dead letters are written after the checkpoint that no longer has their lines to send.
+#[test]
+fn after_kill_9_the_checkpoint_has_the_refused_lines_that_are_not_written_yet() {
+    let (kit, server) = (Kit::new(), Server::start(|_| Answer::says(400, "")));
+    let stalled = Server::start(|_| Answer::Stalls);
+    kit.write("in", &lines(0..100));
+    let url = server.url("/");
+    let usual = ["--file", "in", "--out", &url, "--checkpoint", "ck", "--dead-letters"];
+    let mut running = kit.start(&[&usual[..], &[&stalled.url("/")]].concat());
+    kit.wait_until("dead letters", || !stalled.requests().is_empty());
+    running.0.kill().unwrap();
+    running.0.wait().unwrap();
+    kit.ok(&[&usual[..], &["dead"]].concat());
+    let dead = kit.read("dead");
+    let raw = dead.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let raw: Vec<_> = raw.map(|dead| dead["raw"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(values(&raw), all(100));
+}
+
 #[test]
 fn the_value_of_a_header_is_never_shown() {
     let (kit, server) = (Kit::new(), Server::start(|_| Answer::says(403, "")));
