@@ -30,8 +30,8 @@ pub enum Failing {
     Internal,
     /// 502, 504, 520 to 527, or an answer that broke off: the host may be ill.
     Broken,
-    /// 503 that does not mention rates: as [`Failing::Broken`], or a rate limiter that announces
-    /// nothing.
+    /// A 503 that does not mention rates. It is either a fault, as [`Failing::Broken`], or comes from
+    /// a rate limiter that announces nothing.
     Unavailable,
     /// An answer that is not HTTP: as [`Failing::Broken`], but tried only twice.
     Malformed,

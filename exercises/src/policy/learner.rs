@@ -32,10 +32,12 @@ const REST_WITHOUT_BUCKET: f64 = 1.5;
 /// longer. It rises with the fourth power of the time: late, then fast.
 const DOUBLING_TIME: f64 = 4.0;
 const DOUBLING_REQUESTS: f64 = 100.0;
-/// The doubling time is multiplied with this: while the limit is being looked for; after it has
-/// dropped; and at most, in small steps, as rejections confirm one another.
+/// Factors of the doubling time: below 1 the host is probed more often, above 1 less. This one holds
+/// while the limit is not known yet.
 const SEARCHING: f64 = 0.4;
+/// Holds for a while after the limit has dropped.
 const ALERT: f64 = 0.85;
+/// Each rejection that confirms the limit multiplies the factor by `PATIENCE_STEP`, up to `PATIENT`.
 const PATIENT: f64 = 8.0;
 const PATIENCE_STEP: f64 = 1.6;
 /// The seconds after a drop in which the host is probed more often: the limit may rise again.

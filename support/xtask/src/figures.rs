@@ -58,8 +58,8 @@ fn cells(line: &str) -> Vec<&str> {
     line.trim_matches('|').split(" | ").map(str::trim).collect()
 }
 
-/// The text of a page with what it quotes as it is now: the rows of the race, which stand on lines
-/// ``> `name`: figures``, and the tables of other pages, which stand between the comments
+/// Returns the text of a page with its quotations brought up to date. A page can quote a row of the
+/// race, on a line ``> `name`: figures``, and a table of another page, between the comments
 /// `<!-- from PATH: HEADING -->` and `<!-- end -->`.
 ///
 /// # Errors
