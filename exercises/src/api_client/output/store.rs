@@ -389,7 +389,7 @@ impl Files {
         work: impl FnOnce() -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
         let (done, result) = oneshot::channel();
-        // Whoever waited may be gone; and a thread that has panicked shows below.
+        // If the thread has panicked, there is no result either, which is the error below.
         let _ = self.0.send(Box::new(move || drop(done.send(work()))));
         result.await.unwrap_or_else(|_| Err(io::Error::other("the thread for files has panicked")))
     }

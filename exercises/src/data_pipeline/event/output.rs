@@ -1,4 +1,4 @@
-//! What becomes of an event: an accepted line, a row for the windows, or a dead letter.
+//! Events as later stages take them: accepted lines, rows for the windows, or dead letters.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
