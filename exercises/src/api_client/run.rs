@@ -16,7 +16,7 @@ use url::{Position, Url};
 use super::attempt::{Pending, cut_off};
 use super::config::Shared;
 use super::input::{Request, masked};
-use super::output::{Journal, JournalError, Outcome, Progress, millis};
+use super::output::{Journal, JournalError, Outcome, Progress, Store, millis};
 use super::transport::{Error, ErrorKind, Transport, follow};
 use crate::policy::{
     Announced, Answer, Decision, HostReport, Job as Queued, Reason, Scheduler, Time, Turn,
@@ -199,7 +199,7 @@ impl<'a, T: Transport> Outcomes<'a, T> {
     }
 
     fn recall(&mut self, request: &Request) -> Option<Outcome> {
-        let directory = self.shared.store.as_ref().map(|store| store.directory.as_path());
+        let directory = self.shared.store.as_ref().map(Store::directory);
         let recalled = self.journal.as_mut()?.recall(request, directory);
         let outcome = recalled.unwrap_or_else(|err| {
             (self.journal, self.journal_error) = (None, Some(err));

@@ -66,7 +66,7 @@ fn fields_that_no_event_had_and_late_events_are_reported_at_the_end() {
     let args = ["--file", "in", "--by", "servce", "--p", "latency", "--aggregates", "win"];
     let run = kit.ok(&args);
     for text in [
-        "--by servce: none of 3 events had the field",
+        "--by servce: none of 3 events had a single value in the field",
         "--p latency: none of 3 events had a number in the field",
         "late events: 1, which are in no window; --lateness",
     ] {

@@ -4,13 +4,12 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use http::HeaderValue;
 use tempfile::TempPath;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use url::Url;
 
 use crate::api_client::transport::{ErrorKind, Failure, is_starved};
@@ -27,6 +26,9 @@ const WORTH_CONTINUING: u64 = 1024 * 1024;
 /// Bytes of a body that are collected in memory and written together. A shorter body becomes a file
 /// in one go, once it is whole.
 const TOGETHER: usize = 128 * 1024;
+/// Pieces of file work that wait for the thread. Each attempt waits for its own, so that more would
+/// not make it faster.
+const WAITING_WORKS: usize = 64;
 
 /// What the file of a body is called.
 #[derive(Clone, Debug, Default)]
@@ -90,15 +92,21 @@ fn next_path(
 
 /// A directory for bodies. A file in it is complete: until then it has another name, and no file is
 /// ever overwritten.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(in crate::api_client) struct Store {
-    pub(in crate::api_client) directory: PathBuf,
-    naming: Naming,
+    named: Arc<Named>,
     /// Parts that a killed run has left, by the key of the request.
-    left: Arc<Mutex<HashMap<u128, HeaderValue>>>,
-    /// The last number that each repeated name has got.
-    numbers: Arc<Mutex<HashMap<String, u32>>>,
+    left: Mutex<HashMap<u128, HeaderValue>>,
     files: Files,
+}
+
+/// The directory, as the files that have got their names there see it.
+#[derive(Debug)]
+struct Named {
+    directory: PathBuf,
+    naming: Naming,
+    /// The last number that each repeated name has got.
+    numbers: Mutex<HashMap<String, u32>>,
 }
 
 /// A body that is being stored. Dropping it removes its file, unless it can be continued.
@@ -127,9 +135,12 @@ impl Store {
                 left.extend(left_behind(&path));
             }
         }
-        let left = Arc::new(Mutex::new(left));
-        let (numbers, files) = (Arc::default(), Files::start()?);
-        Ok(Self { directory: directory.to_owned(), naming, left, numbers, files })
+        let named = Named { directory: directory.to_owned(), naming, numbers: Mutex::default() };
+        Ok(Self { named: Arc::new(named), left: Mutex::new(left), files: Files::start()? })
+    }
+
+    pub(in crate::api_client) fn directory(&self) -> &Path {
+        &self.named.directory
     }
 
     /// The part of this request's body that an earlier run has left, to be continued.
@@ -158,7 +169,7 @@ impl Store {
     ) -> Part {
         let length = length.unwrap_or_default();
         Part {
-            directory: self.directory.clone(),
+            directory: self.directory().to_owned(),
             key,
             file: None,
             rest: Vec::with_capacity(length.min(TOGETHER as u64) as usize),
@@ -174,14 +185,16 @@ impl Store {
         url: &Url,
         ending: &'static str,
     ) -> Result<PathBuf, Failure> {
-        let (store, (name, suffix)) = (self.clone(), self.naming.of(url));
+        let (named, (name, suffix)) = (self.named.clone(), self.named.naming.of(url));
         let kept = self.files.work(move || {
             part.write_rest()?;
-            store.keep(part, &name, &(suffix + ending), ending)
+            named.keep(part, &name, &(suffix + ending), ending)
         });
         kept.await.map_err(|err| cannot_write(&err))
     }
+}
 
+impl Named {
     fn keep(&self, mut part: Part, name: &str, suffix: &str, ending: &str) -> io::Result<PathBuf> {
         let (file, path) = part.file.take().expect("its rest was written");
         if part.validator.is_some() {
@@ -370,28 +383,49 @@ fn split_suffix(name: &str, url: &Url) -> (String, String) {
     (name.chars().take(LONGEST_NAME).collect(), suffix)
 }
 
+type Work = Box<dyn FnOnce() + Send>;
+
 /// A thread for the file work, off the runtime's threads. One is enough to hand bytes to the system;
-/// more would spend as much time on waking each other. It ends with the store.
-#[derive(Clone, Debug)]
-struct Files(Sender<Box<dyn FnOnce() + Send>>);
+/// more would spend as much time on waking each other.
+#[derive(Debug)]
+struct Files {
+    /// `None` only while it is dropped.
+    running: Option<(mpsc::Sender<Work>, JoinHandle<()>)>,
+}
 
 impl Files {
     fn start() -> io::Result<Self> {
-        // No more works wait in it than attempts are in flight: each waits for its own.
-        let (sender, works) = channel::<Box<dyn FnOnce() + Send>>();
-        let thread = thread::Builder::new().name("files".to_owned());
-        thread.spawn(move || works.into_iter().for_each(|work| work()))?;
-        Ok(Self(sender))
+        let (sender, mut works) = mpsc::channel::<Work>(WAITING_WORKS);
+        let run = move || {
+            while let Some(work) = works.blocking_recv() {
+                work();
+            }
+        };
+        let thread = thread::Builder::new().name("files".to_owned()).spawn(run)?;
+        Ok(Self { running: Some((sender, thread)) })
     }
 
+    /// Has the thread do it. If this wait is cut off, the work is done all the same, or dropped if
+    /// the thread has not got it yet.
     async fn work<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
+        let (works, _) = self.running.as_ref().expect("it is not being dropped");
         let (done, result) = oneshot::channel();
         // If the thread has panicked, there is no result either, which is the error below.
-        let _ = self.0.send(Box::new(move || drop(done.send(work()))));
+        let _ = works.send(Box::new(move || drop(done.send(work())))).await;
         result.await.unwrap_or_else(|_| Err(io::Error::other("the thread for files has panicked")))
+    }
+}
+
+impl Drop for Files {
+    /// Waits for the work that is left, such as removing the parts of attempts that were cut off.
+    fn drop(&mut self) {
+        if let Some((works, thread)) = self.running.take() {
+            drop(works); // the thread ends once it has done what waits
+            let _ = thread.join(); // the attempt whose work panicked has got an error
+        }
     }
 }
 

@@ -230,7 +230,7 @@ impl Warnings {
         for wanted in std::mem::take(&mut self.wanted) {
             let Wanted { flag, name, was_there } = wanted;
             if self.rows > 0 && !was_there {
-                let what = if flag == "--by" { "the field" } else { "a number in the field" };
+                let what = if flag == "--by" { "a single value in the field" } else { "a number in the field" };
                 self.tell(Warning {
                     case: Case::FieldMissing,
                     text: format!("{flag} {name}: none of {} events had {what}", self.rows),
@@ -297,7 +297,7 @@ mod tests {
         let mut none = warnings(config());
         none.rows(&rows([false, false]));
         let texts = [
-            "--by k: none of 1 events had the field",
+            "--by k: none of 1 events had a single value in the field",
             "--p v: none of 1 events had a number in the field",
         ];
         assert_eq!(ended(&mut none), texts);

@@ -270,6 +270,10 @@ fn right(input: &mut Input<'_, '_>, sign: &str) -> Parsed<Value<'static>> {
     if text.starts_with(['=', '!', '<', '>', '~']) {
         return refuse(at, format!("`{text}` begins like an operator; put it into quotes"));
     }
+    if text.split_once(',').is_some_and(|(_, next)| next.contains(['=', '<', '>', '~'])) {
+        let why = "join conditions with `and`; a text with a comma and a sign stands in quotes";
+        return refuse(at, why);
+    }
     if sign.starts_with(['<', '>']) && parse_number(&text).is_none() {
         let why = format!("`{text}` is not a number; write a text in quotes, {sign}\"{text}\"");
         return refuse(at, why);

@@ -133,6 +133,7 @@ fn a_mistake_is_refused_with_its_place_and_the_right_form() {
         ("a='GET'", 2, "a text stands in double quotes, \"GET\""),
         ("a in ['GET', 'PUT']", 6, "a text stands in double quotes, \"GET\""),
         ("a~'^x'", 2, "a text stands in double quotes, \"^x\""),
+        ("status=503,ok=true", 7, "join conditions with `and`"),
         ("path~^/api&&m=GET", 5, "put a space before `&&`"),
         ("path~^/api||m=GET", 5, "put a space before `||`"),
         ("path~(", 5, "not a regular expression"),
