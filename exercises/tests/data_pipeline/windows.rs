@@ -32,7 +32,10 @@ fn each_field_that_no_event_had_is_named() {
     let args =
         ["--file", "in", "--by", "s,none", "--sum", "s", "--max", "v", "--aggregates", "win"];
     let stderr = kit.ok(&args).stderr;
-    assert!(stderr.contains("--by none: none of 4 events had a single value in the field"), "{stderr}");
+    assert!(
+        stderr.contains("--by none: none of 4 events had a single value in the field"),
+        "{stderr}"
+    );
     assert!(stderr.contains("--sum s: none of 4 events had a number in the field"), "{stderr}");
     assert!(!stderr.contains("--by s:") && !stderr.contains("--max v:"), "{stderr}");
 }

@@ -441,7 +441,31 @@ fn cannot_write(err: &io::Error) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use futures_util::FutureExt;
+
     use super::*;
+
+    #[test]
+    fn dropping_the_thread_for_files_waits_for_the_work_it_has() {
+        let files = Files::start().expect("a thread");
+        let (go, gone) = std::sync::mpsc::channel::<()>();
+        let done = Arc::new(AtomicBool::new(false));
+        let sets = done.clone();
+        {
+            let mut cut_off = pin!(files.work(move || {
+                let _ = gone.recv();
+                sets.store(true, Ordering::Relaxed);
+                Ok(())
+            }));
+            assert!(cut_off.as_mut().now_or_never().is_none());
+        }
+        drop(go);
+        drop(files);
+        assert!(done.load(Ordering::Relaxed));
+    }
 
     #[test]
     fn its_own_name_is_the_last_part_of_the_path() {

@@ -230,7 +230,11 @@ impl Warnings {
         for wanted in std::mem::take(&mut self.wanted) {
             let Wanted { flag, name, was_there } = wanted;
             if self.rows > 0 && !was_there {
-                let what = if flag == "--by" { "a single value in the field" } else { "a number in the field" };
+                let what = if flag == "--by" {
+                    "a single value in the field"
+                } else {
+                    "a number in the field"
+                };
                 self.tell(Warning {
                     case: Case::FieldMissing,
                     text: format!("{flag} {name}: none of {} events had {what}", self.rows),
