@@ -86,7 +86,7 @@ impl Writer {
     /// [begins](Self::begin).
     #[cfg_attr(
         not(feature = "nats"),
-        expect(unused_variables, clippy::unused_async, reason = "only NATS needs this")
+        expect(clippy::unused_async, reason = "only NATS needs this")
     )]
     pub(crate) async fn open(
         name: &str,
