@@ -151,6 +151,7 @@ pub fn filter(data: &[u8]) {
     let Some((operands, rest)) = head_and_rest(data) else { return };
     let Some((formula, line)) = rest.split_once('\n') else { return };
     let (field, literal) = operands.split_once(' ').unwrap_or((operands, ""));
+    let is_alone = !field.contains(['=', '<', '>', '~']); // else the sign below is not the first
     let mut scope = Scope::default();
     let mut values = Vec::new();
     let derive = Derive::parse(formula, &mut scope);
@@ -167,7 +168,9 @@ pub fn filter(data: &[u8]) {
         |value: &Value<'_>| !matches!(value, Value::Number(number) if !number.as_f64().is_finite());
     assert!(values.iter().all(finite), "{formula} of {line}");
     let met = conditions.map(|condition| Some(condition.ok()?.is_met(&values)));
-    if let [Some(equal), Some(unequal), order @ ..] = met {
+    if let [Some(equal), Some(unequal), order @ ..] = met
+        && is_alone
+    {
         assert_eq!(unequal, !equal, "{operands} in {line}");
         if let [Some(below), Some(at_most), Some(above), Some(at_least)] = order {
             assert_eq!(at_most, below || equal, "{operands} in {line}");
