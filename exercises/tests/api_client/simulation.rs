@@ -118,8 +118,8 @@ fn simulate(seed: u64) -> Vec<Outcome> {
         builder.fail_rate(0.02).repair_rate(0.5);
     }
     let mut sim = builder.build();
-    let limit = Arc::new(Mutex::new(Bucket::default()));
-    sim.host("server", move || serve(limit.clone()));
+    // A server that starts anew has a new limit: each start has a clock of its own.
+    sim.host("server", || serve(Arc::default()));
     let outcomes = Arc::new(Mutex::new(Vec::new()));
     let collected = outcomes.clone();
     let rate = rng.random_bool(0.5).then_some(Rate { per_second: 80.0, burst: 2 });
