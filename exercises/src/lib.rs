@@ -2,6 +2,11 @@
 
 #[cfg(all(unix, feature = "api-client"))]
 pub mod api_client;
+#[cfg(all(
+    unix,
+    any(feature = "api-client", feature = "data-pipeline", feature = "file-processor")
+))]
+mod closed;
 #[cfg(all(unix, feature = "data-pipeline"))]
 pub mod data_pipeline;
 #[cfg(all(unix, feature = "file-processor"))]

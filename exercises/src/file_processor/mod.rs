@@ -12,11 +12,9 @@
 //!   most frequent words.
 //! - `walk`: the producer of paths; `filter`: which ones.
 //! - `source`: opening and reading, and waiting for pipes. `order`: rows in their order.
-//! - `row`, `columns`: the values that pass between these modules. `closed`: whether there is a
-//!   stdin.
+//! - `row`, `columns`: the values that pass between these modules.
 
 pub mod cli;
-mod closed;
 mod columns;
 mod count;
 mod order;

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 
-use super::closed;
 use super::row::{Failure, Operation};
+use crate::closed;
 
 /// How long a wait for a pipe lasts before it checks whether the run was interrupted.
 const STOP_POLL: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };

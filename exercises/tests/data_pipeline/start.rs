@@ -248,7 +248,10 @@ fn a_closed_stdout_is_an_error_and_not_delivered() {
     let stderr = String::from_utf8_lossy(&closed.stderr).into_owned();
     assert_eq!(closed.status.code(), Some(1), "{stderr}");
     assert!(stderr.contains("cannot write to stdout: it is closed"), "{stderr}");
+    let reader = run("--stdin <&-");
+    assert!(String::from_utf8_lossy(&reader.stderr).contains("stdin is closed"), "{reader:?}");
     assert!(run(">/dev/null").status.success());
+    assert!(run("<>/dev/null >&0").status.success(), "as other programs hand it over");
     assert_eq!(run("").stdout, lines(0..10).as_bytes());
 }
 

@@ -13,11 +13,12 @@ use std::path::{Path, PathBuf, absolute};
 use glob::{MatchOptions, Pattern};
 use rustix::fs::Access;
 
+use crate::closed;
 use crate::data_pipeline::config::{Config, is_stdout, sink_path};
 use crate::data_pipeline::event::form::{HEAD, not_lines};
 use crate::data_pipeline::event::job::Job;
 use crate::data_pipeline::monitor::warnings::{Case, Warning};
-use crate::data_pipeline::sink::{Writer, stdout_is_open};
+use crate::data_pipeline::sink::Writer;
 use crate::data_pipeline::source::content::Stored;
 use crate::data_pipeline::source::place::matching;
 use crate::data_pipeline::state::checkpoint::own_files;
@@ -58,8 +59,9 @@ impl Plan {
     /// Names the first thing that cannot work, and its setting.
     pub(crate) fn of(config: &Config) -> Result<Self, String> {
         let plan = Self::compile(config)?;
-        if config.sinks().any(|(name, ..)| is_stdout(name)) {
-            stdout_is_open()?;
+        if closed::stdout() && config.sinks().any(|(name, ..)| is_stdout(name)) {
+            let message = "cannot write to stdout: it is closed; give --out a file, or /dev/null";
+            return Err(message.to_owned());
         }
         let (inputs, warnings) = inputs(config)?;
         let outputs = outputs(config)?;
@@ -125,6 +127,9 @@ fn inputs(config: &Config) -> Result<(Vec<Role>, Vec<Warning>), String> {
         warnings.push(Warning { case: Case::SourceGaveNothing, subject, text });
     }
     if config.stdin {
+        if closed::stdin() {
+            return Err("--stdin: stdin is closed; give a file, or /dev/null".to_owned());
+        }
         roles.extend(open_file(io::stdin().as_fd(), "--stdin"));
     }
     Ok((roles, warnings))

@@ -22,7 +22,7 @@ use crate::data_pipeline::config::{Content, WhenFull};
 use crate::data_pipeline::monitor::stats::{Stage, drawn};
 use crate::data_pipeline::state::budget::{ByteBudget, Share};
 use crate::data_pipeline::state::ledger::Held;
-pub(crate) use writer::{Settled, Writer, stdout_is_open};
+pub(crate) use writer::{Settled, Writer};
 
 /// Most bytes queued for one sink.
 pub(crate) const QUEUE: usize = 4 << 20;

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use rustix::fs::OFlags;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
@@ -217,25 +216,6 @@ impl Writer {
             _ => Ok(Settled::default()),
         }
     }
-}
-
-/// Fails if stdout was closed, as with `>&-`. Rust's runtime then opens `/dev/null` for reading and
-/// writing, as no redirection does. Lines would be lost there and count as delivered.
-pub(crate) fn stdout_is_open() -> Result<(), String> {
-    let stdout = io::stdout();
-    let is_null = || {
-        let (ours, null) = (rustix::fs::fstat(&stdout).ok()?, rustix::fs::stat("/dev/null").ok()?);
-        let flags = rustix::fs::fcntl_getfl(&stdout).ok()?;
-        Some(
-            ours.st_rdev == null.st_rdev
-                && ours.st_ino == null.st_ino
-                && flags.contains(OFlags::RDWR),
-        )
-    };
-    if is_null().unwrap_or(false) {
-        return Err("cannot write to stdout: it is closed; give --out a file, or /dev/null".into());
-    }
-    Ok(())
 }
 
 async fn blocking(work: impl FnOnce() -> io::Result<()> + Send + 'static) -> Result<(), String> {

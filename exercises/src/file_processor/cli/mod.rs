@@ -20,7 +20,6 @@ use common::RecordFlags;
 use crossbeam_channel::Receiver;
 use rustix::fs::{FileType, fstat};
 
-use super::closed;
 use super::columns::Counts;
 use super::count::Counter;
 use super::report::{Bar, ErrorLog, FormatName, Listing, Printer, TotalWhen, long_words};
@@ -28,6 +27,7 @@ use super::row::{Row, Status, Summary};
 use super::run::{CHUNK, Options, process};
 use super::walk::Inputs;
 use super::walk::filter::{Filter, FilterArgs, type_list};
+use crate::closed;
 use crate::installed;
 use crate::terminal::plain;
 use flags::{Binary, ColumnFlags, ReportFlags, SortBy, at_least_1};
