@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout_at};
 use super::config::{KeepHeaders, Limits, Shared};
 use super::input::Request;
 use super::output::{Outcome, Part, Store};
-use super::transport::{Body, Error, ErrorKind, Failure, Transport, is_redirect};
+use super::transport::{Body, Error, ErrorKind, Failure, Transport, destination, is_redirect};
 use crate::policy::{Announced, Answer, Failing, is_success};
 
 /// Most bytes read of an unsuccessful response's body, so that its connection can be used again.
@@ -114,8 +114,7 @@ impl Pending {
         *announced = Announced::read(headers, SystemTime::now());
         let follows = config.limits.max_redirects.is_some();
         if is_redirect(status) && follows {
-            let location = headers.get(header::LOCATION).map(HeaderValue::as_bytes);
-            self.outcome.location = location.map(|bytes| String::from_utf8_lossy(bytes).into());
+            self.outcome.location = destination(headers);
         }
         if status == StatusCode::RANGE_NOT_SATISFIABLE && self.part.is_some() {
             self.discard_part();
@@ -123,7 +122,7 @@ impl Pending {
             let answer = Answer::Failed(Failing::Unprocessed);
             return Err(Failure::new(ErrorKind::Body, detail, answer));
         }
-        let asked_for = is_redirect(status) && !follows;
+        let asked_for = is_redirect(status) && self.outcome.location.is_none();
         if !asked_for && !is_success(status, self.request.is_conditional()) {
             match store.filter(|_| config.keep_failed && self.outcome.location.is_none()) {
                 Some(store) => self.keep_failed(clock, store, response).await?,

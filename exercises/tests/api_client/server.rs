@@ -136,6 +136,8 @@ async fn answer(
             status(stream, "200 OK", &many.concat()).await
         }
         "folded" => status(stream, "200 OK", "X-Long: a\r\n  b\r\n").await,
+        "nowhere" if rest == "empty" => redirect(stream, "").await,
+        "nowhere" => status(stream, "302 Found", "").await,
         "raw-location" => redirect(stream, "/ziel/\u{fc}").await,
         "see-other" => status(stream, "303 See Other", &format!("Location: /{rest}\r\n")).await,
         "signed" => redirect(stream, "/files/photo.jpg?signature=secret").await,

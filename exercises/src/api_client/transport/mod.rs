@@ -12,7 +12,7 @@ mod redirect;
 mod web;
 
 pub use self::error::{Error, ErrorKind};
-pub(super) use self::redirect::{follow, is_redirect};
+pub(super) use self::redirect::{destination, follow, is_redirect};
 pub use self::web::{Received, Web};
 use super::input::Request;
 use crate::policy::{Answer, Failing};

@@ -1,4 +1,4 @@
-use http::{Method, StatusCode, header};
+use http::{HeaderMap, Method, StatusCode, header};
 use url::Url;
 
 use super::{Error, ErrorKind};
@@ -8,9 +8,15 @@ use crate::api_client::input::{Request, sendable, without_user};
 const CREDENTIALS: [header::HeaderName; 3] =
     [header::AUTHORIZATION, header::COOKIE, header::PROXY_AUTHORIZATION];
 
-/// Whether a response sends the request elsewhere.
+/// Whether a response may send the request elsewhere.
 pub(in crate::api_client) fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
+}
+
+/// Where a redirect leads to. An empty `Location` leads nowhere, as with curl.
+pub(in crate::api_client) fn destination(headers: &HeaderMap) -> Option<String> {
+    let location = headers.get(header::LOCATION).filter(|location| !location.is_empty())?;
+    Some(String::from_utf8_lossy(location.as_bytes()).into())
 }
 
 /// Redirects a request as browsers do: 303 makes it a `GET`, and so do 301 and 302 with a `POST`;
