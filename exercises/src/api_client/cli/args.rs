@@ -17,6 +17,7 @@ use super::values::{
 };
 use crate::api_client::output::{Format, Naming};
 use crate::api_client::{Config, KeepHeaders, Limits, Request};
+use crate::closed;
 use crate::policy::{Rate, Settings};
 
 /// Fetches many URLs as fast as their hosts allow, and loses none. Fetches one URL as curl does.
@@ -33,8 +34,8 @@ pub(super) struct Args {
     pub(super) urls: Vec<String>,
 
     /// Read requests from a file, `-` for stdin: a URL or a JSON object a line
-    #[arg(short = 'i', long, value_name = "FILE")]
-    pub(super) input: Option<PathBuf>,
+    #[arg(short = 'i', long = "input", value_name = "FILE")]
+    inputs: Vec<PathBuf>,
 
     #[command(flatten)]
     request: RequestArgs,
@@ -63,13 +64,17 @@ pub(super) struct Args {
     pub(super) panic_at: Option<u64>,
 }
 
+/// The paths of stdout, on Linux and elsewhere.
+const STDOUT: [&str; 3] = ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
+
 /// Most symbolic links that are followed one after the other, as Linux does.
 const MOST_LINKS: usize = 40;
 
 const AFTER_HELP: &str = "\
 Exit status: 0 all fetched, 1 some failed, 2 usage, 124 deadline, 130 cancelled.
 Rates: 50/s, 1.5M/min, 10k/h, 1/d. Sizes: 64k, 10M, 1G, 2T (k is 1024). Times: 500ms, 30s, 5m, 1h.
-The first Ctrl-C ends what is in flight and keeps the rest for --resume; the second exits.";
+The first Ctrl-C ends what is in flight and keeps the rest for --resume; the second, 300 ms or more
+after it, exits.";
 
 /// `-h`: what most runs need, on one screen.
 pub(super) const SHORT_HELP: &str = "\
@@ -104,7 +109,8 @@ struct RequestArgs {
     headers: Vec<Header>,
 
     /// A form's body; @FILE reads it without its line ends, @- from stdin; several are joined by &
-    #[arg(short = 'd', long = "data", value_name = "TEXT", value_parser = form, group = "body")]
+    #[arg(short = 'd', long = "data", alias = "data-ascii", group = "body")]
+    #[arg(value_name = "TEXT", value_parser = form)]
     data: Vec<Bytes>,
 
     /// The same, but a leading @ is text
@@ -120,7 +126,7 @@ struct RequestArgs {
     json: Vec<Bytes>,
 
     /// Ask for the head only; for one URL it is printed to stdout, with names in lower case
-    #[arg(short = 'I', long, conflicts_with_all = ["body", "output", "remote_name"])]
+    #[arg(short = 'I', long, conflicts_with = "body")]
     head: bool,
 
     /// Basic authentication
@@ -248,9 +254,15 @@ pub(super) struct ConnectionArgs {
     #[arg(long, value_name = "FILE")]
     pub(super) cacert: Option<PathBuf>,
 
-    /// A proxy: http://, https://, socks4://, socks5:// or socks5h:// [default: the environment's]
+    /// A proxy: http://, https://, socks4://, socks5:// or socks5h://; '' is none [default: the
+    /// environment's]
     #[arg(short = 'x', long, value_name = "URL")]
     pub(super) proxy: Option<String>,
+
+    /// Hosts that are asked without a proxy, such as a.example,10.0.0.0/8; * is all [default: the
+    /// environment's]
+    #[arg(long, value_name = "LIST")]
+    pub(super) noproxy: Option<String>,
 
     /// Ask for a compressed body, and unpack it
     #[arg(long)]
@@ -266,8 +278,8 @@ pub(super) struct ConnectionArgs {
 #[command(next_help_heading = "Output")]
 pub(super) struct OutputArgs {
     /// Store one URL's body here, or `-` for stdout; those of more in this directory
-    #[arg(short, long, value_name = "FILE|DIR")]
-    output: Option<PathBuf>,
+    #[arg(short = 'o', long = "output", value_name = "FILE|DIR")]
+    outputs: Vec<PathBuf>,
 
     /// Name each body as the last part of its URL
     #[arg(short = 'O', long)]
@@ -298,7 +310,7 @@ pub(super) struct OutputArgs {
     pub(super) verbose: bool,
 
     /// No bar, no summary and no errors on stderr
-    #[arg(short, long, conflicts_with = "verbose")]
+    #[arg(short, long)]
     silent: bool,
 
     /// With -s, still print errors on stderr
@@ -348,10 +360,15 @@ impl Args {
         self.request.dry_run
     }
 
+    /// The file of requests.
+    pub(super) fn input(&self) -> Option<&Path> {
+        self.inputs.first().map(PathBuf::as_path)
+    }
+
     /// Whether this is one URL without a flag that asks for outcome lines: it is fetched as curl
     /// does.
     pub(super) fn is_one(&self) -> bool {
-        let lines = self.input.is_some() || self.output.format.is_some();
+        let lines = self.input().is_some() || self.output.format.is_some();
         self.urls.len() == 1 && !lines && self.output.journal.is_none()
     }
 
@@ -380,12 +397,12 @@ impl Args {
     }
 
     pub(super) fn place(&self) -> Place {
-        let OutputArgs { output, remote_name, .. } = &self.output;
+        let OutputArgs { outputs, remote_name, .. } = &self.output;
         let naming = if *remote_name { Naming::LastPart } else { Naming::WholeUrl };
         let is_directory = |path: &Path| {
             path.is_dir() || path.as_os_str().as_encoded_bytes().ends_with(b"/") || *remote_name
         };
-        match output {
+        match outputs.first() {
             None if *remote_name => Place::Directory(".".into(), naming),
             None if self.is_one() && !self.request.head => Place::Printed(None),
             None => Place::Nowhere,
@@ -408,14 +425,11 @@ impl Args {
 
     /// What is wrong with the arguments, if anything is.
     pub(super) fn check(&self) -> Result<(), (ErrorKind, String)> {
-        if self.urls.is_empty() && self.input.is_none() {
+        if self.urls.is_empty() && self.input().is_none() {
             let message = "nothing to fetch: give URLs, or a file of them with -i";
             return Err((ErrorKind::MissingRequiredArgument, message.to_owned()));
         }
-        let requests_from_stdin = self.input.as_deref() == Some(Path::new("-"));
-        if requests_from_stdin && BODY_FROM_STDIN.load(Ordering::Relaxed) {
-            let message = "stdin holds either the requests (-i -) or the body (@-): \
-                           give one of them as a file";
+        if let Some((_, message)) = self.conflicts().into_iter().find(|(is_there, _)| *is_there) {
             return Err((ErrorKind::ArgumentConflict, message.to_owned()));
         }
         let refused = self.request.headers.iter().find_map(|header| header.as_ref().err());
@@ -423,6 +437,62 @@ impl Args {
         let user = self.request.user.as_ref().and_then(|user| user.0.as_ref().err());
         let refused = refused.or(user.map(|why| format!("--user: {why}")));
         refused.map_or(Ok(()), |why| Err((ErrorKind::ValueValidation, why)))
+    }
+
+    /// What cannot be done together or here, and what to do instead.
+    fn conflicts(&self) -> [(bool, &'static str); 8] {
+        let OutputArgs { outputs, remote_name, .. } = &self.output;
+        let requests_from_stdin = self.input() == Some(Path::new("-"));
+        let body_from_stdin = BODY_FROM_STDIN.load(Ordering::Relaxed);
+        let to_stdout = outputs.iter().any(|output| output == Path::new("-"));
+        [
+            (
+                outputs.len() > 1,
+                "-o is given more than once, and is not paired with URLs here: give one directory \
+                 for the bodies of all, or run it once for each file",
+            ),
+            (
+                self.inputs.len() > 1,
+                "-i is given more than once: write cat FILE FILE | api-client -i -",
+            ),
+            (
+                to_stdout && *remote_name,
+                "-O names a file and -o - is stdout: leave one of them out",
+            ),
+            (
+                to_stdout && !self.is_one(),
+                "-o - prints the body of one URL, and here stdout gets a line for each outcome: \
+                 give a directory for the bodies, such as -o bodies",
+            ),
+            (
+                self.request.head && (*remote_name || !(outputs.is_empty() || to_stdout)),
+                "-I gets no body for a file: the head of one URL goes to stdout, so write > FILE; \
+                 for several use --format ndjson with --keep-header NAME",
+            ),
+            (
+                requests_from_stdin && body_from_stdin,
+                "stdin holds either the requests (-i -) or the body (@-): \
+                 give one of them as a file",
+            ),
+            (
+                closed::stdin() && (requests_from_stdin || body_from_stdin),
+                "stdin is closed: there is nothing to read from it; give a file",
+            ),
+            (
+                closed::stdout() && self.prints(),
+                "stdout is closed: there is nowhere to print to; open it, or give -o FILE for one \
+                 URL",
+            ),
+        ]
+    }
+
+    /// Whether anything goes to stdout.
+    fn prints(&self) -> bool {
+        let is_stdout = |path: &PathBuf| STDOUT.iter().any(|stdout| path == Path::new(stdout));
+        self.format().is_some()
+            || self.dry_run()
+            || self.prints_head()
+            || matches!(self.place(), Place::Printed(to) if to.as_ref().is_none_or(is_stdout))
     }
 
     /// The defaults for what a line of input does not say.

@@ -221,7 +221,7 @@ fn requests(
 ) -> Result<impl Stream<Item = Request> + Send, Failed> {
     let defaults = args.defaults();
     let urls: Vec<_> = args.urls.iter().map(|url| defaults.with_target(url)).collect();
-    let file = match &args.input {
+    let file = match args.input() {
         Some(path) => {
             let open = Input::open(path);
             let input = open.map_err(|err| {

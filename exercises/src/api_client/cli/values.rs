@@ -34,8 +34,15 @@ pub(super) fn method(text: &str) -> Result<Method, String> {
 
 #[expect(clippy::unnecessary_wraps, reason = "clap asks for a result")]
 pub(super) fn header_line(text: &str) -> Result<Header, Infallible> {
-    let parts = text.split_once(':').ok_or_else(|| "a header is written `Name: value`".to_owned());
-    Ok(parts.and_then(|(name, value)| checked_header(name, value)))
+    let why = match () {
+        () if text.starts_with('@') => {
+            "headers are not read from a file: give each one with its own -H"
+        }
+        () if text.ends_with(';') => "an empty header is written `Name:` here",
+        () => "a header is written `Name: value`",
+    };
+    let parts = text.split_once(':').filter(|_| !text.starts_with('@'));
+    Ok(parts.ok_or(why.to_owned()).and_then(|(name, value)| checked_header(name, value)))
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "clap asks for a result")]

@@ -8,20 +8,26 @@ use super::args::ConnectionArgs;
 use super::failed::Failed;
 use crate::api_client::{Config, Web};
 
+/// The variables that name a proxy. As with curl, those in lower case come first.
+const HTTP: &[&str] = &["http_proxy", "HTTP_PROXY"];
+const HTTPS: &[&str] = &["https_proxy", "HTTPS_PROXY"];
+const ALL: &[&str] = &["all_proxy", "ALL_PROXY"];
+
+/// The value of a variable.
+type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+/// What makes a proxy: for one scheme, or for all.
+type Kind = fn(String) -> reqwest::Result<Proxy>;
+
 /// reqwest with the settings of the flags. Certificates and proxies are read before anything is sent.
 pub(super) fn web(args: &ConnectionArgs, config: &Config) -> Result<Web, Failed> {
-    let proxy = args.proxy.as_deref().map(proxy).transpose()?;
-    if proxy.is_none() {
-        environment_makes_sense()?;
-    }
+    let proxies = proxies(args, &|name| std::env::var(name).ok())?;
     let trusted = args.cacert.as_deref().map(certificates).transpose()?;
     let (insecure, compressed, http1) = (args.insecure, args.compressed, args.http1);
     let settings = move |builder: ClientBuilder| {
         let mut builder =
             builder.tls_danger_accept_invalid_certs(insecure).gzip(compressed).deflate(compressed);
-        if let Some(proxy) = &proxy {
-            builder = builder.proxy(proxy.clone());
-        }
+        // Without those that reqwest would find by itself.
+        builder = proxies.iter().cloned().fold(builder.no_proxy(), ClientBuilder::proxy);
         if let Some(trusted) = &trusted {
             builder = builder.tls_certs_only(trusted.clone());
         }
@@ -30,11 +36,44 @@ pub(super) fn web(args: &ConnectionArgs, config: &Config) -> Result<Web, Failed>
     Ok(Web::with(config.limits.connect, config.policy.concurrency, settings)?)
 }
 
-fn proxy(given: &str) -> Result<Proxy, Failed> {
-    let address = proxy_address(given);
-    let address = address
-        .ok_or("--proxy: not a proxy's URL; write http://HOST:PORT or socks5://HOST:PORT")?;
-    Ok(Proxy::all(address)?.no_proxy(NoProxy::from_env()))
+/// The proxies of the flags, or else of the environment. reqwest does not look there by itself: it
+/// would skip a proxy that it cannot read and connect directly, and go through one to an address
+/// although `NO_PROXY` is `*`.
+fn proxies(args: &ConnectionArgs, environment: Environment<'_>) -> Result<Vec<Proxy>, Failed> {
+    let except = args.noproxy.clone();
+    let except = except.or_else(|| Some(first(&["no_proxy", "NO_PROXY"], environment)?.1));
+    let except = except.unwrap_or_default();
+    let chosen = match &args.proxy {
+        _ if except.split(',').any(|host| host.trim() == "*") => Vec::new(),
+        Some(none) if none.is_empty() => Vec::new(),
+        Some(given) => vec![("--proxy", given.clone(), Proxy::all as Kind)],
+        None => of_environment(environment),
+    };
+    let proxy = |(name, value, kind): (&str, String, Kind)| {
+        let address = proxy_address(&value).ok_or_else(|| {
+            format!("{name}: not a proxy's URL; write http://HOST:PORT or socks5://HOST:PORT")
+        })?;
+        Ok(kind(address)?.no_proxy(NoProxy::from_string(&except)))
+    };
+    chosen.into_iter().map(proxy).collect()
+}
+
+/// A proxy for each scheme, if there is one.
+fn of_environment(environment: Environment<'_>) -> Vec<(&'static str, String, Kind)> {
+    // A web server hands what a client has sent as `Proxy:` to CGI programs as `HTTP_PROXY`.
+    let is_cgi = environment("REQUEST_METHOD").is_some();
+    let http = if is_cgi { &HTTP[..1] } else { HTTP };
+    let of = |names, kind| {
+        let found = first(names, environment).or_else(|| first(ALL, environment));
+        found.map(|(name, value)| (name, value, kind))
+    };
+    [of(http, Proxy::http as Kind), of(HTTPS, Proxy::https)].into_iter().flatten().collect()
+}
+
+/// The first variable that is set, with its value; an empty one counts as not set.
+fn first(names: &[&'static str], environment: Environment<'_>) -> Option<(&'static str, String)> {
+    let mut set = names.iter().filter_map(|name| Some((*name, environment(name)?)));
+    set.find(|(_, value)| !value.is_empty())
 }
 
 fn certificates(file: &Path) -> Result<Vec<Certificate>, Failed> {
@@ -46,22 +85,6 @@ fn certificates(file: &Path) -> Result<Vec<Certificate>, Failed> {
         return Err(format!("--cacert: {file_name} holds no certificate in PEM").into());
     }
     Ok(certificates)
-}
-
-/// Checks the environment's proxies: reqwest would skip one that it cannot read, and connect
-/// directly.
-fn environment_makes_sense() -> Result<(), Failed> {
-    let names = ["http_proxy", "https_proxy", "all_proxy"];
-    for name in names.iter().flat_map(|name| [(*name).to_owned(), name.to_uppercase()]) {
-        let Ok(proxy) = std::env::var(&name) else { continue };
-        if !proxy.is_empty() && proxy_address(&proxy).is_none() {
-            return Err(format!(
-                "{name} in the environment is not a proxy's URL; write http://HOST:PORT"
-            )
-            .into());
-        }
-    }
-    Ok(())
 }
 
 /// A proxy with its scheme, `http` if it says none; `None` if it makes no sense.
