@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -260,10 +260,107 @@ fn a_flag_of_curl_that_is_missing_here_is_refused_with_a_hint() {
         (&["-u", "ada", "http://a.example"], "USER:PASSWORD"),
         (&["-x", "ftp://a.example", "http://a.example"], "socks5://"),
         (&["--cacert", "/no/such", "http://a.example"], "/no/such"),
+        (&["--max-filesize", "9", "http://a.example"], "--max-body"),
+        (&["--proxy-cacert", "ca.pem", "http://a.example"], "--noproxy"),
+        (&["-H", "X-Empty;", "http://a.example"], "`Name:`"),
+        (&["-H", "@head: ers", "http://a.example"], "its own -H"),
+        (&["-I", "-o", "head", "http://a.example"], "> FILE"),
+        (&["-I", "-O", "http://a.example"], "> FILE"),
+        (&["-O", "-o", "-", "http://a.example"], "leave one of them out"),
     ] {
         let stderr = fetch(args).expect_status(2).stderr;
         assert!(stderr.contains(told), "{args:?}: {stderr}");
     }
+}
+
+/// Runs a script in which `$P` is the program, in a directory of its own, which stays empty.
+fn nothing_is_made(script: &str, env: &[(&str, String)]) -> Output {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", script]).env("P", PROGRAM).envs(env.iter().cloned());
+    let output = shell.current_dir(directory.path()).output().expect("a shell");
+    let made = fs::read_dir(directory.path()).expect("it is there").count();
+    assert_eq!(made, 0, "{script}: {output:?}");
+    output
+}
+
+#[test]
+fn what_would_be_lost_silently_is_refused_before_anything_is_made() {
+    let server = Server::start();
+    let env = [("U", server.url("/ok"))];
+    for (script, told) in [
+        ("$P -o - $U $U", "such as -o bodies"),
+        ("echo $U | $P -i - -o -", "such as -o bodies"),
+        ("$P -o - --format ndjson $U", "such as -o bodies"),
+        ("$P -o f1 $U -o f2 $U", "run it once for each file"),
+        ("$P -i urls -i more", "cat FILE FILE"),
+        ("$P $U >&-", "stdout is closed"),
+        ("$P -o /dev/stdout $U >&-", "stdout is closed"),
+        ("$P -I $U >&-", "stdout is closed"),
+        ("$P -d a=1 $U >&-", "stdout is closed"),
+        ("$P $U $U -o bodies >&-", "stdout is closed"),
+        ("$P --dry-run $U >&-", "stdout is closed"),
+        ("$P -i - <&-", "stdin is closed"),
+        ("$P -d @- $U <&-", "stdin is closed"),
+    ] {
+        let output = nothing_is_made(script, &env);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{script}: {stderr}");
+        assert!(stderr.contains(told), "{script}: {stderr}");
+    }
+    assert_eq!(server.connections(), 0);
+    for fine in ["$P $U >/dev/null", "$P -o /dev/null $U >&-", "$P $U <&-", "$P $U <>/dev/null >&0"]
+    {
+        assert!(nothing_is_made(fine, &env).status.success(), "{fine}");
+    }
+}
+
+#[test]
+fn a_proxy_is_taken_from_the_environment_as_curl_does() {
+    let (proxy, other, server) = (Server::start(), Server::start(), Server::start());
+    let (url, through) = (server.url("/ok"), |to: &Server| to.url(""));
+    for (flags, env, expected) in [
+        ("", "", [0, 0, 1]),
+        ("", "http_proxy=$A", [1, 0, 0]),
+        ("", "all_proxy=$A", [1, 0, 0]),
+        ("", "https_proxy=$A", [0, 0, 1]),
+        ("", "http_proxy=$A HTTP_PROXY=$B", [1, 0, 0]),
+        ("", "http_proxy= HTTP_PROXY=$B", [0, 1, 0]),
+        ("", "HTTP_PROXY=$B REQUEST_METHOD=GET", [0, 0, 1]),
+        ("", "http_proxy=$A NO_PROXY='*'", [0, 0, 1]),
+        ("", "http_proxy=$A no_proxy=127.0.0.0/8 NO_PROXY=a.example", [0, 0, 1]),
+        ("-x ''", "http_proxy=$A", [0, 0, 1]),
+        ("-x $B", "http_proxy=$A", [0, 1, 0]),
+        ("--noproxy '*' -x $B", "http_proxy=$A", [0, 0, 1]),
+        ("--noproxy a.example,127.0.0.1", "http_proxy=$A", [0, 0, 1]),
+        ("--noproxy ''", "http_proxy=$A NO_PROXY='*'", [1, 0, 0]),
+    ] {
+        let hits = || [&proxy, &other, &server].map(|it| it.hits(&url) + it.hits("/ok"));
+        let before = hits();
+        let names = "http_proxy HTTP_PROXY https_proxy all_proxy ALL_PROXY no_proxy NO_PROXY";
+        let script = format!("unset {names}; {env} \"$P\" {flags} $U");
+        let env = [("A", through(&proxy)), ("B", through(&other)), ("U", url.clone())];
+        let output = nothing_is_made(&script, &env);
+        assert_eq!(output.stdout, b"ok", "{script}: {output:?}");
+        let after = hits();
+        assert_eq!([0, 1, 2].map(|n| after[n] - before[n]), expected, "{script}");
+    }
+}
+
+#[test]
+fn a_redirect_that_leads_nowhere_is_the_answer() {
+    let server = Server::start();
+    for path in ["/nowhere/empty", "/nowhere/at-all"] {
+        let run = fetch(&[&server.url(path)]).expect_status(0);
+        assert_eq!((&run.stdout[..], server.hits(path)), ("ok", 1));
+    }
+}
+
+#[test]
+fn silent_and_verbose_go_together() {
+    let server = Server::start();
+    let run = fetch(&["-sv", &server.url("/missing")]).expect_status(1);
+    assert!(run.stderr.contains("try 1: 404") && run.stderr.lines().count() == 1, "{run:?}");
 }
 
 /// One connection through SOCKS 5 (RFC 1928), to wherever it is asked.
