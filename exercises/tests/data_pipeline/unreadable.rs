@@ -13,6 +13,8 @@ use crate::kit::{Kit, lines, sorted};
 const ARGS: [&str; 9] =
     ["--file", "*.log*", "--follow", "--poll", "10ms", "--out", "out", "--checkpoint", "ck"];
 
+const ARGS_GZ: [&str; 7] = ["--file", "*.gz", "--follow", "--poll", "10ms", "--out", "followed"];
+
 /// Waits for two more tries in the other process.
 const TRIES: Duration = Duration::from_secs(2);
 
@@ -118,6 +120,54 @@ fn a_compressed_file_without_its_end_fails_the_run_until_it_has_one() {
     File::options().append(true).open(kit.path("a.log.gz")).unwrap().write_all(end).unwrap();
     kit.ok(&args);
     assert!(kit.read("out") == lines(0..50_000), "{} bytes", kit.read("out").len());
+}
+
+/// All that can be unpacked comes out, the line that is cut becomes a dead letter, and one warning
+/// says why there is no more.
+#[test]
+fn a_compressed_file_that_is_cut_off_gives_what_gzip_gives() {
+    for (count, cut) in [(5_000, 500), (5_000, 4), (50_000, 1_000)] {
+        let (kit, text) = (Kit::new(), lines(0..count));
+        let packed = gzip(&text);
+        fs::write(kit.path("a.log.gz"), &packed[..packed.len() - cut]).unwrap();
+        let unpacked = Command::new("gzip").arg("-dc").arg(kit.path("a.log.gz")).output().unwrap();
+        let (whole, half) = unpacked
+            .stdout
+            .split_at(unpacked.stdout.iter().rposition(|byte| *byte == b'\n').unwrap() + 1);
+        let args = ["--file", "a.log.gz", "--out", "out", "--dead-letters", "dead"];
+        let run = kit.run(&args).expect_status(1);
+        assert!(
+            kit.read("out").as_bytes() == whole,
+            "{} of {}",
+            kit.read("out").len(),
+            whole.len()
+        );
+        assert_eq!(kit.read("dead").lines().count(), usize::from(!half.is_empty()));
+        let told = "cannot read a.log.gz: its compressed data is cut off";
+        assert_eq!(run.stderr.matches(&format!("warning: {told}")).count(), 1, "{run:#?}");
+        assert_eq!(run.stderr.matches(&format!("error: {told}")).count(), 1, "{run:#?}");
+        assert_eq!(run.stderr.matches(told).count(), 2, "{run:#?}");
+        let shown = kit.command(&["check", "--sample", "a.log.gz", "-n", "50000"]).expect_status(0);
+        assert!(shown.stdout.contains("a.log.gz: its compressed data is cut off"));
+    }
+}
+
+#[test]
+fn zeros_behind_compressed_data_are_padding_and_garbage_gets_a_warning() {
+    let text = lines(0..1_000);
+    for (behind, warnings) in [(&[0; 10_000][..], 0), (b"more".as_slice(), 1)] {
+        let kit = Kit::new();
+        fs::write(kit.path("a.log.gz"), [&gzip(&text), behind].concat()).unwrap();
+        let run = kit.ok(&["--file", "a.log.gz", "--out", "out"]);
+        assert_eq!(kit.read("out"), text);
+        let told = "warning: a.log.gz: garbage behind its compressed data was ignored";
+        assert_eq!(run.stderr.matches(told).count(), warnings, "{run:#?}");
+        assert_eq!(run.stderr.matches("warning").count(), warnings, "{run:#?}");
+        let running = kit.start(&ARGS_GZ);
+        kit.wait_until("the lines", || kit.read("followed").lines().count() >= 1_000);
+        assert_eq!(running.stop(), Some(0), "{}", kit.read("stderr"));
+        assert_eq!(kit.read("stderr").matches(told).count(), warnings, "{}", kit.read("stderr"));
+    }
 }
 
 #[test]

@@ -48,7 +48,13 @@ pub fn sample(config: &Config, file: &Path, most: usize) -> Result<String, Strin
             Some(stored) => stored.fill(&mut buffer[held..], position),
             None => io::stdin().lock().read(&mut buffer[held..]),
         };
-        let read = read.map_err(cannot)?;
+        let read = match read.map_err(cannot) {
+            Err(failure) if report.shown > 0 => {
+                let _ = writeln!(report.text, "{failure}"); // behind what is there
+                0
+            }
+            read => read?,
+        };
         is_over = read == 0;
         buffer.truncate(held + read);
         let mut segments = splitter.push(buffer);

@@ -20,7 +20,7 @@ use super::known::{Others, Seen, begins_alike};
 use super::place::{Place, folder, id_of, is_same, look_into, matching};
 use super::registry::{Registry, Verdict};
 use super::tail::{self, Ended, How, Opened, Order, Orders, Shared};
-use super::{Feed, Inlet, Stopped, join, warn_if_failed};
+use super::{Feed, Inlet, Stopped, join};
 use crate::data_pipeline::config::{Config, sink_path};
 use crate::data_pipeline::monitor::warnings::warn;
 use crate::data_pipeline::state::checkpoint::own_files;
@@ -169,7 +169,7 @@ impl Files {
                 let (open, how) = (open.clone(), self.how);
                 tasks.spawn(async move {
                     let _open = open.acquire_owned().await;
-                    warn_if_failed(tail::run(feed, orders, how)).await
+                    tail::run(feed, orders, how).await // it has given a warning for each file
                 });
             }
             if !self.how.follow || ctx.run(sleep(self.how.poll)).await.is_err() {

@@ -239,14 +239,18 @@ impl Tail {
         while let Some(reading) = readings.next() {
             let is_last = readings.peek().is_none();
             let (path, shared) = (reading.path.clone(), reading.shared.clone());
-            let (mut reading, step) = match drain(feed, reading).await? {
-                Ok(read) => read,
+            let (mut reading, step) = drain(feed, reading).await?;
+            let step = match step {
+                Ok(step) => step,
                 Err(err) if self.how.follow => {
                     shared.end(Ended::Failed(err));
                     continue;
                 }
                 Err(err) => {
                     fail(failed, &path, &err);
+                    if self.how.final_line {
+                        reading.flush(feed).await?;
+                    }
                     continue;
                 }
             };
@@ -300,9 +304,9 @@ fn fail(failed: &mut Option<String>, path: &Path, err: &io::Error) {
 async fn drain(
     feed: &mut Feed,
     mut reading: Reading,
-) -> Result<io::Result<(Reading, Step)>, Stopped> {
+) -> Result<(Reading, io::Result<Step>), Stopped> {
     if reading.is_unchanged() {
-        return Ok(Ok((reading, Step::All)));
+        return Ok((reading, Ok(Step::All)));
     }
     feed.origin = reading.origin.clone();
     loop {
@@ -311,17 +315,16 @@ async fn drain(
         read_on(feed.clone(), share, reading, reply);
         // If the run has failed, the workers are gone and their reads stay in the queue: then the
         // cancellation ends this wait.
-        let (back, outcome) = feed.inlet.ctx.run(done).await?.map_err(|_| Cause::Canceled)?;
-        *feed = back;
-        match outcome {
-            Ok((back, Step::More)) => reading = back,
-            outcome => return Ok(outcome),
+        let (back, read, step) = feed.inlet.ctx.run(done).await?.map_err(|_| Cause::Canceled)?;
+        (*feed, reading) = (back, read);
+        if !matches!(step, Ok(Step::More)) {
+            return Ok((reading, step));
         }
     }
 }
 
-/// Returns the source, and what the read gave.
-type Reply = oneshot::Sender<(Feed, io::Result<(Reading, Step)>)>;
+/// Returns the source and the file, and what the read gave.
+type Reply = oneshot::Sender<(Feed, Reading, io::Result<Step>)>;
 
 /// Has a worker read one stretch, another worker the next one, and so on until all is read or there
 /// is no room. Each worker then parses what it has read. No task has to wake up in between.
@@ -329,16 +332,13 @@ fn read_on(mut feed: Feed, share: Share, mut reading: Reading, reply: Reply) {
     let workers = feed.clone();
     let work = move || {
         let (segments, step) = match reading.next(&mut feed) {
-            Ok(read) => read,
-            Err(err) => {
-                drop(reply.send((feed, Err(err)))); // no receiver is left once the run has failed
-                return Vec::new();
-            }
+            Ok((segments, step)) => (segments, Ok(step)),
+            Err(err) => (Vec::new(), Err(err)),
         };
         let chunks = reading.chunks(&mut feed, segments, share);
-        match if step == Step::More { feed.try_room() } else { None } {
+        match if matches!(step, Ok(Step::More)) { feed.try_room() } else { None } {
             Some(share) => read_on(feed, share, reading, reply),
-            None => drop(reply.send((feed, Ok((reading, step))))), // as above
+            None => drop(reply.send((feed, reading, step))), // no receiver is left once the run has failed
         }
         chunks
     };
@@ -395,6 +395,10 @@ impl Reading {
         self.shared.was_read.store(true, Ordering::Relaxed);
         let segments = self.splitter.push(buffer);
         if self.splitter.position() == before {
+            if self.content.has_garbage() {
+                let path = self.path.display();
+                warn(format_args!("{path}: garbage behind its compressed data was ignored"));
+            }
             self.whole = Some(stamp);
             return Ok((segments, Step::All));
         }
