@@ -429,10 +429,15 @@ fn check_shows_what_becomes_of_the_first_lines() {
 fn input_that_is_not_lines_of_json_is_named_once_with_a_remedy() {
     let kit = Kit::new();
     let utf16: Vec<u8> = "\u{feff}{\"a\":1}\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let big_endian: Vec<u8> = "{\"a\":1}\n".encode_utf16().flat_map(u16::to_be_bytes).collect();
     let array = format!("[{{\"a\":1}}{}]\n", ",\n{\"a\":2}".repeat(5000));
     let pretty = "{\n  \"a\": 1\n}\n".repeat(5000);
     for (bytes, hint) in [
-        (utf16.repeat(100), "is UTF-16, and JSON has to be UTF-8: convert it with iconv"),
+        (
+            utf16.repeat(100),
+            "is UTF-16, and JSON has to be UTF-8: convert it with iconv -f UTF-16 ",
+        ),
+        (big_endian, "is UTF-16, and JSON has to be UTF-8: convert it with iconv -f UTF-16BE "),
         (array.into_bytes(), "is a JSON array, and not an object a line: jq -c '.[]' makes"),
         (pretty.into_bytes(), "is JSON objects over several lines: jq -c . makes"),
     ] {

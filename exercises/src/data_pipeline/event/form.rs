@@ -4,9 +4,20 @@
 /// it.
 pub(crate) fn not_lines(head: &[u8]) -> Option<&'static str> {
     match head {
-        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [b'{', 0, ..] | [0, b'{', ..] => {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
             return Some(
                 "UTF-16, and JSON has to be UTF-8: convert it with iconv -f UTF-16 -t UTF-8",
+            );
+        }
+        // Without a byte order mark, iconv takes the machine's order unless it is told.
+        [b'{' | b'[', 0, ..] => {
+            return Some(
+                "UTF-16, and JSON has to be UTF-8: convert it with iconv -f UTF-16LE -t UTF-8",
+            );
+        }
+        [0, b'{' | b'[', 0, ..] => {
+            return Some(
+                "UTF-16, and JSON has to be UTF-8: convert it with iconv -f UTF-16BE -t UTF-8",
             );
         }
         [0x1f, 0x8b, ..] => return Some("gzip where none is unpacked: unpack it first with zcat"),
@@ -37,10 +48,12 @@ mod tests {
     #[test]
     fn input_that_is_not_lines_of_json_is_recognised_by_its_first_bytes() {
         for (head, hint) in [
-            (&b"\xff\xfe{\0\"\0"[..], "UTF-16"),
-            (b"\xfe\xff\0{\0\"", "UTF-16"),
-            (b"{\0\"\0a\0", "UTF-16"),
-            (b"\0{\0\"\0a", "UTF-16"),
+            (&b"\xff\xfe{\0\"\0"[..], "-f UTF-16 "),
+            (b"\xfe\xff\0{\0\"", "-f UTF-16 "),
+            (b"{\0\"\0a\0", "-f UTF-16LE "),
+            (b"[\0{\0\"\0", "-f UTF-16LE "),
+            (b"\0{\0\"\0a", "-f UTF-16BE "),
+            (b"\0[\0{\0\"", "-f UTF-16BE "),
             (b"\x1f\x8b\x08", "zcat"),
             (b"[{\"a\":1},\n{\"a\":2}]", "jq -c '.[]'"),
             (b" [\n  {\n", "jq -c '.[]'"),
@@ -59,6 +72,7 @@ mod tests {
             "{ \"a\":1}\n",
             "{\n}\n",
             "\0\0{}\n",
+            "\0{}\n",
             "{}\n{}\n",
         ];
         for line in lines {
