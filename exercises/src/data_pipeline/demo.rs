@@ -8,8 +8,7 @@ use tokio::time::sleep;
 
 use super::config::Config;
 use super::monitor::Lines;
-use super::run::core::Result;
-use super::run::{Plan, run_with};
+use super::run::{Failure, Plan, run_with};
 use super::sink::Writer;
 
 /// How long each batch takes while the sink is slow.
@@ -17,12 +16,17 @@ const STALL: Duration = Duration::from_millis(400);
 
 /// Runs the demo for `span`: in the middle third of it the sink is slow. The live page is at
 /// `http`: a port of the loopback interface, 0 for any, or an address with a port.
-pub async fn demo(demo: &Demo<Seed>, span: Duration, http: &str, ctx: &Context) -> Result<()> {
+pub async fn demo(
+    demo: &Demo<Seed>,
+    span: Duration,
+    http: &str,
+    ctx: &Context,
+) -> Result<(), Failure> {
     let config = Config {
         generate: Some(4),
         rate: (demo.pace() > 0.0).then_some((50_000.0 / demo.pace()) as u32),
         conditions: vec!["status>=500".to_owned()],
-        by: Some("service".to_owned()),
+        by: vec!["service".to_owned()],
         p: Some("latency_ms".to_owned()),
         out: vec!["slow sink".to_owned()],
         aggregates: Some("/dev/null".to_owned()),
@@ -30,8 +34,8 @@ pub async fn demo(demo: &Demo<Seed>, span: Duration, http: &str, ctx: &Context) 
         http: Some(http.to_owned()),
         ..Config::default()
     };
-    let config = config.load(None)?;
-    let plan = Plan::compile(&config)?; // its sink is not a file
+    let config = config.load(None).map_err(Failure::Settings)?;
+    let plan = Plan::compile(&config).map_err(Failure::Settings)?; // its sink is not a file
     say!("Four sources, a filter, windows of 1 s, and a sink that is slow in the middle third");
     let (delay, watched) = watch::channel(Duration::ZERO);
     let third = span / 3;

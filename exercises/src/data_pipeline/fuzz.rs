@@ -210,7 +210,7 @@ pub fn chunks(data: &[u8]) {
 
 fn job() -> Job {
     let config: Config = toml::from_str(
-        "stdin = true\nwhere = ['a!=1']\nby = 'k.x'\np = 'v'\nmax-line = '64'
+        "stdin = true\nwhere = ['a!=1']\nby = ['k.x']\np = 'v'\nmax-line = '64'
         out = ['file', 'tcp://host']\naggregates = 'windows'",
     )
     .expect("they are settings");

@@ -23,7 +23,7 @@ impl Total {
 impl Config {
     /// The fields of --by.
     pub(crate) fn keys(&self) -> Vec<&str> {
-        self.by.as_deref().map_or(Vec::new(), parts)
+        self.by.iter().flat_map(|list| parts(list)).collect()
     }
 
     /// The quantiles: the columns' names, and the shares in billionths.
@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn columns_are_named_by_what_they_hold_and_keys_are_split_at_their_commas() {
         let config = Config {
-            by: Some("service, \"a,b\",lower(x)".into()),
+            by: vec!["service, \"a,b\"".into(), "lower(x)".into()],
             q: vec![0.5, 0.9, 0.999, 1.0],
             sum: vec!["bytes".into()],
             max: vec!["t.ms".into()],

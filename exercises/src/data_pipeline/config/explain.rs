@@ -33,7 +33,8 @@ impl Config {
         let http_header = self.http_header.iter().map(hidden).collect();
         let table = Self { http_header, ..self.clone() }.table();
         if let Some(to) = &self.aggregates {
-            let by = self.by.as_deref().map_or(String::new(), |by| format!(" for each {by}"));
+            let by = self.keys().join(",");
+            let by = if by.is_empty() { by } else { format!(" for each {by}") };
             let quantiles: Vec<_> = self.quantiles().into_iter().map(|(name, _)| name).collect();
             let p = self.p.as_deref();
             let mut p =

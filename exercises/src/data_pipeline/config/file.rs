@@ -1,13 +1,14 @@
 //! The settings in TOML: what may be written, and where an error is.
 
+use std::any::TypeId;
+use std::error::Error;
 use std::fs;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use clap::Args;
-use serde::Deserialize;
+use clap::{Arg, ArgAction, Args, Command, FromArgMatches};
+use toml::Table;
 use toml::de::{DeTable, DeValue};
-use toml::{Spanned, Table};
 
 use super::flags::Config;
 
@@ -26,51 +27,92 @@ type Wrong = (Range<usize>, String);
 /// The value of an environment variable.
 type Variables<'v> = &'v dyn Fn(&str) -> Option<String>;
 
+/// Each key with each of its values becomes a flag, so that both take the same and say the same.
 fn from_toml(text: &str, variable: Variables<'_>) -> Result<Config, Wrong> {
-    let wrong = |err: toml::de::Error| (err.span().unwrap_or_default(), err.message().to_owned());
-    let mut table = DeTable::parse(text).map_err(wrong)?;
-    let flags = Config::augment_args(clap::Command::new("keys"));
-    let known = || flags.get_arguments().filter(|flag| !flag.is_hide_set());
-    let mut forms = Vec::new();
-    for (key, value) in table.get_mut().iter_mut() {
-        let name = &**key.get_ref();
-        let Some(flag) = known().find(|flag| flag.get_long() == Some(name)) else {
-            let keys = known().filter_map(clap::Arg::get_long);
-            let near = |key: &str| strsim::jaro_winkler(name, key);
-            let nearest = keys.max_by(|a, b| near(a).total_cmp(&near(b))).unwrap_or_default();
-            let why = format!("unknown setting `{name}`; the nearest is `{nearest}`");
-            return Err((key.span(), why));
+    let table = DeTable::parse(text)
+        .map_err(|err| (err.span().unwrap_or_default(), err.message().to_owned()))?;
+    let flags = Config::augment_args(Command::new("settings").no_binary_name(true));
+    let mut arguments = Vec::new();
+    for (key, value) in table.get_ref() {
+        let flag = known(&flags, key.get_ref()).map_err(|why| (key.span(), why))?;
+        let is_list = matches!(flag.get_action(), ArgAction::Append);
+        let values = match value.get_ref() {
+            DeValue::Array(values) if is_list => values.iter().collect(),
+            _ => vec![value],
         };
-        let form = flag.get_value_names().and_then(<[_]>::first);
-        let form = form.filter(|_| flag.get_action().takes_values()).map_or("true", |form| form);
-        let help = flag.get_help().map(ToString::to_string).unwrap_or_default();
-        forms.push((value.span(), format!("; expected {name} = {form}: {help}")));
-        expand(value, variable)?;
-        let is_list = matches!(flag.get_action(), clap::ArgAction::Append);
-        if is_list && !matches!(value.get_ref(), DeValue::Array(_)) {
-            let one = std::mem::replace(value.get_mut(), DeValue::Boolean(false));
-            let list = [Spanned::new(value.span(), one)].into_iter().collect();
-            *value.get_mut() = DeValue::Array(list);
+        for value in values {
+            let argument = argument(flag, value.get_ref(), variable).and_then(|argument| {
+                let alone = Command::new("setting").no_binary_name(true).arg(flag);
+                alone.try_get_matches_from(&argument).map_err(|err| reason(&err))?;
+                Ok(argument)
+            });
+            let argument = argument.map_err(|why| (value.span(), why + &form(flag)))?;
+            arguments.extend(argument);
         }
     }
-    Config::deserialize(toml::Deserializer::from(table)).map_err(|err| {
-        let (span, why) = wrong(err);
-        let form = forms.into_iter().find(|(of, _)| of.start <= span.start && span.end <= of.end);
-        (span, why + &form.map(|(_, form)| form).unwrap_or_default())
-    })
+    let config = flags.try_get_matches_from(arguments);
+    config.and_then(|flags| Config::from_arg_matches(&flags)).map_err(|err| (0..0, reason(&err)))
 }
 
-/// Replaces the variables in a text, or in those of a list.
-fn expand(value: &mut Spanned<DeValue<'_>>, variable: Variables<'_>) -> Result<(), Wrong> {
-    let span = value.span();
-    match value.get_mut() {
-        DeValue::Array(items) => items.iter_mut().try_for_each(|item| expand(item, variable))?,
-        DeValue::String(text) => {
-            *text = expanded(text, variable).map_err(|why| (span, why))?.into();
-        }
-        _ => {}
+/// The flag of this name. What is for one run, or for tests, cannot stand in a file.
+fn known<'f>(flags: &'f Command, name: &str) -> Result<&'f Arg, String> {
+    let is_for_one_run = |flag: &Arg| flag.is_hide_set() || flag.get_id() == "reset_windows";
+    let known = flags.get_arguments().filter(|flag| !is_for_one_run(flag));
+    let known = known.filter_map(|flag| Some((flag.get_long()?, flag)));
+    let near = |key: &str| strsim::jaro_winkler(name, key);
+    let nearest = known.max_by(|(a, _), (b, _)| near(a).total_cmp(&near(b)));
+    let (nearest, flag) = nearest.expect("there are flags");
+    if nearest != name {
+        return Err(format!("unknown setting `{name}`; the nearest is `{nearest}`"));
     }
-    Ok(())
+    Ok(flag)
+}
+
+/// The flag with this value, as on a command line; `None` if it is off.
+fn argument(
+    flag: &Arg,
+    value: &DeValue<'_>,
+    variable: Variables<'_>,
+) -> Result<Option<String>, String> {
+    let name = flag.get_long().unwrap_or_default();
+    if !flag.get_action().takes_values() {
+        let is_on = value.as_bool().ok_or("expected true or false")?;
+        return Ok(is_on.then(|| format!("--{name}")));
+    }
+    let of_text = [TypeId::of::<String>(), TypeId::of::<PathBuf>()];
+    let is_text = of_text.iter().any(|of| flag.get_value_parser().type_id() == *of);
+    let text = match value {
+        DeValue::String(text) => expanded(text, variable)?,
+        DeValue::Array(_) => return Err("expected one value".to_owned()),
+        DeValue::Integer(number) if !is_text => {
+            let number = i64::from_str_radix(number.as_str(), number.radix());
+            number.map_err(|err| err.to_string())?.to_string()
+        }
+        DeValue::Float(number) if !is_text => number.as_str().to_owned(),
+        _ => return Err(format!("expected a text{}", if is_text { "" } else { " or a number" })),
+    };
+    Ok(Some(format!("--{name}={text}")))
+}
+
+/// What is wrong with the value of a flag.
+fn reason(err: &clap::Error) -> String {
+    err.source().map_or_else(
+        || {
+            let message = err.to_string();
+            let lines = message.lines().take_while(|line| !line.is_empty()).map(str::trim);
+            lines.collect::<Vec<_>>().join(" ").trim_start_matches("error: ").to_owned()
+        },
+        ToString::to_string,
+    )
+}
+
+/// The right form of a setting, for an error.
+fn form(flag: &Arg) -> String {
+    let name = flag.get_long().unwrap_or_default();
+    let value = flag.get_value_names().and_then(<[_]>::first);
+    let value = value.filter(|_| flag.get_action().takes_values()).map_or("true", |value| value);
+    let help = flag.get_help().map(ToString::to_string).unwrap_or_default();
+    format!("; expected {name} = {value}: {help}")
 }
 
 /// Replaces `${VAR}` and `${VAR:-x}`.

@@ -91,9 +91,9 @@ pub struct Config {
     #[arg(long, value_name = "ZONE", help_heading = "Events")]
     pub time_zone: Option<String>,
 
-    /// Count for each value of these fields [default: all events together]
+    /// Count for each value of these fields; repeatable [default: all events together]
     #[arg(long, value_name = "FIELD[,FIELD]", help_heading = "Windows")]
-    pub by: Option<String>,
+    pub by: Vec<String>,
 
     /// The length of a window [default: 1s]
     #[arg(long, value_name = "SPAN", help_heading = "Windows", value_parser = duration)]
@@ -110,7 +110,7 @@ pub struct Config {
     pub p: Option<String>,
 
     /// Which quantiles of --p: 0.999 is the column p99.9 [default: 0.5,0.99]
-    #[arg(long, value_name = "SHARES", help_heading = "Windows", value_delimiter = ',')]
+    #[arg(long, value_name = "SHARE[,SHARE]", help_heading = "Windows", value_delimiter = ',')]
     pub q: Vec<f64>,
 
     /// Add up this field, in a column `sum_FIELD`; repeatable

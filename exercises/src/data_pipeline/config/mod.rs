@@ -63,7 +63,8 @@ impl Config {
 
     /// The first setting that has no effect without windows.
     fn of_windows(&self) -> Option<&'static str> {
-        let (by, p) = (self.by.as_ref().map(|_| "--by"), self.p.as_ref().map(|_| "--p"));
+        let by = (!self.by.is_empty()).then_some("--by");
+        let p = self.p.as_ref().map(|_| "--p");
         let q = (!self.q.is_empty()).then_some("--q");
         by.or(p).or(q).or_else(|| self.totals().next().map(|(total, _)| total.flag()))
     }

@@ -19,8 +19,8 @@ fn flags_overrule_the_file() {
     let config = flags.load(Some(&path)).unwrap();
     assert_eq!(config.window, Some(Duration::from_secs(1)));
     assert_eq!(
-        (config.by.as_deref(), &config.conditions[..]),
-        (Some("service"), &["a>1".to_owned()][..])
+        (config.by, &config.conditions[..]),
+        (vec!["service".to_owned()], &["a>1".to_owned()][..])
     );
     assert_eq!(config.aggregates.as_deref(), Some("-"));
 }
@@ -51,6 +51,13 @@ fn a_list_of_one_may_be_written_without_brackets() {
     let config = Config::default().load(Some(&path)).unwrap();
     assert_eq!((config.file, config.conditions), (vec!["a".into()], vec!["a>1".into()]));
     assert_eq!((config.policy, config.out.len(), config.q), (vec![WhenFull::Drop], 2, vec![0.5]));
+    // A text is what the flag takes.
+    let (_dir, path) = file(
+        "file = 'a'\nby = ['k', '\"b,c\"']\nq = '0.5,.9'\np = 'n'\nworkers = '3'\naggregates = 'w'\n",
+    );
+    let config = Config::default().load(Some(&path)).unwrap();
+    assert_eq!((config.keys(), &config.q[..]), (vec!["k", "\"b,c\""], &[0.5, 0.9][..]));
+    assert_eq!(config.workers, Some(3));
 }
 
 #[test]
@@ -62,14 +69,21 @@ fn an_error_in_a_file_has_its_line_a_caret_and_the_right_form() {
         ),
         (
             "workers = 'two'\n",
-            "line 1: invalid type: string \"two\", expected usize; expected workers = N: Threads that parse",
+            "line 1: invalid digit found in string; expected workers = N: Threads that parse",
         ),
         (
             "\n follow = 'yes'",
-            "line 2: invalid type: string \"yes\", expected a boolean; expected follow = true: Go on reading",
+            "line 2: expected true or false; expected follow = true: Go on reading",
         ),
         ("file = ['a'", "line 1: "),
         ("window = 5\n", "\n  window = 5\n           ^"),
+        ("window = 5\n", "line 1: a duration is a number with a unit, such as 5s or 200ms: "),
+        ("idle = '5'\n", "a unit, such as 5s or 200ms: "),
+        ("q = '0.5,x'\n", "invalid float literal; expected q = SHARE[,SHARE]: Which quantiles"),
+        ("p = ['a', 'b']\n", "expected one value; expected p = FIELD: The field to compute"),
+        ("policy = ['drop', 'x']\n", "[possible values: block, drop]; expected policy = "),
+        ("out = 5\n", "expected a text; expected out = SINK: "),
+        ("stdin = [true]\n", "expected true or false"),
     ] {
         let (_dir, path) = file(text);
         let err = Config::default().load(Some(&path)).unwrap_err();
@@ -99,7 +113,7 @@ fn settings_that_cannot_work_are_refused() {
     });
     assert!(short.unwrap_err().contains("--unwrap docker needs a --max-line"));
     assert!(with(|config| config.id_field = Some("a.b".into())).is_err());
-    let by = with(|config| (config.by, config.out) = (Some("k".into()), vec!["o".into()]));
+    let by = with(|config| (config.by, config.out) = (vec!["k".into()], vec!["o".into()]));
     assert_eq!(by.unwrap_err(), "--by has no effect without windows; add --aggregates FILE");
     let q = |shares: &'static [f64]| {
         let config = Config { stdin: true, p: Some("v".into()), ..Config::default() };

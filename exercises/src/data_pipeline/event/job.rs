@@ -181,6 +181,7 @@ pub(crate) fn identity(config: &Config) -> String {
     if config.aggregates.is_none() {
         return NO_WINDOWS.to_owned();
     }
+    let by = (!by.is_empty()).then(|| by.join(","));
     let fields = (time, by, p, true);
     // Newer settings are named only where they are used, so that a checkpoint of an earlier version
     // matches.

@@ -293,7 +293,7 @@ mod tests {
 
     #[test]
     fn a_field_that_no_event_had_is_named() {
-        let config = || Config { by: Some("k".into()), p: Some("v".into()), ..Config::default() };
+        let config = || Config { by: vec!["k".into()], p: Some("v".into()), ..Config::default() };
         let rows = |had: [bool; 2]| {
             let row = Row { time: 0, latest: 0, key: 0, value: None };
             Rows { list: vec![row], had: had.to_vec(), ..Rows::default() }
