@@ -55,10 +55,12 @@ impl Clock {
     pub(crate) fn millis_after(&self, last: &mut Second, value: &Value<'_>) -> Option<i64> {
         match (value, &self.format) {
             (Value::Text(text), None) => {
-                last.fast(text.as_bytes()).or_else(|| self.known(text.trim()))
+                last.fast(text.as_bytes()).or_else(|| finest(text.trim(), |text| self.known(text)))
             }
             (Value::Number(number), None) => from_number(*number),
-            (Value::Text(text), Some(format)) => self.formatted(format, text.trim()),
+            (Value::Text(text), Some(format)) => {
+                finest(text.trim(), |text| self.formatted(format, text))
+            }
             (Value::Number(_), Some(format)) => self.formatted(format, &key(value)),
             _ => None,
         }
@@ -120,6 +122,29 @@ impl Clock {
         format!("no time: the field {field} holds {there}, which is {form}")
     }
 }
+
+/// What `read` makes of a text; if it cannot read it, of the text without the decimals beyond
+/// nanoseconds, which the parsers do not take.
+fn finest(text: &str, read: impl Fn(&str) -> Option<i64>) -> Option<i64> {
+    read(text).or_else(|| {
+        let mut decimals = None;
+        let shorter: String = text
+            .chars()
+            .filter(|&char| {
+                decimals = match (char, decimals) {
+                    ('.' | ',', _) => Some(0),
+                    ('0'..='9', Some(before)) => Some(before + 1),
+                    _ => None,
+                };
+                decimals.is_none_or(|decimals| decimals <= NANOSECONDS)
+            })
+            .collect();
+        if shorter.len() < text.len() { read(&shorter) } else { None }
+    })
+}
+
+/// The decimals of a second that jiff reads.
+const NANOSECONDS: usize = 9;
 
 /// Most characters of a text that a message shows.
 const SHOWN: usize = 80;
@@ -247,6 +272,9 @@ mod tests {
             ("2026-03-01 12:00:00,250", 250),
             ("2026-03-01T12:00:00,250Z", 250),
             ("2026-03-01T12:00:00.123456789Z", 123),
+            ("2026-03-01T12:00:00.1234567899Z", 123),
+            ("2026-03-01 13:00:00,123456789123456 +0100", 123),
+            ("1772366400.12345678901", 123),
             ("2026-03-01 12:00:00.123 UTC", 123),
             ("2026-03-01 12:00:00.123 GMT", 123),
             ("2026-03-01 12:00:00+00", 0),
@@ -317,6 +345,8 @@ mod tests {
         let clock = Clock::new("%d.%m.%Y %H:%M:%S%.f", "UTC").unwrap();
         let value = Value::Text("01.03.2026 12:00:00.25".into());
         assert_eq!(clock.millis(&value), of("2026-03-01T12:00:00.25Z"));
+        let finer = Value::Text("01.03.2026 12:00:00.25000000009".into());
+        assert_eq!(clock.millis(&finer), of("2026-03-01T12:00:00.25Z"));
         let iso = Value::Text("2026-03-01T12:00:00Z".into());
         assert_eq!(clock.millis(&iso), None);
         assert!(clock.problem("t", &iso).contains("not in the form of --time-format \"%d"));
