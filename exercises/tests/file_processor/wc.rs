@@ -54,6 +54,8 @@ fn text() -> impl Strategy<Value = Vec<u8>> {
     let part = prop_oneof![
         4 => prop::sample::select(vec!["a", "bc", " ", "\n", "é", "漢字", "e\u{301}"]),
         2 => prop::sample::select(vec!["\t", "\r", "\x0c", "\r\n", "    ", "\x0b"]),
+        2 => prop::sample::select(vec!["\u{a0}", "\u{1680}", "\u{2003}", "\u{2007}", "\u{202f}"]),
+        1 => prop::sample::select(vec!["\u{205f}", "\u{2060}", "\u{3000}", "a\u{85}", "a\u{2028}b", "a\u{2029}"]),
     ];
     let parts =
         (prop::collection::vec(part, 0..40), prop_oneof![9 => Just(1_usize), 1 => Just(300)]);

@@ -32,9 +32,10 @@ pub(super) struct ColumnFlags {
     #[arg(short = 'L', long)]
     max_line_length: bool,
 
-    /// What separates words: ASCII whitespace, or Unicode's
-    #[arg(long, value_enum, default_value_t)]
-    pub(super) word_rule: Whitespace,
+    /// What separates words: ASCII whitespace, or Unicode's [default: ascii; with --format wc, the
+    /// spaces of wc]
+    #[arg(long, value_enum)]
+    pub(super) word_rule: Option<Whitespace>,
 }
 
 /// What is printed, and how.

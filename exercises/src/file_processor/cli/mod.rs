@@ -21,7 +21,7 @@ use crossbeam_channel::Receiver;
 use rustix::fs::{FileType, fstat};
 
 use super::columns::Counts;
-use super::count::Counter;
+use super::count::{Counter, Whitespace};
 use super::report::{Bar, ErrorLog, FormatName, Listing, Printer, TotalWhen, long_words};
 use super::row::{Row, Status, Summary};
 use super::run::{CHUNK, Options, process};
@@ -236,8 +236,9 @@ impl Cli {
 
     fn options(&self, filter: Filter) -> Options {
         let cpus = available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        let whitespace = self.columns.word_rule;
         let as_wc = self.report.format == FormatName::Wc;
+        let of_format = if as_wc { Whitespace::Wc } else { Whitespace::Ascii };
+        let whitespace = self.columns.word_rule.unwrap_or(of_format);
         let sorted_by = self.report.sort.and_then(SortBy::column);
         let columns = self.columns.chosen().iter().chain(sorted_by).collect();
         let binary = self.binary.unwrap_or(match self.report.top {

@@ -88,6 +88,7 @@ impl LineWidths {
             match character {
                 '\n' | '\r' | '\x0c' => widths.end_line(),
                 '\t' => widths.tail = widths.tail.then(Width::TAB),
+                '\u{2028}' | '\u{2029}' => {} // glibc prints nothing for a separator
                 ' '..='~' => widths.tail = widths.tail.then(Width::columns(1)),
                 _ => {
                     let columns = character.width().unwrap_or(0) as u64;

@@ -40,18 +40,18 @@ impl Counter {
     pub(crate) fn partial(self, text: &[u8]) -> Partial {
         let has = |column| self.columns.has(column);
         let mut partial = Partial { bytes: text.len() as u64, ..Partial::default() };
-        match (has(Column::Lines), has(Column::Words), self.whitespace) {
-            (true, true, Whitespace::Ascii) => {
+        match (has(Column::Lines), has(Column::Words)) {
+            (true, true) if self.whitespace.is_plain(text) => {
                 let (lines, words) = lines_and_words(text);
                 partial.lines = lines;
                 partial.words = WordStarts::at_edges(text, words);
             }
-            (lines, words, whitespace) => {
+            (lines, words) => {
                 if lines {
                     partial.lines = bytecount::count(text, b'\n') as u64;
                 }
                 if words {
-                    partial.words = whitespace.word_starts(text);
+                    partial.words = self.whitespace.word_starts(text);
                 }
             }
         }
@@ -145,7 +145,7 @@ mod tests {
     use super::super::scalar;
     use super::*;
 
-    const WHITESPACES: [Whitespace; 2] = [Whitespace::Ascii, Whitespace::Unicode];
+    const WHITESPACES: [Whitespace; 3] = [Whitespace::Ascii, Whitespace::Unicode, Whitespace::Wc];
 
     fn all(whitespace: Whitespace) -> Counter {
         Counter { columns: Column::ALL.into_iter().collect(), whitespace, as_wc: false }
@@ -177,7 +177,7 @@ mod tests {
     fn text() -> impl Strategy<Value = Vec<u8>> {
         let character = prop_oneof![
             4 => prop::sample::select(b"ab \t\n\r\x0c".to_vec()).prop_map(|byte| vec![byte]),
-            2 => prop::sample::select("é\u{a0}\u{85}\u{2003}\u{3000}\u{1680}💚漢\u{301}\u{200b}".chars().collect::<Vec<_>>())
+            2 => prop::sample::select("é\u{a0}\u{85}\u{2003}\u{2028}\u{2060}\u{3000}\u{1680}💚漢\u{301}\u{200b}".chars().collect::<Vec<_>>())
                 .prop_map(|character| character.to_string().into_bytes()),
             1 => Just(b"\r\n".to_vec()),
             1 => any::<u8>().prop_map(|byte| vec![byte]),

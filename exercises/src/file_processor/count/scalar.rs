@@ -48,6 +48,11 @@ fn is_space(character: char, whitespace: Whitespace) -> bool {
     match whitespace {
         Whitespace::Ascii => " \t\n\x0b\x0c\r".contains(character),
         Whitespace::Unicode => character.is_whitespace(),
+        Whitespace::Wc => match character {
+            '\u{85}' | '\u{2028}' | '\u{2029}' => false,
+            '\u{2060}' => true,
+            _ => character.is_whitespace(),
+        },
     }
 }
 
@@ -69,6 +74,7 @@ fn widest_line(text: &[u8]) -> usize {
         column = match character {
             '\n' | '\r' | '\x0c' => 0,
             '\t' => (column / 8 + 1) * 8,
+            '\u{2028}' | '\u{2029}' => column,
             _ => column + character.width().unwrap_or(0),
         };
         widest = widest.max(column);
@@ -109,5 +115,6 @@ mod tests {
         assert_eq!(widest_line("a\tb\n".as_bytes()), 9);
         assert_eq!(widest_line("12345678\t\n\t\t漢\r1".as_bytes()), 18);
         assert_eq!(widest_line(b"e\xCC\x81\x0b\x01\xFF\x0c12"), 2);
+        assert_eq!(widest_line("a\u{2028}b\u{2029}".as_bytes()), 2);
     }
 }

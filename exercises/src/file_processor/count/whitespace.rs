@@ -8,6 +8,10 @@ pub enum Whitespace {
     Ascii,
     /// All 25 characters with Unicode's property `White_Space`, the no-break spaces among them.
     Unicode,
+    /// What GNU `wc` takes for it in a UTF-8 locale, with glibc: every space, the no-break spaces and
+    /// the word joiner among them, but no line break beyond ASCII.
+    #[value(skip)]
+    Wc,
 }
 
 /// Where words start in a stretch of text.
@@ -21,7 +25,8 @@ pub(crate) struct WordStarts {
     pub(crate) last: bool,
 }
 
-/// Text without any non-ASCII byte is counted in blocks of this size by the fast path.
+/// Text without a byte that may begin a space beyond ASCII is counted in blocks of this size by the
+/// fast path.
 const BLOCK: usize = 512;
 
 impl Whitespace {
@@ -35,11 +40,14 @@ impl Whitespace {
             [b' ' | b'\t'..=b'\r', ..] => 1,
             [0..=0x7F, ..] | [] => 0,
             _ if self == Self::Ascii => 0,
-            [0xC2, 0x85 | 0xA0, ..] => 2,
+            [0xC2, 0xA0, ..] => 2,
             [0xE1, 0x9A, 0x80, ..]
-            | [0xE2, 0x80, 0x80..=0x8A | 0xA8 | 0xA9 | 0xAF, ..]
+            | [0xE2, 0x80, 0x80..=0x8A | 0xAF, ..]
             | [0xE2, 0x81, 0x9F, ..]
             | [0xE3, 0x80, 0x80, ..] => 3,
+            [0xC2, 0x85, ..] if self == Self::Unicode => 2,
+            [0xE2, 0x80, 0xA8 | 0xA9, ..] if self == Self::Unicode => 3,
+            [0xE2, 0x81, 0xA0, ..] if self == Self::Wc => 3,
             _ => 0,
         }
     }
@@ -49,10 +57,42 @@ impl Whitespace {
         if text.is_empty() {
             return WordStarts::default();
         }
-        match self {
-            Self::Ascii => ascii_word_starts(text),
-            Self::Unicode => unicode_word_starts(text),
+        if self.is_plain(text) { ascii_word_starts(text) } else { self.wide_word_starts(text) }
+    }
+
+    /// Whether all whitespace in `text` is ASCII: no byte begins other whitespace.
+    pub(crate) fn is_plain(self, text: &[u8]) -> bool {
+        // Without branches, as in the kernel; for ASCII the standard library is several times faster.
+        let begins = |found, byte: &u8| found | matches!(byte, 0xC2 | 0xE1..=0xE3);
+        self == Self::Ascii || text.is_ascii() || !text.iter().fold(false, begins)
+    }
+
+    fn wide_word_starts(self, text: &[u8]) -> WordStarts {
+        let mut starts = WordStarts { first: self.len_at(text) == 0, ..WordStarts::default() };
+        let mut at = 0;
+        while at < text.len() {
+            let block = &text[at..text.len().min(at + BLOCK)];
+            if self.is_plain(block) {
+                starts.join(ascii_word_starts(block));
+                at += block.len();
+            } else {
+                at = self.scan(text, at, &mut starts);
+            }
         }
+        starts
+    }
+
+    /// Goes on byte by byte to the end of the block, and beyond it to the end of the whitespace that
+    /// it cuts.
+    fn scan(self, text: &[u8], mut at: usize, starts: &mut WordStarts) -> usize {
+        let end = text.len().min(at + BLOCK);
+        while at < end {
+            let space = self.len_at(&text[at..]);
+            starts.words += u64::from(space == 0 && !starts.last);
+            starts.last = space == 0;
+            at += space.max(1);
+        }
+        at
     }
 }
 
@@ -72,33 +112,4 @@ impl WordStarts {
 
 fn ascii_word_starts(text: &[u8]) -> WordStarts {
     WordStarts::at_edges(text, lines_and_words(text).1)
-}
-
-fn unicode_word_starts(text: &[u8]) -> WordStarts {
-    let mut starts =
-        WordStarts { first: Whitespace::Unicode.len_at(text) == 0, ..WordStarts::default() };
-    let mut at = 0;
-    while at < text.len() {
-        let block = &text[at..text.len().min(at + BLOCK)];
-        if block.is_ascii() {
-            starts.join(ascii_word_starts(block));
-            at += block.len();
-        } else {
-            at = scan(text, at, &mut starts);
-        }
-    }
-    starts
-}
-
-/// Goes on character by character to the end of the block, and beyond it to the end of the
-/// character that it cuts.
-fn scan(text: &[u8], mut at: usize, starts: &mut WordStarts) -> usize {
-    let end = text.len().min(at + BLOCK);
-    while at < end {
-        let space = Whitespace::Unicode.len_at(&text[at..]);
-        starts.words += u64::from(space == 0 && !starts.last);
-        starts.last = space == 0;
-        at += space.max(1);
-    }
-    at
 }
