@@ -7,8 +7,8 @@ use std::process::{self, ExitCode};
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use common::{Demo, Result, Seed, duration, interrupted, say};
-use exercises::data_pipeline::{self, Config, without_users};
+use common::{Demo, Seed, duration, interrupted, say};
+use exercises::data_pipeline::{self, Config, Failure, without_users};
 
 /// Filters and aggregates streams of JSON lines, each exactly once
 #[derive(Parser)]
@@ -56,7 +56,7 @@ Sinks     --out FILE|URL  --aggregates FILE  --dead-letters FILE  (-: stdout)
 Run       --checkpoint FILE (exactly once)  --http PORT  --for SPAN
 Sample    check --sample FILE -n 20: what becomes of its first lines, and why
 
-Exit status: 0 done, 1 a source or sink failed, 2 usage, 3 cut short
+Exit status: 0 done, 1 something failed, 2 wrong settings, 3 cut short
 --help tells all of every flag.";
 
 #[derive(clap::Args)]
@@ -73,11 +73,19 @@ fn main() -> ExitCode {
     let Args { demo, span, http, command } = exercises::installed::parse();
     demo.mixed(async |demo| {
         let outcome = match command {
-            None => Ok(data_pipeline::demo(&demo, span, &http, &interrupted()).await?),
+            None => data_pipeline::demo(&demo, span, &http, &interrupted()).await,
             Some(Command::Run(pipeline)) => run(pipeline, &demo).await,
             Some(Command::Check(pipeline)) => check(pipeline),
         };
-        outcome.map_err(|err| without_users(&err.to_string()).into())
+        outcome.map_err(|failure| {
+            let why = without_users(&failure.to_string());
+            if let Failure::Settings(_) = failure {
+                // Like any wrong argument: a supervisor need not try again.
+                let _ = writeln!(io::stderr().lock(), "error: {why}"); // or it is closed
+                process::exit(2)
+            }
+            why.into()
+        })
     })
 }
 
@@ -97,22 +105,19 @@ struct Check {
 }
 
 impl Pipeline {
-    /// The complete settings. Wrong ones end the program like any wrong argument, with status 2.
-    fn load(self) -> Config {
+    /// The complete settings.
+    fn load(self) -> Result<Config, Failure> {
         let file = self.settings.as_deref();
         let config = self.config.load(file).and_then(|config| {
             data_pipeline::compile(&config).map_err(|err| data_pipeline::located(file, &err))?;
             Ok(config)
         });
-        config.unwrap_or_else(|err| {
-            let _ = writeln!(io::stderr().lock(), "error: {}", without_users(&err)); // or it is closed
-            process::exit(2)
-        })
+        config.map_err(Failure::Settings)
     }
 }
 
-async fn run(pipeline: Pipeline, demo: &Demo<Seed>) -> Result {
-    let config = pipeline.load();
+async fn run(pipeline: Pipeline, demo: &Demo<Seed>) -> Result<(), Failure> {
+    let config = pipeline.load()?;
     let ended = data_pipeline::run(&config, demo, &interrupted()).await?;
     data_pipeline::report(&ended);
     if ended.cut_short {
@@ -121,11 +126,11 @@ async fn run(pipeline: Pipeline, demo: &Demo<Seed>) -> Result {
     Ok(())
 }
 
-fn check(Check { mut pipeline, sample, lines }: Check) -> Result {
+fn check(Check { mut pipeline, sample, lines }: Check) -> Result<(), Failure> {
     if let Some(sample) = &sample {
         pipeline.config.file = vec![sample.display().to_string()]; // there has to be a source
     }
-    let config = pipeline.load();
+    let config = pipeline.load()?;
     let report = if let Some(sample) = sample {
         data_pipeline::sample(&config, &sample, lines)?
     } else {

@@ -17,6 +17,6 @@ mod window;
 
 pub use config::{Config, HttpBody, HttpCompression, WhenFull, located};
 pub use demo::demo;
-pub use run::{Ended, check, compile, report, run, sample};
+pub use run::{Ended, Failure, check, compile, report, run, sample};
 pub use secrets::without_users;
 pub use state::ledger::{Counts, SinkCounts};

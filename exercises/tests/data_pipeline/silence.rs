@@ -19,16 +19,31 @@ fn a_source_that_gives_nothing_is_named() {
     kit.write("empty", "");
     fs::create_dir(kit.path("dir")).unwrap();
     assert!(Command::new("mkfifo").arg(kit.path("fifo")).status().unwrap().success());
-    let args = ["--file", "in", "--out", "out"];
+    let run = kit.ok(&["--file", "in", "--out", "out", "--file", "empty"]);
+    assert_eq!(told(&run.stderr, "empty gave nothing"), 1, "{run:#?}");
+    assert_eq!(told(&run.stderr, "nothing"), 1, "{run:#?}");
+    assert_eq!(kit.read("out"), lines(0..3));
+    // A source that is no file is as wrong as one that is missing, alone or beside others.
     for (source, text) in [
-        ("dir", "--file dir gives nothing: dir is a directory; write DIRECTORY/*"),
-        ("fifo", "--file fifo gives nothing: fifo is a FIFO; read it with --stdin"),
-        ("empty", "empty gave nothing"),
+        ("dir", "error: --file dir gives nothing: dir is a directory; write DIRECTORY/*"),
+        ("di*", "error: --file di* gives nothing: dir is a directory; write DIRECTORY/*"),
+        ("fifo", "error: --file fifo gives nothing: fifo is a FIFO; read it with --stdin"),
     ] {
-        let run = kit.ok(&[&args[..], &["--file", source]].concat());
-        assert_eq!(told(&run.stderr, text), 1, "{run:#?}");
-        assert_eq!(told(&run.stderr, "nothing"), 1, "{run:#?}");
-        assert_eq!(kit.read("out"), lines(0..3));
+        for beside in [&["--file", "in"][..], &[]] {
+            for command in ["run", "check"] {
+                let args = [&[command, "--out", "none", "--file", source], beside].concat();
+                let run = kit.command(&args).expect_status(1);
+                assert_eq!(
+                    (told(&run.stderr, text), run.stderr.lines().count()),
+                    (1, 1),
+                    "{run:#?}"
+                );
+                assert!(!kit.path("none").exists());
+            }
+        }
+        // One that is followed may be replaced by a file.
+        let run = kit.ok(&["--file", source, "--follow", "--for", "100ms", "--out", "out"]);
+        assert_eq!(told(&run.stderr, text.trim_start_matches("error: ")), 1, "{run:#?}");
     }
 }
 
@@ -149,7 +164,7 @@ fn with_windows_a_change_is_refused_with_the_two_ways_out() {
     for change in [&["--window", "5s"][..], &["--where", "v>=0"]] {
         for command in ["run", "check"] {
             let changed = [&[command], &args[..], change].concat();
-            let run = kit.command(&changed).expect_status(1);
+            let run = kit.command(&changed).expect_status(2);
             assert!(
                 run.stderr.contains("finish with those, or give the windows up with"),
                 "{run:#?}"

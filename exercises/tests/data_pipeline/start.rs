@@ -23,7 +23,7 @@ fn refused(kit: &Kit, args: &[&str], says: &[&str]) {
     refused_with(1, kit, args, says);
 }
 
-/// The same for settings that are wrong whatever files exist.
+/// The same for settings that have to change: a restart cannot mend them.
 fn wrong(kit: &Kit, args: &[&str], says: &[&str]) {
     refused_with(2, kit, args, says);
 }
@@ -49,17 +49,18 @@ fn a_file_that_is_read_is_never_written() {
     fs::hard_link(kit.path("in.log"), kit.path("hard")).unwrap();
     for out in ["in.log", "link", "hard", "./in.log"] {
         let both = [&format!("--file in.log and --out {out} are one file")[..]];
-        refused(&kit, &["--file", "in.log", "--out", out], &both);
-        refused(&kit, &["--file", "in.log", "--out", out, "--checkpoint", "ck"], &both);
+        wrong(&kit, &["--file", "in.log", "--out", out], &both);
+        wrong(&kit, &["--file", "in.log", "--out", out, "--checkpoint", "ck"], &both);
     }
     let glob = ["--file *.log (in.log) and --dead-letters hard are one file"];
-    refused(&kit, &["--file", "*.log", "--out", "new", "--dead-letters", "hard"], &glob);
+    wrong(&kit, &["--file", "*.log", "--out", "new", "--dead-letters", "hard"], &glob);
     let stdin = File::open(kit.path("in.log")).unwrap();
     let mut command = Command::new(PROGRAM);
     command.args(["run", "--stdin", "--out"]).arg(kit.path("hard")).stdin(stdin);
     let output = command.output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(stderr.contains("--stdin and --out ") && stderr.contains("are one file"), "{stderr}");
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
     assert_eq!(kit.read("in.log"), lines(0..10));
 }
 
@@ -67,11 +68,11 @@ fn a_file_that_is_read_is_never_written() {
 fn an_output_that_would_be_found_as_a_source_is_refused_before_it_is_there() {
     let kit = kit();
     let says = ["--file *.log matches --out new.log"];
-    refused(&kit, &["--file", "*.log", "--out", "new.log"], &says);
-    refused(&kit, &["--file", "*.log", "--follow", "--out", "new.log"], &says);
+    wrong(&kit, &["--file", "*.log", "--out", "new.log"], &says);
+    wrong(&kit, &["--file", "*.log", "--follow", "--out", "new.log"], &says);
     assert!(!kit.path("new.log").exists());
     let state = ["--file *.log matches --checkpoint state.log"];
-    refused(&kit, &["--file", "*.log", "--out", "o", "--checkpoint", "state.log"], &state);
+    wrong(&kit, &["--file", "*.log", "--out", "o", "--checkpoint", "state.log"], &state);
 }
 
 #[test]
@@ -80,17 +81,13 @@ fn no_file_has_two_outputs_or_is_output_and_checkpoint() {
     symlink("o", kit.path("link")).unwrap();
     symlink("nowhere", kit.path("dangling")).unwrap();
     let args = |more: &[&'static str]| [&["--file", "in.log", "--out", "o"], more].concat();
-    refused(&kit, &args(&["--out", "link"]), &["--out o and --out link are one file"]);
-    refused(&kit, &args(&["--aggregates", "./o"]), &["--out o and --aggregates ./o are one file"]);
-    refused(
-        &kit,
-        &args(&["--checkpoint", "link"]),
-        &["--out o and --checkpoint link are one file"],
-    );
+    wrong(&kit, &args(&["--out", "link"]), &["--out o and --out link are one file"]);
+    wrong(&kit, &args(&["--aggregates", "./o"]), &["--out o and --aggregates ./o are one file"]);
+    wrong(&kit, &args(&["--checkpoint", "link"]), &["--out o and --checkpoint link are one file"]);
     let lock = ["--dead-letters ck.lock and --checkpoint ck (ck.lock) are one file"];
-    refused(&kit, &args(&["--dead-letters", "ck.lock", "--checkpoint", "ck"]), &lock);
+    wrong(&kit, &args(&["--dead-letters", "ck.lock", "--checkpoint", "ck"]), &lock);
     let both = ["--out dangling and --dead-letters nowhere are one file"];
-    refused(&kit, &["--file", "in.log", "--out", "dangling", "--dead-letters", "nowhere"], &both);
+    wrong(&kit, &["--file", "in.log", "--out", "dangling", "--dead-letters", "nowhere"], &both);
     // A path that is not a regular file may have any number of roles.
     kit.ok(&["--file", "in.log", "--out", "/dev/null", "--out", "/dev/stdout", "--out", "-"]);
 }
@@ -101,7 +98,7 @@ fn an_error_in_any_setting_leaves_all_outputs_as_they_were() {
     fs::create_dir(kit.path("dir")).unwrap();
     let args = |more: &[&'static str]| [&["--file", "in.log", "--out", "o"], more].concat();
     refused(&kit, &["--file", "typo*", "--out", "o"], &["no file matches --file typo*"]);
-    refused(&kit, &args(&["--file", "a[b"]), &["in --file a[b"]);
+    wrong(&kit, &args(&["--file", "a[b"]), &["in --file a[b"]);
     wrong(
         &kit,
         &args(&["--where", "v"]),
@@ -116,7 +113,7 @@ fn an_error_in_any_setting_leaves_all_outputs_as_they_were() {
     wrong(&kit, &args(&["--http", "foo"]), &["--http foo: expected PORT or HOST:PORT"]);
     wrong(&kit, &args(&["--listen", "foo"]), &["--listen foo: expected PORT or HOST:PORT"]);
     refused(&kit, &args(&["--out", "dir"]), &["--out dir: it is a directory"]);
-    refused(&kit, &args(&["--out", "new/"]), &["--out new/: a file's name does not end with /"]);
+    wrong(&kit, &args(&["--out", "new/"]), &["--out new/: a file's name does not end with /"]);
     wrong(&kit, &args(&["--p", "v"]), &["--p has no effect without windows; add --aggregates"]);
     refused(&kit, &args(&["--out", "new", "--out", "no/such"]), &["--out no/such", "No such file"]);
     refused(&kit, &args(&["--checkpoint", "no/such"]), &["--checkpoint no/such", "No such file"]);

@@ -80,7 +80,7 @@ fn a_checkpoint_belongs_to_its_columns() {
     kit.ok(&args);
     assert_eq!(kit.read("win").matches("\"count\":").count(), 7);
     for more in [["--sum", "v"], ["--max", "v"], ["--q", "0.9"]] {
-        let refused = kit.run(&[&args[..], &more].concat()).expect_status(1);
+        let refused = kit.run(&[&args[..], &more].concat()).expect_status(2);
         assert!(refused.stderr.contains("--reset-windows"), "{}", refused.stderr);
     }
 }

@@ -27,7 +27,7 @@ use crate::data_pipeline::window::Windows;
 const HELD_OPEN: Duration = Duration::from_secs(10);
 
 /// An error is a message that names what failed.
-pub(crate) type Result<T> = std::result::Result<T, String>;
+pub(crate) type Result<T, E = String> = std::result::Result<T, E>;
 
 #[derive(Debug)]
 pub(crate) struct Core {

@@ -54,6 +54,23 @@ const PARSED: usize = 8;
 /// How long a run that was stopped may take to pass on what it has read.
 const DRAIN: Duration = Duration::from_secs(10);
 
+/// Why a run did not start, or failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// With these settings no start can succeed, whatever is done about files and servers.
+    #[error("{0}")]
+    Settings(String),
+    /// Something that the settings name is missing or does not work.
+    #[error("{0}")]
+    Run(String),
+}
+
+impl From<String> for Failure {
+    fn from(why: String) -> Self {
+        Self::Run(why)
+    }
+}
+
 /// How a run ended.
 #[derive(Clone, Debug)]
 pub struct Ended {
@@ -71,7 +88,7 @@ pub fn compile(config: &Config) -> Result<()> {
 
 /// Checks all that a run checks before it touches anything. Settings that pass will start, unless a
 /// port, a server, a lock or space is missing.
-pub fn check(config: &Config) -> Result<()> {
+pub fn check(config: &Config) -> Result<(), Failure> {
     let plan = Plan::of(config)?;
     for warning in plan.warnings {
         warn(format_args!("{}", warning.text));
@@ -98,7 +115,7 @@ pub fn report(ended: &Ended) {
 /// # Cancel safety
 ///
 /// Cancel `ctx` rather than dropping the future: that drops what is in flight, as a crash does.
-pub async fn run(config: &Config, demo: &Demo<Seed>, ctx: &Context) -> Result<Ended> {
+pub async fn run(config: &Config, demo: &Demo<Seed>, ctx: &Context) -> Result<Ended, Failure> {
     run_with(config, Plan::of(config)?, demo, ctx, None, Lines::Terminal).await
 }
 
@@ -111,7 +128,7 @@ pub(crate) async fn run_with(
     ctx: &Context,
     sink: Option<Writer>,
     lines: Lines,
-) -> Result<Ended> {
+) -> Result<Ended, Failure> {
     let Plan { job, warnings } = plan;
     let job = Arc::new(job);
     let budget = ByteBudget::new(IN_FLIGHT);
@@ -177,13 +194,13 @@ pub(crate) async fn run_with(
         },
     };
     if let Some(failure) = failure.into_inner() {
-        return Err(failure);
+        return Err(failure.into());
     }
     for worker in workers {
-        worker.join().map_err(|_| "a worker panicked outside its work")?;
+        worker.join().map_err(|_| "a worker panicked outside its work".to_owned())?;
     }
     if let Some(Err(Stopped::Failed(failure))) = ended {
-        return Err(failure);
+        return Err(failure.into());
     }
     Ok(Ended { counts: ledger.counts(), cut_short: false })
 }
@@ -268,7 +285,7 @@ fn ids(config: &Config) -> Vec<String> {
 }
 
 /// What an earlier run with these settings has saved; an empty checkpoint if there was none.
-fn load(store: Option<&Store>, config: &Config) -> Result<Checkpoint> {
+fn load(store: Option<&Store>, config: &Config) -> Result<Checkpoint, Failure> {
     let Some((saved, broken)) = store.map_or(Ok(None), Store::load)? else {
         return Ok(Checkpoint::default());
     };
@@ -284,16 +301,16 @@ fn load(store: Option<&Store>, config: &Config) -> Result<Checkpoint> {
 
 /// Whether a run with these settings can resume from the checkpoint. The positions belong to the
 /// sources, so only open windows tie it to settings.
-fn fits(saved: &Checkpoint, config: &Config) -> Result<()> {
+fn fits(saved: &Checkpoint, config: &Config) -> Result<(), Failure> {
     let ours = job::identity(config);
     if config.reset_windows || job::is_same(&saved.job, &ours) {
         return Ok(());
     }
-    Err(format!(
+    Err(Failure::Settings(format!(
         "the windows of the checkpoint belong to other settings: finish with those, or give the windows \
          up with --reset-windows\n  saved: {}\n  now:   {ours}",
         saved.job
-    ))
+    )))
 }
 
 fn millis(span: Option<Duration>) -> i64 {

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf, absolute};
 use glob::{MatchOptions, Pattern};
 use rustix::fs::Access;
 
+use super::Failure;
 use crate::closed;
 use crate::data_pipeline::config::{Config, is_stdout, sink_path};
 use crate::data_pipeline::event::form::{HEAD, not_lines};
@@ -56,17 +57,18 @@ impl Plan {
     ///
     /// # Errors
     ///
-    /// Names the first thing that cannot work, and its setting.
-    pub(crate) fn of(config: &Config) -> Result<Self, String> {
-        let plan = Self::compile(config)?;
+    /// Names the first thing that cannot work, and its setting. What settings say wrong by
+    /// themselves or against each other is wrong for good; a file or a directory may come.
+    pub(crate) fn of(config: &Config) -> Result<Self, Failure> {
+        let plan = Self::compile(config).map_err(Failure::Settings)?;
         if closed::stdout() && config.sinks().any(|(name, ..)| is_stdout(name)) {
             let message = "cannot write to stdout: it is closed; give --out a file, or /dev/null";
-            return Err(message.to_owned());
+            return Err(Failure::Run(message.to_owned()));
         }
         let (inputs, warnings) = inputs(config)?;
         let outputs = outputs(config)?;
-        one_role_each(&inputs, &outputs)?;
-        not_found_as_inputs(config, &outputs)?;
+        let roles = one_role_each(&inputs, &outputs);
+        roles.and_then(|()| not_found_as_inputs(config, &outputs)).map_err(Failure::Settings)?;
         Ok(Self { warnings, ..plan })
     }
 
@@ -89,15 +91,15 @@ fn addresses(config: &Config) -> Result<(), String> {
 }
 
 /// The regular files that will be read, each of which could be opened, and notes about the others.
-fn inputs(config: &Config) -> Result<(Vec<Role>, Vec<Warning>), String> {
+fn inputs(config: &Config) -> Result<(Vec<Role>, Vec<Warning>), Failure> {
     let (mut roles, mut warnings) = (Vec::new(), Vec::new());
     for pattern in &config.file {
         let (mut is_empty, mut other) = (true, None);
-        for (path, metadata) in matching(pattern)? {
+        for (path, metadata) in matching(pattern).map_err(Failure::Settings)? {
             let metadata = match metadata {
                 Ok(metadata) => metadata,
                 Err(_) if config.follow => continue, // it is tried again, with a warning
-                Err(err) => return Err(format!("cannot read {}: {err}", path.display())),
+                Err(err) => return Err(format!("cannot read {}: {err}", path.display()).into()),
             };
             if !metadata.is_file() {
                 other = Some((path, kind(&metadata)));
@@ -105,9 +107,11 @@ fn inputs(config: &Config) -> Result<(Vec<Role>, Vec<Warning>), String> {
             }
             match (form(&path), config.follow) {
                 (Ok(Some(hint)), false) => {
-                    return Err(format!("cannot read {}: it is {hint}", path.display()));
+                    return Err(format!("cannot read {}: it is {hint}", path.display()).into());
                 }
-                (Err(err), false) => return Err(format!("cannot read {}: {err}", path.display())),
+                (Err(err), false) => {
+                    return Err(format!("cannot read {}: {err}", path.display()).into());
+                }
                 _ => {} // a followed file may be replaced by another
             }
             is_empty = false;
@@ -115,14 +119,19 @@ fn inputs(config: &Config) -> Result<(Vec<Role>, Vec<Warning>), String> {
             let name = if shown == *pattern { shown } else { format!("{pattern} ({shown})") };
             roles.push(Role { place: place(&metadata), name: format!("--file {name}") });
         }
-        let text = match (is_empty, other, config.follow) {
-            (false, ..) => continue,
-            (true, Some((path, kind)), _) => {
+        if !is_empty {
+            continue;
+        }
+        let text = match (other, config.follow) {
+            (Some((path, kind)), _) => {
                 format!("--file {pattern} gives nothing: {} is {kind}", path.display())
             }
-            (true, None, true) => format!("no file matches --file {pattern} yet"),
-            (true, None, false) => return Err(format!("no file matches --file {pattern}")),
+            (None, true) => format!("no file matches --file {pattern} yet"),
+            (None, false) => format!("no file matches --file {pattern}"),
         };
+        if !config.follow {
+            return Err(text.into());
+        }
         let subject = pattern.clone();
         warnings.push(Warning { case: Case::SourceGaveNothing, subject, text });
     }
@@ -156,7 +165,7 @@ fn kind(metadata: &Metadata) -> &'static str {
 
 /// The regular files that will be written, including those that do not exist yet. Each can be
 /// written or created.
-fn outputs(config: &Config) -> Result<Vec<Role>, String> {
+fn outputs(config: &Config) -> Result<Vec<Role>, Failure> {
     let (mut roles, mut stdout) = (Vec::new(), None);
     for (sink, content, _) in config.sinks() {
         let name = format!("{} {sink}", content.flag());
@@ -182,11 +191,11 @@ fn outputs(config: &Config) -> Result<Vec<Role>, String> {
 
 /// `None` if it is not a regular file, such as `/dev/null` or a pipe, which may have any number of
 /// roles.
-fn output(path: &Path, name: String) -> Result<Option<Role>, String> {
+fn output(path: &Path, name: String) -> Result<Option<Role>, Failure> {
     let failed = |err: io::Error| format!("cannot write to {name}: {err}");
     let place = match fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => {
-            return Err(format!("cannot write to {name}: it is a directory"));
+            return Err(format!("cannot write to {name}: it is a directory").into());
         }
         Ok(metadata) if !metadata.is_file() => return Ok(None),
         Ok(metadata) => {
@@ -195,11 +204,12 @@ fn output(path: &Path, name: String) -> Result<Option<Role>, String> {
         }
         Err(err) if err.kind() == ErrorKind::NotFound => {
             if path.as_os_str().as_encoded_bytes().ends_with(b"/") {
-                return Err(format!("cannot write to {name}: a file's name does not end with /"));
+                let why = format!("cannot write to {name}: a file's name does not end with /");
+                return Err(Failure::Settings(why));
             }
             Place::Free(free(path).map_err(failed)?)
         }
-        Err(err) => return Err(failed(err)),
+        Err(err) => return Err(failed(err).into()),
     };
     Ok(Some(Role { place, name }))
 }
