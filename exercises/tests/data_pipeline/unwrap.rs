@@ -98,7 +98,7 @@ fn a_checkpoint_with_windows_belongs_to_what_is_unwrapped() {
     kit.write("in", &lines(0..10));
     let args = ["--file", "in", "--aggregates", "win", "--checkpoint", "ck"];
     kit.ok(&args);
-    let refused = kit.run(&[&args[..], &["--unwrap", "cri"]].concat()).expect_status(1);
+    let refused = kit.run(&[&args[..], &["--unwrap", "cri"]].concat()).expect_status(2);
     assert!(refused.stderr.contains("unwrap: \"cri\""), "{}", refused.stderr);
 }
 

@@ -271,6 +271,7 @@ mod tests {
     use flate2::write::GzEncoder;
 
     use super::*;
+    use crate::data_pipeline::state::file::tests::numbered;
 
     fn stored(bytes: &[u8]) -> Stored {
         let mut file = tempfile::tempfile().unwrap();
@@ -326,13 +327,9 @@ mod tests {
         zstd::encode_all(text.as_bytes(), 1).unwrap()
     }
 
-    fn numbered() -> String {
-        (0..50_000).map(|n| format!("{{\"n\":{n}}}\n")).collect()
-    }
-
     #[test]
     fn a_compressed_file_that_is_cut_off_gives_all_that_is_there_and_then_the_error() {
-        let text = numbered();
+        let text = numbered(0..50_000);
         for (packed, lost) in [(gzip(&text), 10_000), (zstd(&text), 300_000)] {
             for cut in [1, 500, 2_000] {
                 let (read, failed, _) = all(&packed[..packed.len() - cut]);
@@ -361,7 +358,7 @@ mod tests {
                 (vec![0; 200_000], false),
                 (vec![0], false),
                 (b"garbage".to_vec(), true),
-                ([&[0; 100_000][..], &packed].concat(), true),
+                ([vec![0; 100_000], packed.clone()].concat(), true),
             ] {
                 let read = all(&[&packed[..], &behind].concat());
                 assert!(read == (text.clone().into_bytes(), None, has_garbage));
