@@ -137,7 +137,9 @@ fn inputs(config: &Config) -> Result<(Vec<Role>, Vec<Warning>), Failure> {
     }
     if config.stdin {
         if closed::stdin() {
-            return Err("--stdin: stdin is closed; give a file, or /dev/null".to_owned());
+            return Err(Failure::Run(
+                "--stdin: stdin is closed; give a file, or /dev/null".to_owned(),
+            ));
         }
         roles.extend(open_file(io::stdin().as_fd(), "--stdin"));
     }
