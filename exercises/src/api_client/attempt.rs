@@ -5,14 +5,16 @@ use std::time::{Duration, SystemTime};
 
 use common::{Cause, Context};
 use futures_util::FutureExt;
-use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, ETAG, IF_RANGE, LAST_MODIFIED};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use http::header::{IF_RANGE, RANGE};
+use http::{HeaderValue, Method, Response, StatusCode, header};
 use tokio::time::{Instant, timeout_at};
 
 use super::config::{KeepHeaders, Limits, Shared};
 use super::input::Request;
 use super::output::{Outcome, Part, Store};
-use super::transport::{Body, Error, ErrorKind, Failure, Transport, destination, is_redirect};
+use super::transport::{
+    Body, Error, ErrorKind, Failure, Piece, Transport, Version, destination, is_redirect,
+};
 use crate::policy::{Announced, Answer, Failing, is_success};
 
 /// Most bytes read of an unsuccessful response's body, so that its connection can be used again.
@@ -39,12 +41,24 @@ pub(super) struct Pending {
     looked: bool,
     /// Whether the client, not the user, asks for a range.
     ranged: bool,
+    /// Whether the host has answered with a piece that is not the last one: the next is asked for.
+    pub(super) unfinished: bool,
 }
 
 impl Pending {
     pub(super) fn new(request: Request, outcome: Outcome) -> Self {
-        let (part, whole, looked, ranged) = (None, None, false, false);
-        Self { request, outcome, redirects: 0, part, furthest: 0, whole, looked, ranged }
+        let (part, whole, looked, ranged, unfinished) = (None, None, false, false, false);
+        Self {
+            request,
+            outcome,
+            redirects: 0,
+            part,
+            furthest: 0,
+            whole,
+            looked,
+            ranged,
+            unfinished,
+        }
     }
 
     /// Makes one attempt within its limits, records the result in the outcome, and returns the
@@ -100,6 +114,7 @@ impl Pending {
         }
         if let Some(store) = store
             && !std::mem::replace(&mut self.looked, true)
+            && !self.request.headers.contains_key(RANGE)
         {
             self.part = store.left(self.outcome.key).await;
         }
@@ -116,11 +131,8 @@ impl Pending {
         if is_redirect(status) && follows {
             self.outcome.location = destination(headers);
         }
-        if status == StatusCode::RANGE_NOT_SATISFIABLE && self.part.is_some() {
-            self.discard_part();
-            let detail = "the file has changed: it begins again";
-            let answer = Answer::Failed(Failing::Unprocessed);
-            return Err(Failure::new(ErrorKind::Body, detail, answer));
+        if status == StatusCode::RANGE_NOT_SATISFIABLE && self.ranged {
+            return Err(self.begin_again("the file has changed: it begins again"));
         }
         let asked_for = is_redirect(status) && self.outcome.location.is_none();
         if !asked_for && !is_success(status, self.request.is_conditional()) {
@@ -139,19 +151,17 @@ impl Pending {
 
     /// Asks for the missing rest of a body, if the file is still the same.
     fn ask_for_the_rest(&mut self) {
+        let had = self.part.as_ref().and_then(|part| Some((part.length, part.version.as_ref()?)));
+        let had = had.filter(|(length, _)| *length > 0 && self.request.method == Method::GET);
         let headers = &mut self.request.headers;
-        match self.part.as_ref().and_then(|part| Some((part.length, part.validator.clone()?))) {
-            Some((length, validator)) if length > 0 => {
-                let range = HeaderValue::try_from(format!("bytes={length}-"));
-                headers.insert(header::RANGE, range.expect("digits are a header value"));
-                headers.insert(IF_RANGE, validator);
-                self.ranged = true;
-            }
-            _ if std::mem::take(&mut self.ranged) => {
-                headers.remove(IF_RANGE);
-                headers.remove(header::RANGE);
-            }
-            _ => {}
+        if let Some((length, version)) = had {
+            let range = HeaderValue::try_from(format!("bytes={length}-"));
+            headers.insert(RANGE, range.expect("digits are a header value"));
+            headers.insert(IF_RANGE, version.validator.clone());
+            self.ranged = true;
+        } else if std::mem::take(&mut self.ranged) {
+            headers.remove(IF_RANGE);
+            headers.remove(RANGE);
         }
     }
 
@@ -161,42 +171,80 @@ impl Pending {
         store: Option<&Store>,
         response: Response<B>,
     ) -> Result<(), Failure> {
-        let headers = response.headers();
-        let length = match self.request.method {
-            Method::HEAD => None, // it gives the length for a GET
-            _ => text(headers, &CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok()),
-        };
-        let max_body = clock.limits.max_body;
+        let piece = self.piece(&response);
         let had = self.part.as_ref().map_or(0, |part| part.length);
         self.furthest = self.furthest.max(had);
-        if let Some(store) = store {
-            self.part = Some(match self.part.take() {
-                Some(part) if goes_on(&response, part.length) => part,
-                other => {
-                    if let Some(part) = other {
-                        part.discard();
-                    }
-                    let plain = self.request.method == Method::GET
-                        && (self.ranged || !self.request.headers.contains_key(header::RANGE));
-                    let validator = if plain { validator(headers) } else { None };
-                    store.begin(self.outcome.key, length, validator)
-                }
-            });
+        if piece == Piece::Other {
+            return Err(self.begin_again("the host sent other bytes than those asked for"));
         }
-        let before = self.part.as_ref().map_or(0, |part| part.length);
-        self.outcome.bytes = before;
-        if length.is_some_and(|length| length.saturating_add(before) > max_body) {
+        let max_body = clock.limits.max_body;
+        if piece.total().is_some_and(|total| total > max_body) {
             self.discard_part();
             return Err(too_long(max_body));
         }
+        if !(self.ranged && matches!(piece, Piece::Next { .. })) {
+            self.discard_part();
+        }
+        if let (Some(store), None) = (store, &self.part) {
+            let version = Version::of(response.headers(), piece.total());
+            let version = version.filter(|_| self.request.method == Method::GET && !self.users());
+            self.part = Some(store.begin(self.outcome.key, piece.total(), version));
+        }
+        self.outcome.bytes = self.part.as_ref().map_or(0, |part| part.length);
         let received =
             receive(clock, response, &mut self.outcome, store.zip(self.part.as_mut())).await;
-        match received {
-            Ok(()) => {}
-            Err(failure) => return Err(self.broken_off(failure, store).await),
+        let bytes = self.outcome.bytes;
+        if let Piece::Next { end, .. } = piece
+            && (bytes > end || (bytes < end && received.is_ok()))
+        {
+            self.discard_part();
+            let detail = "the body has another length than its Content-Range";
+            return Err(Failure::broken(ErrorKind::Body, detail));
+        }
+        if let Err(failure) = received {
+            return Err(self.broken_off(failure, store, PROGRESS).await);
+        }
+        if let Piece::Next { end, total } = piece
+            && end < total
+        {
+            return self.go_on(store, end, total).await;
         }
         self.whole = self.part.take().map(|part| (part, ""));
         Ok(())
+    }
+
+    /// What a successful answer brings of the body.
+    fn piece<B>(&self, response: &Response<B>) -> Piece {
+        let had = self.part.as_ref().filter(|_| self.ranged);
+        let had = had.and_then(|part| Some((part.length, part.version.as_ref()?)));
+        match Piece::of(response, had) {
+            _ if self.request.method == Method::HEAD => Piece::Whole(None), // its length is a GET's
+            Piece::Next { .. } | Piece::Other if self.users() => Piece::Whole(None),
+            piece => piece,
+        }
+    }
+
+    /// Whether the user asks for a range: whatever comes is the answer, and is never continued.
+    fn users(&self) -> bool {
+        !self.ranged && self.request.headers.contains_key(RANGE)
+    }
+
+    /// The answer does not continue what was stored, so that this is of no use. That costs no try:
+    /// the next request is for the whole body.
+    fn begin_again(&mut self, detail: &str) -> Failure {
+        let failing = if self.ranged { Failing::Unprocessed } else { Failing::Broken };
+        self.discard_part();
+        Failure::new(ErrorKind::Body, detail, Answer::Failed(failing))
+    }
+
+    /// The host has sent a piece that is not the last one. With something new in it, the answer is
+    /// as good as any, and the next piece is another request.
+    async fn go_on(&mut self, store: Option<&Store>, end: u64, total: u64) -> Result<(), Failure> {
+        let detail = format!("the host sent {end} bytes of {total}");
+        let failure = Failure::broken(ErrorKind::Body, detail);
+        let failure = self.broken_off(failure, store, 1).await;
+        self.unfinished = failure.answer == Answer::Failed(Failing::Interrupted);
+        if self.unfinished { Ok(()) } else { Err(failure) }
     }
 
     /// Names the file of a whole body. The end of the run does not interrupt this: each complete
@@ -229,12 +277,17 @@ impl Pending {
         }
     }
 
-    /// A body broke off. Its part is kept if it can be continued; if enough of it is new, the
-    /// attempt costs no try.
-    async fn broken_off(&mut self, failure: Failure, store: Option<&Store>) -> Failure {
+    /// A body broke off. Its part is kept if it can be continued; if at least `enough` bytes of it
+    /// are new, the attempt costs no try.
+    async fn broken_off(
+        &mut self,
+        failure: Failure,
+        store: Option<&Store>,
+        enough: u64,
+    ) -> Failure {
         let Failure { error, answer } = failure;
         let failed = matches!(answer, Answer::Failed(_));
-        let part = self.part.as_mut().filter(|part| failed && part.validator.is_some());
+        let part = self.part.as_mut().filter(|part| failed && part.version.is_some());
         let Some((store, part)) = store.zip(part) else {
             self.discard_part();
             return Failure { error, answer };
@@ -243,7 +296,7 @@ impl Pending {
             self.part = None;
             return Failure { error, answer };
         }
-        let more = part.length >= self.furthest + PROGRESS;
+        let more = part.length >= self.furthest + enough;
         self.furthest = self.furthest.max(part.length);
         let answer = if more { Answer::Failed(Failing::Interrupted) } else { answer };
         Failure { error, answer }
@@ -256,24 +309,6 @@ pub(super) fn cut_off(cause: Cause) -> Error {
         Cause::Canceled => ErrorKind::Canceled.because("the run was canceled"),
         Cause::DeadlineExceeded => ErrorKind::Timeout.because("the deadline of the run has passed"),
     }
-}
-
-/// Whether a response continues the stored part of a body.
-fn goes_on<B>(response: &Response<B>, length: u64) -> bool {
-    let range =
-        text(response.headers(), &CONTENT_RANGE).and_then(|text| text.strip_prefix("bytes "));
-    let from = range.and_then(|range| range.split_once('-')).map(|(from, _)| from.trim());
-    response.status() == StatusCode::PARTIAL_CONTENT
-        && from.and_then(|from| from.parse().ok()) == Some(length)
-}
-
-/// The value for `If-Range` (RFC 9110 §13.1.5): a strong `ETag`, or else the date.
-fn validator(headers: &HeaderMap) -> Option<HeaderValue> {
-    if text(headers, &ACCEPT_RANGES).is_some_and(|units| units.eq_ignore_ascii_case("none")) {
-        return None;
-    }
-    let strong = headers.get(ETAG).filter(|tag| tag.as_bytes().starts_with(b"\""));
-    strong.or_else(|| headers.get(LAST_MODIFIED)).cloned()
 }
 
 async fn receive<B: Body>(
@@ -378,8 +413,4 @@ fn after(start: Instant, limit: Duration) -> Instant {
 fn too_long(most: u64) -> Failure {
     let detail = format!("longer than the {most} bytes of --max-body");
     Failure::new(ErrorKind::Body, detail, Answer::Accepted)
-}
-
-fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    headers.get(name).and_then(|value| value.to_str().ok())
 }

@@ -291,6 +291,10 @@ impl<'a, T: Transport> Outcomes<'a, T> {
     }
 
     fn done(&mut self, now: Duration, mut job: Job) {
+        if std::mem::take(&mut job.item.unfinished) {
+            self.send_on(now, job);
+            return;
+        }
         let Some(location) = job.item.outcome.location.take() else {
             self.finish(job);
             return;
@@ -312,6 +316,11 @@ impl<'a, T: Transport> Outcomes<'a, T> {
         }
         job.item.redirects += 1;
         job.idempotent = job.item.request.is_idempotent(); // a 303 makes a GET of a POST
+        self.send_on(now, job);
+    }
+
+    /// The answer was fine, and another request follows from it: to where it leads, or for the rest.
+    fn send_on(&mut self, now: Duration, job: Job) {
         let host = self.host(job.item.request.url());
         self.scheduler.redirected(now, job, &host);
         if self.over.is_some() {

@@ -163,6 +163,7 @@ async fn answer(
             pending().await
         }
         "stalls" => part(stream, hits, path, head, "v1", None).await,
+        "odd" => odd_rest(stream, rest, head, hit).await,
         "reset-before" if hit == 1 => reset(stream),
         "reset-in-body" if hit == 1 => {
             write(stream, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf").await?;
@@ -261,6 +262,47 @@ async fn part(
     }
     stream.write_all(&large(from..from + send)).await.ok()?;
     (send == left).then_some(())
+}
+
+/// The length of what `odd_rest` sends.
+pub(crate) const ODD: usize = 2_000_000;
+
+/// `HOW/...`: a file whose first answer breaks off after two thirds, or stalls there if the path
+/// says so, and an answer of this kind to each request for the rest.
+async fn odd_rest(stream: &mut TcpStream, path: &str, head: &str, hit: u32) -> Option<()> {
+    let how = path.split('/').next()?;
+    let range = head.split("range: bytes=").nth(1).and_then(|range| range.split('-').next());
+    let from: usize = range.map_or(Some(0), |from| from.parse().ok())?;
+    let (mut start, mut end, mut total, mut tag) = (from, ODD, ODD, "v1");
+    match how {
+        _ if range.is_none() && how != "pieces" => {}
+        "less" | "pieces" => end = ODD.min(from + 50_000),
+        "earlier" => start -= 1000,
+        "longer" => (end, total) = (ODD + 10, ODD + 10),
+        "changed" => tag = "v2",
+        _ => {}
+    }
+    let mut body = large(start..end);
+    let mut headers = format!("Content-Range: bytes {start}-{}/{total}\r\n", end - 1);
+    if range.is_some() && how == "unnamed" {
+        headers.clear();
+    } else if range.is_some() && how == "several" {
+        let inner = format!("--B\r\n{headers}\r\n");
+        body = [inner.as_bytes(), &body, b"\r\n--B--\r\n"].concat();
+        headers = "Content-Type: multipart/byteranges; boundary=B\r\n".into();
+    }
+    let partial = range.is_some() || how == "pieces";
+    let status = if partial { "206 Partial Content" } else { "200 OK" };
+    headers = if partial { headers } else { String::new() };
+    let length = if how == "shorter" && partial { 600_000 } else { body.len() };
+    write(stream, &format!("HTTP/1.1 {status}\r\nETag: \"{tag}\"\r\n{headers}")).await?;
+    write(stream, &format!("Content-Length: {length}\r\n\r\n")).await?;
+    let breaks = hit == 1 && how != "pieces";
+    stream.write_all(&body[..if breaks { ODD * 2 / 3 } else { length }]).await.ok()?;
+    if breaks && path.contains("stalls") {
+        pending::<()>().await;
+    }
+    (!breaks).then_some(())
 }
 
 async fn redirect(stream: &mut TcpStream, to: &str) -> Option<()> {

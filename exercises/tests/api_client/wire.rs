@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use futures_util::{StreamExt, stream};
 use testkit::run;
 
 use crate::program::{PROGRAM, outcomes};
-use crate::server::{LARGE, Server, large};
+use crate::server::{LARGE, ODD, Server, large};
 use crate::{fetch, fetch_one, quick};
 
 fn kind(outcome: &Outcome) -> Option<ErrorKind> {
@@ -219,6 +220,101 @@ async fn a_file_that_changes_on_the_way_is_started_over() {
     assert!(body == large(0..LARGE), "the bytes are those of the second version");
 }
 
+/// How a server may answer a request for the rest of a body.
+const ODD_RESTS: [&str; 8] =
+    ["as asked", "less", "earlier", "unnamed", "several", "longer", "changed", "shorter"];
+
+#[test]
+fn whatever_answers_a_request_for_the_rest_each_byte_comes_once() {
+    let server = Server::start();
+    let directory = tempfile::tempdir().expect("a directory");
+    for how in ODD_RESTS.into_iter().chain(["pieces"]) {
+        for file in ["-", "file", "bodies/"] {
+            let url = server.url(&format!("/odd/{how}/{file}"));
+            let mut program = Command::new(PROGRAM);
+            program
+                .args(["--retries", "2", "--rate", "1000/s", "-o", file, &url])
+                .current_dir(&directory);
+            let output = program.output().expect("it runs");
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{how} into {file}: {stderr}");
+            let body = match file {
+                "-" => output.stdout,
+                "file" => fs::read(directory.path().join(file)).expect("it is there"),
+                _ => only_file(&directory.path().join(file)),
+            };
+            assert!(body == large(0..ODD), "{how} into {file}: {} bytes", body.len());
+        }
+    }
+}
+
+/// The content of the only file in a directory, which is removed.
+fn only_file(directory: &Path) -> Vec<u8> {
+    let mut files = fs::read_dir(directory).expect("it is there").map(|file| file.expect("a file"));
+    let (file, next) = (files.next().expect("a file"), files.next());
+    assert!(next.is_none(), "no part is left: {next:?}");
+    let body = fs::read(file.path()).expect("it is there");
+    fs::remove_dir_all(directory).expect("it is there");
+    body
+}
+
+#[test]
+fn the_same_holds_for_the_part_that_a_killed_run_has_left() {
+    let server = Server::start();
+    let directory = tempfile::tempdir().expect("a directory");
+    for how in ODD_RESTS {
+        let (out, url) = (directory.path().join(how), server.url(&format!("/odd/{how}/stalls")));
+        killed_within_the_body(&url, &out);
+        let output =
+            Command::new(PROGRAM).args(["--rate", "1000/s", &url, "-o"]).arg(&out).output();
+        let output = output.expect("it runs");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{how}: {stderr}");
+        let body = only_file(&out);
+        assert!(body == large(0..ODD), "{how}: {} bytes", body.len());
+    }
+}
+
+#[test]
+fn a_range_that_the_user_asks_for_is_the_answer_and_is_not_continued() {
+    let server = Server::start();
+    let directory = tempfile::tempdir().expect("a directory");
+    let of_user = |url: &str, out: &Path| {
+        let args = ["-H", "Range: bytes=100-", url, "-o"];
+        let status = Command::new(PROGRAM).args(args).arg(out).status();
+        assert!(status.expect("it runs").success());
+    };
+    let file = directory.path().join("file");
+    of_user(&server.url("/odd/of the user"), &file);
+    assert!(fs::read(&file).expect("it is there") == large(100..ODD), "it broke off once");
+    let (out, url) = (directory.path().join("out"), server.url("/odd/of the user/stalls"));
+    killed_within_the_body(&url, &out);
+    of_user(&url, &out);
+    // The part stays, for a run without a range. Its name begins with a point.
+    let mut files: Vec<_> =
+        fs::read_dir(&out).expect("it is there").map(|file| file.expect("a file").path()).collect();
+    files.sort();
+    let whole = files.pop().expect("a file");
+    assert!(fs::read(whole).expect("it is there") == large(100..ODD), "the part was not used");
+}
+
+/// Fetches a body into a directory, and kills that run once the body stalls.
+fn killed_within_the_body(url: &str, out: &Path) {
+    let mut child = Command::new(PROGRAM)
+        .args([url, "-o"])
+        .arg(out.join("")) // a directory, also if it is not there yet
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the program");
+    let long = |entry: &fs::DirEntry| entry.metadata().is_ok_and(|file| file.len() > 1_200_000);
+    while !fs::read_dir(out).is_ok_and(|files| files.flatten().any(|entry| long(&entry))) {
+        std::thread::sleep(Duration::from_millis(10)); // another process: nothing to wait on
+    }
+    child.kill().expect("it runs");
+    child.wait().expect("it was started");
+}
+
 #[test]
 fn a_download_of_a_run_that_was_killed_goes_on_in_the_next_one() {
     let server = Server::start();
@@ -226,19 +322,7 @@ fn a_download_of_a_run_that_was_killed_goes_on_in_the_next_one() {
     let (out, url) = (directory.path().join("out"), server.url("/stalls/large"));
     fs::create_dir(&out).expect("a directory");
     fs::write(out.join(".0123456789abcdef.part"), "of nobody").expect("a file");
-    let mut child = Command::new(PROGRAM)
-        .args([&url, "-o"])
-        .arg(&out)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the program");
-    let long = |entry: &fs::DirEntry| entry.metadata().is_ok_and(|file| file.len() > 2_000_000);
-    while !fs::read_dir(&out).expect("it is there").flatten().any(|entry| long(&entry)) {
-        std::thread::sleep(Duration::from_millis(10)); // another process: nothing to wait on
-    }
-    child.kill().expect("it runs");
-    child.wait().expect("it was started");
+    killed_within_the_body(&url, &out);
     let out_arg = out.display().to_string();
     let args = ["--format", "ndjson", "-o", &out_arg, &url];
     let outcome = outcomes(&run(PROGRAM, &args).expect_status(0).stdout).remove(0);

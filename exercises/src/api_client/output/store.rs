@@ -7,12 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
-use http::HeaderValue;
 use tempfile::TempPath;
 use tokio::sync::{mpsc, oneshot};
 use url::Url;
 
-use crate::api_client::transport::{ErrorKind, Failure, is_starved};
+use crate::api_client::transport::{ErrorKind, Failure, Version, is_starved};
 use crate::policy::Answer;
 
 /// The longest file name in bytes, cut to leave room for numbers and endings; file systems take
@@ -96,7 +95,7 @@ fn next_path(
 pub(in crate::api_client) struct Store {
     named: Arc<Named>,
     /// Parts that a killed run has left, by the key of the request.
-    left: Mutex<HashMap<u128, HeaderValue>>,
+    left: Mutex<HashMap<u128, Version>>,
     files: Files,
 }
 
@@ -120,8 +119,8 @@ pub(in crate::api_client) struct Part {
     rest: Vec<u8>,
     /// How many bytes it has, with the rest.
     pub(in crate::api_client) length: u64,
-    /// The validator of what is missing: a strong `ETag`, or a date.
-    pub(in crate::api_client) validator: Option<HeaderValue>,
+    /// What it is a part of, if it can be continued.
+    pub(in crate::api_client) version: Option<Version>,
 }
 
 impl Store {
@@ -146,26 +145,26 @@ impl Store {
     /// The part of this request's body that an earlier run has left, to be continued.
     pub(in crate::api_client) async fn left(&self, key: u128) -> Option<Part> {
         let left = self.left.lock().expect("no holder of this lock panics").remove(&key);
-        let validator = Some(left?);
+        let version = Some(left?);
         let mut part = self.begin(key, None, None);
         let opened = self.files.work(move || {
             let path = part_of(&part.directory, key);
             let file = File::options().append(true).open(&path)?;
             file.try_lock()?;
             part.length = file.metadata()?.len();
-            (part.file, part.validator) = (Some((file, path)), validator);
+            (part.file, part.version) = (Some((file, path)), version);
             Ok(part)
         });
         opened.await.ok()
     }
 
-    /// Begins to store a body, for the request with this key. A long one with a validator can be
+    /// Begins to store a body, for the request with this key. A long one with a version can be
     /// continued.
     pub(in crate::api_client) fn begin(
         &self,
         key: u128,
         length: Option<u64>,
-        validator: Option<HeaderValue>,
+        version: Option<Version>,
     ) -> Part {
         let length = length.unwrap_or_default();
         Part {
@@ -174,7 +173,7 @@ impl Store {
             file: None,
             rest: Vec::with_capacity(length.min(TOGETHER as u64) as usize),
             length: 0,
-            validator: validator.filter(|_| length >= WORTH_CONTINUING),
+            version: version.filter(|_| length >= WORTH_CONTINUING),
         }
     }
 
@@ -197,7 +196,7 @@ impl Store {
 impl Named {
     fn keep(&self, mut part: Part, name: &str, suffix: &str, ending: &str) -> io::Result<PathBuf> {
         let (file, path) = part.file.take().expect("its rest was written");
-        if part.validator.is_some() {
+        if part.version.is_some() {
             let _ = std::fs::remove_file(path.with_extension("validator"));
         }
         let mut path = TempPath::try_from_path(path)?;
@@ -253,23 +252,23 @@ impl Part {
         let written = self.file().and_then(|mut file| file.write_all(&rest));
         rest.clear();
         self.rest = rest;
-        written.inspect_err(|_| self.validator = None)
+        written.inspect_err(|_| self.version = None)
     }
 
     /// The file, which is made if there is none yet.
     fn file(&mut self) -> io::Result<&File> {
         if self.file.is_none() {
             let path = part_of(&self.directory, self.key);
-            let file = self.validator.as_ref().and_then(|_| new_file(&path).ok());
+            let file = self.version.as_ref().and_then(|_| new_file(&path).ok());
             if file.is_none() {
-                self.validator = None; // another one with the same key is on its way
+                self.version = None; // another one with the same key is on its way
             }
             let (_, path) = self.file.insert(match file {
                 Some(file) => (file, path),
                 None => part_in(&self.directory)?,
             });
-            if let Some(validator) = &self.validator {
-                std::fs::write(path.with_extension("validator"), validator.as_bytes())?;
+            if let Some(version) = &self.version {
+                std::fs::write(path.with_extension("validator"), version.written())?;
             }
         }
         let (file, _) = self.file.as_ref().expect("it was just made");
@@ -278,7 +277,7 @@ impl Part {
 
     /// Removes the file.
     pub(in crate::api_client) fn discard(mut self) {
-        self.validator = None;
+        self.version = None;
     }
 }
 
@@ -286,7 +285,7 @@ impl Drop for Part {
     fn drop(&mut self) {
         let written = self.length - self.rest.len() as u64;
         if let Some((_, path)) = &self.file
-            && (self.validator.is_none() || written < WORTH_CONTINUING)
+            && (self.version.is_none() || written < WORTH_CONTINUING)
         {
             remove(path);
         }
@@ -303,9 +302,9 @@ fn part_of(directory: &Path, key: u128) -> PathBuf {
     directory.join(format!(".{key:032x}.part"))
 }
 
-/// The key and the validator of a part that can be continued. Others are removed, unless another
+/// The key and the version of a part that can be continued. Others are removed, unless another
 /// run has locked them.
-fn left_behind(path: &Path) -> Option<(u128, HeaderValue)> {
+fn left_behind(path: &Path) -> Option<(u128, Version)> {
     let key = path.file_stem()?.to_str()?.strip_prefix('.')?;
     if ![16, 32].contains(&key.len()) || !key.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None; // somebody else's
@@ -316,8 +315,7 @@ fn left_behind(path: &Path) -> Option<(u128, HeaderValue)> {
     }
     let validator = std::fs::read(path.with_extension("validator"));
     let continued = u128::from_str_radix(key, 16).ok().filter(|_| key.len() == 32);
-    let usable =
-        continued.zip(validator.ok().and_then(|bytes| HeaderValue::from_bytes(&bytes).ok()));
+    let usable = continued.zip(validator.ok().and_then(|bytes| Version::read(&bytes)));
     if usable.is_none() {
         remove(path);
     }

@@ -8,10 +8,12 @@ use bytes::Bytes;
 use http::Response;
 
 mod error;
+mod range;
 mod redirect;
 mod web;
 
 pub use self::error::{Error, ErrorKind};
+pub(super) use self::range::{Piece, Version};
 pub(super) use self::redirect::{destination, follow, is_redirect};
 pub use self::web::{Received, Web};
 use super::input::Request;
