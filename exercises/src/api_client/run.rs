@@ -359,8 +359,9 @@ impl<'a, T: Transport> Outcomes<'a, T> {
 
     fn finish(&mut self, job: Job) {
         let (attempts, rejected, waited_ms) = (job.attempts, job.rejected, millis(job.waited));
-        let outcome = job.item.outcome;
-        self.ready.push_back(Outcome { attempts, rejected, waited_ms, ..outcome });
+        let outcome = Outcome { attempts, rejected, waited_ms, ..job.item.outcome };
+        self.record(&outcome); // now: until then a kill leaves a file that the journal does not know
+        self.ready.push_back(outcome);
     }
 
     /// The results of an earlier attempt stay in the outcome, except its error.
@@ -389,7 +390,6 @@ impl<T: Transport> Stream for Outcomes<'_, T> {
             // Sends what may go before it gives out an outcome, so that no host is idle meanwhile.
             let progress = self.advance(cx);
             if let Some(outcome) = self.ready.pop_front() {
-                self.record(&outcome);
                 return Poll::Ready(Some(outcome));
             }
             if !progress {
