@@ -26,6 +26,10 @@ use crate::policy::{
 /// the others.
 pub const READ_AHEAD: usize = 4096;
 
+/// Attempts that fail in a row for lack of open files, each alone, until that is worth a warning:
+/// after the first ones, unused connections are closed.
+const STARVED: u32 = 4;
+
 type Requests<'a> = Pin<Box<dyn Stream<Item = Request> + Send + 'a>>;
 type End = Pin<Box<dyn Future<Output = Cause> + Send>>;
 type Job = Queued<Box<Pending>>;
@@ -54,6 +58,10 @@ pub struct Outcomes<'a, T: Transport> {
     journal_error: Option<JournalError>,
     /// The lines for the attempts since the last call, if they are wanted.
     log: Option<Vec<String>>,
+    /// The attempts in a row that had all of this machine and did not begin for lack of means;
+    /// `None` once that was said.
+    starved: Option<u32>,
+    warning: Option<String>,
 }
 
 impl<'a, T: Transport> Outcomes<'a, T> {
@@ -76,6 +84,8 @@ impl<'a, T: Transport> Outcomes<'a, T> {
             journal: None,
             journal_error: None,
             log: None,
+            starved: Some(0),
+            warning: None,
         }
     }
 
@@ -89,6 +99,12 @@ impl<'a, T: Transport> Outcomes<'a, T> {
     /// The attempts that have ended since the last call, a line each.
     pub fn take_log(&mut self) -> Vec<String> {
         self.log.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Why nothing gets on at all, returned once: this machine lacks open files or ports. The run
+    /// goes on with trying.
+    pub fn take_warning(&mut self) -> Option<String> {
+        self.warning.take()
     }
 
     /// How far the run is.
@@ -272,6 +288,7 @@ impl<'a, T: Transport> Outcomes<'a, T> {
             }
             _ => drop(self.faults.remove(&job.host)),
         }
+        self.watch_means(&job, answer);
         let now = self.started.elapsed();
         let line = self.log.is_some().then(|| attempt_line(&job));
         let decision = self.scheduler.answered(now, job, answer, announced);
@@ -287,6 +304,22 @@ impl<'a, T: Transport> Outcomes<'a, T> {
             Decision::Again => {}
             Decision::GivenUp(job, reason) => self.given_up(job, reason),
             Decision::Done(job) => self.done(now, job),
+        }
+    }
+
+    /// Notices that this machine has no means for any request: a passing lack costs only time.
+    fn watch_means(&mut self, job: &Job, answer: Answer) {
+        let Some(row) = &mut self.starved else { return };
+        match answer {
+            Answer::Starved if self.attempts.is_empty() => *row += 1,
+            Answer::Starved => {}
+            _ => *row = 0,
+        }
+        if *row == STARVED {
+            let why = job.item.outcome.error.as_ref().map(|error| &error.detail[..]);
+            let why = why.unwrap_or_default();
+            let said = "there are too few open files or ports for any request (see ulimit -n)";
+            (self.starved, self.warning) = (None, Some(format!("{said}: {why}")));
         }
     }
 

@@ -159,6 +159,30 @@ fn fetch_with_few_files(urls: &[String]) {
 }
 
 #[test]
+fn a_run_that_lacks_open_files_for_any_request_says_so_once() {
+    let (server, directory) = (Server::start(), tempfile::tempdir().expect("a directory"));
+    let mut told = 0;
+    // With the first ones not even the program can start, with the last ones it does its work.
+    for limit in 6..16 {
+        let limited = format!("ulimit -n {limit}; exec \"$0\" \"$@\"");
+        let mut command = Command::new("sh");
+        command.args(["-c", &limited, PROGRAM, "--retries", "4", "--summary", "none"]);
+        command.args(["-o", "out", "--journal", &format!("journal-{limit}")]);
+        command.args([server.url("/ok/1"), server.url("/ok/2")]).current_dir(&directory);
+        let output = command.output().expect("a shell");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        if output.status.success() || output.stdout.is_empty() {
+            assert_eq!(output.status.success(), stderr.is_empty(), "{limit}: {stderr}");
+            continue;
+        }
+        assert_eq!(stderr.lines().count(), 1, "{limit}: {stderr}");
+        assert!(stderr.contains("ulimit -n"), "{limit}: {stderr}");
+        told += 1;
+    }
+    assert!(told > 0, "no limit is between the two");
+}
+
+#[test]
 fn a_directory_that_is_not_utf8_is_shown_lossily() {
     let server = Server::start();
     let directory = tempfile::tempdir().expect("a directory");

@@ -35,7 +35,8 @@ pub(super) async fn print(
                 let _ = write!(line, " -> {}", path.display());
             }
         }
-        writeln!(io::stdout().lock(), "{}", plain(&line)).map_err(|err| unprinted(&err))?;
+        writeln!(io::stdout().lock(), "{}", plain(&line))
+            .map_err(|err| unprinted("the requests", &err))?;
     }
     Ok(code)
 }

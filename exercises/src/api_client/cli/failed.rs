@@ -3,6 +3,6 @@ use std::io;
 /// Why a run could not begin, or ended early.
 pub(super) type Failed = Box<dyn std::error::Error + Send + Sync>;
 
-pub(super) fn unprinted(err: &io::Error) -> Failed {
-    format!("cannot print the outcomes, the run is incomplete: {err}").into()
+pub(super) fn unprinted(what: &str, err: &io::Error) -> Failed {
+    format!("cannot print {what}: {err}").into()
 }

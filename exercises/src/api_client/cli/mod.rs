@@ -33,11 +33,14 @@ use super::input::lines::Input;
 use super::output::{Journal, Outcome, Printer, Summary, plain};
 use super::transport::ErrorKind;
 
-/// How often the bar is redrawn and `-v` prints new lines, however fast outcomes come.
+/// How often the bar is redrawn and new lines and warnings are printed, however fast outcomes come.
 const TICK: Duration = Duration::from_millis(200);
 
 /// Most outcomes that are printed with one write; only those that are ready are printed together.
 const PRINTED_TOGETHER: usize = 256;
+
+/// What cannot be printed if stdout has no reader, and what that means.
+const OUTCOMES: &str = "the outcomes, the run is incomplete";
 
 /// The program `api-client`, from its arguments to its exit status.
 pub fn main() -> ExitCode {
@@ -115,7 +118,7 @@ async fn run(args: &Args) -> Result<ExitCode, Failed> {
     let started = Instant::now();
     let mut summary = Summary::new();
     let printer = Printer::new(args.format(), args.shows_progress());
-    let mut printer = printer.map_err(|err| unprinted(&err))?;
+    let mut printer = printer.map_err(|err| unprinted(OUTCOMES, &err))?;
     let mut outcomes = client.fetch_all(&ctx, requests).drain_when(&interrupted);
     if let Some(journal) = journal {
         outcomes = outcomes.with_journal(journal);
@@ -123,7 +126,6 @@ async fn run(args: &Args) -> Result<ExitCode, Failed> {
     if args.output.verbose {
         outcomes = outcomes.with_log();
     }
-    let ticks = printer.has_bar() || args.output.verbose;
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut outcomes = outcomes.ready_chunks(PRINTED_TOGETHER);
@@ -131,11 +133,17 @@ async fn run(args: &Args) -> Result<ExitCode, Failed> {
     loop {
         let next = tokio::select! {
             biased;
-            _ = tick.tick(), if ticks && !unread => None,
+            _ = tick.tick(), if !unread => None,
             next = outcomes.next() => Some(next),
         };
         printer.note(&outcomes.get_mut().take_log());
+        if let Some(warning) = outcomes.get_mut().take_warning().filter(|_| args.shows_errors()) {
+            printer.note(&[format!("warning: {warning}")]);
+        }
         let Some(chunk) = next else {
+            if !printer.has_bar() {
+                continue;
+            }
             let (outcomes, hosts) = (outcomes.get_ref(), outcomes.get_ref().hosts());
             printer.progress(&summary, &outcomes.progress(), &hosts, outcomes.elapsed());
             continue;
@@ -150,7 +158,7 @@ async fn run(args: &Args) -> Result<ExitCode, Failed> {
         }
         if !unread && let Err(err) = printer.print(&chunk) {
             printer.finish();
-            complain(&unprinted(&err));
+            complain(&unprinted(OUTCOMES, &err));
             if args.output.journal.is_none() {
                 return Ok(ExitCode::FAILURE);
             }

@@ -31,7 +31,7 @@ pub(super) fn print_body(body: &Path, to: Option<&Path>) -> Result<(), Failed> {
         );
     }
     let printed = stdout.write_all(&beginning).and_then(|()| io::copy(&mut body, &mut stdout));
-    printed.and_then(|_| stdout.flush()).map_err(|err| unprinted(&err))
+    printed.and_then(|_| stdout.flush()).map_err(|err| unprinted("the body", &err))
 }
 
 /// Prints the head of an answer as curl's `-I` does, with the names of the headers as HTTP/2 has them.
@@ -48,5 +48,6 @@ pub(super) fn print_head(outcome: &Outcome) -> Result<(), Failed> {
     }
     head += "\r\n";
     let mut stdout = io::stdout().lock();
-    stdout.write_all(head.as_bytes()).and_then(|()| stdout.flush()).map_err(|err| unprinted(&err))
+    let printed = stdout.write_all(head.as_bytes()).and_then(|()| stdout.flush());
+    printed.map_err(|err| unprinted("the head", &err))
 }
