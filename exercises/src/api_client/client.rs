@@ -1,5 +1,4 @@
 use std::io;
-use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -38,9 +37,9 @@ pub struct Client<T = Web> {
 /// Why a client cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum Unusable {
-    /// The directory for bodies cannot be made.
-    #[error("cannot make the directory {0}")]
-    Output(PathBuf, #[source] io::Error),
+    /// Bodies cannot be stored where they should be.
+    #[error("cannot store what is fetched")]
+    Output(#[source] io::Error),
     /// TLS or a proxy cannot be set up.
     #[error("cannot set up HTTP")]
     Web(#[from] reqwest::Error),
@@ -58,8 +57,7 @@ impl<T: Transport> Client<T> {
     /// A client over another transport than the web.
     pub fn with_transport(config: Config, transport: T) -> Result<Self, Unusable> {
         let store = config.output.as_ref().map(|directory| {
-            Store::create(directory, config.naming.clone())
-                .map_err(|err| Unusable::Output(directory.clone(), err))
+            Store::create(directory, config.naming.clone()).map_err(Unusable::Output)
         });
         let store = store.transpose()?;
         let received = AtomicU64::new(0);

@@ -15,6 +15,7 @@ mod scheduling;
 mod security;
 mod server;
 mod simulation;
+mod stored;
 mod wire;
 
 use std::time::Duration;

@@ -233,7 +233,8 @@ fn a_full_disk_fails_what_does_not_fit_and_nothing_else() {
     assert_eq!((outcomes.len(), output.status.code()), (8, Some(1)), "{stderr}");
     let failed: Vec<_> = outcomes.iter().filter_map(|o| o["error"]["detail"].as_str()).collect();
     assert!(!failed.is_empty() && failed.len() < 8, "{outcomes:#?}");
-    assert!(failed.iter().all(|detail| detail.contains("No space left")), "{failed:?}");
+    let said = format!("{}: No space left", full.display());
+    assert!(failed.iter().all(|detail| detail.contains(&said)), "{failed:?}");
 }
 
 #[test]

@@ -30,7 +30,7 @@ use self::planted::Planted;
 use super::client::Client;
 use super::input::Request;
 use super::input::lines::Input;
-use super::output::{Journal, Outcome, Printer, Summary, plain};
+use super::output::{Journal, Naming, Outcome, Printer, Summary, plain};
 use super::transport::ErrorKind;
 
 /// How often the bar is redrawn and new lines and warnings are printed, however fast outcomes come.
@@ -104,10 +104,8 @@ async fn run(args: &Args) -> Result<ExitCode, Failed> {
     if args.dry_run() {
         return dry_run::print(requests, &place).await;
     }
-    // Removed with what is in it when this function ends.
-    let temporary = matches!(place, Place::Printed(_)).then(tempfile::tempdir).transpose()?;
-    if let Some(temporary) = &temporary {
-        config.output = Some(temporary.path().to_owned());
+    if matches!(place, Place::Printed(_)) {
+        (config.output, config.naming) = (Some(std::env::temp_dir()), Naming::Temporary);
     }
     let transport = Planted { web, panic_at: args.panic_at, sent: AtomicU64::new(0) };
     let client = Client::with_transport(config, transport)?;

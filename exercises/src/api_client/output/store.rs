@@ -1,13 +1,15 @@
 use std::collections::HashMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
-use tempfile::TempPath;
+use rustix::fs::{Access, access};
+use tempfile::{TempDir, TempPath};
 use tokio::sync::{mpsc, oneshot};
 use url::Url;
 
@@ -39,6 +41,8 @@ pub enum Naming {
     LastPart,
     /// This name; an existing file is replaced once the body is complete.
     Exactly(OsString),
+    /// Any name, in a directory of its own that is removed with the client.
+    Temporary,
 }
 
 impl Naming {
@@ -90,13 +94,22 @@ fn next_path(
 }
 
 /// A directory for bodies. A file in it is complete: until then it has another name, and no file is
-/// ever overwritten.
+/// ever overwritten, except one that was named.
 #[derive(Debug)]
 pub(in crate::api_client) struct Store {
     named: Arc<Named>,
+    parts: Arc<Parts>,
     /// Parts that a killed run has left, by the key of the request.
     left: Mutex<HashMap<u128, Version>>,
     files: Files,
+}
+
+/// The directory in which bodies grow.
+#[derive(Debug)]
+struct Parts {
+    directory: PathBuf,
+    /// If it is not that of the complete files. It is removed when this is dropped.
+    temporary: Option<TempDir>,
 }
 
 /// The directory, as the files that have got their names there see it.
@@ -109,9 +122,9 @@ struct Named {
 }
 
 /// A body that is being stored. Dropping it removes its file, unless it can be continued.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::api_client) struct Part {
-    directory: PathBuf,
+    parts: Arc<Parts>,
     key: u128,
     /// Its hidden file, once something was written.
     file: Option<(File, PathBuf)>,
@@ -125,17 +138,27 @@ pub(in crate::api_client) struct Part {
 
 impl Store {
     /// Makes the directory, and removes what killed runs have left there and no run can continue.
+    /// What may not be written is an error.
     pub(in crate::api_client) fn create(directory: &Path, naming: Naming) -> io::Result<Self> {
-        std::fs::create_dir_all(directory)?;
+        let parts = match &naming {
+            Naming::Temporary => Parts::temporary()?,
+            Naming::Exactly(name) => Parts::beside(directory, name)?,
+            Naming::WholeUrl | Naming::LastPart => Parts::within(directory)?,
+        };
         let mut left = HashMap::new();
-        for entry in std::fs::read_dir(directory)? {
-            let path = entry?.path();
+        for entry in std::fs::read_dir(&parts.directory).into_iter().flatten().flatten() {
+            let path = entry.path();
             if path.extension().is_some_and(|suffix| suffix == "part") {
                 left.extend(left_behind(&path));
             }
         }
-        let named = Named { directory: directory.to_owned(), naming, numbers: Mutex::default() };
-        Ok(Self { named: Arc::new(named), left: Mutex::new(left), files: Files::start()? })
+        let directory = match &naming {
+            Naming::Temporary => parts.directory.clone(),
+            _ => directory.to_owned(),
+        };
+        let (parts, left, files) = (Arc::new(parts), Mutex::new(left), Files::start()?);
+        let named = Arc::new(Named { directory, naming, numbers: Mutex::default() });
+        Ok(Self { named, parts, left, files })
     }
 
     pub(in crate::api_client) fn directory(&self) -> &Path {
@@ -148,7 +171,7 @@ impl Store {
         let version = Some(left?);
         let mut part = self.begin(key, None, None);
         let opened = self.files.work(move || {
-            let path = part_of(&part.directory, key);
+            let path = part_of(&part.parts.directory, key);
             let file = File::options().append(true).open(&path)?;
             file.try_lock()?;
             part.length = file.metadata()?.len();
@@ -168,7 +191,7 @@ impl Store {
     ) -> Part {
         let length = length.unwrap_or_default();
         Part {
-            directory: self.directory().to_owned(),
+            parts: self.parts.clone(),
             key,
             file: None,
             rest: Vec::with_capacity(length.min(TOGETHER as u64) as usize),
@@ -193,6 +216,47 @@ impl Store {
     }
 }
 
+impl Parts {
+    fn temporary() -> io::Result<Self> {
+        let made = tempfile::Builder::new().prefix("api-client-").tempdir();
+        let temporary = made.map_err(|err| {
+            let what = "a temporary directory, for a body until it is complete (TMPDIR says where)";
+            io::Error::new(err.kind(), format!("cannot make {what}: {err}"))
+        })?;
+        Ok(Self { directory: temporary.path().to_owned(), temporary: Some(temporary) })
+    }
+
+    /// In the directory of the complete files, which is made if there is none.
+    fn within(directory: &Path) -> io::Result<Self> {
+        std::fs::create_dir_all(directory).map_err(|err| at(directory, &err))?;
+        may(Access::WRITE_OK | Access::EXEC_OK, directory)?;
+        Ok(Self { directory: directory.to_owned(), temporary: None })
+    }
+
+    /// For the file with this name: beside it, or else, if it is there, wherever there is room.
+    fn beside(directory: &Path, name: &OsStr) -> io::Result<Self> {
+        let file = directory.join(name);
+        match file.metadata() {
+            Ok(_) => {
+                may(Access::WRITE_OK, &file)?;
+                Self::within(directory).or_else(|_| Self::temporary())
+            }
+            Err(err) if err.kind() == io::ErrorKind::NotFound => Self::within(directory),
+            Err(err) => Err(at(&file, &err)), // such as links in a circle
+        }
+    }
+
+    fn unwritten(&self, err: &io::Error) -> io::Error {
+        match self.temporary {
+            Some(_) if !is_starved(err) => {
+                let place = self.directory.display();
+                io::Error::new(err.kind(), format!("{place} (TMPDIR says where): {err}"))
+            }
+            _ => at(&self.directory, err),
+        }
+    }
+}
+
 impl Named {
     fn keep(&self, mut part: Part, name: &str, suffix: &str, ending: &str) -> io::Result<PathBuf> {
         let (file, path) = part.file.take().expect("its rest was written");
@@ -204,10 +268,7 @@ impl Named {
             let mut name = name.clone();
             name.push(ending);
             let named = self.directory.join(name);
-            if let Ok(before) = named.metadata() {
-                file.set_permissions(before.permissions())?;
-            }
-            path.persist(&named).map_err(|err| err.error)?;
+            replace(&named, &file, path).map_err(|err| at(&named, &err))?;
             return Ok(named);
         }
         loop {
@@ -218,7 +279,7 @@ impl Named {
             match path.persist_noclobber(&named) {
                 Ok(()) => return Ok(named),
                 Err(err) if err.error.kind() == io::ErrorKind::AlreadyExists => path = err.path,
-                Err(err) => return Err(err.error),
+                Err(err) => return Err(at(&named, &err.error)),
             }
         }
     }
@@ -239,7 +300,7 @@ impl Part {
     /// Waits until the file has all that was taken in. If that wait is cut off, the part is dropped
     /// once the file has it.
     pub(in crate::api_client) async fn flush(&mut self, store: &Store) -> Result<(), Failure> {
-        let mut part = std::mem::take(self);
+        let mut part = std::mem::replace(self, store.begin(self.key, None, None));
         let flushed = store.files.work(move || Ok((part.write_rest(), part)));
         let (written, part) = flushed.await.map_err(|err| cannot_write(&err))?;
         *self = part;
@@ -252,20 +313,23 @@ impl Part {
         let written = self.file().and_then(|mut file| file.write_all(&rest));
         rest.clear();
         self.rest = rest;
-        written.inspect_err(|_| self.version = None)
+        written.map_err(|err| {
+            self.version = None;
+            self.parts.unwritten(&err)
+        })
     }
 
     /// The file, which is made if there is none yet.
     fn file(&mut self) -> io::Result<&File> {
         if self.file.is_none() {
-            let path = part_of(&self.directory, self.key);
+            let path = part_of(&self.parts.directory, self.key);
             let file = self.version.as_ref().and_then(|_| new_file(&path).ok());
             if file.is_none() {
                 self.version = None; // another one with the same key is on its way
             }
             let (_, path) = self.file.insert(match file {
                 Some(file) => (file, path),
-                None => part_in(&self.directory)?,
+                None => part_in(&self.parts.directory)?,
             });
             if let Some(version) = &self.version {
                 std::fs::write(path.with_extension("validator"), version.written())?;
@@ -288,6 +352,50 @@ impl Drop for Part {
             && (self.version.is_none() || written < WORTH_CONTINUING)
         {
             remove(path);
+        }
+    }
+}
+
+/// Gives a complete part the name of a file. It replaces one that is ours alone, which stays whole
+/// whatever happens. Another is written into, as its links, its owner or its mount shall stay.
+fn replace(named: &Path, part: &File, path: TempPath) -> io::Result<()> {
+    let before = named.metadata().ok();
+    if let Some(before) = &before {
+        if !is_ours_alone(before, &part.metadata()?) {
+            return write_into(named, &path);
+        }
+        part.set_permissions(before.permissions())?;
+    }
+    match path.persist(named) {
+        Ok(()) => Ok(()),
+        Err(refused) if before.is_some() => write_into(named, &refused.path),
+        Err(refused) => Err(refused.error),
+    }
+}
+
+/// Whether a file that a new one replaces differs from it in nothing but its content and its mode.
+fn is_ours_alone(before: &Metadata, new: &Metadata) -> bool {
+    let owner = |file: &Metadata| (file.uid(), file.gid());
+    before.nlink() == 1 && owner(before) == owner(new)
+}
+
+fn write_into(named: &Path, part: &Path) -> io::Result<()> {
+    let mut part = File::open(part)?;
+    let mut named = File::options().write(true).truncate(true).open(named)?;
+    io::copy(&mut part, &mut named).map(drop)
+}
+
+fn may(access_it: Access, path: &Path) -> io::Result<()> {
+    access(path, access_it).map_err(|err| at(path, &err.into()))
+}
+
+/// The error with the path that it is about. A lack of open files is about none.
+fn at(path: &Path, err: &io::Error) -> io::Error {
+    match err.raw_os_error() {
+        Some(code) if is_starved(err) => io::Error::from_raw_os_error(code),
+        _ => {
+            let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+            io::Error::new(err.kind(), format!("{}: {err}", path.display()))
         }
     }
 }
