@@ -1,5 +1,7 @@
 use std::future::Future;
+use std::path::Path;
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
@@ -11,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::config::{KeepHeaders, Limits, Shared};
 use super::input::Request;
-use super::output::{Outcome, Part, Store};
+use super::output::{JournalError, Lines, Outcome, Part, Store};
 use super::transport::{
     Body, Error, ErrorKind, Failure, Piece, Transport, Version, destination, is_redirect,
 };
@@ -41,6 +43,8 @@ pub(super) struct Pending {
     looked: bool,
     /// Whether the client, not the user, asks for a range.
     ranged: bool,
+    /// What came of recording its outcome in the journal, once it has its file.
+    pub(super) recorded: Option<Result<(), JournalError>>,
     /// Whether the host has answered with a piece that is not the last one: the next is asked for.
     pub(super) unfinished: bool,
 }
@@ -57,6 +61,7 @@ impl Pending {
             whole,
             looked,
             ranged,
+            recorded: None,
             unfinished,
         }
     }
@@ -67,6 +72,7 @@ impl Pending {
         &mut self,
         run: &Context,
         shared: &Shared<T>,
+        journal: Option<Arc<Lines>>,
     ) -> (Answer, Announced) {
         let started = Instant::now();
         let mut announced = Announced::default();
@@ -79,11 +85,13 @@ impl Pending {
             // Pinned here, it is not moved from one future into the next.
             run.run(pin!(exchange)).await
         };
+        self.outcome.end_attempt(started.elapsed());
         let result = match result {
-            Ok(Ok(answer)) => Ok(self.name_body(shared.store.as_ref()).await.map(|()| answer)),
+            Ok(Ok(answer)) => {
+                Ok(self.name_body(shared.store.as_ref(), journal).await.map(|()| answer))
+            }
             cut_short => cut_short,
         };
-        self.outcome.end_attempt(started.elapsed());
         let answer = match result {
             Ok(Ok(answer)) => answer,
             Ok(Err(failure)) => {
@@ -249,10 +257,20 @@ impl Pending {
 
     /// Names the file of a whole body. The end of the run does not interrupt this: each complete
     /// file gets into its outcome and into the journal.
-    async fn name_body(&mut self, store: Option<&Store>) -> Result<(), Failure> {
+    async fn name_body(
+        &mut self,
+        store: Option<&Store>,
+        journal: Option<Arc<Lines>>,
+    ) -> Result<(), Failure> {
         if let Some((store, (part, ending))) = store.zip(self.whole.take()) {
-            let named = store.finish(part, self.request.asked_for(), ending);
-            self.outcome.file = Some(named.await?);
+            let journal = journal.map(|journal| (journal, self.outcome.clone()));
+            let record = |file: &Path| {
+                let (journal, outcome) = journal?;
+                Some(journal.record(&Outcome { file: Some(file.to_owned()), ..outcome }))
+            };
+            let named = store.finish(part, self.request.asked_for(), ending, record);
+            let (file, recorded) = named.await?;
+            (self.outcome.file, self.recorded) = (Some(file), recorded);
         }
         Ok(())
     }

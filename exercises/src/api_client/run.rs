@@ -224,12 +224,6 @@ impl<'a, T: Transport> Outcomes<'a, T> {
         Some(Outcome { id: request.id_or(self.taken), ..outcome })
     }
 
-    fn record(&mut self, outcome: &Outcome) {
-        if let Some(Err(err)) = self.journal.as_ref().map(|journal| journal.record(outcome)) {
-            (self.journal, self.journal_error) = (None, Some(err));
-        }
-    }
-
     /// Starts the next attempt, or sets the alarm for it.
     fn send(&mut self, cx: &mut task::Context<'_>) -> bool {
         match self.scheduler.next(self.started.elapsed()) {
@@ -259,8 +253,10 @@ impl<'a, T: Transport> Outcomes<'a, T> {
         let (shared, ctx) = (self.shared.clone(), self.ctx.clone());
         job.item.request.reconnect = job.reconnect;
         let work = bar(&job);
+        let journal = self.journal.as_ref().map(Journal::lines);
+        counted(&mut job);
         let made = async move {
-            let (answer, announced) = job.item.attempt(&ctx, &shared).await;
+            let (answer, announced) = job.item.attempt(&ctx, &shared, journal).await;
             work.ended(match answer {
                 _ if ctx.err().is_some() => Ending::Canceled,
                 Answer::Accepted if job.item.outcome.error.is_none() => Ending::Done,
@@ -390,10 +386,14 @@ impl<'a, T: Transport> Outcomes<'a, T> {
         kind.because(format!("{detail} ({why})"))
     }
 
-    fn finish(&mut self, job: Job) {
-        let (attempts, rejected, waited_ms) = (job.attempts, job.rejected, millis(job.waited));
-        let outcome = Outcome { attempts, rejected, waited_ms, ..job.item.outcome };
-        self.record(&outcome); // now: until then a kill leaves a file that the journal does not know
+    fn finish(&mut self, mut job: Job) {
+        counted(&mut job);
+        let Pending { outcome, recorded, .. } = *job.item;
+        if let Some(journal) = &self.journal
+            && let Err(err) = recorded.unwrap_or_else(|| journal.record(&outcome))
+        {
+            (self.journal, self.journal_error) = (None, Some(err));
+        }
         self.ready.push_back(outcome);
     }
 
@@ -433,6 +433,13 @@ impl<T: Transport> Stream for Outcomes<'_, T> {
 }
 
 impl<T: Transport> Unpin for Outcomes<'_, T> {}
+
+/// Writes what the policy has counted into the outcome.
+fn counted(job: &mut Job) {
+    let outcome = &mut job.item.outcome;
+    (outcome.attempts, outcome.rejected) = (job.attempts, job.rejected);
+    outcome.waited_ms = millis(job.waited);
+}
 
 /// The name of the limit that a request counts towards.
 pub(super) fn host_of(url: &Url) -> String {

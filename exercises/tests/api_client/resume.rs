@@ -145,6 +145,30 @@ fn a_killed_run_is_resumed() {
 }
 
 #[test]
+fn a_killed_run_leaves_at_most_one_file_that_its_journal_does_not_know() {
+    let server = Server::start();
+    let urls: String = (0..300).map(|n| server.url(&format!("/ok?{n}")) + "\n").collect();
+    for round in 1..=8 {
+        let directory = tempfile::tempdir().expect("a directory");
+        fs::write(directory.path().join("urls"), &urls).expect("a file");
+        let mut command = Command::new(PROGRAM);
+        command.args(["-i", "urls", "--rate", "5000/s", "--journal", "journal", "-o", "bodies"]);
+        command.current_dir(&directory).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("the program");
+        let stdout = BufReader::new(child.stdout.take().expect("it is piped"));
+        assert_eq!(stdout.lines().take(20 * round).count(), 20 * round);
+        child.kill().expect("it was started");
+        child.wait().expect("it was started");
+        let journal = fs::read_to_string(directory.path().join("journal")).expect("a journal");
+        let lines = journal.matches('\n').count();
+        let names = fs::read_dir(directory.path().join("bodies")).expect("it is there");
+        let names = names.map(|body| body.expect("a name").file_name().display().to_string());
+        let whole = names.filter(|name| !name.starts_with('.')).count();
+        assert!(whole <= lines + 1, "{whole} files, {lines} lines");
+    }
+}
+
+#[test]
 fn a_torn_last_line_is_fetched_again_and_nothing_else() {
     let job = Job::new();
     let first = run(PROGRAM, &job.args(false).iter().map(String::as_str).collect::<Vec<_>>());

@@ -2,6 +2,8 @@ use std::collections::HashMap;
 use std::fs::{File, TryLockError};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
 
@@ -21,12 +23,22 @@ const VERSION: u32 = 2;
 /// Resuming keeps about a hundred bytes in memory for each line.
 #[derive(Debug)]
 pub struct Journal {
-    path: PathBuf,
-    file: File,
+    lines: Arc<Lines>,
+    /// The same file, to be read at a position of its own.
+    reader: File,
     /// Where the lines of each request are: one for each time that it was fetched.
     fetched: HashMap<u128, Vec<u64>>,
     /// Whether it has lines of version 1.
     old: bool,
+}
+
+/// Where outcomes are recorded, on whatever thread.
+#[derive(Debug)]
+pub(in crate::api_client) struct Lines {
+    path: PathBuf,
+    file: File,
+    /// Whether a line may have been written in part: it stays the last one.
+    torn: AtomicBool,
 }
 
 /// Why a journal cannot be used.
@@ -69,9 +81,11 @@ impl Journal {
         if length > 0 && !resume {
             return Err(JournalError::Exists(path.to_owned()));
         }
-        let mut journal = Self { path: path.to_owned(), file, fetched: HashMap::new(), old: false };
+        let reader = File::open(path).map_err(io)?;
+        let lines = Arc::new(Lines { path: path.to_owned(), file, torn: AtomicBool::new(false) });
+        let mut journal = Self { lines, reader, fetched: HashMap::new(), old: false };
         let complete = journal.read()?;
-        journal.file.set_len(complete).map_err(io)?; // a torn last line
+        journal.lines.file.set_len(complete).map_err(io)?; // a torn last line
         Ok(journal)
     }
 
@@ -112,11 +126,10 @@ impl Journal {
     }
 
     fn line_at(&mut self, offset: u64) -> Result<Outcome, JournalError> {
-        let io = |err| JournalError::Io(self.path.clone(), err);
-        // Writes always append, so the file's position does not matter.
-        self.file.seek(SeekFrom::Start(offset)).map_err(io)?;
+        let io = |err| JournalError::Io(self.lines.path.clone(), err);
+        self.reader.seek(SeekFrom::Start(offset)).map_err(io)?;
         let mut line = String::new();
-        let mut reader = BufReader::new((&self.file).take(LONGEST_LINE));
+        let mut reader = BufReader::new((&self.reader).take(LONGEST_LINE));
         reader.read_line(&mut line).map_err(io)?;
         let entry: Entry<Outcome> = serde_json::from_str(&line).map_err(|err| io(err.into()))?;
         Ok(entry.outcome)
@@ -124,20 +137,18 @@ impl Journal {
 
     /// Records an outcome, if it is a success of this run.
     pub fn record(&self, outcome: &Outcome) -> Result<(), JournalError> {
-        if outcome.error.is_some() || outcome.known {
-            return Ok(());
-        }
-        let entry = Entry { version: VERSION, key: format!("{:032x}", outcome.key), outcome };
-        let io = |err| JournalError::Io(self.path.clone(), err);
-        let mut line = serde_json::to_vec(&entry).map_err(|err| io(err.into()))?;
-        line.push(b'\n');
-        (&self.file).write_all(&line).map_err(io)
+        self.lines.record(outcome)
+    }
+
+    pub(in crate::api_client) fn lines(&self) -> Arc<Lines> {
+        self.lines.clone()
     }
 
     /// Reads all complete lines and returns where they end.
     fn read(&mut self) -> Result<u64, JournalError> {
-        let io = |err| JournalError::Io(self.path.clone(), err);
-        let mut reader = BufReader::new(&self.file);
+        let path = &self.lines.path;
+        let io = |err| JournalError::Io(path.clone(), err);
+        let mut reader = BufReader::new(&self.reader);
         let (mut offset, mut number, mut line) = (0, 0, Vec::new());
         loop {
             line.clear();
@@ -147,12 +158,31 @@ impl Journal {
             if line.last() != Some(&b'\n') && length < LONGEST_LINE {
                 return Ok(offset);
             }
-            let (version, key) = key_of(&line)
-                .map_err(|why| JournalError::Foreign(self.path.clone(), number, why))?;
+            let (version, key) =
+                key_of(&line).map_err(|why| JournalError::Foreign(path.clone(), number, why))?;
             self.old |= version < VERSION;
             self.fetched.entry(key).or_default().push(offset);
             offset += length;
         }
+    }
+}
+
+impl Lines {
+    /// Records an outcome, if it is a success of this run. After an error it records no more.
+    pub(in crate::api_client) fn record(&self, outcome: &Outcome) -> Result<(), JournalError> {
+        if outcome.error.is_some() || outcome.known {
+            return Ok(());
+        }
+        let entry = Entry { version: VERSION, key: format!("{:032x}", outcome.key), outcome };
+        let io = |err| JournalError::Io(self.path.clone(), err);
+        let mut line = serde_json::to_vec(&entry).map_err(|err| io(err.into()))?;
+        line.push(b'\n');
+        if self.torn.load(Ordering::Relaxed) {
+            return Err(io(io::Error::other("an earlier line could not be written")));
+        }
+        (&self.file).write_all(&line).map_err(io).inspect_err(|_| {
+            self.torn.store(true, Ordering::Relaxed);
+        })
     }
 }
 

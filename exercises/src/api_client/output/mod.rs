@@ -7,6 +7,7 @@ mod print;
 mod store;
 mod summary;
 
+pub(super) use journal::Lines;
 pub use journal::{Journal, JournalError};
 pub use outcome::Outcome;
 pub(super) use outcome::millis;

@@ -200,17 +200,21 @@ impl Store {
         }
     }
 
-    /// Gives the file the name of the URL that was asked for, or that with a number, and `ending`.
-    pub(in crate::api_client) async fn finish(
+    /// Gives the file the name of the URL that was asked for, or that with a number, and `ending`;
+    /// `then` follows at once, so that hardly anything can end the process in between.
+    pub(in crate::api_client) async fn finish<T: Send + 'static>(
         &self,
         mut part: Part,
         url: &Url,
         ending: &'static str,
-    ) -> Result<PathBuf, Failure> {
+        then: impl FnOnce(&Path) -> T + Send + 'static,
+    ) -> Result<(PathBuf, T), Failure> {
         let (named, (name, suffix)) = (self.named.clone(), self.named.naming.of(url));
         let kept = self.files.work(move || {
             part.write_rest()?;
-            named.keep(part, &name, &(suffix + ending), ending)
+            let path = named.keep(part, &name, &(suffix + ending), ending)?;
+            let then = then(&path);
+            Ok((path, then))
         });
         kept.await.map_err(|err| cannot_write(&err))
     }
