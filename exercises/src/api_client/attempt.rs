@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use common::{Cause, Context};
 use futures_util::FutureExt;
 use http::header::{IF_RANGE, RANGE};
-use http::{HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderValue, Method, Response, StatusCode};
 use tokio::time::{Instant, timeout_at};
 
 use super::config::{KeepHeaders, Limits, Shared};
