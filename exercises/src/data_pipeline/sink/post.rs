@@ -28,7 +28,8 @@ const TIMEOUT: Duration = Duration::from_mins(1);
 /// Most bytes of an answer that are read.
 const ANSWER: usize = 64 * 1024;
 
-/// Most bytes of an answer that are shown.
+/// Most bytes of an answer that are shown of its head, and of its tail: some servers first show the
+/// whole query, and say at the end what is wrong.
 const SHOWN: usize = 200;
 
 /// The header with a name for what is sent: the same whenever it is sent again.
@@ -186,13 +187,17 @@ fn innermost(err: &reqwest::Error) -> String {
     cause.to_string()
 }
 
-/// The status, and the beginning of the body on one line.
+/// The status, and the head and the tail of the body on one line.
 impl fmt::Display for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.status)?;
-        let body = self.body[..self.body.len().min(SHOWN)].trim_ascii();
-        if !body.is_empty() {
-            write!(f, ": {}", plain(OsStr::from_bytes(body)))?;
+        let body = String::from_utf8_lossy(self.body.trim_ascii());
+        let head = body.floor_char_boundary(SHOWN);
+        let tail = body.ceil_char_boundary(body.len().saturating_sub(SHOWN));
+        match body.len() {
+            0 => {}
+            _ if tail <= head => write!(f, ": {}", plain(&*body))?,
+            _ => write!(f, ": {} … {}", plain(&body[..head]), plain(&body[tail..]))?,
         }
         match self.headers.get(header::LOCATION) {
             Some(place) if self.status.is_redirection() => {
@@ -200,5 +205,26 @@ impl fmt::Display for Reply {
             }
             _ => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_answer_is_shown_with_its_head_and_its_tail_on_one_line() {
+        let shown = |body: &str| {
+            let (status, headers) = (StatusCode::BAD_REQUEST, HeaderMap::new());
+            Reply { status, headers, body: body.as_bytes().to_vec() }.to_string()
+        };
+        assert_eq!(shown(" \n"), "400 Bad Request");
+        assert_eq!(shown("no\tA\n"), "400 Bad Request: no\\tA");
+        let whole = "a".repeat(2 * SHOWN);
+        assert_eq!(shown(&whole), format!("400 Bad Request: {whole}"));
+        // A character of two bytes is at each cut.
+        let long = format!("a{}{}b (at row 7)\n", "ä".repeat(300), "ö".repeat(300));
+        let (head, tail) = ("ä".repeat(99), "ö".repeat(94));
+        assert_eq!(shown(&long), format!("400 Bad Request: a{head} … {tail}b (at row 7)"));
     }
 }
