@@ -137,8 +137,9 @@ fn a_batch_that_is_too_large_is_halved_down_to_a_line_that_becomes_a_dead_letter
     let run = run(&kit, &server, &["--dead-letters", "dead"]).expect_status(0);
     assert_eq!(values(&server.took()), all(EVENTS));
     balanced(&run.stderr, EVENTS, 1);
-    let refused = server.requests().iter().filter(|request| request.body.len() > limit).count();
-    assert!(refused < 5, "{refused}: smaller batches are sent from then on");
+    let requests = server.requests();
+    let refused = requests.iter().filter(|request| request.body.len() > limit).count();
+    assert!(refused * 4 < requests.len(), "{refused} of {}: most are smaller", requests.len());
     let dead: serde_json::Value = serde_json::from_str(&kit.read("dead")).unwrap();
     assert_eq!((&dead["source"], &dead["offset"]), (&"in".into(), &lines(0..1000).len().into()));
     let reason = dead["reason"].as_str().unwrap();
@@ -146,6 +147,21 @@ fn a_batch_that_is_too_large_is_halved_down_to_a_line_that_becomes_a_dead_letter
         reason.contains(&server.url("/in")) && reason.ends_with("413 Payload Too Large"),
         "{reason}"
     );
+}
+
+#[test]
+fn after_a_spell_of_413_requests_grow_again() {
+    let (mut number, kit) = (0, Kit::new());
+    let server = Server::start(move |_| {
+        number += 1;
+        if number <= 30 { Answer::says(413, "") } else { ok() }
+    });
+    kit.write("in", &lines(0..EVENTS));
+    let run = run(&kit, &server, &["--dead-letters", "dead"]).expect_status(0);
+    let refused = kit.read("dead").lines().count() as u64;
+    balanced(&run.stderr, EVENTS - refused, refused);
+    let requests = server.requests().len();
+    assert!(refused > 10 && requests < 100, "{refused} refused, {requests} requests");
 }
 
 /// A server that does not take batches with the event 5000 in it.
@@ -308,35 +324,82 @@ fn after_kill_9_each_line_was_taken_and_each_refused_one_is_one_dead_letter() {
     for v in values(&server.took()) {
         times.entry(v).or_default().0 += 1;
     }
-    let dead = kit.read("dead");
-    let raw = dead.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
-    let raw: Vec<_> = raw.map(|dead| dead["raw"].as_str().unwrap().to_owned()).collect();
-    for v in values(&raw) {
-        times.entry(v).or_default().1 += 1;
+    let refused = dead(&kit);
+    for v in &refused {
+        times.entry(*v).or_default().1 += 1;
     }
     assert_eq!(times.len(), 100_000);
     let twice: Vec<_> = times.iter().filter(|(_, (_, dead))| *dead > 1).collect();
     assert!(twice.is_empty(), "{twice:?}");
-    assert!(raw.len() > 100, "{}", raw.len());
+    assert!(refused.len() > 100, "{}", refused.len());
 }
 
-/// Dead letters are written after the checkpoint that no longer has their lines to send.
+/// The `v` of the refused lines in `dead`.
+fn dead(kit: &Kit) -> Vec<u64> {
+    let dead = kit.read("dead");
+    let raw = dead.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let raw: Vec<_> = raw.map(|dead| dead["raw"].as_str().unwrap().to_owned()).collect();
+    values(&raw)
+}
+
+/// A checkpoint that begins while lines are at the server has no length with their dead letters, and
+/// no longer has these lines to send.
 #[test]
 fn after_kill_9_the_checkpoint_has_the_refused_lines_that_are_not_written_yet() {
-    let (kit, server) = (Kit::new(), Server::start(|_| Answer::says(400, "")));
+    let kit = Kit::new();
+    let refuses = kit.path("refuses");
+    let server = Server::start(move |_| Answer::says(if refuses.exists() { 400 } else { 503 }, ""));
     let stalled = Server::start(|_| Answer::Stalls);
     kit.write("in", &lines(0..100));
     let url = server.url("/");
     let usual = ["--file", "in", "--out", &url, "--checkpoint", "ck", "--dead-letters"];
-    let mut running = kit.start(&[&usual[..], &[&stalled.url("/")]].concat());
+    let running = kit.start(&[&usual[..], &[&stalled.url("/")]].concat());
+    // The input has ended, so a checkpoint has begun, and waits for the server.
+    kit.wait_until("some requests", || server.requests().len() > 3);
+    kit.write("refuses", "");
+    kit.wait_until("the checkpoint", || kit.read("ck").contains("400 Bad Request"));
     kit.wait_until("dead letters", || !stalled.requests().is_empty());
-    running.0.kill().unwrap();
-    running.0.wait().unwrap();
+    running.kill();
     kit.ok(&[&usual[..], &["dead"]].concat());
-    let dead = kit.read("dead");
-    let raw = dead.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
-    let raw: Vec<_> = raw.map(|dead| dead["raw"].as_str().unwrap().to_owned()).collect();
-    assert_eq!(values(&raw), all(100));
+    assert_eq!(dead(&kit), all(100));
+}
+
+/// 4 MB wait behind what is refused, and the sources wait too.
+#[test]
+fn refused_lines_are_in_their_file_while_the_server_hangs_and_after_the_deadline() {
+    for checkpoint in [&[][..], &["--checkpoint", "ck"]] {
+        let (mut number, kit) = (0, Kit::new());
+        let server = Server::start(move |_| {
+            number += 1;
+            if number <= 3 { Answer::says(400, "") } else { Answer::Stalls }
+        });
+        kit.write("in", &lines(0..400_000));
+        let url = server.url("/");
+        let args = ["--file", "in", "--out", &url, "--http-batch=32KiB", "--dead-letters", "dead"];
+        let running = kit.start(&[&args[..], checkpoint].concat());
+        kit.wait_until("the fourth request", || server.requests().len() == 4);
+        let count = |request: &Request| request.text().lines().count();
+        let refused = server.requests()[..3].iter().map(count).sum::<usize>() as u64;
+        kit.wait_until("the file", || dead(&kit).len() as u64 == refused);
+        assert_eq!(running.stop(), Some(3));
+        assert_eq!(dead(&kit), all(refused));
+        let stderr = kit.read("stderr");
+        let counts = format!("= delivered 0 + dropped 0 + refused {refused} + queued");
+        assert!(stderr.contains(&counts) && stderr.contains("imbalance 0"), "{stderr}");
+    }
+}
+
+/// The ledger calls no line refused that is nowhere.
+#[test]
+fn refused_lines_without_room_among_the_dead_letters_are_dropped() {
+    let (kit, server) = (Kit::new(), Server::start(|_| Answer::says(400, "")));
+    kit.write("in", &lines(0..EVENTS));
+    let args = ["--dead-letters", "dead", "--dead-letters-max", "300KiB"];
+    let run = run(&kit, &server, &args).expect_status(0);
+    let kept = dead(&kit).len() as u64;
+    assert!((100..EVENTS).contains(&kept), "{kept}");
+    let counts = format!("= delivered 0 + dropped {} + refused {kept} + queued 0", EVENTS - kept);
+    assert!(run.stderr.contains(&counts) && run.stderr.contains("imbalance 0"), "{run:#?}");
 }
 
 #[test]

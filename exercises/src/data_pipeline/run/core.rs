@@ -35,10 +35,12 @@ pub(crate) struct Core {
     pub(crate) feeds: Feeds,
     pub(crate) windows: Windows,
     pub(crate) outlets: Outlets,
+    /// What sinks refuse comes from here.
+    pub(crate) refused: Refused,
     /// The sinks' tasks.
     pub(crate) running: JoinSet<Result<()>>,
     pub(crate) store: Option<Arc<Store>>,
-    pub(crate) committing: Option<JoinHandle<Result<Done>>>,
+    pub(crate) committing: Option<JoinHandle<Result<Vec<Reopened>>>>,
     /// Messages whose results are in the sinks, but in no checkpoint yet.
     pub(crate) acks: Vec<Ack>,
     /// Messages whose results are in the last checkpoint, but not in the one before it.
@@ -78,6 +80,7 @@ impl Core {
                 Some(ended) = self.running.join_next() => sink_ended(ended)?,
                 done = commit_done(&mut self.committing) => self.committed(done)?,
                 _ = beat.tick() => self.beat(Instant::now()),
+                () = self.refused.added() => self.take_refused(true),
                 share = self.outlets.room(), if waiting => {
                     let now = Instant::now();
                     self.outlets.post(share, now);
@@ -206,8 +209,9 @@ impl Core {
     /// they were sent up to now. Without a checkpoint only this matters, and only to sources that
     /// wait for it. If nothing has happened since, the last one still holds.
     fn commit(&mut self) {
-        let is_new = self.changed || !self.acks_of_last.is_empty();
-        if self.acks.is_empty() && !(self.store.is_some() && is_new) {
+        self.take_refused(false);
+        let acks_wait = !(self.acks.is_empty() && self.acks_of_last.is_empty());
+        if !(acks_wait || self.store.is_some() && self.changed) {
             let settled = self.outlets.looks();
             return self.settle(settled);
         }
@@ -220,13 +224,11 @@ impl Core {
             windows: Some(self.windows.save()),
             ..self.unused.clone()
         };
+        // One commit later than seems necessary: if the new checkpoint gets lost, a run resumes from
+        // the one before it, and what that one lacks must come again. And what a sink refuses now is
+        // safe when the next commit has synced the dead letters.
         let new = std::mem::take(&mut self.acks);
-        let acks = match self.store {
-            // One checkpoint later than seems necessary: if the new one gets lost, a run resumes
-            // from the one before it, and what that one lacks must come again.
-            Some(_) => std::mem::replace(&mut self.acks_of_last, new),
-            None => new,
-        };
+        let acks = std::mem::replace(&mut self.acks_of_last, new);
         let store = self.store.clone();
         self.committing = Some(tokio::spawn(async move {
             let settled = all_settled(settled).await?;
@@ -236,8 +238,10 @@ impl Core {
                 checkpoint.outputs.insert(name.clone(), length);
                 settled.file.map(|file| checkpoint.output_files.insert(name.clone(), file));
             }
-            let done = Done::of(&lengths, settled);
-            checkpoint.letters += &done.refused.letters;
+            for text in settled.iter().flat_map(|settled| &settled.refused) {
+                checkpoint.letters += &String::from_utf8_lossy(text);
+            }
+            let done = reopened(&lengths, &settled);
             if let Some(store) = store {
                 save(store, checkpoint).await?;
             }
@@ -250,39 +254,43 @@ impl Core {
     fn settle(&mut self, settled: Vec<oneshot::Receiver<Settled>>) {
         let lengths = self.outlets.lengths();
         self.committing =
-            Some(tokio::spawn(async move { Ok(Done::of(&lengths, all_settled(settled).await?)) }));
+            Some(tokio::spawn(async move { Ok(reopened(&lengths, &all_settled(settled).await?)) }));
     }
 
-    fn committed(&mut self, done: Result<Done>) -> Result<()> {
+    fn committed(&mut self, done: Result<Vec<Reopened>>) -> Result<()> {
         self.committing = None;
         let now = Instant::now();
         if self.store.is_some() {
             self.tell(now, |progress| progress.saved = Some(now));
         }
-        let Done { reopened, refused } = done?;
-        for Reopened { name, before, now } in reopened {
+        for Reopened { name, before, now } in done? {
             self.changed = true;
             self.outlets.reopened(&name, before, now);
         }
-        self.put_refused(refused);
+        self.take_refused(true);
         Ok(())
     }
 
-    /// Puts lines that a sink has refused among the dead letters. The last checkpoint has them, and
-    /// the next one has the length of the file with them.
-    pub(crate) fn put_refused(&mut self, refused: Refused) {
-        let Refused { letters, reasons } = refused;
-        if letters.is_empty() {
-            return;
+    /// Puts lines that sinks have refused among the dead letters, at once: a run may end before the
+    /// sinks come to a barrier. A checkpoint that is under way or still to come has them as well; one
+    /// that begins now, and so does not keep them, has the length with them.
+    fn take_refused(&mut self, is_kept: bool) {
+        for mut letters in self.refused.take(is_kept && self.store.is_some()) {
+            self.changed = true;
+            self.recent().dead(&[(std::mem::take(&mut letters.reason), letters.lines)]);
+            self.outlets.put_refused(letters, Instant::now());
+            self.warnings.letters_full(self.outlets.discarded(Content::DeadLetters));
         }
-        self.changed = true;
-        self.recent().dead(&reasons);
+    }
+
+    /// Puts the dead letters of a checkpoint behind the saved length.
+    pub(crate) fn put_letters(&mut self, letters: String) {
         if self.outlets.take(Content::DeadLetters) {
             let lines = letters.lines().count() as u64;
             self.outlets.put_other(Content::DeadLetters, letters.into(), lines, Instant::now());
             self.warnings.letters_full(self.outlets.discarded(Content::DeadLetters));
         } else {
-            self.unused.letters += &letters; // for a run that has a file for them
+            self.unused.letters = letters; // for a run that has a file for them
         }
     }
 
@@ -336,6 +344,7 @@ impl Core {
                 biased;
                 Some(ended) = self.running.join_next() => sink_ended(ended)?,
                 done = commit_done(&mut self.committing) => self.committed(done)?,
+                () = self.refused.added() => self.take_refused(true),
                 share = self.outlets.room() => self.outlets.post(share, Instant::now()),
             }
         }
@@ -365,31 +374,19 @@ pub(crate) struct Reopened {
     now: u64,
 }
 
-/// What the sinks have reported.
-#[derive(Debug)]
-pub(crate) struct Done {
-    reopened: Vec<Reopened>,
-    refused: Refused,
-}
-
-impl Done {
-    /// The files have these lengths, in the order of the sinks.
-    fn of(lengths: &[(String, u64)], settled: Vec<Settled>) -> Self {
-        let files = settled.iter().filter(|settled| settled.is_file);
-        let reopened = lengths.iter().zip(files).filter_map(|((name, before), settled)| {
-            Some(Reopened { name: name.clone(), before: *before, now: settled.reopened? })
-        });
-        let reopened = reopened.collect();
-        let mut refused = Refused::default();
-        for settled in settled {
-            refused.append(settled.refused);
-        }
-        Self { reopened, refused }
-    }
+/// The files that were reopened. They had these lengths, in the order of the sinks.
+fn reopened(lengths: &[(String, u64)], settled: &[Settled]) -> Vec<Reopened> {
+    let files = settled.iter().filter(|settled| settled.is_file);
+    let reopened = lengths.iter().zip(files).filter_map(|((name, before), settled)| {
+        Some(Reopened { name: name.clone(), before: *before, now: settled.reopened? })
+    });
+    reopened.collect()
 }
 
 /// The end of the commit under way; never, if there is none.
-async fn commit_done(committing: &mut Option<JoinHandle<Result<Done>>>) -> Result<Done> {
+async fn commit_done(
+    committing: &mut Option<JoinHandle<Result<Vec<Reopened>>>>,
+) -> Result<Vec<Reopened>> {
     match committing {
         Some(commit) => commit.await.map_err(|err| err.to_string())?,
         None => std::future::pending().await,

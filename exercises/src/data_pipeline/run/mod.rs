@@ -214,12 +214,14 @@ async fn core(
     mut given: Option<Writer>,
     budget: &ByteBudget,
 ) -> Result<(Core, Vec<Drain>)> {
-    let (mut opened, told) = (Vec::new(), Arc::default());
+    let (mut opened, told, refused) = (Vec::new(), Arc::default(), Refused::default());
     for (sink, id) in config.sinks().zip(&ids(config)) {
         let (name, content, _) = sink;
         let writer = match given.take() {
             Some(writer) => writer,
-            None => Writer::open(name, content, saved.output(name), config, &told).await?,
+            None => {
+                Writer::open(name, content, saved.output(name), config, &told, &refused).await?
+            }
         };
         let most = match content {
             Content::DeadLetters => config.dead_letters_max.map_or(u64::MAX, |most| most.as_u64()),
@@ -252,6 +254,7 @@ async fn core(
         feeds: Feeds::new(files, config.idle),
         windows,
         outlets: Outlets::new(sinks),
+        refused,
         running: JoinSet::new(),
         store,
         committing: None,
@@ -265,7 +268,7 @@ async fn core(
         waited: None,
         lose_after: config.lose_chunk,
     };
-    core.put_refused(Refused { letters, ..Refused::default() });
+    core.put_letters(letters);
     Ok((core, drains))
 }
 

@@ -14,8 +14,10 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::bodies::{array, count, gzip, id, take};
+use super::owed::Owed;
 use super::post::{Failure, Post, Reply, Settings, Web};
-use super::refused::Refused;
+use super::refused::{Letters, Refused};
+use super::size::Size;
 use crate::data_pipeline::monitor::stats::Stage;
 use crate::data_pipeline::monitor::warnings::{Case, Told, tell, warn};
 use crate::policy::{self, Announced, Answer, Decision, Failing, Rate, Scheduler, Turn};
@@ -30,8 +32,8 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(15);
 /// told at once.
 const TOLERATED: Duration = Duration::from_secs(5);
 
-/// Bytes of dead letters a second that refused lines may become. They are in memory until the next
-/// checkpoint, and a server that refuses everything is not hammered.
+/// Bytes of dead letters a second that refused lines may become: their file keeps up, and a server
+/// that refuses everything is not hammered.
 const LETTERS: f64 = (4 << 20) as f64;
 
 #[derive(Debug)]
@@ -41,16 +43,12 @@ pub(crate) struct Http<P = Web> {
     scheduler: Scheduler<()>,
     /// When the scheduler's time began.
     started: Instant,
-    /// Most bytes of a body: less than in the settings after a 413.
-    most: usize,
+    size: Size,
     /// Makes windows differ from those of other processes that look the same.
     salt: u64,
-    /// Whether there is a file for what is refused.
-    keeps: bool,
+    /// `None` if there is no file for what is refused.
+    refused: Option<Refused>,
     told: Arc<Told>,
-    refused: Refused,
-    /// How many lines the last write has refused.
-    refused_last: u64,
 }
 
 /// What the server says about some lines.
@@ -68,7 +66,7 @@ impl<P: Post> Http<P> {
         post: P,
         settings: Settings,
         salt: u64,
-        keeps: bool,
+        refused: Option<Refused>,
         told: Arc<Told>,
     ) -> Self {
         let policy = policy::Settings {
@@ -81,35 +79,19 @@ impl<P: Post> Http<P> {
             seed: rand::random(),
             ..policy::Settings::default()
         };
-        let (scheduler, started, most) = (Scheduler::new(policy), Instant::now(), settings.batch);
-        let refused = Refused::default();
-        Self {
-            post,
-            settings,
-            scheduler,
-            started,
-            most,
-            salt,
-            keeps,
-            told,
-            refused,
-            refused_last: 0,
-        }
+        let (scheduler, started) = (Scheduler::new(policy), Instant::now());
+        let size = Size::new(settings.batch);
+        Self { post, settings, scheduler, started, size, salt, refused, told }
     }
 
     /// Most bytes that are worth taking from the queue for one write.
     pub(crate) fn most(&self) -> usize {
-        self.most
+        self.size.most()
     }
 
-    /// The lines that the last write has refused.
-    pub(crate) fn refused_last(&self) -> u64 {
-        self.refused_last
-    }
-
-    /// All refused lines since the last call.
-    pub(crate) fn take_refused(&mut self) -> Refused {
-        std::mem::take(&mut self.refused)
+    /// What this sink has refused since the checkpoint under way has begun.
+    pub(crate) fn refused(&self, id: &str) -> Vec<Bytes> {
+        self.refused.as_ref().map_or(Vec::new(), |refused| refused.of(id))
     }
 
     /// Returns when the server has taken or refused every line, however long that takes.
@@ -117,20 +99,28 @@ impl<P: Post> Http<P> {
     /// # Errors
     ///
     /// If lines are refused, and there is no file for them.
-    pub(crate) async fn write(&mut self, batches: &[Bytes], stage: &Stage) -> Result<(), String> {
-        self.refused_last = 0;
+    pub(crate) async fn write(
+        &mut self,
+        batches: &[Bytes],
+        owed: &mut Owed,
+        stage: &Stage,
+    ) -> Result<(), String> {
         let mut rest = Bytes::from(batches.concat());
         while !rest.is_empty() {
             let mut behind = rest.clone();
-            let lines = take(&mut behind, self.most);
+            let lines = take(&mut behind, self.size.most());
             match self.deliver(&lines, stage).await? {
-                Verdict::Taken => {}
+                Verdict::Taken => {
+                    self.size.taken(lines.len());
+                    stage.sent.add(owed.take(count(&lines)).delivered());
+                }
                 Verdict::TooLong(_) if count(&lines) > 1 => {
-                    self.most = lines.len() / 2;
+                    self.size.too_large(lines.len());
                     continue;
                 }
                 Verdict::TooLong(why) | Verdict::Refused(why) => {
-                    self.refuse(&lines, &why, stage).await?;
+                    let owed = owed.take(count(&lines));
+                    self.refuse(&lines, &why, owed, stage).await?;
                 }
             }
             rest = behind;
@@ -201,22 +191,30 @@ impl<P: Post> Http<P> {
     }
 
     /// Makes dead letters of lines that the server will never take.
-    async fn refuse(&mut self, lines: &Bytes, why: &str, stage: &Stage) -> Result<(), String> {
+    async fn refuse(
+        &self,
+        lines: &Bytes,
+        why: &str,
+        owed: Owed,
+        stage: &Stage,
+    ) -> Result<(), String> {
         let (sink, lines_refused) = (&stage.id, count(lines));
-        if !self.keeps {
+        let Some(refused) = &self.refused else {
             return Err(format!(
                 "it refuses {lines_refused} lines: {why}; --dead-letters FILE keeps such lines"
             ));
-        }
+        };
         if stage.refused.get() == 0 {
             let text = format!("{sink} refuses lines, which become dead letters. The first: {why}");
             tell(&self.told, Case::LinesRefused, &text);
         }
-        self.refused_last += lines_refused;
         stage.refused.add(lines_refused);
         let reason = format!("refused by {sink}: {why}");
-        let bytes = self.refused.add(lines, &reason, (sink, &self.settings.id_field));
-        sleep(Duration::from_secs_f64(bytes as f64 / LETTERS)).await;
+        let place = (&**sink, &*self.settings.id_field);
+        let letters = Letters::of(lines, reason, place, owed.refused());
+        let pause = Duration::from_secs_f64(letters.text.len() as f64 / LETTERS);
+        refused.add(letters);
+        sleep(pause).await;
         Ok(())
     }
 }
@@ -313,9 +311,9 @@ mod tests {
         let settings = Settings::of(&config).unwrap();
         let (started, requests) = (Instant::now(), Mutex::default());
         let script = Script { answer, started, requests };
-        let mut http = Http::new(script, settings, 0, false, Arc::default());
+        let mut http = Http::new(script, settings, 0, None, Arc::default());
         let lines: Vec<Bytes> = (100..200).map(|n| format!("{n}\n").into()).collect();
-        http.write(&lines, &Stage::default()).await.unwrap();
+        http.write(&lines, &mut Owed::default(), &Stage::default()).await.unwrap();
         let (requests, taken) = http.post.requests.into_inner().unwrap();
         (taken == lines.concat(), requests, started.elapsed())
     }

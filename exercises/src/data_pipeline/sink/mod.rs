@@ -6,8 +6,10 @@ mod http;
 mod nats;
 pub(crate) mod outlets;
 mod output;
+mod owed;
 mod post;
 pub(crate) mod refused;
+mod size;
 mod tcp;
 mod writer;
 
@@ -22,6 +24,7 @@ use crate::data_pipeline::config::{Content, WhenFull};
 use crate::data_pipeline::monitor::stats::{Stage, drawn};
 use crate::data_pipeline::state::budget::{ByteBudget, Share};
 use crate::data_pipeline::state::ledger::Held;
+use owed::Owed;
 pub(crate) use writer::{Settled, Writer};
 
 /// Most bytes queued for one sink.
@@ -32,7 +35,7 @@ pub(crate) const QUEUE: usize = 4 << 20;
 pub(crate) struct Batch {
     pub(crate) bytes: Bytes,
     pub(crate) events: u64,
-    /// `None` for windows and dead letters, which are not accepted events.
+    /// `None` for windows, and for dead letters that were not accepted events.
     pub(crate) held: Option<Held>,
 }
 
@@ -167,7 +170,7 @@ impl Drain {
                         self.writer.sync().await?;
                     }
                     // After a failure of the run there is no receiver any more.
-                    let _ = done.send(self.writer.settle()?);
+                    let _ = done.send(self.writer.settle(&self.stage.id)?);
                 }
             }
         }
@@ -186,15 +189,15 @@ impl Drain {
         stage.received.add(events);
         stage.bytes.add(bytes.iter().map(|bytes| bytes.len() as u64).sum());
         let bar = stage.bar(&stage.id, format_args!("{events} events"));
-        let acks = drawn(bar, self.writer.write(bytes, &stage)).await?;
-        let mut refused = self.writer.refused();
+        let (mut owed, mut shares) = (Owed::default(), Vec::new());
+        for (batch, share) in batches {
+            owed.push(batch);
+            shares.push(share);
+        }
+        let acks = drawn(bar, self.writer.write(bytes, &mut owed, &stage)).await?;
         let delivered = move |stage: &Stage| {
-            stage.sent.add(events - refused);
-            for (batch, _) in batches {
-                let of_batch = refused.min(batch.events);
-                refused -= of_batch;
-                batch.held.into_iter().for_each(|held| held.delivered(of_batch));
-            }
+            stage.sent.add(owed.delivered());
+            drop(shares);
         };
         match acks {
             None => delivered(&stage),

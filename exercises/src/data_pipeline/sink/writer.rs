@@ -13,6 +13,7 @@ use super::http::Http;
 #[cfg(feature = "nats")]
 use super::nats::Nats;
 use super::output::{Output, write_all};
+use super::owed::Owed;
 use super::post::{Settings, Web, url};
 use super::refused::Refused;
 use super::tcp::Tcp;
@@ -42,8 +43,8 @@ pub(crate) struct Settled {
     pub(crate) file: Option<FileKey>,
     /// A file that was reopened, of this length, without what was sent up to now.
     pub(crate) reopened: Option<u64>,
-    /// The lines that its other side has refused since it was last asked.
-    pub(crate) refused: Refused,
+    /// Dead letters of what its other side has refused since the checkpoint under way has begun.
+    pub(crate) refused: Vec<Bytes>,
 }
 
 #[derive(Debug)]
@@ -93,6 +94,7 @@ impl Writer {
         saved: Option<Written>,
         config: &Config,
         told: &Arc<Told>,
+        refused: &Refused,
     ) -> Result<Self, String> {
         Self::check(name, config)?;
         // Events have ids of their own; windows of two processes may look the same.
@@ -104,7 +106,8 @@ impl Writer {
                 let settings = Settings::of(config)?;
                 let web = Web::new(name, &settings)?;
                 let keeps = config.dead_letters.is_some() && content != Content::DeadLetters;
-                let http = Http::new(web, settings, salt, keeps, told.clone());
+                let refused = keeps.then(|| refused.clone());
+                let http = Http::new(web, settings, salt, refused, told.clone());
                 Ok(Self::Http(Box::new(http)))
             }
             #[cfg(feature = "nats")]
@@ -153,16 +156,13 @@ impl Writer {
         if let Self::Http(http) = self { (usize::MAX, http.most()) } else { (TOGETHER, usize::MAX) }
     }
 
-    /// How many lines of the last write the other side has refused.
-    pub(crate) fn refused(&self) -> u64 {
-        if let Self::Http(http) = self { http.refused_last() } else { 0 }
-    }
-
-    /// Writes some batches, and counts failures that it recovers from. If the other side sends
-    /// acknowledgements, the caller still has to wait for them.
+    /// Writes some batches, and counts failures that it recovers from. What it accounts for is taken
+    /// from `owed`; the rest is written when this returns or, if the other side sends
+    /// acknowledgements, when these are there.
     pub(crate) async fn write(
         &mut self,
         batches: Vec<Bytes>,
+        owed: &mut Owed,
         stage: &Arc<Stage>,
     ) -> Result<Option<Acks>, String> {
         match self {
@@ -181,7 +181,7 @@ impl Writer {
                     tcp.write(batch, &stage.errors).await;
                 }
             }
-            Self::Http(http) => http.write(&batches, stage).await?,
+            Self::Http(http) => http.write(&batches, owed, stage).await?,
             Self::Slow(delay) => {
                 for _ in batches {
                     let delay = *delay.borrow_and_update();
@@ -205,14 +205,14 @@ impl Writer {
     }
 
     /// Reopens a file whose name now leads to another one, and returns which one that is.
-    pub(crate) fn settle(&mut self) -> Result<Settled, String> {
+    pub(crate) fn settle(&mut self, id: &str) -> Result<Settled, String> {
         match self {
             Self::File(output) => {
                 let reopened = output.reopen().map_err(|err| err.to_string())?;
-                let refused = Refused::default();
+                let refused = Vec::new();
                 Ok(Settled { is_file: true, file: output.key(), reopened, refused })
             }
-            Self::Http(http) => Ok(Settled { refused: http.take_refused(), ..Settled::default() }),
+            Self::Http(http) => Ok(Settled { refused: http.refused(id), ..Settled::default() }),
             _ => Ok(Settled::default()),
         }
     }

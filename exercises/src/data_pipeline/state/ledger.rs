@@ -40,9 +40,9 @@ pub struct SinkCounts {
     pub accepted: u64,
     /// Written, or acknowledged by the other side where there is one.
     pub delivered: u64,
-    /// Left out by the policy `drop`.
+    /// Left out by the policy `drop`, or refused while the dead letters had no room.
     pub dropped: u64,
-    /// Refused for good by the other side: they are dead letters.
+    /// Refused for good by the other side, and written to the dead letters.
     pub refused: u64,
     /// In the sink's queue, or being written.
     pub queued: u64,
@@ -89,6 +89,8 @@ pub(crate) struct Ledger(Arc<Mutex<Counts>>);
 pub(crate) enum Place {
     InFlight,
     Sink(usize),
+    /// The sink's other side has refused them, and they are not written to the dead letters yet.
+    Refused(usize),
 }
 
 /// The events of one chunk at one place. They count there until this is accounted for. If it is
@@ -148,15 +150,37 @@ impl Held {
             .collect()
     }
 
-    /// The sink has passed them on, except for those that the other side has refused.
-    pub(crate) fn delivered(self, refused: u64) {
+    /// The first `events` of them.
+    pub(crate) fn split(&mut self, events: u64) -> Self {
+        let events = events.min(self.events);
+        self.events -= events;
+        Self { ledger: self.ledger.clone(), place: self.place, events }
+    }
+
+    /// Both, which are at the same place.
+    pub(crate) fn join(mut self, mut other: Self) -> Self {
+        self.events += std::mem::take(&mut other.events);
+        self
+    }
+
+    /// The other side of the sink has refused them: from here on they are on their way to the dead
+    /// letters.
+    pub(crate) fn refused(mut self) -> Self {
+        if let Place::Sink(sink) = self.place {
+            self.place = Place::Refused(sink);
+        }
+        self
+    }
+
+    /// They are written, or acknowledged by the other side where there is one.
+    pub(crate) fn delivered(self) {
+        let is_refused = matches!(self.place, Place::Refused(_));
         self.leave(|sink, events| {
-            sink.delivered += events - refused;
-            sink.refused += refused;
+            *(if is_refused { &mut sink.refused } else { &mut sink.delivered }) += events;
         });
     }
 
-    /// The queue is full, and the policy drops them.
+    /// There is no room for them.
     pub(crate) fn dropped(self) {
         self.leave(|sink, events| sink.dropped += events);
     }
@@ -164,7 +188,7 @@ impl Held {
     fn leave(self, count: impl FnOnce(&mut SinkCounts, u64)) {
         let (ledger, events) = (self.ledger.clone(), self.events);
         let mut counts = ledger.lock();
-        if let Place::Sink(sink) = self.place {
+        if let Place::Sink(sink) | Place::Refused(sink) = self.place {
             count(&mut counts.sinks[sink], events);
         }
         self.release(&mut counts);
@@ -188,7 +212,7 @@ impl Drop for Held {
 fn at(counts: &mut Counts, place: Place) -> &mut u64 {
     match place {
         Place::InFlight => &mut counts.in_flight,
-        Place::Sink(sink) => &mut counts.sinks[sink].queued,
+        Place::Sink(sink) | Place::Refused(sink) => &mut counts.sinks[sink].queued,
     }
 }
 
@@ -206,7 +230,12 @@ mod tests {
         balanced();
         queued.pop().unwrap().dropped();
         balanced();
-        queued.pop().unwrap().delivered(1);
+        let mut last = queued.pop().unwrap();
+        let refused = last.split(1).refused();
+        last.delivered();
+        balanced();
+        assert_eq!((ledger.counts().sinks[0].refused, ledger.counts().sinks[0].queued), (0, 1));
+        refused.delivered();
         balanced();
         let counts = ledger.counts();
         assert_eq!((counts.read, counts.filtered, counts.dead, counts.late), (10, 6, 1, 2));
