@@ -2,14 +2,15 @@
 
 use std::error::Error;
 use std::ffi::OsStr;
-use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
+use std::{fmt, io};
 
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Url, redirect};
+use rustls::CertificateError;
 
 use crate::data_pipeline::config::{Config, HttpBody};
 use crate::policy::Failing;
@@ -179,12 +180,24 @@ impl Failure {
     }
 }
 
-fn innermost(err: &reqwest::Error) -> String {
-    let mut cause: &dyn Error = err;
-    while let Some(inner) = cause.source() {
+/// The innermost cause, and what can be done about it.
+fn innermost(err: &(dyn Error + 'static)) -> String {
+    let mut cause = err;
+    while let Some(inner) = inner(cause) {
         cause = inner;
     }
-    cause.to_string()
+    let unknown = rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
+    let is_unknown = cause.downcast_ref::<rustls::Error>() == Some(&unknown);
+    let remedy = if is_unknown { "; SSL_CERT_FILE=FILE trusts those in a file" } else { "" };
+    format!("{cause}{remedy}")
+}
+
+fn inner<'e>(err: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'static)> {
+    // The source of such an error is that of what is in it, and not what is in it.
+    match err.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(inner) => Some(inner),
+        None => err.source(),
+    }
 }
 
 /// The status, and the head and the tail of the body on one line.
@@ -211,6 +224,18 @@ impl fmt::Display for Reply {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_certificate_that_nobody_vouches_for_has_its_remedy() {
+        let shown = |why| {
+            let err = io::Error::other(rustls::Error::InvalidCertificate(why));
+            innermost(&io::Error::other(err))
+        };
+        let unknown =
+            "invalid peer certificate: UnknownIssuer; SSL_CERT_FILE=FILE trusts those in a file";
+        assert_eq!(shown(CertificateError::UnknownIssuer), unknown);
+        assert!(!shown(CertificateError::Expired).contains("SSL_CERT_FILE"));
+    }
 
     #[test]
     fn a_long_answer_is_shown_with_its_head_and_its_tail_on_one_line() {
