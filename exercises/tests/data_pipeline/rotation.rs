@@ -359,6 +359,40 @@ fn a_writer_that_goes_on_with_the_old_file_is_waited_for() {
     });
 }
 
+/// The silence before the rotation does not count, and a line may have been written by half.
+#[test]
+fn a_writer_that_was_silent_for_long_is_waited_for_too() {
+    let mut followed = Followed::new(&["*.log"], Meanwhile::Runs);
+    *followed.args.last_mut().unwrap() = "3s";
+    let names = ["renamed.log", "replaced.log", "deleted.log"];
+    for name in names {
+        followed.write(name, 10);
+    }
+    let open = |name: &&str| File::options().append(true).open(followed.kit.path(name)).unwrap();
+    let mut writers: Vec<_> = names.iter().map(open).collect();
+    followed.start();
+    followed.all_out();
+    let last = lines(followed.next..followed.next + 30);
+    let (half, rest) = last.split_at(20);
+    writers[0].write_all(half.as_bytes()).unwrap();
+    sleep(Duration::from_millis(3500)); // another process is to find the files quiet
+    followed.rename("renamed.log", "renamed.log.1");
+    followed.rename("replaced.log", "replaced.log.1");
+    followed.kit.write("replaced.log", "");
+    followed.remove("deleted.log");
+    sleep(Duration::from_millis(500)); // as until logrotate runs `postrotate`
+    let middle = rest.len() / 2 + rest[rest.len() / 2..].find('\n').unwrap() + 1;
+    writers[0].write_all(&rest.as_bytes()[..middle]).unwrap();
+    writers[1].write_all(&rest.as_bytes()[middle..]).unwrap();
+    followed.next += 30;
+    writers[2].write_all(lines(followed.next..followed.next + 5).as_bytes()).unwrap();
+    followed.next += 5;
+    followed.all_out();
+    assert_eq!(followed.running.take().unwrap().stop(), Some(0));
+    followed.all_out();
+    assert_eq!(followed.kit.read("dead"), "");
+}
+
 /// It gets its first line, and is renamed to a name that no pattern matches before the program
 /// checks again.
 #[test]

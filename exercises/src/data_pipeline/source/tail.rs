@@ -29,7 +29,8 @@ pub(crate) struct How {
     pub(crate) follow: bool,
     /// How often a followed file is checked.
     pub(crate) poll: Duration,
-    /// A file that no path leads to any more is closed after this time without new bytes.
+    /// A file that no path leads to any more is closed after this time, and as long after its last
+    /// new bytes.
     pub(crate) rotate_wait: Duration,
     /// Whether a last line without a line feed is taken at the end of a file.
     pub(crate) final_line: bool,
@@ -64,7 +65,7 @@ pub(crate) struct Shared {
 pub(crate) enum Ended {
     /// It no longer holds what was read.
     Cut,
-    /// No path leads to it any more, and nothing was added for `--rotate-wait`.
+    /// No path leads to it any more, and since then nothing was added for `--rotate-wait`.
     Gone,
     /// It was empty when it was found, and no longer is: it may be a copy of another one.
     Filled,
@@ -179,7 +180,10 @@ struct Reading {
     is_empty: bool,
     /// Its length on the disk and its time when all of it had been read.
     whole: Option<(u64, SystemTime)>,
-    /// When something was last read from it.
+    /// Whether a path leads to it, and whether it is the newest file of its path.
+    standing: (bool, bool),
+    /// When something was last read from it, or its standing changed: a writer that was silent for
+    /// long still has this file open after a rotation.
     moved: Instant,
 }
 
@@ -271,6 +275,7 @@ impl Tail {
                 shared.end(Ended::Filled);
                 continue;
             }
+            reading.stands((is_watched, is_last));
             let is_quiet = reading.moved.elapsed() >= self.how.rotate_wait;
             if is_quiet && (!is_watched || !is_last) {
                 reading.flush(feed).await?; // its writer has moved on to the next file
@@ -355,8 +360,25 @@ impl Reading {
         let splitter = Splitter::new(record.read.position, record.parts, feed.inlet.framing);
         let (name, finite) = (record.name(), feed.origin.finite);
         let origin = Origin { name, finite, file: Some(record) }.into();
-        let (whole, moved) = (None, Instant::now());
-        Ok(Self { path, origin, content, splitter, progress, shared, is_empty, whole, moved })
+        let (whole, standing, moved) = (None, (true, true), Instant::now());
+        Ok(Self {
+            path,
+            origin,
+            content,
+            splitter,
+            progress,
+            shared,
+            is_empty,
+            whole,
+            standing,
+            moved,
+        })
+    }
+
+    fn stands(&mut self, standing: (bool, bool)) {
+        if std::mem::replace(&mut self.standing, standing) != standing {
+            self.moved = Instant::now();
+        }
     }
 
     /// Whether the file is unchanged since all of it was read: one system call.
