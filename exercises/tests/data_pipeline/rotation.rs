@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{Seek, SeekFrom, Write as _};
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
 use std::process::Command;
 use std::thread::sleep;
@@ -37,6 +37,8 @@ pub(crate) struct Followed {
     pub(crate) meanwhile: Meanwhile,
     /// The number of the next line.
     next: u64,
+    /// Lines that were written a second time.
+    again: String,
 }
 
 impl Followed {
@@ -44,7 +46,8 @@ impl Followed {
         let files = patterns.iter().flat_map(|pattern| ["--file", *pattern]);
         let rest = ["--follow", "--out", "out", "--checkpoint", "ck", "--dead-letters", "dead"];
         let args = files.chain(rest).chain(SOON).collect();
-        Self { kit: Kit::new(), args, running: None, meanwhile, next: 0 }
+        let (next, again) = (0, String::new());
+        Self { kit: Kit::new(), args, running: None, meanwhile, next, again }
     }
 
     pub(crate) fn start(&mut self) {
@@ -58,9 +61,13 @@ impl Followed {
         self.kit.append(file, &text);
     }
 
+    fn wanted(&self) -> String {
+        lines(0..self.next) + &self.again
+    }
+
     /// Waits until all lines have come out.
     pub(crate) fn all_out(&self) {
-        let wanted = lines(0..self.next);
+        let wanted = self.wanted();
         let started = Instant::now();
         while self.kit.read("out").len() < wanted.len() {
             assert!(started.elapsed() < PATIENCE, "{}", self.difference());
@@ -70,7 +77,7 @@ impl Followed {
     }
 
     fn difference(&self) -> String {
-        let (out, wanted) = (self.kit.read("out"), lines(0..self.next));
+        let (out, wanted) = (self.kit.read("out"), self.wanted());
         let mut counts = std::collections::BTreeMap::<_, i64>::new();
         out.lines().for_each(|line| *counts.entry(line).or_default() += 1);
         wanted.lines().for_each(|line| *counts.entry(line).or_default() -= 1);
@@ -132,6 +139,30 @@ impl Followed {
         File::options().write(true).open(self.kit.path(from)).unwrap().set_len(0).unwrap();
     }
 
+    /// Truncates a file, and waits until a checkpoint knows that it is empty.
+    pub(crate) fn truncate(&self, name: &str) {
+        let inode = fs::metadata(self.kit.path(name)).unwrap().ino();
+        let empty_ones = || {
+            let checkpoint = checkpoint(&self.kit);
+            let files = checkpoint["files"].as_object().cloned().unwrap_or_default();
+            let of_this = files.into_iter().filter(|(_, file)| file["id"]["inode"] == inode);
+            let empty = of_this.filter(|(_, file)| file["read"]["position"] == 0);
+            empty.map(|(name, _)| name).collect::<Vec<_>>()
+        };
+        let out = self.kit.read("out").len() as u64;
+        self.kit.wait_until("a checkpoint", || saved(&self.kit) >= out);
+        let before = empty_ones();
+        File::options().write(true).open(self.kit.path(name)).unwrap().set_len(0).unwrap();
+        self.kit
+            .wait_until("an empty file", || empty_ones().iter().any(|name| !before.contains(name)));
+    }
+
+    /// Writes these lines, which were there before.
+    pub(crate) fn write_again(&mut self, file: &str, text: &str) {
+        self.again += text;
+        self.kit.append(file, text);
+    }
+
     pub(crate) fn remove(&self, name: &str) {
         fs::remove_file(self.kit.path(name)).unwrap();
     }
@@ -151,10 +182,13 @@ impl Followed {
 
 /// How much of the output the checkpoint covers.
 pub(crate) fn saved(kit: &Kit) -> u64 {
+    checkpoint(kit)["outputs"]["out"].as_u64().unwrap_or(0)
+}
+
+fn checkpoint(kit: &Kit) -> serde_json::Value {
     let checkpoint = kit.read("ck");
     let body = checkpoint.split_once('\n').map_or("{}", |(_, body)| body);
-    let body: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
-    body["outputs"]["out"].as_u64().unwrap_or(0)
+    serde_json::from_str(body).unwrap_or_default()
 }
 
 /// Runs a case three times. Before it, some lines are out, and others are written and may not be
@@ -393,6 +427,48 @@ fn a_writer_that_was_silent_for_long_is_waited_for_too() {
     assert_eq!(followed.kit.read("dead"), "");
 }
 
+/// With a copy or without one, and whether or not the program runs when the content comes again.
+#[test]
+fn a_truncated_file_that_gets_the_same_lines_again_gives_them_again() {
+    for copy in [None, Some("app.log.1")] {
+        each(&["app.log"], |followed| {
+            let text = followed.kit.read("app.log");
+            if let Some(copy) = copy {
+                fs::copy(followed.kit.path("app.log"), followed.kit.path(copy)).unwrap();
+            }
+            followed.truncate("app.log");
+            followed.pause();
+            followed.write_again("app.log", &text);
+            followed.resume();
+            followed.all_out();
+            followed.truncate("app.log");
+            followed.write_again("app.log", &text);
+            followed.write("app.log", 1);
+        });
+    }
+}
+
+#[test]
+fn short_files_that_are_renamed_and_compressed() {
+    for count in [1, 2] {
+        each(&["app*"], |followed| {
+            followed.write("app.log.1", count);
+            followed.write("app.jobs", count);
+            followed.all_out();
+            followed.pause();
+            followed.rename("app.log.1", "app.log.2");
+            followed.compress("gzip", &["app.log.2"]);
+            followed.rename("app.jobs", "app-20260301.jobs");
+            followed.compress("zstd", &["-q", "--rm", "app-20260301.jobs"]);
+            followed.rename("app.log", "app.log.1");
+            followed.write("app.log", 1);
+            followed.resume();
+            followed.all_out();
+            assert!(!followed.kit.read("stderr").contains("no longer there"));
+        });
+    }
+}
+
 /// It gets its first line, and is renamed to a name that no pattern matches before the program
 /// checks again.
 #[test]
@@ -582,20 +658,45 @@ fn a_file_that_disappeared_while_nothing_ran_is_named() {
     let args = ["--file", "*.log", "--follow", "--out", "out", "--checkpoint", "ck"];
     kit.write("a.log", &lines(0..10));
     kit.write("b.log", &lines(10..20));
+    kit.write("c.log", "");
     let running = kit.start(&args);
     kit.wait_until("all lines", || kit.read("out").lines().count() == 20);
     assert_eq!(running.stop(), Some(0));
     fs::create_dir(kit.path("away")).unwrap();
     fs::rename(kit.path("a.log"), kit.path("away/a.log")).unwrap();
+    kit.write("c.log", &lines(20..30)); // nobody knows what is in it
+    fs::rename(kit.path("c.log"), kit.path("c.log.1")).unwrap();
+    let gzip = Command::new("gzip").arg(kit.path("c.log.1")).status().unwrap();
+    assert!(gzip.success());
     for told in [1, 1] {
         let running = kit.start(&args);
         kit.append("b.log", &lines(0..1));
         let before = kit.read("out").len();
         kit.wait_until("the line", || kit.read("out").len() > before);
         assert_eq!(running.stop(), Some(0));
-        let warning = "no longer there, so not read further: a.log (read up to byte";
+        let warning = "no longer there, so not read further: a.log (read up to byte 390), c.log \
+                       (read up to byte 0)";
         assert_eq!(kit.read("stderr").matches(warning).count(), told, "{}", kit.read("stderr"));
     }
+}
+
+/// Its copy is overwritten by a copy of what was written and truncated since: nobody can know that.
+#[test]
+fn a_rotated_file_that_was_overwritten_while_nothing_ran_is_named() {
+    let mut followed = Followed::new(&["app.log"], Meanwhile::Stopped);
+    followed.write("app.log", 10);
+    followed.start();
+    followed.all_out();
+    fs::copy(followed.kit.path("app.log"), followed.kit.path("app.log.1")).unwrap();
+    followed.truncate("app.log");
+    followed.pause();
+    followed.kit.append("app.log", &lines(100..120));
+    followed.copytruncate("app.log", "app.log.1");
+    followed.write("app.log", 10);
+    followed.resume();
+    followed.all_out();
+    let warning = "no longer there, so not read further: app.log (read up to byte 390)";
+    assert!(followed.kit.read("stderr").contains(warning), "{}", followed.kit.read("stderr"));
 }
 
 /// The real logrotate, in each of its modes, three times each.

@@ -58,7 +58,7 @@ impl Rotator {
     }
 
     fn step(&mut self) {
-        let step = self.chance.below(12);
+        let step = self.chance.below(15);
         let count = 1 + self.chance.below(60);
         if self.files.is_empty() || step < 3 {
             let file = match self.chance.below(4) {
@@ -97,6 +97,9 @@ impl Rotator {
                 self.files.retain(|other| *other != file);
             }
             8 => self.delete(&file, count),
+            12 => self.move_out(&file, count),
+            13 => self.write_again(&file),
+            14 => self.compress_short(),
             9 => {
                 let _ = write!(self.done, "link to {file}; ");
                 self.followed.links(&file, "app.link");
@@ -128,6 +131,50 @@ impl Rotator {
         } else {
             self.files.retain(|other| other != file);
         }
+    }
+
+    /// Renames a file that was silent to a name that no pattern matches, and its writer goes on.
+    fn move_out(&mut self, file: &str, count: u64) {
+        if self.followed.running.is_none() {
+            return;
+        }
+        self.followed.all_out();
+        let to = format!("{file}.{}", self.number).replace("sub/", "").replace("app", "out.");
+        let _ = write!(self.done, "move {file} out to {to} and write {count}; ");
+        thread::sleep(Duration::from_millis(400)); // longer than `--rotate-wait`
+        self.followed.rename(file, &to);
+        self.files.retain(|other| other != file);
+        self.followed.write(&to, count);
+    }
+
+    /// Truncates a file and writes the same lines to it. If they were copied away before they are
+    /// read, the copy would be one of the first ones.
+    fn write_again(&mut self, file: &str) {
+        let text = self.followed.kit.read(file);
+        if self.followed.running.is_none() || text.is_empty() {
+            return;
+        }
+        self.followed.all_out();
+        let _ = write!(self.done, "write {file} again; ");
+        self.followed.truncate(file);
+        self.followed.write_again(file, &text);
+        self.followed.all_out();
+    }
+
+    /// A file with one line is compressed under a name that does not extend its own.
+    fn compress_short(&mut self) {
+        if self.followed.running.is_none() {
+            return;
+        }
+        let (from, to) = (format!("app.{}", self.number), format!("sub/{}", self.number));
+        let _ = write!(self.done, "write 1 to {from} and compress it to {to}.gz; ");
+        self.followed.write(&from, 1);
+        self.followed.all_out();
+        if self.chance.below(2) == 0 {
+            self.turn();
+        }
+        self.followed.rename(&from, &to);
+        self.followed.compress("gzip", &[&to]);
     }
 
     /// Stops or kills the program, or starts it again.

@@ -125,7 +125,6 @@ impl Files {
         let missing: Vec<_> =
             missing.into_iter().filter(|file| self.pattern_of(file).is_some()).collect();
         self.look_beside(&missing, &mut places);
-        let there: HashSet<_> = places.keys().copied().collect();
         let watched = places.iter().filter(|(_, place)| place.watched);
         let paths: Vec<_> = watched.map(|(id, place)| (*id, place.path.clone())).collect();
         self.look(places);
@@ -134,15 +133,14 @@ impl Files {
                 self.wait_for(id, &path);
             }
         }
-        // Files that are still not found are gone.
+        // Files that are still not found are gone; something else may be in their place.
         let now = Timestamp::now().as_second();
         let gone = missing.into_iter().filter(|file| !self.open.contains_key(&file.name()));
         let gone = gone.filter(|file| file.closed.is_none());
         let mut told = Vec::new();
-        for file in gone.filter(|file| !there.contains(&file.id)).collect::<Vec<_>>() {
+        for file in gone.collect::<Vec<_>>() {
             self.registry.gone(&file.name(), now);
-            feeds.gone(&file.name(), now);
-            if file.packed.is_none() && file.read.position > 0 {
+            if file.packed.is_none() {
                 told.push(format!("{} (read up to byte {})", file.name(), file.read.position));
             }
         }
@@ -152,6 +150,7 @@ impl Files {
             told.truncate(NAMED);
             warn(format_args!("no longer there, so not read further: {}{more}", told.join(", ")));
         }
+        self.registry.closed().for_each(|(name, since)| feeds.gone(name, since));
         for (feed, _) in &self.new {
             feeds.register(feed.id, &feed.origin, Instant::now());
         }
@@ -365,7 +364,7 @@ impl Files {
             for (seen, verdict) in seen.drain(..).zip(verdicts) {
                 match verdict {
                     Ok(Verdict::Read(record)) => {
-                        if let Some(opened) = self.opened(seen, record) {
+                        if let Some(opened) = self.opened(seen, *record) {
                             orders.push(opened);
                         }
                     }
@@ -469,5 +468,6 @@ fn out_of_sight(reading: Reading) -> io::Result<Seen<Stored>> {
     let file = reading.file.ok_or(io::ErrorKind::NotFound)?;
     let length = file.metadata()?.len();
     let (path, id, content) = (reading.path, reading.id, Stored::new(file)?);
-    Ok(Seen { path, id, resolved: String::new(), length, watched: false, content })
+    let (resolved, packed) = (String::new(), content.is_packed());
+    Ok(Seen { path, id, resolved, length, packed, watched: false, content })
 }

@@ -28,6 +28,18 @@ pub(crate) enum State {
     Gone,
 }
 
+impl Known {
+    /// Whether nothing was read of it.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.record.read.position == 0 && !matches!(self.state, State::Cut)
+    }
+
+    /// Whether its file held something else before, and nothing was read of what it holds now.
+    pub(crate) fn was_truncated(&self) -> bool {
+        matches!(self.state, State::Cut) || self.is_empty() && self.record.earlier > 0
+    }
+}
+
 /// A file that was seen and is not being read.
 #[derive(Debug)]
 pub(crate) struct Seen<C> {
@@ -38,6 +50,8 @@ pub(crate) struct Seen<C> {
     pub(crate) resolved: String,
     /// Its length on the disk.
     pub(crate) length: u64,
+    /// Whether it is compressed.
+    pub(crate) packed: bool,
     /// Whether a pattern matches its path. Other files are only compared with known files that have
     /// disappeared.
     pub(crate) watched: bool,
@@ -61,11 +75,12 @@ pub(crate) fn original<C: Content>(
     there: &HashSet<FileId>,
     others: &mut dyn Others,
 ) -> io::Result<Option<(Found, u64, String)>> {
-    let mut best: Option<(Found, u64, String)> = None;
+    let mut best: Option<((Found, u64, (bool, bool)), &String)> = None;
     for (name, known) in known_files {
+        let is_there = there.contains(&known.record.id);
         let progress = match &known.state {
             State::Open(progress) => Some(progress.lock().expect("nobody panics holding this")),
-            State::Left if there.contains(&known.record.id) => continue,
+            State::Left if is_there => continue,
             State::Left | State::Cut | State::Gone => None,
         };
         let read = progress.as_ref().map_or(&known.record.read, |progress| progress.read());
@@ -74,7 +89,7 @@ pub(crate) fn original<C: Content>(
             let head = seen.content.read(0, HEAD)?;
             let may_be_copy = progress.is_some() && !head.is_empty();
             if may_be_copy && others.begins_with(known.record.id, &head) {
-                best = best.or_else(|| Some((Found::Part, 0, name.clone())));
+                best = best.or(Some(((Found::Part, 0, (false, false)), name)));
             }
             continue;
         }
@@ -92,16 +107,34 @@ pub(crate) fn original<C: Content>(
             (Found::No, _) | (Found::Part, State::Left | State::Gone) => false,
             (Found::Part, State::Cut) => has_its_name,
             (Found::Part, State::Open(_)) => true,
-            (Found::All, _) => has_its_name || read.is_telling(&mut seen.content)?,
+            (Found::All, _) => {
+                has_its_name || read.is_telling(&mut seen.content)? || is_whole(known, read, seen)?
+            }
         };
-        let more = (found == Found::All, read.position);
-        let best_is_less =
-            best.as_ref().is_none_or(|(found, read, _)| (*found == Found::All, *read) < more);
-        if counts && best_is_less {
-            best = Some((found, read.position, name.clone()));
+        // The file may have got the same content again, and this be a copy of that.
+        let came_again = matches!(known.state, State::Gone) && {
+            let head = seen.content.read(0, HEAD)?;
+            others.begins_with(known.record.id, &head)
+        };
+        // Of several with equal content, the one that was truncated just now, or else is gone.
+        let likely = (matches!(known.state, State::Cut), !is_there);
+        let rank = (found, read.position, likely);
+        if counts && !came_again && best.is_none_or(|(best, _)| best < rank) {
+            best = Some((rank, name));
         }
     }
-    Ok(best)
+    Ok(best.map(|((found, position, _), name)| (found, position, name.clone())))
+}
+
+/// Whether the file holds exactly what was read of the known one, and that is unlikely to be chance
+/// even with one line: the known one was truncated just now, or is gone and this one is compressed.
+/// While the known one is open, this is not yet decided.
+fn is_whole<C: Content>(known: &Known, read: &Fingerprint, seen: &mut Seen<C>) -> io::Result<bool> {
+    let is_likely = match known.state {
+        State::Open(_) | State::Cut => true,
+        State::Left | State::Gone => seen.packed && known.record.packed.is_none(),
+    };
+    Ok(is_likely && seen.content.read(read.position, 1)?.is_empty())
 }
 
 /// Whether one file begins like the other, and neither is empty.

@@ -32,7 +32,7 @@ pub(crate) fn look_into(place: &Place, id: FileId) -> io::Result<Seen<Stored>> {
     let resolved = place.path.canonicalize().unwrap_or_default().to_string_lossy().into_owned();
     let content = Stored::new(file.into())?;
     let (path, watched, length) = (place.path.clone(), place.watched, metadata.len());
-    Ok(Seen { path, id, resolved, length, watched, content })
+    Ok(Seen { path, id, resolved, length, packed: content.is_packed(), watched, content })
 }
 
 /// The paths that match a pattern, in the order of their names, each with its metadata or the

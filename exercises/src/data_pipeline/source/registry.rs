@@ -1,7 +1,8 @@
 //! What has been read, as a pure state machine. From what was seen at a path it decides which known
 //! file that is, and from where to read it. It opens no file and reads no clock.
 //!
-//! - A file is a known one if its identity is known, and it still begins with what was read.
+//! - A file is a known one if its identity is known, and it still begins with what was read. Once
+//!   it was seen without that, it is a new one, even if it gets the same content again.
 //! - With another identity it is a known one if it begins with what was read, and the known one is
 //!   gone or truncated: it is a restored file, a copy across file systems, a compressed one, or the
 //!   copy that copytruncate made. Reading goes on from where the known one was left.
@@ -33,8 +34,8 @@ pub(crate) struct Registry {
 struct Held {
     since: Instant,
     length: u64,
-    /// The name of its original, and how far that had been read.
-    original: String,
+    /// The identity and the name of its original, and how far that had been read.
+    original: (FileId, String),
     position: u64,
 }
 
@@ -42,7 +43,7 @@ struct Held {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// Read it from the position of this record.
-    Read(FileRecord),
+    Read(Box<FileRecord>),
     /// It is known, and has nothing new.
     Nothing,
     /// It may be a copy of an existing file: look again later.
@@ -54,11 +55,17 @@ impl Registry {
         records: impl IntoIterator<Item = FileRecord>,
         wait: Option<Duration>,
     ) -> Self {
+        let records: Vec<_> = records.into_iter().collect();
+        let last = last_ones(&records);
         let known = |record: FileRecord| {
-            let state = if record.closed.is_some() { State::Gone } else { State::Left };
+            let state = match record.closed {
+                Some(_) => State::Gone,
+                None if last[&record.id] == record.name() => State::Left,
+                None => State::Cut,
+            };
             (record.name(), Known { record, state })
         };
-        let known = records.into_iter().map(known).collect();
+        let known = records.iter().cloned().map(known).collect();
         Self { known, wait, ..Self::default() }
     }
 
@@ -87,6 +94,11 @@ impl Registry {
         self.known.values().filter(is_cut).map(|known| &known.record)
     }
 
+    /// Those that are no longer read, each with the time since when.
+    pub(crate) fn closed(&self) -> impl Iterator<Item = (&str, i64)> {
+        self.known.iter().filter_map(|(name, known)| Some((name.as_str(), known.record.closed?)))
+    }
+
     /// Decides what each file is, in this order. `there` are the identities of all existing files,
     /// including those that are being read; `others` are the latter.
     pub(crate) fn look<C: Content>(
@@ -99,14 +111,15 @@ impl Registry {
         self.held.retain(|id, _| there.contains(id));
         // Files with a known identity come first: only then is it clear which known files are
         // missing.
-        let ids = self.identities();
+        let ids = last_ones(self.known.values().map(|known| &known.record));
         let mut verdicts: Vec<_> =
             seen.iter_mut().map(|seen| self.by_identity(&ids, seen).transpose()).collect();
-        // Files that were empty when found come before new ones, which may be their copies.
+        // Files that were truncated, or empty when found, come before new ones, which may be their
+        // copies.
         for was_known in [true, false] {
             for (seen, verdict) in seen.iter_mut().zip(&mut verdicts) {
                 if verdict.is_none() && ids.contains_key(&seen.id) == was_known {
-                    let by_content = self.by_content(now, seen, there, others).transpose();
+                    let by_content = self.by_content(now, &ids, seen, there, others).transpose();
                     *verdict = by_content.or_else(|| Some(self.by_itself(&ids, seen)));
                 }
             }
@@ -114,55 +127,43 @@ impl Registry {
         verdicts.into_iter().map(|verdict| verdict.expect("both kinds were judged")).collect()
     }
 
-    /// The names of the files that are neither being read nor truncated, by identity. An identity
-    /// has several names if a file was truncated and the run ended before it was known where its
-    /// old content was.
-    fn identities(&self) -> HashMap<FileId, Vec<String>> {
-        let mut ids: HashMap<_, Vec<_>> = HashMap::new();
-        let rests = |known: &&Known| matches!(known.state, State::Left | State::Gone);
-        for Known { record, .. } in self.known.values().filter(rests) {
-            ids.entry(record.id).or_default().push(record.name());
-        }
-        ids
-    }
-
     fn by_identity<C: Content>(
         &mut self,
-        ids: &HashMap<FileId, Vec<String>>,
+        ids: &HashMap<FileId, String>,
         seen: &mut Seen<C>,
     ) -> io::Result<Option<Verdict>> {
         if self.open.contains_key(&seen.id) {
             return Ok(Some(Verdict::Nothing)); // another path to it
         }
-        let (mut best, mut stale): (Option<(u64, &String)>, _) = (None, Vec::new());
-        for name in ids.get(&seen.id).into_iter().flatten() {
-            let Known { record, state } = &self.known[name];
-            let (position, has_ended) = (record.read.position, matches!(state, State::Gone));
-            if position == 0 && seen.length > 0 {
-                continue; // it was empty: it has to be compared again
-            }
-            if has_ended && !seen.watched && position == seen.length {
-                return Ok(Some(Verdict::Nothing)); // nothing was added since it was last seen
-            }
-            if record.packed == Some(seen.length) && seen.id.born.is_some() {
-                return Ok(Some(Verdict::Nothing)); // compressed files are never appended to
-            }
-            if record.read.found_in(&mut seen.content)? == Found::All {
-                best = best.max(Some((position, name)));
-            } else if !has_ended {
-                stale.push(name);
-            }
+        let Some(name) = ids.get(&seen.id) else { return Ok(None) };
+        let Known { record, state } = &self.known[name];
+        if matches!(state, State::Cut) {
+            return Ok(None);
         }
-        for name in stale {
+        let (position, has_ended) = (record.read.position, matches!(state, State::Gone));
+        if position == 0 && seen.length > 0 {
+            return Ok(None); // it was empty: it has to be compared again
+        }
+        if has_ended && !seen.watched && position == seen.length {
+            return Ok(Some(Verdict::Nothing)); // nothing was added since it was last seen
+        }
+        if record.packed == Some(seen.length) && seen.id.born.is_some() {
+            return Ok(Some(Verdict::Nothing)); // compressed files are never appended to
+        }
+        if record.read.found_in(&mut seen.content)? == Found::All {
+            return self.read_on(name, seen).map(Some);
+        }
+        if !has_ended {
             self.cut(name);
         }
-        best.map(|(_, name)| self.read_on(name, seen)).transpose()
+        Ok(None)
     }
 
     /// The known file of which this one is a copy, or may be.
     fn by_content<C: Content>(
         &mut self,
         now: Instant,
+        ids: &HashMap<FileId, String>,
         seen: &mut Seen<C>,
         there: &HashSet<FileId>,
         others: &mut dyn Others,
@@ -170,15 +171,19 @@ impl Registry {
         if self.open.contains_key(&seen.id) {
             return Ok(Some(Verdict::Nothing)); // another path to it
         }
+        if ids.get(&seen.id).is_some_and(|name| self.known[name].was_truncated()) {
+            return Ok(None); // what it holds now was written to it
+        }
         if let Some(held) = self.held.get(&seen.id)
             && held.length == seen.length
-            && let Some(progress) = self.progress(&held.original)
+            && let (original, name) = &held.original
+            && self.open(*original) == Some(name)
+            && let Some(progress) = self.progress(name)
         {
             let read = progress.lock().expect("nobody panics while holding this").read().clone();
             let waited = now.saturating_duration_since(held.since);
-            let original = self.known[&held.original].record.id;
             // A file that no path leads to any more will soon be gone.
-            let stays = there.contains(&original) && others.is_intact(original, &read);
+            let stays = there.contains(original) && others.is_intact(*original, &read);
             let is_over = self.wait.is_none_or(|wait| waited >= wait) && stays;
             if is_over {
                 return Ok(None); // they are two files
@@ -193,6 +198,7 @@ impl Registry {
             if self.wait.is_none() || !seen.watched {
                 return Ok((!seen.watched).then_some(Verdict::Nothing));
             }
+            let original = (self.known[&original].record.id, original);
             let held = Held { since: now, length: seen.length, original, position };
             self.held.insert(seen.id, held);
             return Ok(Some(Verdict::Wait));
@@ -210,11 +216,11 @@ impl Registry {
     /// A file that contains nothing of what was read.
     fn by_itself<C: Content>(
         &mut self,
-        ids: &HashMap<FileId, Vec<String>>,
+        ids: &HashMap<FileId, String>,
         seen: &mut Seen<C>,
     ) -> io::Result<Verdict> {
-        let was_empty = |name: &&String| self.known[*name].record.read.position == 0;
-        match ids.get(&seen.id).into_iter().flatten().rev().find(was_empty) {
+        let was_empty = |name: &&String| self.known[*name].is_empty();
+        match ids.get(&seen.id).filter(was_empty) {
             Some(name) => self.read_on(name, seen),
             _ if seen.watched => {
                 let record = self.record_of(seen);
@@ -239,19 +245,32 @@ impl Registry {
 
     fn read_on<C: Content>(&mut self, name: &str, seen: &mut Seen<C>) -> io::Result<Verdict> {
         let mut record = self.known[name].record.clone();
+        if record.id != seen.id {
+            record.earlier = 0;
+        }
         (record.id, record.closed, record.packed) = (seen.id, None, None);
         record.resolved.clone_from(&seen.resolved);
         self.start(record, seen)
     }
 
-    fn start<C: Content>(&mut self, record: FileRecord, seen: &mut Seen<C>) -> io::Result<Verdict> {
-        let progress = Fingerprinter::resume(record.read.clone(), &mut seen.content)?;
+    fn start<C: Content>(
+        &mut self,
+        mut record: FileRecord,
+        seen: &mut Seen<C>,
+    ) -> io::Result<Verdict> {
         let name = record.name();
+        let others = self
+            .known
+            .iter()
+            .filter(|(other, known)| known.record.id == record.id && **other != name);
+        let earlier = others.map(|(_, known)| known.record.earlier + 1).max();
+        record.earlier = record.earlier.max(earlier.unwrap_or(0));
+        let progress = Fingerprinter::resume(record.read.clone(), &mut seen.content)?;
         self.held.remove(&record.id);
         self.open.insert(record.id, name.clone());
         let state = State::Open(Arc::new(Mutex::new(progress)));
         self.known.insert(name, Known { record: record.clone(), state });
-        Ok(Verdict::Read(record))
+        Ok(Verdict::Read(record.into()))
     }
 
     /// How far a file that is being read has been read: its reader keeps it up to date.
@@ -297,6 +316,18 @@ impl Registry {
     pub(crate) fn forget(&mut self, then: i64) {
         self.known.retain(|_, known| known.record.closed.is_none_or(|since| since >= then));
     }
+}
+
+/// The name of the last record of each identity.
+fn last_ones<'a>(records: impl IntoIterator<Item = &'a FileRecord>) -> HashMap<FileId, String> {
+    let mut last = HashMap::<_, &FileRecord>::new();
+    for record in records {
+        let last = last.entry(record.id).or_insert(record);
+        if record.earlier >= last.earlier {
+            *last = record;
+        }
+    }
+    last.into_iter().map(|(id, record)| (id, record.name())).collect()
 }
 
 #[cfg(test)]

@@ -38,6 +38,10 @@ pub(crate) struct FileRecord {
     /// Where the path led to when the file was found.
     pub(crate) resolved: String,
     pub(crate) id: FileId,
+    /// How many records had this identity before: the file was truncated, or its inode is reused.
+    /// Only the last of them is of what the file holds.
+    #[serde(default)]
+    pub(crate) earlier: u64,
     pub(crate) read: Fingerprint,
     /// How many parts of overlong lines end at the position, if it is in the middle of one.
     #[serde(flatten)]
@@ -86,7 +90,7 @@ pub(crate) trait Content {
 }
 
 /// How much of what was read is in the other file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Found {
     /// It is another file.
     No,

@@ -51,6 +51,7 @@ impl Disk {
             resolved: (*path).to_owned(),
             id: id(*inode),
             length: text.len() as u64,
+            packed: path.contains(".gz"),
             watched,
             content: text.clone().into_bytes(),
         };
@@ -82,6 +83,9 @@ impl Program {
                 let path = seen.path.to_string_lossy().into_owned();
                 reads.push((path, record.read.position));
             }
+        }
+        for cut in self.registry.cut_ones().map(FileRecord::name).collect::<Vec<_>>() {
+            self.registry.gone(&cut, 0);
         }
         reads
     }
@@ -204,6 +208,67 @@ fn a_copytruncate_copy_is_read_on_from_the_originals_position() {
     }
 }
 
+#[test]
+fn a_truncated_file_with_the_same_content_again_is_new() {
+    for (stopped, copied) in [(false, false), (false, true), (true, false), (true, true)] {
+        let (mut disk, mut program) = read_one(100);
+        disk.put("app.log", 1, String::new());
+        if copied {
+            disk.put("app.log.1", 2, text(0, 120));
+        }
+        program.registry.cut("app.log"); // its reader has seen that it is shorter
+        let copy = copied.then(|| ("app.log.1".to_owned(), length(0, 100)));
+        let wanted: Vec<_> = [("app.log".to_owned(), 0)].into_iter().chain(copy).collect();
+        assert_eq!(program.reads(&disk), wanted);
+        if stopped {
+            program = program.restart();
+        } else {
+            program.registry.left("app.log@2", None); // its reader has seen that it is not empty
+        }
+        disk.files.remove("app.log.1");
+        disk.put("app.log", 1, text(0, 100));
+        assert_eq!(program.reads(&disk), [("app.log".to_owned(), 0)], "{stopped} {copied}");
+        assert_eq!(program.registry.open(id(1)), Some("app.log@2"));
+    }
+}
+
+/// The second content may be copied before it is read: the copy is not one of the first content.
+#[test]
+fn a_copy_of_the_second_content_is_none_of_an_equal_first_one() {
+    for stopped in [false, true] {
+        let (mut disk, mut program) = read_one(100);
+        disk.put("app.log", 1, String::new());
+        program.registry.cut("app.log");
+        program.reads(&disk);
+        if stopped {
+            program = program.restart();
+        } else {
+            program.registry.left("app.log@2", None);
+        }
+        disk.put("app.log", 1, text(0, 100));
+        disk.put("app.log.1", 2, text(0, 130));
+        assert_eq!(program.reads(&disk), [("app.log".to_owned(), 0)]);
+        disk.put("app.log", 1, String::new());
+        program.registry.cut("app.log@2");
+        let wanted = [("app.log".to_owned(), 0), ("app.log.1".to_owned(), length(0, 100))];
+        assert_eq!(program.reads(&disk), wanted);
+        assert_eq!(program.registry.open(id(2)), Some("app.log@2"));
+    }
+}
+
+/// As when it was being compressed while the truncation was found.
+#[test]
+fn a_copy_may_come_later_than_the_new_content() {
+    for new in [String::new(), text(130, 140)] {
+        let (mut disk, mut program) = read_one(100);
+        disk.put("app.log", 1, new);
+        program.registry.cut("app.log");
+        assert_eq!(program.reads(&disk), [("app.log".to_owned(), 0)]);
+        disk.put("app.log.1.gz", 2, text(0, 130));
+        assert_eq!(program.reads(&disk), [("app.log.1.gz".to_owned(), length(0, 100))]);
+    }
+}
+
 /// What was written between the copy and the truncation, and read in time, is not read twice.
 #[test]
 fn a_copy_that_ends_before_the_position_holds_nothing_new() {
@@ -262,6 +327,52 @@ fn a_copy_of_an_unread_file_waits_until_the_file_was_read() {
     program.registry.gone("app.log", 1);
     assert_eq!(program.reads(&disk), [("app.log.gz".to_owned(), length(0, 50))]);
 }
+
+/// The names do not tell, and one line alone does not either: that all of it is there, compressed,
+/// and the file is gone, does.
+#[test]
+fn a_file_of_one_line_that_was_compressed_under_another_name_is_known() {
+    for stopped in [false, true] {
+        for line in [text(11, 12), "no line feed".to_owned()] {
+            let (mut disk, mut program) = (Disk::default(), Program::new([]));
+            disk.put("app.log.1", 1, line.clone());
+            disk.put("b.log.1", 2, line.clone()); // an equal one, to which the same happens
+            program.reads(&disk);
+            program.now += WAIT;
+            program.reads(&disk);
+            disk.files.clear();
+            disk.put("app.log.2.gz", 3, line.clone());
+            disk.put("b.log.2.gz", 4, line.clone());
+            if stopped {
+                program = program.restart();
+            } else {
+                assert_eq!(program.reads(&disk), [], "their originals are still open");
+                program.now += WAIT;
+                program.registry.gone("app.log.1", 1);
+                let length = line.len() as u64;
+                assert_eq!(program.reads(&disk), [("app.log.2.gz".to_owned(), length)]);
+                program.registry.gone("b.log.1", 1);
+            }
+            let reads = program.reads(&disk);
+            assert!(reads.iter().all(|(_, from)| *from == line.len() as u64), "{reads:?}");
+            assert!(program.registry.open(id(4)).is_some());
+        }
+    }
+}
+
+#[test]
+fn a_file_of_one_line_is_another_one_if_it_is_not_compressed_or_goes_on() {
+    for (path, more) in [("other", String::new()), ("other.gz", text(12, 13))] {
+        let (mut disk, mut program) = (Disk::default(), Program::new([]));
+        disk.put("app.log", 1, text(11, 12));
+        program.reads(&disk);
+        program.registry.gone("app.log", 1);
+        disk.files.clear();
+        disk.put(path, 2, text(11, 12) + &more);
+        assert_eq!(program.reads(&disk), [(path.to_owned(), 0)]);
+    }
+}
+
 /// It holds for a new original and one that was empty before, whatever the names are.
 #[test]
 fn a_copy_that_is_found_together_with_its_original_waits() {
@@ -305,7 +416,8 @@ fn each_content_that_one_inode_had_is_known() {
         let read = fingerprint(&text(130, 140), 50);
         let (path, generation) = new.split_once('@').map_or((new, 1), |(path, _)| (path, 2));
         let path = path.to_owned();
-        records.push(FileRecord { path, generation, id: id(1), read, ..FileRecord::default() });
+        let of = FileRecord { path, generation, id: id(1), earlier: 1, ..FileRecord::default() };
+        records.push(FileRecord { read, ..of });
         let mut program = Program::new(records);
         disk.put("app.log", 1, text(130, 150));
         disk.put("app.log.1", 2, text(0, 130)); // 30 lines more than were read
