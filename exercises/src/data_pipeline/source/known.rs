@@ -67,6 +67,16 @@ pub(crate) trait Others {
     fn begins_with(&mut self, id: FileId, head: &[u8]) -> bool;
 }
 
+/// How likely a known file is the original: of several with equal content, one that was truncated
+/// just now comes before one that is gone, and that before others.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    found: Found,
+    position: u64,
+    was_cut: bool,
+    is_gone: bool,
+}
+
 /// The known file of which this one is a copy, or may be: whether it holds all or a part of what was
 /// read of that, up to where, and the name.
 pub(crate) fn original<C: Content>(
@@ -75,7 +85,7 @@ pub(crate) fn original<C: Content>(
     there: &HashSet<FileId>,
     others: &mut dyn Others,
 ) -> io::Result<Option<(Found, u64, String)>> {
-    let mut best: Option<((Found, u64, (bool, bool)), &String)> = None;
+    let mut best: Option<(Rank, &String)> = None;
     for (name, known) in known_files {
         let is_there = there.contains(&known.record.id);
         let progress = match &known.state {
@@ -89,7 +99,8 @@ pub(crate) fn original<C: Content>(
             let head = seen.content.read(0, HEAD)?;
             let may_be_copy = progress.is_some() && !head.is_empty();
             if may_be_copy && others.begins_with(known.record.id, &head) {
-                best = best.or(Some(((Found::Part, 0, (false, false)), name)));
+                let (found, position, was_cut, is_gone) = (Found::Part, 0, false, false);
+                best = best.or(Some((Rank { found, position, was_cut, is_gone }, name)));
             }
             continue;
         }
@@ -116,14 +127,13 @@ pub(crate) fn original<C: Content>(
             let head = seen.content.read(0, HEAD)?;
             others.begins_with(known.record.id, &head)
         };
-        // Of several with equal content, the one that was truncated just now, or else is gone.
-        let likely = (matches!(known.state, State::Cut), !is_there);
-        let rank = (found, read.position, likely);
+        let was_cut = matches!(known.state, State::Cut);
+        let rank = Rank { found, position: read.position, was_cut, is_gone: !is_there };
         if counts && !came_again && best.is_none_or(|(best, _)| best < rank) {
             best = Some((rank, name));
         }
     }
-    Ok(best.map(|((found, position, _), name)| (found, position, name.clone())))
+    Ok(best.map(|(rank, name)| (rank.found, rank.position, name.clone())))
 }
 
 /// Whether the file holds exactly what was read of the known one, and that is unlikely to be chance
