@@ -98,7 +98,15 @@ impl Extras {
     fn print(&self, mut program: Command, out: &mut impl Write) -> io::Result<()> {
         let name = program.get_name().to_owned();
         match self.completions {
-            Some(shell) => clap_complete::generate(shell, &mut program, name, out),
+            Some(shell) => {
+                let mut script = Vec::new();
+                clap_complete::generate(shell, &mut program, &name, &mut script);
+                let script = String::from_utf8(script).expect("it is made of names and texts");
+                // In bash, clap_complete 4.6 names a subcommand in two ways if there is a hyphen in
+                // the program's name, and then offers nothing.
+                let wrong = name.replace('-', "__subcmd__");
+                write!(out, "{}", script.replace(&wrong, &name.replace('-', "__")))?;
+            }
             None => print_man_pages(program, out)?,
         }
         out.flush()
@@ -107,7 +115,7 @@ impl Extras {
 
 /// The page of the program, and behind it those of its subcommands.
 fn print_man_pages(program: Command, out: &mut impl Write) -> io::Result<()> {
-    let mut program = program.disable_help_subcommand(true);
+    let mut program = with_all_texts(program).disable_help_subcommand(true).propagate_version(true);
     program.build();
     print_man_page(program.clone(), out)?;
     for subcommand in program.get_subcommands() {
@@ -116,13 +124,18 @@ fn print_man_pages(program: Command, out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
+/// The same with the texts that `-h` leaves out: a man page has all of them.
+fn with_all_texts(program: Command) -> Command {
+    program.mut_args(|arg| arg.hide_short_help(false)).mut_subcommands(with_all_texts)
+}
+
 /// One man page. A heading below the flags in `--help`, such as `Examples:`, begins a section.
 fn print_man_page(program: Command, out: &mut impl Write) -> io::Result<()> {
     let after = program.get_after_long_help().or(program.get_after_help());
     let after = after.map(ToString::to_string).unwrap_or_default();
     let sections = after.split("\n\n").filter_map(|section| section.split_once(":\n"));
     let sections: Vec<_> = sections.collect();
-    if sections.is_empty() {
+    if sections.is_empty() && !after.is_empty() {
         return clap_mangen::Man::new(program).render(out);
     }
     let program = program.after_help(Resettable::Reset).after_long_help(Resettable::Reset);

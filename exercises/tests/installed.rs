@@ -43,4 +43,18 @@ fn data_pipeline_brings_completions_and_man_pages_even_of_subcommands() {
     for page in ["data-pipeline-run", "data-pipeline-check"] {
         assert!(man.contains(&format!(".TH {page} 1")), "{man}");
     }
+    let text = "Keep events that meet this";
+    assert_eq!(man.matches(text).count(), 2, "{man}");
+    assert!(!man.contains(".SH EXTRA"), "{man}");
+}
+
+#[cfg(feature = "data-pipeline")]
+#[test]
+fn bash_completes_the_flags_of_a_subcommand() {
+    let script = run(env!("CARGO_BIN_EXE_data-pipeline"), &["--completions", "bash"]).stdout;
+    let ask = "COMP_WORDS=(data-pipeline run --wh) COMP_CWORD=2
+        _data__pipeline data-pipeline --wh run
+        echo \"${COMPREPLY[@]}\"";
+    let answer = run("bash", &["--norc", "-c", &format!("{script}\n{ask}")]).expect_status(0);
+    assert_eq!(answer.stdout, "--where\n");
 }

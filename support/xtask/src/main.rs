@@ -81,7 +81,11 @@ fn run(task: Task) -> Result {
         Task::Programs => programs::run_all(),
         Task::Go => go::run_all(),
         Task::Leaks => programs::test_for_leaks(),
-        Task::Take { section, to } => take::take(&section, &to),
+        Task::Take { section, to } => {
+            take::take(&section, &to)?;
+            println!("{}", take::next(&section, &to));
+            Ok(())
+        }
         Task::Standalone => take::check_all(),
         Task::Sections => {
             for section in sections() {

@@ -40,8 +40,18 @@ pub fn take(section: &str, to: &Path) -> Result {
     }
     fs::write(to.join("Cargo.toml"), manifest(&needed))?;
     fs::write(to.join(".gitignore"), "/target\n")?;
-    fs::copy(root().join("Cargo.lock"), to.join("Cargo.lock"))?;
+    for file in ["Cargo.lock", "LICENSE-APACHE", "LICENSE-MIT"] {
+        fs::copy(root().join(file), to.join(file))?;
+    }
     Ok(())
+}
+
+/// What to do with the copy.
+pub fn next(section: &str, to: &Path) -> String {
+    let to = to.display();
+    format!(
+        "{section}, and what it and its tests need, are in {to}. Go on there:\n    cd {to}\n    cargo run"
+    )
 }
 
 /// Takes each section to an empty folder, and builds and tests it there. The folder is always the
@@ -124,7 +134,7 @@ fn manifest(needed: &[String]) -> String {
     for member in needed {
         let _ = writeln!(text, "    \"{}\",", place(member));
     }
-    text += "]\n";
+    let _ = writeln!(text, "]\ndefault-members = [\"{}\"]", place(&needed[0]));
     lines(&mut text, "workspace.package", &workspace["package"], |_| true);
     text += "\n[workspace.dependencies]\n";
     for member in needed {
@@ -176,6 +186,7 @@ mod tests {
         assert!(!dependencies.contains_key("pipeline"), "{text}");
         assert!(!dependencies.contains_key("reqwest"), "{text}");
         assert_eq!(table["workspace"]["members"][0].as_str(), Some("values"));
+        assert_eq!(table["workspace"]["default-members"][0].as_str(), Some("values"));
         assert_eq!(table["workspace"]["lints"]["rust"]["unsafe_code"].as_str(), Some("deny"));
     }
 

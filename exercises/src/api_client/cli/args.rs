@@ -73,8 +73,8 @@ const MOST_LINKS: usize = 40;
 const AFTER_HELP: &str = "\
 Exit status: 0 all fetched, 1 some failed, 2 usage, 124 deadline, 130 cancelled.
 Rates: 50/s, 1.5M/min, 10k/h, 1/d. Sizes: 64k, 10M, 1G, 2T (k is 1024). Times: 500ms, 30s, 5m, 1h.
-The first Ctrl-C ends what is in flight and keeps the rest for --resume; the second, 300 ms or more
-after it, exits.";
+The first Ctrl-C lets what is in flight finish and leaves the rest for --resume; the second, 300 ms
+or more after it, exits.";
 
 /// `-h`: what most runs need, on one screen.
 pub(super) const SHORT_HELP: &str = "\
