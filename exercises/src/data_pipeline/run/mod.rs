@@ -1,6 +1,7 @@
 //! Wires the stages together, and takes them apart again.
 
 pub(crate) mod core;
+mod failure;
 mod sample;
 mod start;
 mod workers;
@@ -40,6 +41,7 @@ use crate::data_pipeline::state::ledger::{Counts, Ledger};
 use crate::data_pipeline::state::order::Order;
 use crate::data_pipeline::window::{Columns, Windows};
 use core::{Core, Result};
+pub use failure::Failure;
 pub use sample::sample;
 pub(crate) use start::Plan;
 use workers::Worker;
@@ -53,23 +55,6 @@ const PARSED: usize = 8;
 
 /// How long a run that was stopped may take to pass on what it has read.
 const DRAIN: Duration = Duration::from_secs(10);
-
-/// Why a run did not start, or failed.
-#[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// With these settings no start can succeed, whatever is done about files and servers.
-    #[error("{0}")]
-    Settings(String),
-    /// Something that the settings name is missing or does not work.
-    #[error("{0}")]
-    Run(String),
-}
-
-impl From<String> for Failure {
-    fn from(why: String) -> Self {
-        Self::Run(why)
-    }
-}
 
 /// How a run ended.
 #[derive(Clone, Debug)]

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf, absolute};
 use glob::{MatchOptions, Pattern};
 use rustix::fs::Access;
 
-use super::Failure;
+use super::failure::Failure;
 use crate::closed;
 use crate::data_pipeline::config::{Config, is_stdout, sink_path};
 use crate::data_pipeline::event::form::{HEAD, not_lines};

@@ -191,7 +191,7 @@ impl Drain {
         let bar = stage.bar(&stage.id, format_args!("{events} events"));
         let (mut owed, mut shares) = (Owed::default(), Vec::new());
         for (batch, share) in batches {
-            owed.push(batch);
+            owed.push(batch.events, batch.held);
             shares.push(share);
         }
         let acks = drawn(bar, self.writer.write(bytes, &mut owed, &stage)).await?;

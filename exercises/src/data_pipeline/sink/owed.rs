@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 
-use super::Batch;
 use crate::data_pipeline::state::ledger::Held;
 
 /// The events of the batches of a write, in their order: how many, and what they hold.
@@ -10,8 +9,9 @@ use crate::data_pipeline::state::ledger::Held;
 pub(crate) struct Owed(VecDeque<(u64, Option<Held>)>);
 
 impl Owed {
-    pub(crate) fn push(&mut self, batch: Batch) {
-        self.0.push_back((batch.events, batch.held));
+    /// Those of the next batch.
+    pub(crate) fn push(&mut self, events: u64, held: Option<Held>) {
+        self.0.push_back((events, held));
     }
 
     /// Those of the first lines.
