@@ -65,6 +65,9 @@ pub(crate) struct Core {
     pub(crate) lose_after: Option<u64>,
 }
 
+/// Why a commit fails if a sink has ended.
+const SINK_ENDED: &str = "a sink ended before its time";
+
 impl Core {
     /// Takes chunks until the workers are done, then makes everything safe.
     pub(crate) async fn run(
@@ -78,7 +81,10 @@ impl Core {
             tokio::select! {
                 biased; // failures first, new work last
                 Some(ended) = self.running.join_next() => sink_ended(ended)?,
-                done = commit_done(&mut self.committing) => self.committed(done)?,
+                done = commit_done(&mut self.committing) => {
+                    self.say_why(&done).await?;
+                    self.committed(done)?;
+                }
                 _ = beat.tick() => self.beat(Instant::now()),
                 () = self.refused.added() => self.take_refused(true),
                 share = self.outlets.room(), if waiting => {
@@ -257,6 +263,17 @@ impl Core {
             Some(tokio::spawn(async move { Ok(reopened(&lengths, &all_settled(settled).await?)) }));
     }
 
+    /// If a commit failed because a sink has ended, fails with the error of that sink. The sink drops
+    /// its barriers a moment before it ends, so its end may be seen later.
+    async fn say_why(&mut self, done: &Result<Vec<Reopened>>) -> Result<()> {
+        while done.as_ref().is_err_and(|why| why == SINK_ENDED)
+            && let Some(ended) = self.running.join_next().await
+        {
+            sink_ended(ended)?;
+        }
+        Ok(())
+    }
+
     fn committed(&mut self, done: Result<Vec<Reopened>>) -> Result<()> {
         self.committing = None;
         let now = Instant::now();
@@ -343,7 +360,10 @@ impl Core {
             tokio::select! {
                 biased;
                 Some(ended) = self.running.join_next() => sink_ended(ended)?,
-                done = commit_done(&mut self.committing) => self.committed(done)?,
+                done = commit_done(&mut self.committing) => {
+                    self.say_why(&done).await?;
+                    self.committed(done)?;
+                }
                 () = self.refused.added() => self.take_refused(true),
                 share = self.outlets.room() => self.outlets.post(share, Instant::now()),
             }
@@ -361,7 +381,7 @@ async fn save(store: Arc<Store>, checkpoint: Checkpoint) -> Result<()> {
 async fn all_settled(settled: Vec<oneshot::Receiver<Settled>>) -> Result<Vec<Settled>> {
     let mut all = Vec::new();
     for settled in settled {
-        all.push(settled.await.map_err(|_| "a sink ended before its time".to_owned())?);
+        all.push(settled.await.map_err(|_| SINK_ENDED.to_owned())?);
     }
     Ok(all)
 }
