@@ -98,7 +98,7 @@ impl Core {
                 },
             }
         }
-        self.finish().await
+        Box::pin(self.finish()).await // large, and only once
     }
 
     /// Takes a chunk, and passes on all that it completes.
